@@ -1,0 +1,44 @@
+# `make env` first; `make demo` shows a till, the line going down, and the settlement.
+PYTHON ?= python3
+EXTRA ?= dev
+UV ?= uv
+VENV := .venv/bin
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## */  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
+
+env:  ## .venv with the tallypoint command (EXTRA=till, central or dev)
+	@$(PYTHON) deploy/bootstrap.py --extra $(EXTRA)
+
+demo: env  ## a small coalition, alive in the browser (ONCE=1: play the story once and end)
+	$(VENV)/tallypoint demo $(if $(ONCE),--once)
+
+test: env  ## all tests, with the lines they did not reach
+	$(VENV)/python -m pytest --cov --cov-report=term
+
+lint: env  ## style, by ruff
+	$(VENV)/python -m ruff check
+
+types: env  ## kernel and sync, strictly typed
+	$(VENV)/python -m mypy
+
+imports: env  ## which folder may import which
+	$(VENV)/lint-imports --no-cache
+
+bench: env  ## how fast it is here
+	$(VENV)/python -m bench
+
+requirements:  ## the hashed lists of packages, from pyproject.toml (UPGRADE=1: newest versions)
+	@command -v $(UV) >/dev/null || { echo "make requirements needs uv: install it with pip, then try again"; exit 2; }
+	@for extra in dev till central; do \
+	    test $$extra = dev || same='--constraint requirements-dev.txt'; \
+	    $(UV) pip compile pyproject.toml --quiet --universal --generate-hashes --python-version 3.11 \
+	        --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make requirements' \
+	        $(if $(UPGRADE),--upgrade) $$same --extra $$extra --output-file requirements-$$extra.txt || exit 1; \
+	done
+
+clean:  ## what tools leave behind; the environment stays
+	rm -rf build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help env demo test lint types imports bench requirements clean

@@ -1,0 +1,1 @@
+"""Plugins that live inside other systems."""

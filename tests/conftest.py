@@ -1,0 +1,74 @@
+"""Fixtures that all folders share: databases, real receipts, a browser."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+
+from tests.support.needs import require
+from tests.support.postgres import running, server_programs, with_our_driver
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn() -> Iterator[str]:
+    """SQLAlchemy URL of a real PostgreSQL: the one of TALLYPOINT_PG_DSN, else one started for this run."""
+    if dsn := os.environ.get("TALLYPOINT_PG_DSN"):
+        yield with_our_driver(dsn)
+        return
+    programs = server_programs()
+    if not programs:
+        require("no PostgreSQL: apt-get install postgresql, or set TALLYPOINT_PG_DSN to one that may create databases")
+    with running(programs[0]) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def fresh_postgres(postgres_dsn: str) -> Iterator[Callable[[], str]]:
+    """A function that makes an empty database and returns its SQLAlchemy URL; all of them go after the test."""
+    server = create_engine(postgres_dsn, isolation_level="AUTOCOMMIT")
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"tp_{secrets.token_hex(6)}"
+        with server.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        made.append(name)
+        return make_url(postgres_dsn).set(database=name).render_as_string(hide_password=False)
+
+    yield make
+    with server.connect() as connection:
+        for name in made:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def central_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """SQLAlchemy URL of an empty database of the centre, once for each engine it runs on."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'central.db'}"
+    url: str = request.getfixturevalue("fresh_postgres")()
+    return url
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real receipts. The one thing that may be missing anywhere: they are not ours to ship."""
+    named = os.environ.get("TALLYPOINT_DATA")
+    if not named:
+        pytest.skip("TALLYPOINT_DATA is not set: no real receipts on this machine")
+    folder = Path(named)
+    if not folder.is_dir():
+        pytest.fail(f"TALLYPOINT_DATA names {named}, which is no folder", pytrace=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the system's Chromium; Playwright is told to use it and never brings its own."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    return path or require("no Chromium: apt-get install chromium")
