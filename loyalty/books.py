@@ -1,0 +1,215 @@
+"""The part of the ledger that a batch touches, as values: lots, debts, and what earlier events posted.
+
+The centre opens the accounts and events a batch names, lets `post_event` decide on them one event after the other,
+and writes down what changed. A file of events can be settled on the same books, starting from nothing.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+from loyalty.lots import Debt, EventRef, Lot, LotKey, Slice, points_in
+from loyalty.members import Use
+from loyalty.receipts import Funded
+from loyalty.terms import Terms, terms_on
+
+Unit = Literal["point", "currency"]
+Bucket = Literal["issued", "available", "leased", "pending", "redeemed", "expired", "reversed", "moved"]
+NOBODY = 0  # the account of what concerns partners only, such as a funded discount on an anonymous receipt
+NO_TERMS = "none"
+
+
+class Posting(msgspec.Struct, frozen=True, kw_only=True):
+    """One movement between two buckets; source and target make it sum to zero. Never edited.
+
+    Attributes:
+        account_version: the account's, once the event is folded in; 0 for `NOBODY`.
+        n: counts from 1 within (account, event that posted it).
+        unit: points; or minor units, where `key.issuer_id` is the partner that pays.
+        at_partner_id: where it happened, or the partner that a redemption reimburses.
+        at_terms_id: terms whose price reimburses; `priced_by` says which price.
+        by: the event that posted it; `of`: the event whose fact it settles (the same, but for debts repaid).
+        origin_period_no: the period it corrects; its own where it corrects none.
+    """
+
+    account_id: int
+    account_version: int
+    n: int
+    unit: Unit
+    source: Bucket
+    target: Bucket
+    amount: int
+    key: LotKey
+    at_partner_id: str
+    at_terms_id: str
+    by: EventRef
+    of: EventRef
+    period_no: int
+    origin_period_no: int
+    priced_by: Literal["reimburse", "funding"] = "reimburse"
+
+
+class Reversed(msgspec.Struct, frozen=True, kw_only=True):
+    """What one event took back of another: granted points by lot, spent points, money, funded discounts."""
+
+    of: EventRef
+    by: EventRef
+    account_id: int
+    granted: tuple[Slice, ...] = ()
+    restored_points: int = 0
+    net_minor: int = 0
+    funded: tuple[Funded, ...] = ()
+
+
+class Flag(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that does not add up about an event: a worklist row with the figures of both sides."""
+
+    of: EventRef
+    cause: str
+    figures: dict[str, int | str]
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """What an earlier event posted, less what reversals have taken back of it since.
+
+    `redeemed` is in the order in which the slices were used.
+    """
+
+    ref: EventRef
+    account_id: int
+    period_no: int
+    at_partner_id: str
+    at_terms_id: str
+    net_minor: int
+    granted: tuple[Slice, ...] = ()
+    redeemed: tuple[Slice, ...] = ()
+    funded: tuple[Funded, ...] = ()
+
+
+class Posted(msgspec.Struct, frozen=True, kw_only=True):
+    """What an event does to the books. With `waits_for` set it does nothing yet."""
+
+    ref: EventRef
+    account_id: int = NOBODY
+    account_version: int = 0
+    postings: tuple[Posting, ...] = ()
+    owed: tuple[Debt, ...] = ()
+    repaid: tuple[Debt, ...] = ()
+    uses: tuple[Use, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    reversed: Reversed | None = None
+    recorded: Recorded | None = None
+    waits_for: EventRef | None = None
+
+
+class Account(msgspec.Struct, kw_only=True):
+    """A working copy of one account: version, lots by key, debts oldest first."""
+
+    version: int = 0
+    lots: dict[LotKey, int] = msgspec.field(default_factory=dict)
+    debts: list[Debt] = msgspec.field(default_factory=list)
+
+
+class Books:
+    """Accounts and recorded events that the events at hand name; changes are taken in one after the other."""
+
+    def __init__(self, terms: Iterable[Terms], period_no: int) -> None:
+        self.terms = tuple(terms)
+        self.period_no = period_no
+        self.accounts: dict[int, Account] = {}
+        self._recorded: dict[EventRef, Recorded] = {}
+
+    def account(self, account_id: int) -> Account:
+        """The working copy; an account nobody opened is new and empty."""
+        return self.accounts.setdefault(account_id, Account())
+
+    def lots(self, account_id: int) -> tuple[Lot, ...]:
+        """The account's open lots, lapsed ones included."""
+        return tuple(Lot(key=key, points=points) for key, points in self.account(account_id).lots.items() if points)
+
+    def recorded(self, ref: EventRef) -> Recorded | None:
+        """What an earlier event posted; none while it has not arrived."""
+        return self._recorded.get(ref)
+
+    def remember(self, recorded: Recorded) -> None:
+        """Put in what an earlier event posted."""
+        self._recorded[recorded.ref] = recorded
+
+    def terms_id(self, partner_id: str, on: date) -> str:
+        """The terms that hold for a partner on a date; `NO_TERMS` where none do."""
+        terms = terms_on(self.terms, partner_id, on)
+        return terms.terms_id if terms else NO_TERMS
+
+    def take(self, posted: Posted) -> None:
+        """Fold in what an event did, so that the next one sees it."""
+        if posted.waits_for is not None:
+            return
+        if posted.account_id != NOBODY:
+            account = self.account(posted.account_id)
+            account.version = posted.account_version
+            _move(account, posted.postings)
+            _owe(account, posted.owed, posted.repaid)
+        if posted.recorded is not None:
+            self.remember(posted.recorded)
+        if posted.reversed is not None and (whole := self._recorded.get(posted.reversed.of)):
+            self.remember(less(whole, posted.reversed))
+        for posting in posted.postings:
+            self._covered_later(posting)
+
+    def _covered_later(self, posting: Posting) -> None:
+        """A spend that later points covered counts as redeemed by the receipt that spent."""
+        whole = self._recorded.get(posting.of)
+        if whole is not None and posting.of != posting.by and posting.target == "redeemed":
+            part = Slice(key=posting.key, points=posting.amount)
+            self.remember(msgspec.structs.replace(whole, redeemed=(*whole.redeemed, part)))
+
+
+def less(whole: Recorded, taken: Reversed) -> Recorded:
+    """What is left of an event once a reversal has taken its part."""
+    granted = {slice_.key: slice_.points for slice_ in whole.granted}
+    for slice_ in taken.granted:
+        granted[slice_.key] -= slice_.points
+    funded = {part.partner_id: part.amount_minor for part in whole.funded}
+    for part in taken.funded:
+        funded[part.partner_id] -= part.amount_minor
+    return msgspec.structs.replace(
+        whole,
+        granted=tuple(Slice(key=key, points=points) for key, points in granted.items()),
+        redeemed=_without_last(whole.redeemed, taken.restored_points),
+        net_minor=whole.net_minor - taken.net_minor,
+        funded=tuple(Funded(partner_id=partner, amount_minor=amount) for partner, amount in funded.items()),
+    )
+
+
+def _without_last(used: tuple[Slice, ...], points: int) -> tuple[Slice, ...]:
+    keep = points_in(used) - points
+    kept = []
+    for slice_ in used:
+        if keep > 0:
+            kept.append(Slice(key=slice_.key, points=min(slice_.points, keep)))
+            keep -= slice_.points
+    return tuple(kept)
+
+
+def _move(account: Account, postings: Iterable[Posting]) -> None:
+    for posting in postings:
+        if posting.unit == "point":
+            if posting.target == "available":
+                account.lots[posting.key] = account.lots.get(posting.key, 0) + posting.amount
+            if posting.source == "available":
+                account.lots[posting.key] = account.lots.get(posting.key, 0) - posting.amount
+
+
+def _owe(account: Account, owed: Iterable[Debt], repaid: Iterable[Debt]) -> None:
+    account.debts.extend(owed)
+    for part in repaid:
+        at = next(i for i, debt in enumerate(account.debts) if same_debt(debt, part))
+        left = account.debts[at].points - part.points
+        account.debts[at : at + 1] = [msgspec.structs.replace(account.debts[at], points=left)] if left else []
+
+
+def same_debt(one: Debt, other: Debt) -> bool:
+    """Whether two rows are parts of one debt: the same event, issuer and terms."""
+    return (one.of, one.issuer_id, one.terms_id) == (other.of, other.issuer_id, other.terms_id)

@@ -1,0 +1,125 @@
+"""The one list of everything that happens; head and detail.
+
+An event's bytes are made once, where it happened; from then on they are copied, hashed and read, never made again.
+Source: house.md section 3; DECISIONS 12.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+import msgspec
+
+from loyalty.baskets import Place
+from loyalty.earning import Earned
+from loyalty.members import EARNED, REVERSED, SPENT, Use
+from loyalty.receipts import EMPTY, Receipt
+from loyalty.reversals import Return, Void
+from loyalty.trouble import BadInput
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, tag="opened.v1", tag_field="type", omit_defaults=True):
+    """The first event of every epoch of a till: why, and the head it leaves behind (seq 0 at enrolment)."""
+
+    receipt_id: str
+    reason: str
+    left_epoch: int = 0
+    left_seq: int = 0
+    left_hash: str = ""
+    detail: msgspec.Raw = EMPTY
+
+
+class TillClose(msgspec.Struct, frozen=True, kw_only=True, tag="till_close.v1", tag_field="type", omit_defaults=True):
+    """Counts and sums of a till's business day, for the centre to compare; nothing else depends on it."""
+
+    receipt_id: str
+    place: Place
+    receipts: int
+    voids: int
+    returns: int
+    net_minor: int
+    returned_minor: int
+    points_earned: int
+    points_spent: int
+    points_reversed: int
+    first_seq: int
+    last_seq: int
+    detail: msgspec.Raw = EMPTY
+
+
+class Granted(msgspec.Struct, frozen=True, kw_only=True, tag="grant.v1", tag_field="type", omit_defaults=True):
+    """Authority given to a till by the centre: a float, while `account_id` is none. In a stream of the centre's own."""
+
+    receipt_id: str
+    lease_id: str
+    till_id: str
+    epoch: int
+    points: int
+    granted_at_ms: int
+    account_id: int | None = None
+    detail: msgspec.Raw = EMPTY
+
+
+class PeriodTurned(msgspec.Struct, frozen=True, kw_only=True, tag="period.v1", tag_field="type", omit_defaults=True):
+    """The page turned: the period closed, its last business date, and each statement by partner and hash."""
+
+    receipt_id: str
+    period_no: int
+    through: date
+    statements: tuple[tuple[str, str], ...] = ()
+    detail: msgspec.Raw = EMPTY
+
+
+Event = Opened | Receipt | Void | Return | TillClose | Granted | PeriodTurned
+
+
+class UnknownEvent(BadInput):
+    code = "event.unknown"
+
+
+_DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+def encode(event: Event) -> bytes:
+    """The payload: one line of JSON, ASCII newline free. Made once, at commit."""
+    return msgspec.json.encode(event)
+
+
+def read_head(payload: bytes) -> Event:
+    """The event with its detail left undecoded.
+
+    Raises:
+        UnknownEvent: a type this version does not know, or a malformed head; the bytes are kept and quarantined.
+    """
+    try:
+        return _DECODER.decode(payload)
+    except msgspec.MsgspecError as trouble:
+        raise UnknownEvent(f"This event cannot be read: {trouble}") from None
+
+
+def own_uses(event: Event) -> tuple[Use, ...]:
+    """What an event adds to its member's counters, points granted and taken included.
+
+    Till and centre both derive them, so neither has to send them.
+    """
+    if isinstance(event, Receipt):
+        spent = event.redemption.points if event.redemption else 0
+        return event.uses + _points(EARNED, _sum(event.earned)) + _points(SPENT, spent)
+    if isinstance(event, Return):
+        return event.uses + _points(REVERSED, _sum(event.reversed)) + _points(SPENT, -event.restored_points)
+    if isinstance(event, Void):
+        return event.uses
+    return ()
+
+
+def voided_uses(receipt: Receipt) -> tuple[Use, ...]:
+    """The points side of a void, which only who knows the receipt can tell."""
+    spent = receipt.redemption.points if receipt.redemption else 0
+    return _points(REVERSED, _sum(receipt.earned)) + _points(SPENT, -spent)
+
+
+def _points(name: str, amount: int) -> tuple[Use, ...]:
+    return (Use(name=name, amount=amount),) if amount else ()
+
+
+def _sum(earned: Iterable[Earned]) -> int:
+    return sum(part.points for part in earned)

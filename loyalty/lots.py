@@ -1,0 +1,125 @@
+"""Which lots pay, giving back in reverse, and what is owed when lots do not suffice.
+
+A lot has no id but its key: last valid day, issuer, terms. Accruals under the same key merge (DECISIONS 8).
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+import msgspec
+
+from loyalty.trouble import InvariantBroken
+
+FOREVER = date.max  # points without an end sort last
+
+
+class LotKey(msgspec.Struct, frozen=True, kw_only=True, array_like=True, order=True):
+    """Names a lot within its account; the order of its fields is the spending order."""
+
+    valid_through: date
+    issuer_id: str
+    terms_id: str
+
+
+class Lot(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Points of one issuer under one set of terms that lapse together: good through `key.valid_through`."""
+
+    key: LotKey
+    points: int
+
+
+class Slice(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Points taken from one lot."""
+
+    key: LotKey
+    points: int
+
+
+class EventRef(msgspec.Struct, frozen=True, kw_only=True, array_like=True, order=True):
+    """An event by its place in a stream."""
+
+    till_id: str
+    epoch: int
+    seq: int
+
+
+class Debt(msgspec.Struct, frozen=True, kw_only=True):
+    """Points that were owed back when no lot held them; a memo repaid by later accruals, oldest first.
+
+    With an issuer: a clawback of that issuer's points. Without one: a spend at `at_partner_id` that nothing
+    covered, which later points cover as a redemption there under `at_terms_id`.
+    """
+
+    account_id: int
+    issuer_id: str | None
+    terms_id: str | None
+    at_partner_id: str
+    at_terms_id: str
+    points: int
+    of: EventRef
+    origin_period_no: int = 0
+
+
+def draw_down(lots: Iterable[Lot], points: int, *, today: date) -> tuple[Slice, ...]:
+    """Choose which lots pay, soonest to lapse first; fewer points than asked when the live lots hold fewer.
+
+    Args:
+        lots: the account's open lots, in any order; lapsed ones are passed over.
+        points: whole points to take, 0 or more.
+        today: business date of the basket, not the wall clock; a lot is good through its last valid day.
+    Returns:
+        One slice per lot used, in spending order.
+    Source: DECISIONS 8; settlement.md "Attribution".
+    """
+    if points < 0:
+        raise InvariantBroken("cannot draw a negative number of points", points=points)
+    live = sorted((lot for lot in lots if today <= lot.key.valid_through and lot.points > 0), key=lambda lot: lot.key)
+    slices: list[Slice] = []
+    for lot in live:
+        if points == 0:
+            break
+        taken = min(lot.points, points)
+        slices.append(Slice(key=lot.key, points=taken))
+        points -= taken
+    return tuple(slices)
+
+
+def draw_back(lots: Iterable[Lot], wanted: LotKey, points: int) -> tuple[Slice, ...]:
+    """Choose what a clawback takes: the lot that was granted, then that issuer's others, then any other.
+
+    Lapsed lots count too: what lapsed in the meantime was still granted, and is the first to go within its group.
+    """
+    def turn(lot: Lot) -> tuple[bool, bool, LotKey]:
+        return (lot.key != wanted, lot.key.issuer_id != wanted.issuer_id, lot.key)
+
+    slices: list[Slice] = []
+    for lot in sorted((lot for lot in lots if lot.points > 0), key=turn):
+        if points == 0:
+            break
+        taken = min(lot.points, points)
+        slices.append(Slice(key=lot.key, points=taken))
+        points -= taken
+    return tuple(slices)
+
+
+def give_back(used: Iterable[Slice], points: int) -> tuple[Slice, ...]:
+    """Choose which slices of a redemption come back, last used first.
+
+    Args:
+        used: what the redemption still holds, in the order it was used.
+        points: at most their sum comes back.
+    """
+    back: list[Slice] = []
+    for slice_ in reversed(tuple(used)):
+        if points == 0:
+            break
+        taken = min(slice_.points, points)
+        if taken:
+            back.append(Slice(key=slice_.key, points=taken))
+            points -= taken
+    return tuple(back)
+
+
+def points_in(parts: Iterable[Lot] | Iterable[Slice]) -> int:
+    """The sum of points over lots or slices."""
+    return sum(part.points for part in parts)

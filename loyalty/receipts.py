@@ -1,0 +1,195 @@
+"""A quote that was paid: the fact. The head is all that posting needs, the detail all that recomputing needs.
+
+Source: house.md section 2 and "Head and detail"; DECISIONS 5, 13.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from loyalty.amounts import share_out
+from loyalty.baskets import Basket, Line, Place, Tender
+from loyalty.discounts import Effect
+from loyalty.earning import Earned
+from loyalty.leases import Authority, Redemption
+from loyalty.members import MemberView, Use
+from loyalty.quotes import Quote, QuoteLine
+from loyalty.trouble import InvariantBroken, Refusal
+
+EMPTY = msgspec.Raw(b"null")
+
+
+class Charged(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """The discount that the POS took off a line, in minor units."""
+
+    line: int
+    discount_minor: int
+
+
+class Funded(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Discount that another partner than the store's pays for, in minor units."""
+
+    partner_id: str
+    amount_minor: int
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag="receipt.v1", tag_field="type", omit_defaults=True):
+    """A finished sale as the till recorded it; `net_minor` is what was paid in money."""
+
+    receipt_id: str
+    place: Place
+    net_minor: int
+    account_id: int | None = None
+    card_token: str | None = None
+    earned: tuple[Earned, ...] = ()
+    uses: tuple[Use, ...] = ()
+    redemption: Redemption | None = None
+    funded: tuple[Funded, ...] = ()
+    detail: msgspec.Raw = EMPTY
+
+
+class ReceiptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the till was told and what it decided, so that the centre can decide again.
+
+    `charged` is empty where the POS took just the discounts quoted; `quoted_digest` is what the POS sent back.
+    """
+
+    programme_version: str
+    engine_no: int
+    currency: str
+    digest: str
+    lines: tuple[Line, ...]
+    figures: tuple[QuoteLine, ...]
+    view: MemberView | None = None
+    authority: Authority = Authority()
+    effects: tuple[Effect, ...] = ()
+    tenders: tuple[Tender, ...] = ()
+    coupons: tuple[str, ...] = ()
+    points_to_spend: int = 0
+    charged: tuple[Charged, ...] = ()
+    quoted_digest: str = ""
+    cashier: str = ""
+    offline: bool = False
+
+
+class ChargedUnknownLine(Refusal):
+    code = "receipt.charged_unknown_line"
+    status = 422
+
+
+def close_receipt(
+    quote: Quote,
+    basket: Basket,
+    place: Place,
+    *,
+    card_token: str | None,
+    charged: Sequence[Charged] = (),
+    quoted_digest: str = "",
+    cashier: str = "",
+    offline: bool = False,
+) -> Receipt:
+    """Turn a quote into the fact that it was paid.
+
+    Args:
+        quote: of this very basket, under the pinned programme.
+        charged: discounts that the POS took, where they differ from the quote's; lines left out took none.
+        quoted_digest: the digest that came back from the POS; empty where it sent none.
+    Returns:
+        The receipt, its detail encoded.
+    Raises:
+        ChargedUnknownLine: `charged` names a line that is not in the basket, or takes more than it costs.
+    """
+    figures = {line.line: line for line in quote.lines}
+    for taken in charged:
+        line = figures.get(taken.line)
+        if line is None or not 0 <= taken.discount_minor <= line.amount_minor - line.paid_with_points_minor:
+            raise ChargedUnknownLine(
+                f"The discount charged on line {taken.line} does not fit the basket; send the lines as quoted.",
+                line=taken.line,
+            )
+    odd = _differing(charged, quote.lines)
+    detail = ReceiptDetail(
+        programme_version=quote.programme_version,
+        engine_no=quote.engine_no,
+        currency=quote.currency,
+        digest=quote.digest,
+        lines=quote.goods,
+        figures=quote.lines,
+        view=quote.view,
+        authority=quote.authority,
+        effects=quote.effects,
+        tenders=basket.tenders,
+        coupons=basket.coupons,
+        points_to_spend=basket.points_to_spend,
+        charged=odd,
+        quoted_digest="" if quoted_digest == quote.digest else quoted_digest,
+        cashier=cashier,
+        offline=offline,
+    )
+    return Receipt(
+        receipt_id=basket.receipt_id,
+        place=place,
+        net_minor=sum(paid_in_money(detail).values()),
+        account_id=quote.view.account_id if quote.view else None,
+        card_token=card_token if quote.view and quote.view.account_id is None else None,
+        earned=quote.earned,
+        uses=quote.uses,
+        redemption=_redemption(quote),
+        funded=funded_by_others(quote.effects, place.partner_id),
+        detail=msgspec.Raw(msgspec.json.encode(detail)),
+    )
+
+
+def paid_in_money(detail: ReceiptDetail) -> dict[int, int]:
+    """Minor units paid in money by line: what the POS charged where it differs, else the quote's."""
+    charged = {taken.line: taken.discount_minor for taken in detail.charged}
+    return {
+        line.line: line.amount_minor - charged.get(line.line, line.discount_minor) - line.paid_with_points_minor
+        for line in detail.figures
+    }
+
+
+def points_paid(detail: ReceiptDetail, redemption: Redemption | None) -> dict[int, int]:
+    """Points spent by line: the receipt's points shared by what points paid of each line."""
+    if redemption is None:
+        return {}
+    weights = [line.paid_with_points_minor for line in detail.figures]
+    return dict(zip((line.line for line in detail.figures), share_out(redemption.points, weights), strict=True))
+
+
+def funded_by_others(effects: Iterable[Effect], store_partner_id: str) -> tuple[Funded, ...]:
+    """Discounts by the partner that pays for them, the store's own left out; sorted by partner."""
+    sums: dict[str, int] = {}
+    for effect in effects:
+        if effect.amount_minor and effect.funded_by not in ("", store_partner_id):
+            sums[effect.funded_by] = sums.get(effect.funded_by, 0) + effect.amount_minor
+    return tuple(Funded(partner_id=partner, amount_minor=sums[partner]) for partner in sorted(sums))
+
+
+def read_detail(receipt: Receipt) -> ReceiptDetail:
+    """The detail of a receipt. Raises: InvariantBroken when it is malformed or was erased."""
+    try:
+        return msgspec.json.decode(receipt.detail, type=ReceiptDetail)
+    except msgspec.MsgspecError as trouble:
+        raise InvariantBroken(f"the detail cannot be read: {trouble}", receipt_id=receipt.receipt_id) from None
+
+
+def _differing(charged: Sequence[Charged], figures: Sequence[QuoteLine]) -> tuple[Charged, ...]:
+    """What the POS charged, whole, as soon as one line differs; empty when all agree or it sent nothing."""
+    if not charged:
+        return ()
+    sent = {taken.line: taken.discount_minor for taken in charged}
+    if all(sent.get(line.line, 0) == line.discount_minor for line in figures):
+        return ()
+    return tuple(Charged(line=line.line, discount_minor=sent.get(line.line, 0)) for line in figures)
+
+
+def _redemption(quote: Quote) -> Redemption | None:
+    if not quote.totals.points_spent:
+        return None
+    return Redemption(
+        points=quote.totals.points_spent,
+        amount_minor=quote.totals.paid_with_points_minor,
+        authority=quote.authority.kind,
+        lease_id=quote.authority.lease_id,
+    )
