@@ -1,0 +1,213 @@
+"""The device: one thread that keeps a reader's port open and hands on what is read.
+
+pyserial stays behind `Port` and `open_serial`. What it does when a device is pulled out was tried on Linux: read
+raises SerialException (an OSError), `in_waiting` a plain OSError, settings and flushes termios.error, which is none;
+closing while another thread reads ends in a TypeError, so stopping goes by `cancel_read`.
+"""
+
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import msgspec
+import serial
+
+from loyalty.cards import CardRules, Outcome
+from pos_adapters.readers.framer import Frame, Framer
+from pos_adapters.readers.interpreter import Interpreter
+from pos_adapters.readers.profile import Profile
+
+PORT_TROUBLE: tuple[type[Exception], ...] = (OSError,)
+if sys.platform != "win32":
+    import termios
+
+    PORT_TROUBLE = (OSError, termios.error)
+
+READ_TIMEOUT_S = 0.1
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
+READ_AT_MOST = 4096
+
+State = Literal["up", "down", "stopped"]
+
+
+class Port(Protocol):
+    """What we need of a serial port. `read` returns b"" after READ_TIMEOUT_S or `cancel_read`."""
+
+    @property
+    def in_waiting(self) -> int: ...
+    def read(self, size: int = 1, /) -> bytes: ...
+    def cancel_read(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class ReaderHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """One reader's counters since its start. Pairs are (reason or kind, how many), sorted; no text that was read.
+
+    Attributes:
+        last_rx_s: monotonic seconds of the last byte; None before the first.
+        opened: how often the port was opened; more than once means it was pulled out.
+        dropped: outcomes that nobody took, because the queue behind `on_outcome` was full.
+        trouble: what the system last said of the port.
+    """
+
+    name: str
+    state: State
+    last_rx_s: float | None
+    opened: int
+    frames: int
+    outcomes: tuple[tuple[str, int], ...]
+    rejects: tuple[tuple[str, int], ...]
+    without_aim: int
+    dropped: int
+    trouble: str | None
+
+
+def open_serial(profile: Profile) -> Port:
+    """Open the reader's port for us alone. The name is resolved anew each time, so a replugged link is followed.
+
+    Raises:
+        OSError, termios.error: it is not there, or somebody else has it.
+    """
+    port: Port = serial.serial_for_url(
+        profile.port,
+        baudrate=profile.baud,
+        bytesize=profile.bytesize,
+        parity=profile.parity,
+        stopbits=profile.stopbits,
+        timeout=READ_TIMEOUT_S,
+        exclusive=True,
+    )
+    return port
+
+
+class ReaderLoop:
+    """Reads one reader until stopped, through unplugging and replugging.
+
+    Args:
+        on_outcome: called on the reader's thread; must return at once and raise nothing but queue.Full, which
+            `queue.Queue(n).put_nowait` does: then the newest outcome is dropped and counted.
+        on_state: called with `up`, `down` or `stopped` when that changes.
+        open_port, monotonic_s, pause: what tests replace; `pause` waits that many seconds or until `stop`.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        rules: CardRules,
+        on_outcome: Callable[[Outcome], None],
+        *,
+        on_state: Callable[[State], None] = lambda state: None,
+        open_port: Callable[[Profile], Port] = open_serial,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] | None = None,
+    ) -> None:
+        self.profile = profile
+        self._framer = Framer(profile)
+        self._interpreter = Interpreter(rules, aim_expected=profile.aim_expected)
+        self._on_outcome, self._on_state = on_outcome, on_state
+        self._open_port, self._monotonic_s = open_port, monotonic_s
+        self._stopping = threading.Event()
+        self._pause = pause or self._stopping.wait
+        self._port: Port | None = None
+        self._port_lock = threading.Lock()  # so that `stop` never cancels on a port that is being closed
+        self._thread: threading.Thread | None = None
+        self._state: State = "down"
+        self._last_rx_s: float | None = None
+        self._opened = self._frames = self._dropped = 0
+        self._trouble: str | None = None
+        self._pause_s = FIRST_PAUSE_S
+
+    def start(self) -> None:
+        """Begin to read on a thread of its own."""
+        self._thread = threading.Thread(target=self.run, name=f"reader {self.profile.name}", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> bool:
+        """End the thread. Returns whether it ended within `timeout_s`."""
+        self._stopping.set()
+        with self._port_lock:
+            if self._port is not None:
+                self._port.cancel_read()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def use_rules(self, rules: CardRules) -> None:
+        """Read by these card ranges from the next frame on: a new programme came."""
+        self._interpreter.rules = rules
+
+    def health(self) -> ReaderHealth:
+        """The counters now; may be asked from any thread."""
+        seen = self._interpreter
+        return ReaderHealth(
+            name=self.profile.name,
+            state=self._state,
+            last_rx_s=self._last_rx_s,
+            opened=self._opened,
+            frames=self._frames,
+            outcomes=tuple(sorted(dict(seen.outcomes).items())),
+            rejects=tuple(sorted((dict(seen.rejects) | dict(self._framer.dropped)).items())),
+            without_aim=seen.without_aim,
+            dropped=self._dropped,
+            trouble=self._trouble,
+        )
+
+    def run(self) -> None:
+        """The loop itself, on the calling thread, until `stop`."""
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._read_until_trouble()
+                except PORT_TROUBLE as trouble:
+                    self._trouble = str(trouble)
+                    self._let_go("down")
+                    self._pause(self._pause_s)
+                    self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        finally:
+            self._let_go("stopped")
+
+    def _read_until_trouble(self) -> None:
+        port = self._open_port(self.profile)
+        with self._port_lock:
+            self._port = port
+        self._opened += 1
+        self._enter("up")
+        while not self._stopping.is_set():
+            data = port.read(1)
+            if data and (waiting := port.in_waiting):
+                data += port.read(min(waiting, READ_AT_MOST))
+            self._pause_s = FIRST_PAUSE_S  # it reads, so the next trouble is a new one
+            now_s = self._monotonic_s()
+            if data:
+                self._last_rx_s = now_s
+            # A read that merely timed out keeps the buffer: only the framer's own silence gives a message up.
+            now_ms = int(now_s * 1000)
+            for frame in self._framer.feed(data, now_ms) if data else self._framer.tick(now_ms):
+                self._hand_on(frame)
+
+    def _hand_on(self, frame: Frame) -> None:
+        self._frames += 1
+        outcome = self._interpreter.interpret(frame)
+        if outcome is None:
+            return
+        try:
+            self._on_outcome(outcome)
+        except queue.Full:
+            self._dropped += 1
+
+    def _let_go(self, state: State) -> None:
+        self._framer.reset()
+        with self._port_lock:
+            port, self._port = self._port, None
+            if port is not None:
+                port.close()
+        self._enter(state)
+
+    def _enter(self, state: State) -> None:
+        if state != self._state:
+            self._state = state
+            self._on_state(state)
