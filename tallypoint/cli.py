@@ -1,0 +1,56 @@
+"""The command line. Each command is a module with `register`; a trouble ends it with its sentence and its code."""
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+
+from loyalty.trouble import Fault, Trouble
+
+COMMANDS = {
+    "demo": "tallypoint.demo",
+    "quote": "tallypoint.quote_command",
+    "programme": "tallypoint.programme_command",
+    "replay": "tallypoint.replay_command",
+    "settle": "tallypoint.settle_command",
+    "edge": "tallypoint.edge_command",
+    "central": "tallypoint.central_command",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0 only when nothing is wrong."""
+    args = _parser(argv if argv is not None else sys.argv[1:]).parse_args(argv)
+    try:
+        return int(args.run(args))
+    except Trouble as trouble:
+        if getattr(args, "json", False):
+            print(json.dumps(trouble.problem()))
+        print(f"tallypoint: {trouble.say}\n  ({trouble.code})", file=sys.stderr)
+        return 3 if isinstance(trouble, Fault) else 2
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output left, as `head` does; nothing of ours is lost by it.
+        sys.stderr.close()
+        return 0
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tallypoint",
+        description="Loyalty for retail coalitions: a till service that keeps working offline, and the centre that settles.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    # Only the command that was asked for is imported, so that a till needs nothing of the centre.
+    asked = next((word for word in argv if word in COMMANDS), None)
+    for name, module in COMMANDS.items():
+        if asked in (None, name):
+            importlib.import_module(module).register(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,36 @@
+"""Files that a user names on the command line: read whole, with an error that says which and why."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from loyalty.trouble import Refusal
+
+T = TypeVar("T")
+
+
+class BadFile(Refusal):
+    code = "file.unreadable"
+    status = 400
+
+
+class BadContent(Refusal):
+    code = "file.malformed"
+    status = 422
+
+
+def read_text(path: Path) -> str:
+    """The text of a file. Raises: BadFile."""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as trouble:
+        raise BadFile(f"{path} cannot be read: {trouble}. Name a readable text file.", path=str(path)) from None
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """A JSON file as a value of a type. Raises: BadFile, BadContent."""
+    try:
+        return msgspec.json.decode(read_text(path), type=kind)
+    except msgspec.MsgspecError as trouble:
+        raise BadContent(f"{path} does not say what is needed: {trouble}", path=str(path)) from None
