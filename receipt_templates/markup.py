@@ -1,0 +1,100 @@
+r"""The line markup that layouts are written in: one block a line, a mark in brackets first.
+
+    [center bold large] words      [pair indent bold] left | right      [rule =]
+    [qr] data | fallback           [feed 2]                             [cut]
+
+A value cannot become markup: `escaped` puts a backslash before `[`, `]`, `|` and `\`, writes a line break as `\n`,
+and drops every other control character. A line that does not begin with a mark is a mistake in the layout.
+"""
+
+import re
+from typing import cast, get_args
+
+from receipt_templates.blocks import Align, Block, Code, CodeKind, Cut, Feed, Pair, Rule, Size, Text
+
+_SPECIAL = re.compile(r"[\[\]|\\]")
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # all but the line break; half letters
+_MARK = re.compile(r"\[([^\[\]\\|]*)\]")
+_TOKEN = re.compile(r"\\.|[^\\]")
+
+INDENT = 2
+
+
+class BadLayout(ValueError):
+    """A layout of ours says what the markup does not know; a test renders every layout, so no till sees this."""
+
+
+def escaped(value: object) -> str:
+    """A value as it may stand in a layout.
+
+    Args:
+        value: text or a whole number; anything else is a mistake in the layout.
+    Raises:
+        BadLayout: another type, none included. An undefined name raises Jinja's own UndefinedError.
+    """
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        # str() lets a strict undefined name itself.
+        raise BadLayout(f"a layout prints a {type(value).__name__}: {str(value)[:40]}")
+    text = _CONTROL.sub("", str(value).replace("\r\n", "\n"))
+    return _SPECIAL.sub(r"\\\g<0>", text).replace("\n", "\\n")
+
+
+def parse(source: str) -> tuple[Block, ...]:
+    """A rendered layout as blocks; empty lines mean nothing. Raises: BadLayout."""
+    return tuple(_block(line.strip()) for line in source.split("\n") if line.strip())
+
+
+def _block(line: str) -> Block:
+    mark = _MARK.match(line)
+    if mark is None:
+        raise BadLayout(f"this line begins with no mark: {line[:40]}")
+    name, *words = mark[1].split() or [""]
+    fields = _fields(line[mark.end() :])
+    if name in ("rule", "feed", "cut"):
+        if fields != [""]:
+            raise BadLayout(f"nothing may follow [{name}]: {line[:40]}")
+        return _bare(name, words)
+    if name == "pair":
+        return Pair(
+            left=fields[0],
+            right=_second(fields),
+            indent=INDENT if "indent" in words else 0,
+            bold="bold" in words,
+            size=_size(words),
+        )
+    if name in get_args(CodeKind):
+        return Code(kind=cast(CodeKind, name), data=fields[0], fallback_text=_second(fields))
+    if name in get_args(Align):
+        if len(fields) != 1:
+            raise BadLayout(f"a text has one part: {line[:40]}")
+        return Text(text=fields[0], align=cast(Align, name), bold="bold" in words, size=_size(words))
+    raise BadLayout(f"unknown mark [{name}]")
+
+
+def _bare(name: str, words: list[str]) -> Block:
+    if name == "rule":
+        return Rule(char=words[0][:1] if words else "-")
+    return Feed(lines=int(words[0]) if words else 1) if name == "feed" else Cut()
+
+
+def _fields(rest: str) -> list[str]:
+    """The parts between bare bars, escapes undone, trimmed."""
+    fields = [""]
+    for token in _TOKEN.findall(rest):
+        if token in ("[", "]"):
+            raise BadLayout(f"a second mark on one line: {rest[:40]}")
+        if token == "|":
+            fields.append("")
+        else:
+            fields[-1] += "\n" if token == "\\n" else token[-1]
+    return [field.strip() for field in fields]
+
+
+def _second(fields: list[str]) -> str:
+    if len(fields) > 2:
+        raise BadLayout(f"two parts at most: {fields[0][:40]}")
+    return fields[1] if len(fields) == 2 else ""
+
+
+def _size(words: list[str]) -> Size:
+    return "large" if "large" in words else "tall" if "tall" in words else "normal"

@@ -1,0 +1,135 @@
+"""Views of goods taken back and of a receipt undone: money paid out, points taken and given back."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from loyalty.messages import Said
+from loyalty.receipts import Receipt, read_detail
+from loyalty.reversals import Return, ReturnDetail, ReturnLine, Void, VoidDetail, return_lines
+from receipt_templates.view import Shop, Slip, local_time, said_on_paper
+
+
+class ReturnedLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back of one line. `name` is empty where the sale is not at hand: then its number is printed.
+
+    `amount_minor` is none where the parts are not known, only the whole.
+    """
+
+    line: int
+    name: str
+    quantity_milli: int
+    amount_minor: int | None = None
+
+
+class ReturnView(Slip, frozen=True, kw_only=True):
+    """Goods taken back. `of_number` is empty for a return without a receipt."""
+
+    lines: tuple[ReturnedLine, ...]
+    of_number: str = ""
+    net_minor: int = 0
+    taken_back_points: int = 0
+    given_back_points: int = 0
+
+
+class VoidView(Slip, frozen=True, kw_only=True):
+    """A receipt undone whole; `total_minor` is what it came to, points included."""
+
+    total_minor: int = 0
+    taken_back_points: int = 0
+    given_back_points: int = 0
+
+
+def view_of_return(
+    ret: Return,
+    detail: ReturnDetail,
+    *,
+    sold: Receipt | None,
+    shop: Shop,
+    names: Mapping[str, str],
+    messages: Sequence[Said] = (),
+    language: str,
+    record: str = "",
+    member: str = "",
+    balance_points: int | None = None,
+    copy: bool = False,
+) -> ReturnView:
+    """The view of a return.
+
+    Args:
+        detail: the return's own.
+        sold: the sale that is returned, with its detail; none for a return without a reference, or where a reprint
+            no longer has it: then lines show their numbers, and the money only as a whole.
+        others: as for `view_of_receipt`.
+    """
+    sold_detail = read_detail(sold) if sold else None
+    goods = {line.line: line.sku for line in (sold_detail.lines if sold_detail else detail.goods)}
+    return ReturnView(
+        language=language,
+        shop=shop,
+        currency=detail.currency or (sold_detail.currency if sold_detail else shop.currency),
+        number=ret.receipt_id,
+        till_id=ret.place.till_id,
+        sold_at=local_time(ret.place),
+        cashier=detail.cashier,
+        record=record,
+        member=member,
+        balance_points=balance_points,
+        messages=said_on_paper(messages),
+        unconfirmed=ret.card_token is not None and ret.account_id is None,
+        copy=copy,
+        lines=tuple(
+            ReturnedLine(
+                line=row.line,
+                name=names.get(goods.get(row.line, "")) or goods.get(row.line, ""),
+                quantity_milli=row.quantity_milli,
+                amount_minor=_amount(row, detail, sold),
+            )
+            for row in detail.lines
+        ),
+        of_number=detail.of_receipt,
+        net_minor=ret.net_minor,
+        taken_back_points=sum(earned.points for earned in ret.reversed),
+        given_back_points=ret.restored_points,
+    )
+
+
+def view_of_void(
+    void: Void,
+    detail: VoidDetail,
+    *,
+    sold: Receipt,
+    shop: Shop,
+    language: str,
+    record: str = "",
+    member: str = "",
+    balance_points: int | None = None,
+    copy: bool = False,
+) -> VoidView:
+    """The view of a void. Args: `sold` is the receipt undone, with its detail; others as for `view_of_receipt`."""
+    spent = sold.redemption
+    return VoidView(
+        language=language,
+        shop=shop,
+        currency=read_detail(sold).currency,
+        number=sold.receipt_id,
+        till_id=void.place.till_id,
+        sold_at=local_time(void.place),
+        cashier=detail.cashier,
+        record=record,
+        member=member,
+        balance_points=balance_points,
+        unconfirmed=void.card_token is not None and void.account_id is None,
+        copy=copy,
+        total_minor=sold.net_minor + (spent.amount_minor if spent else 0),
+        taken_back_points=sum(earned.points for earned in sold.earned),
+        given_back_points=spent.points if spent else 0,
+    )
+
+
+def _amount(row: ReturnLine, detail: ReturnDetail, sold: Receipt | None) -> int | None:
+    """Money paid out for one line: what the sale gives back for it, or what the POS said where there is no sale."""
+    if sold:
+        # A line's part depends on that line alone, so the parts make the whole.
+        return return_lines(sold, read_detail(sold), detail.earlier, [row]).net_minor
+    return row.amount_minor if not detail.of_receipt else None

@@ -1,0 +1,185 @@
+"""What a slip shows, worked out before any layout: figures as integers, texts as they were given.
+
+A view is a pure function of the fact and of what the till looks up beside it (names, balance, hash). Nothing here is
+stored: a reprint builds the view again.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+
+import msgspec
+
+from loyalty.baskets import Line, Place, Tender
+from loyalty.messages import Said
+from loyalty.receipts import Receipt, ReceiptDetail
+
+POINTS = "points"  # a POS may list points among the tenders; we print them ourselves
+
+
+class Shop(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose paper it is: name, address lines, and the currency of slips that do not name theirs."""
+
+    name: str
+    currency: str
+    address: tuple[str, ...] = ()
+
+
+class Slip(msgspec.Struct, frozen=True, kw_only=True):
+    """What every slip shows.
+
+    Attributes:
+        number: the caller's id of the receipt, return or voided receipt.
+        sold_at: local time of the store.
+        record: eight digits of the event's chain hash, which a complaint quotes; empty where there is none yet.
+        member: the card's last digits as `…1234`; empty for an anonymous one.
+        balance_points: none where it is not known, then none is printed.
+        unconfirmed: the card is not known at this till yet, the centre will confirm its points.
+        copy: a reprint says so.
+    """
+
+    language: str
+    shop: Shop
+    currency: str
+    number: str
+    till_id: str
+    sold_at: datetime
+    cashier: str = ""
+    record: str = ""
+    member: str = ""
+    balance_points: int | None = None
+    messages: tuple[str, ...] = ()
+    unconfirmed: bool = False
+    offline: bool = False
+    copy: bool = False
+
+
+class ViewDiscount(msgspec.Struct, frozen=True, kw_only=True):
+    """What one promotion took off a line; no name where the POS took another discount than we quoted."""
+
+    name: str
+    amount_minor: int
+
+
+class ViewLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line item. `amount_minor` before discounts; `unit_price_minor` 0 where the POS sent none."""
+
+    name: str
+    quantity_milli: int
+    amount_minor: int
+    unit_price_minor: int = 0
+    discounts: tuple[ViewDiscount, ...] = ()
+
+
+class ReceiptView(Slip, frozen=True, kw_only=True):
+    """A sale. Gross - discount = total; points and tenders pay the total, and what they are above it is change."""
+
+    lines: tuple[ViewLine, ...]
+    gross_minor: int
+    discount_minor: int
+    total_minor: int
+    paid_with_points_minor: int = 0
+    points_spent: int = 0
+    net_minor: int = 0
+    tenders: tuple[Tender, ...] = ()
+    change_minor: int = 0
+    points_earned: int = 0
+
+
+def view_of_receipt(
+    receipt: Receipt,
+    detail: ReceiptDetail,
+    *,
+    shop: Shop,
+    names: Mapping[str, str],
+    messages: Sequence[Said] = (),
+    language: str,
+    promotions: Mapping[str, str] | None = None,
+    record: str = "",
+    member: str = "",
+    balance_points: int | None = None,
+    copy: bool = False,
+) -> ReceiptView:
+    """The view of a sale.
+
+    Args:
+        detail: the receipt's own, `read_detail(receipt)`.
+        names: goods by sku; a sku without a name is printed itself.
+        messages: of the quote; those for the place `receipt` are printed.
+        language: en, pt-BR, ru, pl; any other prints English.
+        promotions: names by promotion id; one without a name prints its id.
+        record: eight digits of the event's chain hash.
+        member: the card's last digits as `…1234`; empty for an anonymous sale.
+        balance_points: after this sale, as known here.
+    """
+    lines = _lines(detail, names, promotions or {})
+    gross = sum(line.amount_minor for line in lines)
+    discount = sum(off.amount_minor for line in lines for off in line.discounts)
+    with_points = sum(figure.paid_with_points_minor for figure in detail.figures)
+    tenders = tuple(tender for tender in detail.tenders if tender.kind != POINTS)
+    given = sum(tender.amount_minor for tender in tenders)
+    return ReceiptView(
+        language=language,
+        shop=shop,
+        currency=detail.currency,
+        number=receipt.receipt_id,
+        till_id=receipt.place.till_id,
+        sold_at=local_time(receipt.place),
+        cashier=detail.cashier,
+        record=record,
+        member=member,
+        balance_points=balance_points,
+        messages=said_on_paper(messages),
+        unconfirmed=receipt.card_token is not None and receipt.account_id is None,
+        offline=detail.offline,
+        copy=copy,
+        lines=lines,
+        gross_minor=gross,
+        discount_minor=discount,
+        total_minor=gross - discount,
+        paid_with_points_minor=with_points,
+        points_spent=receipt.redemption.points if receipt.redemption else 0,
+        net_minor=receipt.net_minor,
+        tenders=tenders,
+        change_minor=max(0, given - receipt.net_minor),
+        points_earned=sum(earned.points for earned in receipt.earned),
+    )
+
+
+def local_time(place: Place) -> datetime:
+    """The instant of a sale as the store's clock showed it."""
+    zone = timezone(timedelta(minutes=place.offset_min))
+    return datetime.fromtimestamp(place.sold_at_ms // 1000, zone)
+
+
+def said_on_paper(messages: Sequence[Said]) -> tuple[str, ...]:
+    """Sentences for the receipt, each once."""
+    return tuple(dict.fromkeys(said.text for said in messages if said.place == "receipt" and said.text))
+
+
+def _lines(detail: ReceiptDetail, names: Mapping[str, str], promotions: Mapping[str, str]) -> tuple[ViewLine, ...]:
+    figures = {figure.line: figure for figure in detail.figures}
+    charged = {taken.line: taken.discount_minor for taken in detail.charged}
+    rows = []
+    for line in detail.lines:
+        quoted = figures[line.line].discount_minor
+        taken = charged.get(line.line, quoted)
+        # What the POS took is what was paid; only where it is what we quoted do we know the promotions.
+        named = _named(detail, line, promotions) if taken == quoted else (ViewDiscount(name="", amount_minor=taken),)
+        rows.append(
+            ViewLine(
+                name=names.get(line.sku) or line.sku,
+                quantity_milli=line.quantity_milli,
+                amount_minor=line.amount_minor,
+                unit_price_minor=line.unit_price_minor,
+                discounts=tuple(off for off in named if off.amount_minor),
+            )
+        )
+    return tuple(rows)
+
+
+def _named(detail: ReceiptDetail, line: Line, promotions: Mapping[str, str]) -> tuple[ViewDiscount, ...]:
+    sums: dict[str, int] = {}
+    for effect in detail.effects:
+        if effect.line == line.line and effect.amount_minor:
+            sums[effect.promotion] = sums.get(effect.promotion, 0) + effect.amount_minor
+    return tuple(ViewDiscount(name=promotions.get(id_) or id_, amount_minor=sums[id_]) for id_ in sums)

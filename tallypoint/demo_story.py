@@ -1,0 +1,151 @@
+"""What the demo's cashiers and customers do in two business days; every choice from one seed.
+
+A shop keeps its own list of what its till answered: the list, not the ledger, says what must have reached the centre.
+"""
+
+from datetime import date
+from random import Random
+from typing import Any
+
+import msgspec
+
+from tallypoint.demo_goods import basket
+from tallypoint.till_client import TillClient, TillSaysNo
+
+
+class Rung(msgspec.Struct, kw_only=True):
+    """One answered receipt: what the customer holds in hand."""
+
+    receipt_id: str
+    card: str | None
+    basket: dict[str, Any]
+    net_minor: int
+    points_earned: int
+    points_spent: int
+    undone: bool = False
+
+
+class Till(msgspec.Struct, kw_only=True):
+    """A till of the demo: where it stands, how it is called, and what it answered."""
+
+    label: str
+    partner: str
+    store: str
+    client: TillClient
+    rung: list[Rung] = msgspec.field(default_factory=list)
+    answered: list[str] = msgspec.field(default_factory=list)
+    refused: list[str] = msgspec.field(default_factory=list)
+    held: int = 0
+
+
+class Story:
+    """The days of one coalition: `ring_up` is one customer, from card to receipt."""
+
+    def __init__(self, seed: int, cards: list[str]) -> None:
+        self.random = Random(seed)
+        self.cards = cards
+        self.number = 0
+
+    def ring_up(self, till: Till, day: date, *, may_spend: bool, card: str | None = None) -> Rung:
+        """One sale: quote, perhaps a hold, commit. The receipt's id is the shop's own.
+
+        Args:
+            card: what the scanner read; by default four in five customers show a card of their own.
+        """
+        body = self.sale(till, day, card or self._some_card())
+        quote = till.client.post("/v1/quotes", body)
+        most, step = quote["redemption"]["most_points"], quote["redemption"]["step"]
+        if may_spend and most and self.random.random() < 0.6:
+            body |= self._hold(till, body, most, step)
+        body |= {"programme_version": quote["programme_version"]}
+        rung = self.commit(till, body)
+        self._after(till, day, rung)
+        return rung
+
+    def sale(self, till: Till, day: date, card: str | None) -> dict[str, Any]:
+        """The body of a sale, with the id of its receipt."""
+        self.number += 1
+        minutes = 8 * 60 + self.random.randint(0, 11 * 60)
+        return {
+            "receipt_id": f"{day:%Y%m%d}-{till.label}-{self.number:05d}",
+            "quote_id": f"q{self.number}",
+            "card": card,
+            "basket": basket(self.random, till.partner),
+            "sold_at": f"{day}T{minutes // 60:02d}:{minutes % 60:02d}:00+01:00",
+            "business_date": day.isoformat(),
+            "cashier": f"c{self.random.randint(1, 4)}",
+            "tenders": [],
+        }
+
+    def commit(self, till: Till, body: dict[str, Any]) -> Rung:
+        """Commit a sale; the same body again gives the same answer."""
+        said = till.client.post("/v1/receipts", {k: v for k, v in body.items() if k != "store_id"})
+        totals = said["totals"]
+        rung = Rung(
+            receipt_id=body["receipt_id"],
+            card=body["card"],
+            basket=body["basket"],
+            net_minor=totals["net_minor"],
+            points_earned=totals["points_earned"],
+            points_spent=totals["points_spent"],
+        )
+        till.rung.append(rung)
+        till.answered.append(rung.receipt_id)
+        return rung
+
+    def _hold(self, till: Till, body: dict[str, Any], most: int, step: int) -> dict[str, Any]:
+        """Set points aside; a till that may not is asked for nothing."""
+        points = step * self.random.randint(max(1, 100 // step), max(1, most // step))
+        points = min(points, most)
+        try:
+            held = till.client.post(
+                "/v1/holds", {"hold_id": f"h-{body['receipt_id']}", "card": body["card"], "points": points}
+            )
+        except TillSaysNo as no:
+            till.refused.append(str(no.figures.get("code")))
+            return {}
+        till.held += 1
+        return {"hold_id": held["hold_id"], "points_to_spend": held["points"]}
+
+    def _after(self, till: Till, day: date, rung: Rung) -> None:
+        """One receipt in thirty is voided at once, one in twelve comes back in part or whole, some without receipt."""
+        draw = self.random.random()
+        if draw < 0.033:
+            till.client.post(f"/v1/receipts/{rung.receipt_id}/void", self._when(day))
+            till.answered.append(f"void:{rung.receipt_id}")
+            rung.undone = True
+        elif draw < 0.1:
+            self._give_back(till, day, self.random.choice(till.rung))
+        elif draw < 0.115:
+            self._without_receipt(till, day, rung)
+
+    def _give_back(self, till: Till, day: date, rung: Rung) -> None:
+        """Some lines of an earlier receipt of this till, whole."""
+        if rung.undone:
+            return
+        rung.undone = True
+        lines = self.random.sample(rung.basket["lines"], self.random.randint(1, len(rung.basket["lines"])))
+        back = [{"line": line["line"], "quantity": line["quantity"], "amount_minor": 0} for line in lines]
+        said = till.client.post(
+            "/v1/returns",
+            self._when(day) | {"return_id": f"ret-{rung.receipt_id}", "of": rung.receipt_id, "lines": back},
+        )
+        till.answered.append(said["return_id"])
+
+    def _without_receipt(self, till: Till, day: date, rung: Rung) -> None:
+        """The customer lost the receipt: today's points of the goods are taken back."""
+        line = rung.basket["lines"][0]
+        said = till.client.post(
+            "/v1/returns",
+            self._when(day)
+            | {"return_id": f"lost-{rung.receipt_id}", "of": None, "card": rung.card, "lines": [line]}
+            | {"currency": rung.basket["currency"]},
+        )
+        till.answered.append(said["return_id"])
+
+    def _some_card(self) -> str | None:
+        return self.random.choice(self.cards) if self.random.random() < 0.8 else None
+
+    @staticmethod
+    def _when(day: date) -> dict[str, str]:
+        return {"sold_at": f"{day}T19:30:00+01:00", "business_date": day.isoformat(), "cashier": "c1"}

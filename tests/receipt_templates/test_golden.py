@@ -1,0 +1,66 @@
+"""Slips as they leave the printer, in files a person can read. They were read line by line; change them by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from receipt_templates.compose import AnyView
+from receipt_templates.profiles import PROFILES, PrinterProfile
+from receipt_templates.render import render
+from tests.receipt_templates.samples import (
+    aurora,
+    aurora_offline,
+    aurora_void,
+    harbour,
+    harbour_return,
+    polish,
+    russian,
+)
+from tests.support.escpos_decoder import decode_escpos
+
+GOLDEN = Path(__file__).parent / "golden"
+PAPER = {32: PROFILES["narrow-32"], 42: PROFILES["generic-42"], 48: PROFILES["wide-48"]}
+SLIPS: list[tuple[str, Callable[[], AnyView], PrinterProfile]] = [
+    *((f"en-receipt-{columns}", harbour, PAPER[columns]) for columns in (32, 42, 48)),
+    *((f"pt-BR-receipt-{columns}", aurora, PAPER[columns]) for columns in (32, 42, 48)),
+    ("pt-BR-receipt-offline-copy-42", aurora_offline, PAPER[42]),
+    ("en-return-42", harbour_return, PAPER[42]),
+    ("pt-BR-void-42", aurora_void, PAPER[42]),
+    ("pl-receipt-42", polish, PROFILES["polish-42"]),
+    ("ru-receipt-42", russian, PROFILES["russian-42"]),
+]
+CASES = pytest.mark.parametrize(("name", "view", "profile"), SLIPS, ids=[name for name, _, _ in SLIPS])
+
+
+def golden(name: str) -> str:
+    return (GOLDEN / f"{name}.txt").read_text("utf-8")
+
+
+@CASES
+def test_a_slip_reads_as_its_golden_file(name: str, view: Callable[[], AnyView], profile: PrinterProfile):
+    assert render(view(), "text", profile) == golden(name)
+
+
+@CASES
+def test_paper_reads_as_the_text_does(name: str, view: Callable[[], AnyView], profile: PrinterProfile):
+    seen = decode_escpos(render(view(), "escpos", profile), {profile.page: profile.encoding})
+    headline, *on_paper = seen.text.splitlines()
+    large, *in_file = golden(name).splitlines()
+    # Large letters take two columns each, so the centred headline begins further left on paper.
+    assert headline.strip() == large.strip()
+    assert on_paper == in_file
+    assert seen.warnings == []
+
+
+def test_every_golden_file_belongs_to_a_slip():
+    assert {path.stem for path in GOLDEN.iterdir()} == {name for name, _, _ in SLIPS}
+
+
+@CASES
+def test_no_question_mark_is_printed_that_was_not_written(
+    name: str, view: Callable[[], AnyView], profile: PrinterProfile
+):
+    seen = decode_escpos(render(view(), "escpos", profile), {profile.page: profile.encoding})
+    # The one there is asks "Questions?" in its language.
+    assert seen.text.count("?") == 1

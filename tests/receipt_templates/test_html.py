@@ -1,0 +1,66 @@
+"""The page: a small document that means what it shows."""
+
+from html.parser import HTMLParser
+
+from receipt_templates.as_html import render_html
+from receipt_templates.blocks import Code, Cut, Pair, Rule, Text
+from receipt_templates.compose import blocks_of
+from receipt_templates.profiles import PROFILES
+from receipt_templates.render import render
+from tests.receipt_templates.samples import aurora
+
+VOID = {"meta", "hr"}
+
+
+class Outline(HTMLParser):
+    """Texts by element, and the elements left open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append((self.open[-1], data))
+
+
+def outline(page: str) -> Outline:
+    read = Outline()
+    read.feed(page)
+    return read
+
+
+def test_pairs_are_names_and_figures_of_one_list():
+    page = render_html([Pair(left="Milk", right="1.00"), Pair(left="Tea", right="2.00", bold=True), Rule(), Cut()])
+    assert page.count("<dl>") == 1
+    assert '<div class="bold"><dt>Tea</dt><dd>2.00</dd></div>' in page
+
+
+def test_every_element_is_closed_and_texts_are_escaped():
+    page = render_html([Text(text="<b>&", align="center")], title='"><script>')
+    read = outline(page)
+    assert read.open == []
+    assert ("p", "<b>&") in read.texts
+    assert ("title", '"><script>') in read.texts
+
+
+def test_a_code_shows_its_text():
+    assert '<figure data-code="qr">A-1</figure>' in render_html([Code(kind="qr", data="A-1", fallback_text="A-1")])
+
+
+def test_a_receipt_page_names_its_language_and_its_number():
+    page = render(aurora(), "html", PROFILES["generic-42"])
+    read = outline(page)
+    assert page.startswith('<!doctype html>\n<html lang="pt-BR">')
+    assert ("title", "0042-000917") in read.texts
+    assert ("dd", "R$\u00a01.267,62") in read.texts
+    assert len([text for element, text in read.texts if element in ("p", "dt", "dd")]) > 20
+    assert len(blocks_of(aurora())) > 20

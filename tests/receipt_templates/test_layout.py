@@ -1,0 +1,117 @@
+"""Rows never pass the paper's edge, figures stay whole, and nothing that was written is lost."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from receipt_templates.as_escpos import render_escpos
+from receipt_templates.as_text import render_text
+from receipt_templates.blocks import Block, Pair, Rule, Text
+from receipt_templates.compose import blocks_of
+from receipt_templates.profiles import PROFILES, PrinterProfile
+from receipt_templates.view import Shop, ViewDiscount, ViewLine
+from tests.receipt_templates.samples import aurora
+from tests.support.escpos_decoder import decode_escpos
+
+WORDS = st.text(max_size=90)
+AMOUNTS = st.integers(min_value=-(10**15), max_value=10**15)
+COLUMNS = st.integers(min_value=16, max_value=64)
+
+
+def rows(block: Block, columns: int) -> list[str]:
+    return render_text([block], columns).rstrip("\n").split("\n")
+
+
+def test_text_wraps_at_spaces_and_a_long_word_where_it_must():
+    assert rows(Text(text="sparkling water 0123456789abcdefgh"), 16) == ["sparkling water", "0123456789abcdef", "gh"]
+
+
+def test_centred_text_wraps_into_even_lines():
+    assert rows(Text(text="Seus pontos valem sempre", align="center"), 22) == ["     Seus pontos", "     valem sempre"]
+
+
+def test_text_stands_right():
+    assert rows(Text(text="12,50", align="right"), 16) == ["           12,50"]
+
+
+def test_a_figure_is_not_torn_from_its_currency():
+    assert rows(Text(text="Você economizou R$\u00a05,38"), 20) == ["Você economizou", "R$ 5,38"]
+
+
+def test_a_figure_is_not_torn_from_its_unit():
+    assert rows(Text(text="Café torrado e moído 500 g"), 25) == ["Café torrado e moído", "500 g"]
+    assert rows(Text(text="Café torrado e moído 500 de novo"), 24) == ["Café torrado e moído", "500 de novo"]
+
+
+def test_a_pair_keeps_its_right_part_whole_and_wraps_the_left_above():
+    pair = Pair(left="Extra virgin olive oil", right="1.234,50", indent=2)
+    assert rows(pair, 24) == ["  Extra virgin", "  olive oil     1.234,50"]
+    assert rows(pair, 40) == ["  Extra virgin olive oil        1.234,50"]
+
+
+def test_a_right_part_too_long_for_company_goes_below():
+    assert rows(Pair(left="Receipt", right="0d5c1c1e-77a4"), 16) == ["Receipt", "   0d5c1c1e-77a4"]
+    longer = Pair(left="Receipt", right="0d5c1c1e-77a4-4f5e")
+    assert rows(longer, 16) == ["Receipt", "0d5c1c1e-77a4-4f", "              5e"]
+
+
+def test_a_rule_spans_the_paper():
+    assert rows(Rule(char="="), 16) == ["================"]
+
+
+@given(left=WORDS, right=WORDS, indent=st.sampled_from([0, 2]), columns=COLUMNS)
+def test_no_letter_of_a_pair_is_lost(left: str, right: str, indent: int, columns: int):
+    plain = rows(Pair(left=left, right="", indent=indent), columns) + rows(Pair(left="", right=right), columns)
+    both = rows(Pair(left=left, right=right, indent=indent), columns)
+    assert "".join("".join(plain).split()) == "".join("".join(both).split())
+
+
+@given(
+    name=WORDS,
+    shop=WORDS,
+    promotion=WORDS,
+    message=WORDS,
+    amount=AMOUNTS,
+    points=st.integers(min_value=-(10**12), max_value=10**12),
+    quantity=st.integers(min_value=1, max_value=10**15),
+    language=st.sampled_from(["en", "pt-BR", "ru", "pl"]),
+    columns=COLUMNS,
+    printer=st.sampled_from(sorted(PROFILES)),
+)
+def test_no_line_is_wider_than_the_paper(
+    name: str,
+    shop: str,
+    promotion: str,
+    message: str,
+    amount: int,
+    points: int,
+    quantity: int,
+    language: str,
+    columns: int,
+    printer: str,
+):
+    line = ViewLine(
+        name=name,
+        quantity_milli=quantity,
+        amount_minor=amount,
+        unit_price_minor=amount,
+        discounts=(ViewDiscount(name=promotion, amount_minor=amount),),
+    )
+    view = aurora(
+        language=language,
+        shop=Shop(name=shop, currency="BRL", address=(name, promotion)),
+        number=name,
+        lines=(line, line),
+        total_minor=amount,
+        points_spent=points,
+        balance_points=points,
+        messages=(message,),
+    )
+    blocks = blocks_of(view)
+    assert max(map(len, render_text(blocks, columns).split("\n"))) <= columns
+    like = PROFILES[printer]
+    profile = PrinterProfile(
+        name="any", columns=columns, encoding=like.encoding, page=like.page, native_qr=like.native_qr, cut=like.cut
+    )
+    seen = decode_escpos(render_escpos(blocks, profile), {profile.page: profile.encoding})
+    assert max(line.columns for line in seen.lines) <= columns
+    assert seen.warnings == []

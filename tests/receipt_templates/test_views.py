@@ -1,0 +1,170 @@
+"""What a slip shows: figures of the fact, names where they are known, and the truth about what is not."""
+
+import msgspec
+import pytest
+
+from loyalty.baskets import Line, Tender
+from loyalty.messages import Said
+from loyalty.receipts import Charged
+from loyalty.reversals import Return, ReturnDetail, ReturnLine
+from receipt_templates.profiles import PROFILES
+from receipt_templates.render import render
+from receipt_templates.reversal_views import view_of_return
+from receipt_templates.view import ReceiptView, ViewLine, view_of_receipt
+from tests.receipt_templates.samples import (
+    HARBOUR,
+    HARBOUR_DETAIL,
+    HARBOUR_SALE,
+    IN_LEITH,
+    NAMES,
+    aurora_offline,
+    aurora_void,
+    harbour,
+    harbour_return,
+)
+
+PAPER = PROFILES["generic-42"]
+
+
+def rows(view: ReceiptView) -> list[str]:
+    """The text at 42 columns, each row with its runs of spaces made one."""
+    return [" ".join(row.split()) for row in render(view, "text", PAPER).splitlines()]
+
+
+def sale(**changed: object) -> ReceiptView:
+    detail = msgspec.structs.replace(HARBOUR_DETAIL, **changed)
+    return view_of_receipt(HARBOUR_SALE, detail, shop=HARBOUR, names=NAMES, language="en")
+
+
+def test_the_figures_are_those_of_the_receipt():
+    view = harbour()
+    assert (view.gross_minor, view.discount_minor, view.total_minor) == (1825, 277, 1548)
+    assert (view.paid_with_points_minor, view.points_spent, view.net_minor) == (200, 200, 1348)
+    assert (view.change_minor, view.points_earned) == (652, 134)
+    assert view.sold_at.isoformat() == "2026-03-12T18:42:30+00:00"
+
+
+def test_the_time_is_that_of_the_store():
+    assert aurora_offline().sold_at.isoformat() == "2026-03-12T18:05:00-03:00"
+
+
+def test_goods_and_promotions_without_a_name_show_their_ids():
+    view = view_of_receipt(HARBOUR_SALE, HARBOUR_DETAIL, shop=HARBOUR, names={}, language="en")
+    assert [line.name for line in view.lines] == ["5010", "2001", "4011", "5601"]
+    assert [off.name for off in view.lines[3].discounts] == ["spring", "oil"]
+
+
+def test_a_discount_that_the_pos_changed_shows_without_a_promotion():
+    view = sale(charged=(Charged(line=1, discount_minor=29), Charged(line=4, discount_minor=100)))
+    assert [(off.name, off.amount_minor) for off in view.lines[0].discounts] == [("dairy", 29)]
+    assert [(off.name, off.amount_minor) for off in view.lines[3].discounts] == [("", 100)]
+    assert "Discount -1.00" in rows(view)
+    assert (view.discount_minor, view.total_minor) == (129, 1696)
+
+
+def test_a_line_sold_without_a_quantity_shows_its_amount_alone():
+    fee = ViewLine(name="Delivery", quantity_milli=0, amount_minor=350)
+    assert "Delivery 3.50" in rows(harbour(lines=(fee,)))
+
+
+def test_points_among_the_tenders_are_not_printed_twice():
+    assert [tender.kind for tender in harbour().tenders] == ["cash"]
+
+
+def test_a_tender_without_a_word_is_printed_as_it_came():
+    view = sale(tenders=(Tender(kind="Luncheon Voucher", amount_minor=1348),))
+    assert "Luncheon Voucher 13.48" in rows(view)
+    assert view.change_minor == 0
+
+
+def test_a_sale_whose_tenders_are_not_known_says_what_was_paid_beside_points():
+    view = rows(sale(tenders=()))
+    assert "200 points 2.00" in view
+    assert "Paid 13.48" in view
+
+
+def test_only_sentences_for_the_receipt_are_printed_and_each_once():
+    said = [Said(place=where, text=text) for where, text in [("kiosk", "no"), ("receipt", "yes"), ("receipt", "yes")]]
+    view = view_of_receipt(HARBOUR_SALE, HARBOUR_DETAIL, shop=HARBOUR, names=NAMES, messages=said, language="en")
+    assert view.messages == ("yes",)
+
+
+def test_an_anonymous_sale_says_nothing_of_points():
+    view = harbour(member="", points_earned=0, points_spent=0, balance_points=None)
+    assert not [row for row in rows(view) if "point" in row.lower()]
+
+
+def test_a_card_not_known_yet_earns_points_to_be_confirmed():
+    view = aurora_offline()
+    assert view.unconfirmed
+    assert "Ganhos (a confirmar) +1.267" in rows(view)
+    assert "seu cartão. Seus pontos estão" in rows(view)
+
+
+def test_an_offline_sale_says_so_and_calls_its_balance_the_last_known():
+    view = rows(harbour(offline=True))
+    assert "Made offline. Nothing is lost, the figures follow." in " ".join(view)
+    assert "Balance last known 1,340 points" in view
+    assert "Balance last known 1,340 points" not in rows(harbour())
+
+
+def test_a_reprint_says_at_both_ends_that_it_is_a_copy():
+    assert rows(harbour(copy=True)).count("*** COPY ***") == 2
+    assert rows(harbour()).count("*** COPY ***") == 0
+
+
+def test_a_complaint_can_quote_the_record():
+    assert "Questions? Quote record 9f3a02c1" in rows(harbour())
+    assert not [row for row in rows(harbour(record="")) if "Quote" in row]
+
+
+def test_a_return_pays_out_and_takes_back_what_the_sale_recorded():
+    view = harbour_return()
+    # The milk was 2.61 for two; the oil 5.42 beside the 200 points, with 54 points earned and 13 of the milk's 26.
+    assert [(line.name, line.amount_minor) for line in view.lines] == [
+        ("Extra virgin olive oil, cold pressed, Trás-os-Montes, 750 ml", 542),
+        ("Whole milk 1 L", 130),
+    ]
+    assert (view.net_minor, view.taken_back_points, view.given_back_points) == (672, 67, 200)
+
+
+def test_a_return_whose_sale_is_not_at_hand_shows_lines_by_number_and_the_money_as_a_whole():
+    ret = Return(receipt_id="R-1", place=IN_LEITH, net_minor=542)
+    detail = ReturnDetail(lines=(ReturnLine(line=4, quantity_milli=1000),), of_receipt="A-2026-00917")
+    view = view_of_return(ret, detail, sold=None, shop=HARBOUR, names=NAMES, language="en")
+    assert view.currency == "GBP"
+    text = [" ".join(row.split()) for row in render(view, "text", PAPER).splitlines()]
+    assert "Line 4 x 1" in text
+    assert "PAID OUT GBP 5.42" in text
+
+
+def test_a_return_without_a_receipt_shows_what_the_pos_paid_out():
+    ret = Return(receipt_id="R-1", place=IN_LEITH, net_minor=640)
+    detail = ReturnDetail(
+        lines=(ReturnLine(line=1, quantity_milli=2000, amount_minor=640),),
+        goods=(Line(line=1, sku="2001", amount_minor=640),),
+        currency="EUR",
+    )
+    text = render(view_of_return(ret, detail, sold=None, shop=HARBOUR, names=NAMES, language="en"), "text", PAPER)
+    rows_of = [" ".join(row.split()) for row in text.splitlines()]
+    assert rows_of[rows_of.index("Sourdough loaf") + 1] == "x 2 6.40"
+    assert "PAID OUT EUR 6.40" in rows_of
+    assert "Of receipt" not in text
+
+
+def test_a_void_cancels_the_whole_receipt_points_included():
+    view = aurora_void()
+    assert (view.number, view.total_minor, view.taken_back_points) == ("0042-000917", 126762, 1267)
+
+
+def test_rendering_twice_gives_the_same_bytes():
+    assert render(harbour(), "escpos", PAPER) == render(harbour(), "escpos", PAPER)
+
+
+@pytest.mark.parametrize("language", ["en", "pt-BR", "ru", "pl", "de"])
+def test_every_slip_renders_in_every_language(language: str):
+    for view in (harbour(copy=True, offline=True, unconfirmed=True), harbour_return(), aurora_void()):
+        told = msgspec.structs.replace(view, language=language)
+        assert render(told, "text", PAPER).count("\n") > 12
+        assert render(told, "escpos", PAPER).startswith(b"\x1b@")
+        assert f'lang="{"en" if language == "de" else language}"' in render(told, "html", PAPER)
