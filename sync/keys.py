@@ -1,0 +1,110 @@
+"""Keys in one place: Ed25519 signatures, key numbers, and one X25519 agreement for enrolment.
+
+Private keys are made from 32 bytes handed in; public keys travel as 64 hex characters.
+"""
+
+from functools import lru_cache
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from sync.refusals import BadBody
+
+SIGNATURE_BYTES = 64
+
+
+class Signer:
+    """A private Ed25519 key with its number.
+
+    Args:
+        seed: 32 secret random bytes.
+        key_no: the number under which the other side knows the public half.
+    """
+
+    def __init__(self, seed: bytes, key_no: int = 1) -> None:
+        self._private = Ed25519PrivateKey.from_private_bytes(seed)
+        self.key_no = key_no
+        self.public = self._private.public_key().public_bytes_raw().hex()
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes; the same for the same message."""
+        return self._private.sign(message)
+
+
+class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
+    key_no: int
+    public: str
+
+
+class PublicKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that one party signs with, or signed with before a rotation."""
+
+    keys: tuple[PublicKey, ...] = ()
+
+    def find(self, key_no: int) -> str | None:
+        """The public key of a number, or None."""
+        return next((key.public for key in self.keys if key.key_no == key_no), None)
+
+
+def one_key(public: str, key_no: int = 1) -> PublicKeys:
+    """A party that has had one key only."""
+    return PublicKeys(keys=(PublicKey(key_no=key_no, public=public),))
+
+
+def verify(public: str, signature: bytes, message: bytes) -> bool:
+    """Whether `signature` over `message` was made with the private half of `public` (64 hex characters)."""
+    try:
+        _load(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _load(public: str) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
+
+
+def exchange_public(private: bytes) -> str:
+    """The X25519 public key, 64 hex characters, of 32 random bytes."""
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw().hex()
+
+
+def encrypt_to(public: str, private: bytes, info: bytes, plain: bytes) -> bytes:
+    """Encrypt to the holder of `public`, from an X25519 key `private` that is used this once only.
+
+    Raises:
+        BadBody: `public` is not a usable X25519 key.
+    """
+    key, nonce = _agree(private, public, info, initiator=exchange_public(private))
+    return ChaCha20Poly1305(key).encrypt(nonce, plain, info)
+
+
+def decrypt_from(public: str, private: bytes, info: bytes, sealed: bytes) -> bytes:
+    """The other half of `encrypt_to`: `public` is the sender's one-time key, `private` is ours.
+
+    Raises:
+        BadBody: not encrypted to us, or changed on the way.
+    """
+    key, nonce = _agree(private, public, info, initiator=public)
+    try:
+        return ChaCha20Poly1305(key).decrypt(nonce, sealed, info)
+    except InvalidTag:
+        raise BadBody("The encrypted part of the answer cannot be opened; ask for a new code.") from None
+
+
+def _agree(private: bytes, public: str, info: bytes, *, initiator: str) -> tuple[bytes, bytes]:
+    # The key serves one message, so the nonce may come from the same derivation and need not travel.
+    try:
+        shared = X25519PrivateKey.from_private_bytes(private).exchange(
+            X25519PublicKey.from_public_bytes(bytes.fromhex(public))
+        )
+    except ValueError:
+        raise BadBody("The exchange key is not a usable X25519 key; claim again.") from None
+    okm = HKDF(algorithm=SHA256(), length=44, salt=bytes.fromhex(initiator), info=info).derive(shared)
+    return okm[:32], okm[32:]

@@ -1,0 +1,131 @@
+"""What a till says: hello, batch and page ask, composed from its store."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from sync.chain import ZERO_HASH, StreamHead
+from sync.envelope import MAX_RAW_BYTES, Sender, seal_batch
+from sync.framing import pack
+from sync.keys import Signer
+from sync.pacing import Moment
+from sync.ports import TillStore
+from sync.schedule import Intervals
+from sync.wire import ASK_TAG, BATCH_PATH, HELLO_PATH, HELLO_TAG, LANES, PAGE_PATH, Hello, Lane, Lanes, PageAsk
+
+
+class TillSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session is told of its machine."""
+
+    install_id: str
+    boot: str
+    version: str
+    page_rows: int = 5_000
+    deadline_ms: int = 30_000
+    intervals: Intervals = Intervals()
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes to POST, and what the session must remember of them until the answer."""
+
+    kind: Literal["hello", "batch", "page"]
+    path: str
+    body: bytes
+    deadline_ms: int
+    sent: Moment
+    first_seq: int = 0
+    last_seq: int = 0
+    lane: Lane = "hotlist"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speaker:
+    """Who speaks: the till's store, settings and key; `counter_above` is the least the next counter exceeds."""
+
+    store: TillStore
+    settings: TillSettings
+    signer: Signer
+    counter_above: int
+
+
+def compose_hello(speaker: Speaker, now: Moment, suspended: str) -> Request:
+    """Where the till stands, for the centre to compare."""
+    store = speaker.store
+    head, acked = store.head(), store.acked()
+    hello = Hello(
+        till_id=head.till_id,
+        epoch=head.epoch,
+        key_no=speaker.signer.key_no,
+        counter=store.next_counter(speaker.counter_above),
+        sent_at_ms=now.wall_ms,
+        head_seq=head.seq,
+        head_hash=head.hash,
+        acked_seq=acked.seq,
+        acked_hash=acked.hash,
+        install_id=speaker.settings.install_id,
+        boot=speaker.settings.boot,
+        version=speaker.settings.version,
+        backlog=max(0, head.seq - acked.seq),
+        cursors=lane_versions(store),
+        grants=store.grant_cursor(),
+        suspended=suspended,
+    )
+    body = pack(HELLO_TAG, hello, speaker.signer)
+    return Request(kind="hello", path=HELLO_PATH, body=body, deadline_ms=speaker.settings.deadline_ms, sent=now)
+
+
+def compose_batch(speaker: Speaker, now: Moment, after: StreamHead, max_events: int, clock_error_ms: int) -> Request:
+    """The events right after `after`, as many as fit."""
+    store = speaker.store
+    sender = Sender(
+        counter=store.next_counter(speaker.counter_above),
+        sent_at_ms=now.wall_ms,
+        clock_error_ms=clock_error_ms,
+        boot=speaker.settings.boot,
+        head_seq=store.head().seq,
+        cursors=lane_versions(store),
+        grants=store.grant_cursor(),
+    )
+    sealed = seal_batch(after, store.unsent(after.seq, max_events, MAX_RAW_BYTES), sender, speaker.signer)
+    return Request(
+        kind="batch",
+        path=BATCH_PATH,
+        body=sealed.data,
+        deadline_ms=speaker.settings.deadline_ms,
+        sent=now,
+        first_seq=sealed.header.first_seq,
+        last_seq=sealed.header.last_seq,
+    )
+
+
+def compose_ask(speaker: Speaker, now: Moment, lane: Lane) -> Request:
+    """The next page of a lane."""
+    head = speaker.store.head()
+    ask = PageAsk(
+        till_id=head.till_id,
+        epoch=head.epoch,
+        key_no=speaker.signer.key_no,
+        counter=speaker.store.next_counter(speaker.counter_above),
+        sent_at_ms=now.wall_ms,
+        lane=lane,
+        cursor=speaker.store.lane(lane).cursor,
+        limit=speaker.settings.page_rows,
+    )
+    body = pack(ASK_TAG, ask, speaker.signer)
+    return Request(
+        kind="page", path=PAGE_PATH, body=body, deadline_ms=speaker.settings.deadline_ms, sent=now, lane=lane
+    )
+
+
+def lane_versions(store: TillStore) -> Lanes:
+    """The version of each lane that the till has taken whole."""
+    return Lanes(**{lane: store.lane(lane).version for lane in LANES})
+
+
+def own_hash(store: TillStore, seq: int) -> str | None:
+    """The till's own hash after event `seq`; None where it has none (never written, or pruned)."""
+    for known in (store.head(), store.acked()):
+        if known.seq == seq:
+            return known.hash
+    return ZERO_HASH if seq == 0 else store.hash_at(seq)

@@ -1,0 +1,290 @@
+"""The till's side of TPS/1 as a state machine without a socket, a clock or a thread.
+
+Somebody else asks `next_request`, carries the bytes, and gives back what came or that nothing came. What is
+said first: a hello at start and every hour; a hotlist long overdue; events while there are any; then hotlist,
+programme, members. Nothing here is kept but by the store: a session that is lost begins again with a hello.
+
+Source: sync.md sections 2 to 4 and 7. A till that is enrolled anew gets a new session.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from loyalty.trouble import Refusal
+from sync.chain import StreamHead
+from sync.envelope import MAX_EVENTS
+from sync.framing import open_signed, sha256
+from sync.keys import PublicKeys, Signer
+from sync.lanes import apply_page, open_page
+from sync.pacing import Moment
+from sync.ports import TillStore
+from sync.refusals import (
+    CloneSuspected,
+    ForkFound,
+    GapFound,
+    NotOurAnswer,
+    OldEpoch,
+    Replayed,
+    Revoked,
+    RewindFound,
+    Suspended,
+    UnknownEpoch,
+)
+from sync.schedule import LineStatus, Schedule
+from sync.till_messages import (
+    Request,
+    Speaker,
+    TillSettings,
+    compose_ask,
+    compose_batch,
+    compose_hello,
+    lane_versions,
+    own_hash,
+)
+from sync.wire import (
+    ACK_TAG,
+    GRANT_TAG,
+    HELLO_ANSWER_TAG,
+    PROBLEM_TAG,
+    Ack,
+    Answer,
+    CentreMessage,
+    Grant,
+    HelloAnswer,
+    Problem,
+    SignedGrant,
+)
+
+M = TypeVar("M", bound=CentreMessage)
+
+BEYOND_RETENTION = "sync.beyond_retention"
+STOPS = frozenset(
+    refusal.code for refusal in (ForkFound, RewindFound, CloneSuspected, OldEpoch, UnknownEpoch, Suspended, Revoked)
+)
+
+
+class WaitUntil(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing to say before this moment, unless an event is written: then ask again at once."""
+
+    mono_ms: int
+
+
+class SessionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """For health and screens. `suspended` is the code for which uploads rest, "" when they go on."""
+
+    line: LineStatus
+    backlog: int
+    suspended: str
+
+
+class TillSession:
+    """One till's conversation with the centre, in one epoch.
+
+    Args:
+        store: the till's journal and cache.
+        settings: machine and intervals.
+        signer: the till's key.
+        centre_keys: the centre's keys, from the enrolment.
+        random_bits: gives so many random bits, for jitter.
+    """
+
+    def __init__(
+        self,
+        store: TillStore,
+        settings: TillSettings,
+        signer: Signer,
+        centre_keys: PublicKeys,
+        random_bits: Callable[[int], int],
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._signer = signer
+        self._keys = centre_keys
+        self._schedule = Schedule(settings.intervals, random_bits)
+        self._centre_seq = 0
+        self._counter_above = 0
+        self._max_events = MAX_EVENTS
+        self._suspended = ""
+
+    # What to say next
+
+    def next_request(self, now: Moment) -> Request | WaitUntil:
+        """The next request, or until when there is none. One request at a time: answer it before asking again."""
+        schedule = self._schedule
+        schedule.begin(now, self._store.head().till_id)
+        if now.mono_ms < schedule.quiet_until():
+            return WaitUntil(mono_ms=schedule.quiet_until())
+        if schedule.is_hello_due(now):
+            return compose_hello(self._speaker(), now, self._suspended)
+        # A long backlog must not keep the hotlist from a till: one small request among many batches.
+        if schedule.is_hotlist_overdue(now):
+            return compose_ask(self._speaker(), now, "hotlist")
+        if not self._suspended and (batch := self._batch(now)):
+            return batch
+        lane = schedule.due_lane(now)
+        return compose_ask(self._speaker(), now, lane) if lane else WaitUntil(mono_ms=schedule.next_due())
+
+    def _batch(self, now: Moment) -> Request | None:
+        if self._store.head().seq <= self._centre_seq:
+            return None
+        after_hash = own_hash(self._store, self._centre_seq)
+        if after_hash is None:
+            self._suspended = BEYOND_RETENTION
+            return None
+        after = msgspec.structs.replace(self._store.head(), seq=self._centre_seq, hash=after_hash)
+        clock = self._schedule.clock(now)
+        return compose_batch(self._speaker(), now, after, self._max_events, clock.offset_ms if clock else 0)
+
+    def _speaker(self) -> Speaker:
+        return Speaker(
+            store=self._store, settings=self._settings, signer=self._signer, counter_above=self._counter_above
+        )
+
+    # What came back
+
+    def take_answer(self, now: Moment, request: Request, answer: Answer) -> None:
+        """Take what the line gave for a request. Anything that does not prove itself counts as no answer."""
+        try:
+            if answer.status != 200:
+                self._take_problem(now, request, answer)
+            elif request.kind == "hello":
+                self._take_hello(now, request, answer.body)
+            elif request.kind == "batch":
+                self._take_ack(now, request, answer.body)
+            else:
+                self._take_page(now, request, answer.body)
+        except Refusal as refusal:
+            self._fail(now, request, refusal.code, answer.retry_after_s)
+
+    def no_answer(self, now: Moment, request: Request, code: str = "line.no_answer") -> None:
+        """Nothing came within the deadline, or the line broke; `code` is the Fault's."""
+        self._halve(request)
+        self._fail(now, request, code, None)
+
+    def _take_hello(self, now: Moment, request: Request, body: bytes) -> None:
+        answer = self._open(HELLO_ANSWER_TAG, request, body, HelloAnswer)
+        self._check_stream(answer.head)
+        ours = own_hash(self._store, answer.head.seq)
+        if ours == answer.head.hash:
+            self._suspended = ""
+            self._centre_seq = answer.head.seq
+            self._store.take_hello(answer)
+        elif answer.head.seq > self._store.head().seq:
+            self._suspended = RewindFound.code
+        else:
+            self._suspended = BEYOND_RETENTION if ours is None else ForkFound.code
+        self._schedule.hello_done(now)
+        self._schedule.heard(request.sent, now, answer.server_at_ms, error=self._suspended)
+        self._take_terms(now, answer)
+        self._take_grants(request, answer.grants)
+
+    def _take_ack(self, now: Moment, request: Request, body: bytes) -> None:
+        ack = self._open(ACK_TAG, request, body, Ack)
+        self._check_stream(ack.head)
+        if ack.head.seq < request.last_seq or own_hash(self._store, ack.head.seq) != ack.head.hash:
+            raise NotOurAnswer("The centre acknowledged a history that is not this till's.", seq=ack.head.seq)
+        self._store.take_ack(ack)
+        self._centre_seq = ack.head.seq
+        self._max_events = self._max_events * 2
+        self._schedule.heard(request.sent, now, ack.server_at_ms)
+        self._take_terms(now, ack)
+        self._take_grants(request, ack.grants)
+
+    def _take_page(self, now: Moment, request: Request, body: bytes) -> None:
+        lane = request.lane
+        header, page = open_page(
+            body, till_id=self._store.head().till_id, answers=sha256(request.body), keys=self._keys
+        )
+        state = apply_page(page, lane, self._store.lane(lane))
+        self._store.take_page(page, state)
+        self._schedule.heard(request.sent, now, header.server_at_ms, error=self._suspended)
+        if page.more:
+            self._schedule.lane_now(lane, now)
+        else:
+            self._schedule.lane_done(lane, now)
+
+    def _take_problem(self, now: Moment, request: Request, answer: Answer) -> None:
+        if answer.status == 413:
+            self._halve(request)
+        try:
+            problem = self._open(PROBLEM_TAG, request, answer.body, Problem)
+        except Refusal:
+            # A proxy or portal speaks, not the centre: its status is all there is to note, and it decides nothing.
+            self._fail(now, request, f"line.http_{answer.status}", answer.retry_after_s)
+            return
+        if problem.code in STOPS:
+            self._stop(now, request, problem, answer.retry_after_s)
+        elif problem.code == GapFound.code and 1 <= problem.need < request.first_seq:
+            self._resend_from(now, request, problem)
+        else:
+            if problem.code == Replayed.code:
+                self._counter_above = max(self._counter_above, problem.need)
+            self._fail(now, request, problem.code, answer.retry_after_s)
+
+    def _stop(self, now: Moment, request: Request, problem: Problem, retry_after_s: int | None) -> None:
+        """Uploads rest until a hello is answered well again; lanes go on, nothing is deleted."""
+        self._suspended = problem.code
+        self._schedule.hello_done(now)
+        self._schedule.heard(request.sent, now, problem.server_at_ms, error=problem.code)
+        if request.kind == "page":
+            self._schedule.lane_done(request.lane, now)
+        if retry_after_s is not None:
+            self._schedule.rest(now, retry_after_s)
+
+    def _resend_from(self, now: Moment, request: Request, problem: Problem) -> None:
+        self._centre_seq = problem.need - 1
+        self._schedule.heard(request.sent, now, problem.server_at_ms)
+        if self._centre_seq < self._store.acked().seq:
+            # The centre went back behind what it once acknowledged: let a hello settle where both stand.
+            self._schedule.hello_now(now)
+
+    # Bookkeeping
+
+    def _open(self, tag: bytes, request: Request, body: bytes, kind: type[M]) -> M:
+        message, _ = open_signed(tag, body, kind, self._keys)
+        if message.answers != sha256(request.body):
+            raise NotOurAnswer("This answers another request.")
+        return message
+
+    def _check_stream(self, head: StreamHead) -> None:
+        own = self._store.head()
+        if (head.till_id, head.epoch) != (own.till_id, own.epoch):
+            raise NotOurAnswer("The centre spoke of another till's stream.", till_id=head.till_id)
+
+    def _take_terms(self, now: Moment, said: Ack | HelloAnswer) -> None:
+        self._max_events = max(1, min(self._max_events, said.max_events, MAX_EVENTS))
+        self._schedule.pause(now, said.pause_ms)
+        self._schedule.told_of(said.lanes, lane_versions(self._store), now)
+
+    def _take_grants(self, request: Request, signed: tuple[bytes, ...]) -> None:
+        cursor = self._store.grant_cursor()
+        own = self._store.head()
+        fresh = []
+        for data in signed:
+            grant, _ = open_signed(GRANT_TAG, data, Grant, self._keys)
+            if (grant.till_id, grant.epoch) != (own.till_id, own.epoch):
+                raise NotOurAnswer("A grant for another till came here.", lease_id=grant.lease_id)
+            if grant.grant_no > cursor:
+                cursor = grant.grant_no
+                fresh.append(SignedGrant(grant=grant, signed=data))
+        if fresh:
+            self._store.take_grants(tuple(fresh), request.sent)
+
+    def _halve(self, request: Request) -> None:
+        if request.kind == "batch":
+            self._max_events = max(1, (request.last_seq - request.first_seq + 1) // 2)
+
+    def _fail(self, now: Moment, request: Request, code: str, retry_after_s: int | None) -> None:
+        self._schedule.failed(now, code, retry_after_s)
+        if request.kind == "page":
+            self._schedule.lane_done(request.lane, now)
+
+    def status(self, now: Moment) -> SessionStatus:
+        """Where the conversation stands."""
+        return SessionStatus(
+            line=self._schedule.status(now),
+            backlog=self._store.head().seq - max(self._centre_seq, self._store.acked().seq),
+            suspended=self._suspended,
+        )

@@ -1,0 +1,252 @@
+"""Every message of TPS/1, versioned by the tag it is signed under (`framing`).
+
+A till's requests: Claim, Hello, BatchHeader, PageAsk. The centre's answers: IdentityHeader, HelloAnswer, Ack,
+PageHeader, Problem. Every answer names the SHA-256 of the request it answers, so an old answer or another
+till's is recognised. Instants are milliseconds since 1970 UTC; ids, hashes and keys are lowercase hex.
+
+Source: house.md sections 2 and 3, sync.md sections 2, 3 and 7.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from sync.chain import Epoch, Hex32, Hex64, Seq, StreamHead
+
+PROTO = 1
+ENROL_PATH = "/sync/v1/enrol"
+HELLO_PATH = "/sync/v1/hello"
+BATCH_PATH = "/sync/v1/batches"
+PAGE_PATH = "/sync/v1/pages"
+CONTENT_TYPE = "application/vnd.tallypoint.sync"
+
+CLAIM_TAG = b"TP-CLAIM1\0"
+IDENTITY_TAG = b"TP-IDENT1\0"
+HELLO_TAG = b"TP-HELLO1\0"
+HELLO_ANSWER_TAG = b"TP-HELLOACK1\0"
+BATCH_TAG = b"TP-BATCH1\0"
+ACK_TAG = b"TP-ACK1\0"
+ASK_TAG = b"TP-ASK1\0"
+PAGE_TAG = b"TP-PAGE1\0"
+GRANT_TAG = b"TP-GRANT1\0"
+PROBLEM_TAG = b"TP-NO1\0"
+
+Lane = Literal["hotlist", "programme", "members"]
+LANES: tuple[Lane, ...] = ("hotlist", "programme", "members")
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Short = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class Lanes(msgspec.Struct, frozen=True, kw_only=True):
+    """A version number for each lane: what a till has (cursors), or the newest the centre has (lanes)."""
+
+    hotlist: Count = 0
+    programme: Count = 0
+    members: Count = 0
+
+    def of(self, lane: Lane) -> int:
+        """The version of one lane."""
+        version: int = getattr(self, lane)
+        return version
+
+
+class TillMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What every request of an enrolled till says first; `counter` grows with every request."""
+
+    proto: Count = PROTO
+    till_id: Hex32
+    epoch: Epoch
+    key_no: Count
+    counter: Count
+    sent_at_ms: int
+
+
+class Hello(TillMessage, frozen=True, kw_only=True):
+    """At start and hourly: where the till stands, so that both sides may compare."""
+
+    head_seq: Seq
+    head_hash: Hex64
+    acked_seq: Seq
+    acked_hash: Hex64
+    install_id: Short
+    boot: Short
+    version: Short
+    backlog: Count
+    cursors: Lanes
+    grants: Count
+    suspended: Short = ""  # the till's own reason for sending nothing, a stable code
+
+
+class BatchHeader(TillMessage, frozen=True, kw_only=True):
+    """What a batch claims of itself; it binds the compressed body by hash and is signed.
+
+    `raw_bytes` is the body inflated; `backlog` counts the events of the stream after `last_seq`;
+    `clock_error_ms` is centre time minus till time as the till believes it, 0 where it does not know;
+    `cursors` and `grants` say what the till has taken so far.
+    """
+
+    first_seq: Seq
+    last_seq: Seq
+    prev_hash: Hex64
+    head_hash: Hex64
+    raw_bytes: Count
+    body_sha256: Hex64
+    clock_error_ms: int
+    boot: Short
+    backlog: Count
+    cursors: Lanes
+    grants: Count
+
+
+class PageAsk(TillMessage, frozen=True, kw_only=True):
+    """Please send the next rows of a lane after `cursor` ("" for the beginning), `limit` at most."""
+
+    lane: Lane
+    cursor: Short
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+
+
+class CentreMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What every answer of the centre says first; `answers` is the SHA-256 of the request's bytes."""
+
+    key_no: Count
+    answers: Hex64
+    server_at_ms: int
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """Authority to spend offline: a lease on one account, or a float (no account).
+
+    `grant_no` grows from 1 within (till, epoch). `spend_for_s` runs from the moment the till sent the
+    request; the centre reclaims what is left after `settle_until_ms`.
+    Source: offline-redemption.md, "Lease lifecycle".
+    """
+
+    lease_id: Short
+    grant_no: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+    till_id: Hex32
+    epoch: Epoch
+    key_no: Count
+    account_id: int | None
+    points: Count
+    spend_for_s: Count
+    settle_until_ms: int
+    granted_at_ms: int
+
+
+class SignedGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant whose signature held, with the bytes that prove it (`lease.accepted` carries them)."""
+
+    grant: Grant
+    signed: bytes
+
+
+class Ack(CentreMessage, frozen=True, kw_only=True):
+    """The batch is posted up to `head`. The till believes it only if `head.hash` is its own hash there."""
+
+    head: StreamHead
+    generation: Count
+    block_no: Count
+    block_hash: Hex64
+    flagged: tuple[tuple[Seq, str], ...] = ()
+    pause_ms: Count = 0
+    max_events: Count = 500
+    lanes: Lanes
+    grants: tuple[bytes, ...] = ()  # signed messages, each a Grant
+
+
+class HelloAnswer(CentreMessage, frozen=True, kw_only=True):
+    """Both sides agree: `head` is the centre's own head of the till's stream, uploads go on after it.
+
+    A hello that does not lead to this is answered with a Problem (rewind, fork, clone, suspended, …).
+    """
+
+    head: StreamHead
+    generation: Count
+    block_no: Count
+    block_hash: Hex64
+    pause_ms: Count = 0
+    max_events: Count = 500
+    lanes: Lanes
+    grants: tuple[bytes, ...] = ()
+
+
+class PageHeader(CentreMessage, frozen=True, kw_only=True):
+    """Binds the compressed body, which is one Page as JSON."""
+
+    till_id: Hex32
+    raw_bytes: Count
+    body_sha256: Hex64
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of a lane between two cursors; the rows are opaque here.
+
+    `version` is the lane's version once this page is taken and `more` is false; it never falls. With
+    `restart` the page begins the lane anew (`from_cursor` is ""). `expires_ms` 0 means never.
+    """
+
+    lane: Lane
+    from_cursor: Short
+    to_cursor: Short
+    version: Count
+    more: bool
+    restart: bool = False
+    expires_ms: int = 0
+    rows: tuple[msgspec.Raw, ...] = ()
+
+
+class Problem(CentreMessage, frozen=True, kw_only=True):
+    """A refusal. `need` is the next sequence for `sync.gap`, the last counter seen for `sync.replayed`, the
+    highest sequence the centre knows of for `sync.rewind`."""
+
+    status: Annotated[int, msgspec.Meta(ge=400, le=599)]
+    code: Short
+    say: str
+    need: Count = 0
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A new till shows its code and proves that it holds the key it asks for."""
+
+    proto: Count = PROTO
+    code: Short
+    public_key: Hex64
+    exchange_key: Hex64  # X25519, for this one exchange
+    install_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    version: Short
+    at_ms: int
+
+
+class IdentityHeader(CentreMessage, frozen=True, kw_only=True):
+    """Binds the encrypted Identity; signed with `centre_public_key`, whose fingerprint came with the code."""
+
+    centre_public_key: Hex64
+    exchange_key: Hex64
+    body_sha256: Hex64
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who the till is from now on. `genesis` and `card_key` are secrets and travel encrypted only."""
+
+    till_id: Hex32
+    epoch: Epoch
+    key_no: Count
+    genesis: Hex64
+    partner_id: Short
+    store_id: Short
+    label: Short
+    centre_public_key: Hex64
+    centre_key_no: Count
+    card_key: Hex64
+    card_key_id: Short
+    server_at_ms: int
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back for a request: HTTP status, bytes, and the Retry-After in seconds if there was one."""
+
+    status: int
+    body: bytes
+    retry_after_s: int | None = None
