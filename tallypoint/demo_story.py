@@ -3,14 +3,21 @@
 A shop keeps its own list of what its till answered: the list, not the ledger, says what must have reached the centre.
 """
 
+from __future__ import annotations
+
 from datetime import date
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from rich.console import Console
+from rich.progress import Progress
 
 from tallypoint.demo_goods import basket
 from tallypoint.till_client import TillClient, TillSaysNo
+
+if TYPE_CHECKING:
+    from tallypoint.demo_shop import Shop
 
 
 class Rung(msgspec.Struct, kw_only=True):
@@ -79,7 +86,7 @@ class Story:
 
     def commit(self, till: Till, body: dict[str, Any]) -> Rung:
         """Commit a sale; the same body again gives the same answer."""
-        said = till.client.post("/v1/receipts", {k: v for k, v in body.items() if k != "store_id"})
+        said = till.client.post("/v1/receipts", body)
         totals = said["totals"]
         rung = Rung(
             receipt_id=body["receipt_id"],
@@ -149,3 +156,48 @@ class Story:
     @staticmethod
     def _when(day: date) -> dict[str, str]:
         return {"sold_at": f"{day}T19:30:00+01:00", "business_date": day.isoformat(), "cashier": "c1"}
+
+
+def play(shop: Shop, story: Story, sales: int, console: Console) -> None:
+    """Both days: the first to earn, the second to spend, with a line pulled and a till killed on the way."""
+    first, second = shop.days
+    half = sales // 2
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("Day one: customers earn", total=sales)
+        for number in range(half):
+            till = shop.tills[number % len(shop.tills)]
+            card = shop.scan() if till is shop.tills[0] else None
+            story.ring_up(till, first, may_spend=False, card=card)
+            bar.advance(task)
+        _close(shop, first)
+        shop.wait_until_synced()
+        bar.update(task, description="Day two: customers spend")
+        for number in range(sales - half):
+            till = shop.tills[number % len(shop.tills)]
+            if number == half // 4:
+                shop.pull_the_plug()
+            if number == half // 2:
+                _kill_in_mid_sale(shop, story, second)
+            if number == 3 * half // 4:
+                shop.plug_in()
+            card = shop.scan() if till is shop.tills[0] else None
+            story.ring_up(till, second, may_spend=True, card=card)
+            bar.advance(task)
+        _close(shop, second)
+        bar.update(task, description="Everything reconnects")
+        shop.wait_until_synced()
+
+
+def _kill_in_mid_sale(shop: Shop, story: Story, day: date) -> None:
+    """A till dies with a commit on the way; the POS asks again under the same id and gets one receipt."""
+    till = shop.tills[-1]
+    body = story.sale(till, day, story.random.choice(story.cards))
+    till.client.post_and_hang_up("/v1/receipts", body)
+    shop.kill_and_restart(till)
+    story.commit(till, body)
+
+
+def _close(shop: Shop, day: date) -> None:
+    for till in shop.tills:
+        till.client.post("/v1/day-close", {"business_date": day.isoformat()})
+        till.answered.append(f"till_close:{day.isoformat()}")

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from importlib import resources
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -258,9 +257,10 @@ def _wanted(what: FileMap, goods: dict[str, dict[str, str]]) -> set[str]:
 
 def _rows(path: Path, wanted: set[str]) -> Iterator[dict[str, str]]:
     try:
-        with path.open("rb") as raw:
-            plain = gzip.open(raw) if path.suffix == ".gz" else raw
-            reader = csv.DictReader(TextIOWrapper(plain, "utf-8-sig", newline=""))
+        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") if path.suffix == ".gz" else path.open(
+            encoding="utf-8-sig", newline=""
+        ) as text:
+            reader = csv.DictReader(text)
             missing = sorted(wanted - set(reader.fieldnames or ()))
             if missing:
                 raise BadFile(f"{path.name} has no column {', '.join(missing)}; correct the map.", missing=missing)

@@ -3,9 +3,9 @@
 No rule lives here: `post_event`, `money_legs`, `statement_lines` and `net_positions` are what the centre runs too.
 """
 
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import date
+from typing import Any
 
 import msgspec
 
@@ -13,17 +13,15 @@ from loyalty.amounts import minor_in_micro
 from loyalty.baskets import Place
 from loyalty.books import NOBODY, Books, Flag, Posted, Posting
 from loyalty.earning import Earned
-from loyalty.events import Event
 from loyalty.expiry import expire_lots
 from loyalty.leases import Redemption
 from loyalty.lots import EventRef
 from loyalty.money import Leg, balances, money_legs, sum_postings
-from loyalty.netting import Flow, Netting, flow_of, net_positions
+from loyalty.netting import flow_of, net_positions
 from loyalty.postings import post_event
 from loyalty.receipts import Funded, Receipt
 from loyalty.reversals import Return, Void
 from loyalty.statements import StatementLine, closing_legs, owed_by_partner, statement_lines
-from loyalty.trouble import Trouble
 from tallypoint.settle_file import (
     CloseRow,
     Document,
@@ -43,13 +41,17 @@ from tallypoint.settle_result import Account, Open, Period, Result, report
 STREAM = "file"
 
 
+def register(commands: Any) -> None:
+    """The `settle` command."""
+    parser = commands.add_parser("settle", help="contracts, events and payments of a file to statements and netting")
+    parser.add_argument("file", metavar="FILE.json", help="as docs/settlement.md describes it")
+    parser.add_argument("--json", action="store_true", help="print data instead of tables")
+    parser.set_defaults(run=lambda args: run(args.file, args.json))
+
+
 def run(path: str, as_json: bool) -> int:
-    """Settle a file and print the result; 0, or 2 when the file cannot be settled."""
-    try:
-        result = settle(read_file(path))
-    except Trouble as trouble:
-        print(msgspec.json.encode(trouble.problem()).decode() if as_json else str(trouble), file=sys.stderr)
-        return 2
+    """Settle a file and print the result. Raises: as `read_file`."""
+    result = settle(read_file(path))
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
     else:

@@ -11,6 +11,7 @@ from loyalty.lots import FOREVER
 from loyalty.money import OPERATOR
 from loyalty.terms import Terms, check_terms
 from loyalty.trouble import BadInput
+from tallypoint.files import read_text
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
@@ -122,10 +123,6 @@ class Malformed(BadInput):
     status = 422
 
 
-class Unreadable(BadInput):
-    code = "settle.unreadable"
-
-
 class UnknownReceipt(BadInput):
     code = "settle.unknown_receipt"
     status = 422
@@ -142,12 +139,8 @@ class SameId(BadInput):
 
 
 def read_file(path: str | Path) -> Document:
-    """The document in a file. Raises: Unreadable; as `read_document`."""
-    try:
-        data = Path(path).read_bytes()
-    except OSError as trouble:
-        raise Unreadable(f"{path} cannot be read: {trouble.strerror}. Name a JSON file.", path=str(path)) from None
-    return read_document(data)
+    """The document in a file. Raises: BadFile; as `read_document`."""
+    return read_document(read_text(Path(path)).encode())
 
 
 def read_document(data: bytes) -> Document:

@@ -7,6 +7,7 @@ import msgspec
 
 from loyalty.amounts import format_minor
 from loyalty.books import Flag
+from loyalty.money import OPERATOR
 from loyalty.netting import Flow, Netting
 from loyalty.statements import StatementLine
 
@@ -50,54 +51,61 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def report(result: Result) -> Iterator[str]:
     """The result as lines of text."""
+    for period in result.periods:
+        yield from _period(period, result.currency)
+    yield "Accounts (micro, debits positive)"
+    yield from _table(("account", "balance"), [(one.account, f"{one.micro:,}") for one in result.accounts], left=1)
+    yield from _still_open(result)
+    if result.flags:
+        yield "\nDoes not add up"
+        rows = [(str(flag.of.seq), flag.cause, _figures(flag)) for flag in result.flags]
+        yield from _table(("event", "cause", "figures"), rows, left=3)
+
+
+def _period(period: Period, currency: str) -> Iterator[str]:
+    until = f"through {period.through}" if period.through else "open at the end of the file"
+    yield f"Period {period.period_no}, {until} ({currency}; positive owes the operator)"
+    heads = ("partner", "line", "with", "origin", "points", "micro each", "amount", "residual micro")
+    yield from _table(heads, [_line(line, currency) for line in period.lines], left=3)
+    nets = [(one.partner_id, format_minor(one.amount_minor, currency)) for one in period.netting.positions]
+    operator = format_minor(period.netting.operator_minor, currency)
+    yield from _table(("net", "amount"), [*nets, (OPERATOR, operator)], left=1)
+    gross = format_minor(period.flow.line_flow_minor, currency)
+    net = format_minor(period.flow.net_flow_minor, currency)
+    yield f"  lines move {gross}, netted {net}: {period.flow.ratio_bp} basis points saved\n"
+
+
+def _line(line: StatementLine, currency: str) -> tuple[str, ...]:
+    return (
+        line.partner_id,
+        line.kind,
+        line.counterparty_id,
+        str(line.origin_period_no),
+        f"{line.points:,}",
+        f"{line.price_micro:,}",
+        format_minor(line.amount_minor, currency),
+        f"{line.residual_micro:,}",
+    )
+
+
+def _still_open(result: Result) -> Iterator[str]:
     def money(minor: int) -> str:
         return format_minor(minor, result.currency)
 
-    for period in result.periods:
-        until = f" through {period.through}" if period.through else ", open at the end of the file"
-        yield f"Period {period.period_no}{until} ({result.currency}; positive: owes the operator)"
-        yield from _table(
-            ("partner", "line", "with", "origin", "points", "micro each", "amount", "residual micro"),
-            [
-                (
-                    line.partner_id, line.kind, line.counterparty_id, str(line.origin_period_no), f"{line.points:,}",
-                    f"{line.price_micro:,}", money(line.amount_minor), f"{line.residual_micro:,}",
-                )
-                for line in period.lines
-            ],
-            left=3,
-        )  # fmt: skip
-        nets = [(one.partner_id, money(one.amount_minor)) for one in period.netting.positions]
-        yield from _table(("net", "amount"), [*nets, ("operator", money(period.netting.operator_minor))], left=1)
-        flow = period.flow
-        yield f"  lines move {money(flow.line_flow_minor)}, netted {money(flow.net_flow_minor)}: {flow.ratio_bp} bp saved"
-        yield ""
-    yield "Accounts (micro, debits positive)"
-    yield from _table(("account", "balance"), [(one.account, f"{one.micro:,}") for one in result.accounts], left=1)
-    yield ""
-    yield f"Open positions after {result.currency} payments"
-    yield from _table(
-        ("partner", "net", "paid", "open"),
-        [(one.partner_id, *map(money, (one.net_minor, one.paid_minor, one.open_minor))) for one in result.positions],
-        left=1,
-    )
+    yield "\nOpen positions, payments taken off"
+    rows = [
+        (one.partner_id, money(one.net_minor), money(one.paid_minor), money(one.open_minor))
+        for one in result.positions
+    ]
+    yield from _table(("partner", "net", "paid", "open"), rows, left=1)
     for title, payments in (("Through the operator", result.netting.hub), ("Directly", result.netting.direct)):
-        yield ""
-        yield title
-        yield from _table(
-            ("payer", "payee", "amount"), [(p.payer_id, p.payee_id, money(p.amount_minor)) for p in payments], left=2
-        )
-    if result.flags:
-        yield ""
-        yield "Does not add up"
-        yield from _table(
-            ("event", "cause", "figures"),
-            [
-                (str(flag.of.seq), flag.cause, ", ".join(f"{name} {value}" for name, value in flag.figures.items()))
-                for flag in result.flags
-            ],
-            left=3,
-        )
+        yield f"\n{title}"
+        moved = [(one.payer_id, one.payee_id, money(one.amount_minor)) for one in payments]
+        yield from _table(("payer", "payee", "amount"), moved, left=2)
+
+
+def _figures(flag: Flag) -> str:
+    return ", ".join(f"{name} {value}" for name, value in flag.figures.items())
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> Iterator[str]:

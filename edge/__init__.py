@@ -1,0 +1,1 @@
+"""The till service: cache and journal, readers, the sync loop, and the screens of cashier and customer."""

@@ -1,0 +1,275 @@
+"""What we answer, as types. Names of ARCHITECTURE.md are fixed, new ones may come.
+
+Money is minor units of the basket's currency, points are whole, instants RFC 3339.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What every answer is. Readers must pass over fields they do not know."""
+
+
+class Said(Answer, frozen=True, kw_only=True):
+    """Sentences by the place that shows them, each once, most important first."""
+
+    cashier: tuple[str, ...] = ()
+    customer: tuple[str, ...] = ()
+    kiosk: tuple[str, ...] = ()
+    receipt: tuple[str, ...] = ()
+
+
+class MemberSaid(Answer, frozen=True, kw_only=True):
+    """The member behind a card. A card that is not `known` here earns, and spends nothing."""
+
+    known: bool
+    card: str = ""  # "…1234"
+    tier: str = ""
+    balance_points: int = 0
+    spendable_points: int = 0
+
+
+class DiscountSaid(Answer, frozen=True, kw_only=True):
+    """Minor units that one promotion takes off a line."""
+
+    promotion: str
+    amount_minor: int
+
+
+class PointsSaid(Answer, frozen=True, kw_only=True):
+    """Points that one promotion grants for a line."""
+
+    promotion: str
+    points: int
+
+
+class LineSaid(Answer, frozen=True, kw_only=True):
+    """One line: amount - discounts - paid with points = net."""
+
+    line: int
+    discounts: tuple[DiscountSaid, ...]
+    points: tuple[PointsSaid, ...]
+    paid_with_points_minor: int
+    net_minor: int
+    amount_minor: int
+    discount_minor: int
+    points_earned: int
+
+
+class TotalsSaid(Answer, frozen=True, kw_only=True):
+    """The receipt's figures, each the sum of its lines'."""
+
+    gross_minor: int
+    discount_minor: int
+    paid_with_points_minor: int
+    net_minor: int
+    points_earned: int
+    points_spent: int
+
+
+class RedemptionSaid(Answer, frozen=True, kw_only=True):
+    """The most points that may pay, in whole steps, under which authority; `bound_by` says what keeps it there."""
+
+    most_points: int
+    step: int
+    authority: Literal["none", "hold", "lease", "float"]
+    bound_by: str
+
+
+class RefusedCouponSaid(Answer, frozen=True, kw_only=True):
+    """A code that did not work; it never stops the sale."""
+
+    code: str
+    reason: str
+    say: str
+
+
+class CouponsSaid(Answer, frozen=True, kw_only=True):
+    """Codes of this basket, and those that it earns."""
+
+    used: tuple[str, ...] = ()
+    refused: tuple[RefusedCouponSaid, ...] = ()
+    issued: tuple[str, ...] = ()
+
+
+class WhySaid(Answer, frozen=True, kw_only=True):
+    """One promotion that could concern the basket: applied, or what it is short of (empty where no figure would do)."""
+
+    promotion: str
+    applied: bool
+    say: str
+    short_of: str
+    condition: str = ""
+    wanted: str = ""
+    found: str = ""
+
+
+class WarningSaid(Answer, frozen=True, kw_only=True):
+    """Something a person should know that stops nothing."""
+
+    code: str
+    say: str
+
+
+class QuoteSaid(Answer, frozen=True, kw_only=True):
+    """What the basket would earn or could spend now. `as_of` is when the centre's figures reached this till."""
+
+    quote_id: str
+    programme_version: str
+    digest: str
+    currency: str
+    member: MemberSaid | None
+    lines: tuple[LineSaid, ...]
+    totals: TotalsSaid
+    redemption: RedemptionSaid
+    gifts: tuple[str, ...]
+    coupons: CouponsSaid
+    messages: Said
+    why: tuple[WhySaid, ...]
+    as_of: str | None
+    offline: bool
+    warnings: tuple[WarningSaid, ...] = ()
+
+
+class Event(Answer, frozen=True, kw_only=True):
+    """Where a fact stands in the till's chain; `record` is what a complaint quotes."""
+
+    till_id: str
+    epoch: int
+    seq: int
+    record: str
+
+
+class ReceiptSaid(Answer, frozen=True, kw_only=True):
+    """A committed sale, written for good. `text` is the receipt for the POS to print.
+
+    `replayed` says that it had been committed before; all else is as it was then.
+    """
+
+    receipt_id: str
+    event: Event
+    totals: TotalsSaid
+    programme_version: str
+    digest: str
+    lines: tuple[LineSaid, ...]
+    charged_differs: bool
+    messages: Said
+    offline: bool
+    text: str
+    replayed: bool
+
+
+class RenderedSaid(Answer, frozen=True, kw_only=True):
+    """A receipt, return or void as text, as a print job (base64) and as a page."""
+
+    receipt_id: str
+    event: Event
+    text: str
+    escpos: str
+    html: str
+    copy: bool
+
+
+class ReturnSaid(Answer, frozen=True, kw_only=True):
+    """What went back: money paid out, points taken back and points given back."""
+
+    return_id: str
+    of: str | None
+    event: Event
+    net_minor: int
+    points_reversed: int
+    points_restored: int
+    text: str
+    replayed: bool
+
+
+class VoidSaid(Answer, frozen=True, kw_only=True):
+    """The whole receipt undone."""
+
+    receipt_id: str
+    event: Event
+    points_reversed: int
+    points_restored: int
+    text: str
+    replayed: bool
+
+
+class HoldSaid(Answer, frozen=True, kw_only=True):
+    """Points set aside until `until`, or until the receipt that names the hold."""
+
+    hold_id: str
+    points: int
+    until: str
+    replayed: bool
+
+
+class ReleasedSaid(Answer, frozen=True, kw_only=True):
+    """A hold given back; it stays given back when asked again."""
+
+    hold_id: str
+    released: bool
+
+
+class CardSaid(Answer, frozen=True, kw_only=True):
+    """What a scan was. A `code` goes back to the POS untouched in `text`.
+
+    `card_token` may be sent as `card` from now on, so that the number need not be kept.
+    """
+
+    outcome: Literal["card", "code"]
+    text: str = ""
+    aim: str | None = None
+    card_token: str | None = None
+    member: MemberSaid | None = None
+    language: str = ""
+    warnings: tuple[WarningSaid, ...] = ()
+
+
+class ScannedSaid(Answer, frozen=True, kw_only=True):
+    """The last thing read here, if later than the cursor sent; `say` is for the cashier where nothing came of it."""
+
+    cursor: int
+    scan: CardSaid | None
+    say: str = ""
+    code: str = ""
+
+
+class BalanceSaid(Answer, frozen=True, kw_only=True):
+    """What this till knows of a card, as of the last word from head office."""
+
+    member: MemberSaid
+    card_token: str
+    as_of: str | None
+    offline: bool
+
+
+class CloseSaid(Answer, frozen=True, kw_only=True):
+    """Counts and sums of the business day as this till has them. Gaps warn, they never block."""
+
+    business_date: str
+    event: Event
+    receipts: int
+    voids: int
+    returns: int
+    net_minor: int
+    returned_minor: int
+    points_earned: int
+    points_spent: int
+    points_reversed: int
+    unsent: int
+    open_holds: int
+    warnings: tuple[WarningSaid, ...]
+    replayed: bool
+
+
+class ProblemSaid(Answer, frozen=True, kw_only=True):
+    """RFC 9457; `code` is stable, `detail` is for the reader, with the next step."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    figures: dict[str, Any]

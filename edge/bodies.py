@@ -1,0 +1,151 @@
+"""The bodies that a POS sends, as types. Names of ARCHITECTURE.md are fixed, new ones may come.
+
+A field that is not known is refused: a misspelt `points_to_spend` would otherwise cost somebody money in silence.
+"""
+
+from datetime import date
+from typing import Annotated
+
+import msgspec
+
+from loyalty.programme import Language
+
+# Long enough for any key of a POS, short enough for an index; no control characters, so it can be printed.
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+Quantity = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?$", description="at most three decimals")]
+Points = Annotated[int, msgspec.Meta(ge=0)]
+Text = Annotated[str, msgspec.Meta(max_length=200)]
+Scan = Annotated[str, msgspec.Meta(min_length=1, max_length=2048, description="what the reader sent, as it came")]
+Instant = Annotated[str, msgspec.Meta(description="RFC 3339 with offset, 2026-03-05T18:30:00+01:00")]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every body of a POS is: immutable, and strict about its fields."""
+
+
+class BasketLine(Body, frozen=True, kw_only=True):
+    """One line item; `amount_minor` is the truth. `name` is printed on the receipt and kept nowhere."""
+
+    line: Annotated[int, msgspec.Meta(ge=1)]
+    sku: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    amount_minor: int
+    name: Text = ""
+    category: tuple[str, ...] = ()
+    brand: str = ""
+    tags: tuple[str, ...] = ()
+    quantity: Quantity = "1.000"
+    unit_price_minor: int = 0
+    discountable: bool = True
+    accrual: bool = True
+    floor_unit_minor: int = 0
+
+
+class BasketBody(Body, frozen=True, kw_only=True):
+    """Goods in one currency, each amount with its tax where `tax_included`."""
+
+    currency: Currency
+    lines: tuple[BasketLine, ...]
+    tax_included: bool = True
+
+
+class TenderBody(Body, frozen=True, kw_only=True):
+    """A means of payment laid against the basket; in the basket's currency where none is named."""
+
+    kind: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    amount_minor: int
+    currency: Currency | None = None
+
+
+class When(Body, frozen=True, kw_only=True):
+    """When and by whom; what is absent is now, today, nobody. A store or till that is named must be this one."""
+
+    sold_at: Instant | None = None
+    business_date: date | None = None
+    cashier: Text = ""
+    store_id: str | None = None
+    till_id: str | None = None
+    channel: Annotated[str, msgspec.Meta(min_length=1, max_length=40)] = "pos"
+    language: Language | None = None
+    training: bool = False
+
+
+class SaleBody(When, frozen=True, kw_only=True):
+    """What a quote request and a commit have in common."""
+
+    basket: BasketBody
+    quote_id: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    card: Scan | None = None
+    hold_id: Id | None = None
+    coupons: tuple[Text, ...] = ()
+    points_to_spend: Points = 0
+    tenders: tuple[TenderBody, ...] = ()
+
+
+class QuoteBody(SaleBody, frozen=True, kw_only=True):
+    """POST /v1/quotes. May be asked again as often as the basket changes; nothing is written."""
+
+
+class ChargedBody(Body, frozen=True, kw_only=True):
+    """The discount that the POS took off a line, where it differs from the quote's."""
+
+    line: int
+    discount_minor: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class CommitBody(SaleBody, frozen=True, kw_only=True):
+    """POST /v1/receipts: a quote request, the id of the receipt, and what the quote named."""
+
+    receipt_id: Id
+    programme_version: str = ""
+    digest: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    charged: tuple[ChargedBody, ...] = ()
+
+
+class IdentifyBody(Body, frozen=True, kw_only=True):
+    """POST /v1/cards/identify."""
+
+    card: Scan
+    aim: Annotated[str, msgspec.Meta(pattern=r"^\][A-Za-z][0-9A-Za-z]$")] | None = None
+
+
+class HoldBody(Body, frozen=True, kw_only=True):
+    """POST /v1/holds: points set aside for an open basket."""
+
+    hold_id: Id
+    card: Scan
+    points: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ReturnedLine(Body, frozen=True, kw_only=True):
+    """What comes back of one line. Without a receipt the goods must be named; their points are those of today."""
+
+    line: Annotated[int, msgspec.Meta(ge=1)]
+    quantity: Quantity = "1.000"
+    amount_minor: int = 0
+    sku: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    name: Text = ""
+    category: tuple[str, ...] = ()
+    brand: str = ""
+    tags: tuple[str, ...] = ()
+    unit_price_minor: int = 0
+    discountable: bool = True
+    accrual: bool = True
+
+
+class ReturnBody(When, frozen=True, kw_only=True):
+    """POST /v1/returns. `of` is the receipt's id, none where the customer has none."""
+
+    return_id: Id
+    lines: tuple[ReturnedLine, ...]
+    of: Id | None = None
+    card: Scan | None = None
+    currency: Currency | None = None
+
+
+class VoidBody(When, frozen=True, kw_only=True):
+    """POST /v1/receipts/{id}/void: the whole receipt, same till, before its close."""
+
+
+class DayCloseBody(When, frozen=True, kw_only=True):
+    """POST /v1/day-close: the business date to close, today's where none is named."""

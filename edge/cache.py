@@ -1,0 +1,286 @@
+"""cache.db: what can be fetched again. Members, hotlist, programmes, goods names, and how far each lane is.
+
+Belongs to one till and epoch: rows say which events of *this* stream are in them, so another stream's cache is
+thrown away. A damaged one is put aside and fetched anew. Source: house.md section 3; sync.md section 3.
+"""
+
+import gc
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from edge.cache_rows import make_tables, take_hotlist, take_members, take_programmes
+from edge.database import Database, is_damaged, is_full
+from edge.identity import TillIdentity
+from edge.ports import Clock
+from loyalty.compiled import Compiled, compile_programme
+from loyalty.members import HotlistedCard, PublishedMember
+from loyalty.programme import Programme, programme_from
+from loyalty.trouble import BadInput, Fault, Trouble
+from sync.lanes import LaneState, is_expired
+from sync.wire import LANES, Lane, Page
+
+_TOUCH_MS = 3_600_000
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class CacheFull(Fault):
+    code = "cache.disk_full"
+    status = 507
+
+
+class CacheDamaged(Fault):
+    code = "cache.damaged"
+
+
+class CacheBroken(Fault):
+    code = "cache.broken"
+
+
+class BadRow(BadInput):
+    code = "cache.bad_row"
+
+
+class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far this till is in a lane, when it last heard of it (wall, 0 for never), whether that is too old."""
+
+    lane: Lane
+    version: int
+    expires_ms: int
+    taken_ms: int
+    expired: bool
+
+
+def freeze_memory() -> None:
+    """Keep what is long-lived and large, a compiled programme, out of every later collection: it would stop a sale."""
+    gc.collect()
+    gc.freeze()
+
+
+class Cache:
+    """What head office told this till. Reading never waits for a page that is being written."""
+
+    def __init__(
+        self, database: Database, identity: TillIdentity, clock: Clock, on_swap: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._on_swap = on_swap
+        self._bind(identity)
+        self._lanes = self._read_lanes()
+        self._names: dict[str, str] = dict(database.rows("SELECT sku, name FROM goods"))
+        self._compiled: tuple[Compiled, ...] = ()
+        self._compile()
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        identity: TillIdentity,
+        clock: Clock,
+        *,
+        on_swap: Callable[[], None] = freeze_memory,
+    ) -> "Cache":
+        """Open or make the cache; a damaged one is put aside as `cache.db.damaged` and begun anew.
+
+        Args:
+            path: of the file, or `:memory:`.
+            on_swap: called when another programme is in force; a simulation of many tills does nothing then.
+        Raises:
+            CacheFull, CacheBroken, UnsafeDatabase.
+        """
+        try:
+            return cls._open(path, identity, clock, on_swap)
+        except CacheDamaged as trouble:
+            _log.warning("%s It is fetched anew.", trouble)
+            for tail in ("", "-wal", "-shm"):
+                part = Path(f"{path}{tail}")
+                if part.exists():
+                    part.replace(f"{path}.damaged{tail}")
+            return cls._open(path, identity, clock, on_swap)
+
+    @classmethod
+    def _open(
+        cls, path: Path | str, identity: TillIdentity, clock: Clock, on_swap: Callable[[], None]
+    ) -> "Cache":
+        database = Database(path, synchronous="NORMAL", trouble_of=trouble_of, own_reader=True)
+        try:
+            if database.rows("PRAGMA quick_check(1)") != [("ok",)]:
+                raise CacheDamaged(f"The cache {path} is damaged.")
+            make_tables(database.tables())
+            return cls(database, identity, clock, on_swap)
+        except sqlite3.Error as error:
+            database.close()
+            raise trouble_of(error) from error
+        except Trouble:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    # Reading
+
+    def member(self, card_token: str) -> PublishedMember | None:
+        """The member a card belongs to; None for a card that this till does not know."""
+        found = self._database.row(
+            "SELECT m.row FROM card c JOIN member m USING (account_id) WHERE c.card_token = ?", (card_token,)
+        )
+        return msgspec.json.decode(found[0], type=PublishedMember) if found else None
+
+    def member_of_account(self, account_id: int) -> PublishedMember | None:
+        """The member whose lots lie on an account; None for one that this till does not know."""
+        found = self._database.row("SELECT row FROM member WHERE account_id = ?", (account_id,))
+        return msgspec.json.decode(found[0], type=PublishedMember) if found else None
+
+    def blocked(self, card_token: str) -> str | None:
+        """Why a card must not be served; None when it may."""
+        found = self._database.row("SELECT reason FROM hotlist WHERE card_token = ?", (card_token,))
+        return str(found[0]) if found else None
+
+    def programmes(self) -> tuple[Compiled, ...]:
+        """The programmes this till holds, newest first: two at most."""
+        return self._compiled
+
+    def names(self, skus: Iterable[str]) -> dict[str, str]:
+        """Names of goods as the POS last sent them, where it did."""
+        return {sku: self._names[sku] for sku in skus if sku in self._names}
+
+    def lane(self, lane: Lane) -> LaneState:
+        """How far this till is in a lane."""
+        return self._lanes[lane][0]
+
+    def heard_ms(self, lane: Lane) -> int:
+        """When a page of a lane last came, by the wall clock and to the hour; 0 for never."""
+        return self._lanes[lane][1]
+
+    def lane_status(self) -> tuple[LaneStatus, ...]:
+        """Every lane, for health and screens."""
+        wall_ms = self._clock.now().wall_ms
+        return tuple(
+            LaneStatus(
+                lane=lane,
+                version=state.version,
+                expires_ms=state.expires_ms,
+                taken_ms=taken_ms,
+                expired=is_expired(state, wall_ms),
+            )
+            for lane, (state, taken_ms) in self._lanes.items()
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Rows by table, for health and metrics."""
+        tables = ("member", "card", "hotlist", "programme", "goods")
+        return {name: int(self._database.rows(f"SELECT count(*) FROM {name}")[0][0]) for name in tables}
+
+    # Writing
+
+    def take_page(self, page: Page, state: LaneState) -> list[tuple[int, int]]:
+        """Write the rows of a page and the lane's new state in one transaction.
+
+        Returns:
+            (account_id, own_seq) of member rows that were taken: the journal may forget own uses up to there,
+            now that the rows are safe.
+        Raises:
+            BadRow, BadProgramme: a row that this version cannot read; nothing of the page was taken.
+        """
+        now_ms = self._clock.now().wall_ms
+        before, heard_ms = self._lanes[page.lane]
+        if not page.rows and not page.restart and state == before and 0 <= now_ms - heard_ms < _TOUCH_MS:
+            return []
+        taken: list[tuple[int, int]] = []
+        with self._database.writing() as writer:
+            if page.lane == "members":
+                taken = take_members(writer, _read_rows(page, PublishedMember), page.restart)
+            elif page.lane == "hotlist":
+                take_hotlist(writer, _read_rows(page, HotlistedCard), page.restart)
+            else:
+                take_programmes(writer, [programme_from(row) for row in _read_rows(page, dict)])
+            writer.execute(
+                "INSERT INTO lane (lane, cursor, version, expires_ms, taken_ms) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (lane) DO UPDATE SET cursor = excluded.cursor, version = excluded.version,"
+                " expires_ms = excluded.expires_ms, taken_ms = excluded.taken_ms",
+                (page.lane, state.cursor, state.version, state.expires_ms, now_ms),
+            )
+        self._lanes[page.lane] = (state, now_ms)
+        if page.lane == "programme":
+            self._compile()
+        return taken
+
+    def load_programme(self, programme: Programme) -> None:
+        """Make a programme the current one, for a till that stays alone."""
+        with self._database.writing() as writer:
+            take_programmes(writer, [programme])
+        self._compile()
+
+    def load_members(self, members: Iterable[PublishedMember]) -> None:
+        """Take member rows as if they had come down now, for a till that stays alone."""
+        state = self.lane("members")
+        rows = tuple(msgspec.Raw(msgspec.json.encode(member)) for member in members)
+        page = Page(lane="members", from_cursor="", to_cursor="", version=state.version, more=False, rows=rows)
+        self.take_page(page, state)
+
+    def remember_names(self, names: Mapping[str, str]) -> None:
+        """Keep names of goods for receipts; writes only what is new."""
+        fresh = {sku: name for sku, name in names.items() if name and self._names.get(sku) != name}
+        if fresh:
+            with self._database.writing() as writer:
+                writer.executemany(
+                    "INSERT INTO goods (sku, name) VALUES (?, ?) ON CONFLICT (sku) DO UPDATE SET name = excluded.name",
+                    list(fresh.items()),
+                )
+            self._names.update(fresh)
+
+    def _compile(self) -> None:
+        """Compile what is new, keep what is not, and swap all at once."""
+        held = {compiled.version: compiled for compiled in self._compiled}
+        found = self._database.rows("SELECT version, document FROM programme ORDER BY place DESC")
+        if [version for version, _ in found] == list(held):
+            return
+        self._compiled = tuple(
+            held.get(version) or compile_programme(msgspec.json.decode(document, type=Programme))
+            for version, document in found
+        )
+        self._on_swap()
+
+    def _bind(self, identity: TillIdentity) -> None:
+        owner = (identity.till_id, identity.epoch)
+        if self._database.row("SELECT till_id, epoch FROM owner") == owner:
+            return
+        with self._database.writing() as writer:
+            for table in ("owner", "member", "card", "hotlist", "lane"):
+                writer.execute(f"DELETE FROM {table}")
+            writer.execute("INSERT INTO owner (till_id, epoch) VALUES (?, ?)", owner)
+
+    def _read_lanes(self) -> dict[Lane, tuple[LaneState, int]]:
+        lanes: dict[Lane, tuple[LaneState, int]] = {lane: (LaneState(), 0) for lane in LANES}
+        for lane, cursor, version, expires_ms, taken_ms in self._database.rows(
+            "SELECT lane, cursor, version, expires_ms, taken_ms FROM lane"
+        ):
+            lanes[lane] = (LaneState(cursor=cursor, version=version, expires_ms=expires_ms), taken_ms)
+        return lanes
+
+
+def _read_rows(page: Page, kind: type[T]) -> list[T]:
+    try:
+        return [msgspec.json.decode(row, type=kind) for row in page.rows]
+    except msgspec.MsgspecError as trouble:
+        raise BadRow(
+            f"A row of {page.lane} cannot be read ({trouble}); update this till, it goes on with what it has.",
+            lane=page.lane,
+        ) from None
+
+
+def trouble_of(error: sqlite3.Error) -> Trouble:
+    """What an error of SQLite means for whoever runs the till."""
+    if is_full(error):
+        return CacheFull("The disk of this till is full; free some space. Sales go on with what the till knows.")
+    if is_damaged(error):
+        return CacheDamaged("The cache of this till is damaged; start the service again, it is fetched anew.")
+    return CacheBroken(f"The cache cannot be used ({error}); check the disk and start the service again.")

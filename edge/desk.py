@@ -1,0 +1,266 @@
+"""One till's counter: a body comes in, the till is asked, the POS is answered and the screens follow.
+
+Every POS protocol ends here, HTTP first. What a person or card is called lives in memory only: the end of a card by
+its token, for the display and the receipt, and names of goods until the cache has them.
+"""
+
+import logging
+import threading
+from base64 import b64encode
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from edge import contract, display, telling
+from edge.answers import (
+    BalanceSaid,
+    CardSaid,
+    CloseSaid,
+    HoldSaid,
+    QuoteSaid,
+    ReceiptSaid,
+    ReleasedSaid,
+    RenderedSaid,
+    ReturnSaid,
+    VoidSaid,
+)
+from edge.asks import Identified, Quoted, SaleAsk
+from edge.bodies import CommitBody, DayCloseBody, HoldBody, IdentifyBody, QuoteBody, ReturnBody, VoidBody
+from edge.day import close_day
+from edge.identity import TillIdentity
+from edge.instants import local_time, show_instant, show_known
+from edge.ports import Clock, Settings
+from edge.screens import Screen, Screens
+from edge.slips import Reader, Slips
+from edge.taking_back import take_back, void_receipt
+from edge.till import Till
+from loyalty.amounts import exponent_of
+from loyalty.programme import Language, Spending
+from loyalty.trouble import Fault, Refusal
+from receipt_templates.render import render
+
+MOST_FACES = 64
+_log = logging.getLogger(__name__)
+
+
+class TrainingDay(Refusal):
+    code = "day.training"
+    status = 422
+
+
+class Face(msgspec.Struct, frozen=True, kw_only=True):
+    """What a screen may show of a card, and the language it is spoken to in."""
+
+    last4: str = ""
+    language: str = ""
+
+
+NOBODY = Face()
+
+
+class Desk:
+    """Everything a till can be asked, with its screens and slips.
+
+    Args:
+        is_offline: whether head office was out of reach lately.
+    """
+
+    def __init__(
+        self, *, till: Till, identity: TillIdentity, settings: Settings, clock: Clock, is_offline: Callable[[], bool]
+    ) -> None:
+        self.till, self.settings, self.clock, self.is_offline = till, settings, clock, is_offline
+        self.identity = identity
+        self.label = settings.label or identity.label or identity.till_id[:8]
+        self.slips = Slips(till.cache, settings, self.label)
+        self.screens = Screens(self.blank_screen, lambda: clock.now().mono_ms)
+        self._faces: OrderedDict[str, Face] = OrderedDict()
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()  # so that nobody writes between the look for an id and its event
+
+    def identify(self, body: IdentifyBody) -> CardSaid:
+        """What was scanned; a card of ours also shows on the display."""
+        told = self.till.identify(body.card, body.aim)
+        self.greet(told)
+        return telling.card_said(told)
+
+    def greet(self, told: Identified) -> None:
+        """A card was read: keep its end in memory and show it, where no sale is on the display."""
+        if told.outcome != "card":
+            return
+        self._remember(told)
+        if self.screens.now().phase in ("idle", "done", "member"):
+            as_of = show_known(self._members_as_of_ms(), self.settings.offset_min)
+            self.screens.publish(display.screen_of_card(told, self.blank_screen(told.language), as_of=as_of))
+
+    def quote(self, body: QuoteBody) -> QuoteSaid:
+        """Price a basket; nothing is written."""
+        ask = contract.sale_ask(body, self._here())
+        told = self.till.quote(ask)
+        face = self._face(body.card)
+        self._show(told, ask, contract.names_in(body), face)
+        return telling.quote_said(told, body.quote_id, last4=face.last4, offset_min=self.settings.offset_min)
+
+    def commit(self, body: CommitBody) -> ReceiptSaid:
+        """Write a sale; the same id again is answered the same again."""
+        with self._writing:
+            told = self.till.commit(contract.commit_ask(body, self._here(body.receipt_id)))
+        self._remember_names(contract.names_in(body))
+        face = self._face(body.card)
+        language = body.language or face.language
+        if not told.replayed:
+            blank = self.blank_screen(language)
+            self.screens.publish(display.screen_of_receipt(told, blank, last4=face.last4))
+        view = self.slips.of_receipt(told, self._reader(body.language, face))
+        return telling.receipt_said(told, render(view, "text", self.slips.paper))
+
+    def rendered(self, receipt_id: str, *, language: Language | None = None, copy: bool = True) -> RenderedSaid:
+        """A sale of this till in all its renderings. Raises: the till's `receipt.unknown`."""
+        told = self.till.receipt(receipt_id, language)
+        view = self.slips.of_receipt(told, self._reader(language, NOBODY), copy=copy)
+        return RenderedSaid(
+            receipt_id=receipt_id,
+            event=telling.event_said(told),
+            text=render(view, "text", self.slips.paper),
+            escpos=b64encode(render(view, "escpos", self.slips.printer)).decode(),
+            html=render(view, "html", self.slips.paper),
+            copy=copy,
+        )
+
+    def print_job(self, receipt_id: str, *, language: Language | None = None, copy: bool = True) -> bytes:
+        """A sale of this till as a print job of the store's printer."""
+        told = self.till.receipt(receipt_id, language)
+        view = self.slips.of_receipt(told, self._reader(language, NOBODY), copy=copy)
+        return render(view, "escpos", self.slips.printer)
+
+    def programme_name(self) -> str:
+        """What the coalition calls its programme; the shop's name until there is one."""
+        programmes = self.till.cache.programmes()
+        named = programmes[0].programme.name if programmes else ""
+        return named or self.settings.shop_name or "Tallypoint"
+
+    def hold(self, body: HoldBody) -> HoldSaid:
+        """Set points aside."""
+        return telling.hold_said(self.till.hold(contract.hold_ask(body)), self.settings.offset_min)
+
+    def release(self, hold_id: str) -> ReleasedSaid:
+        """Give points back that were set aside; once given back they stay so."""
+        self.till.release(hold_id)
+        return ReleasedSaid(hold_id=hold_id, released=True)
+
+    def void(self, receipt_id: str, body: VoidBody) -> VoidSaid:
+        """Undo a whole receipt."""
+        with self._writing:
+            told = void_receipt(self.till, contract.void_ask(body, receipt_id, self._here(f"void:{receipt_id}")))
+        view = self.slips.of_void(told, self._reader(body.language, NOBODY))
+        return telling.void_said(told, render(view, "text", self.slips.paper))
+
+    def take_back(self, body: ReturnBody) -> ReturnSaid:
+        """Take goods back."""
+        with self._writing:
+            told = take_back(self.till, contract.return_ask(body, self._here(body.return_id)))
+        self._remember_names(contract.names_in(body))
+        sold = self.till.receipt(told.detail.of_receipt).receipt if told.detail.of_receipt else None
+        view = self.slips.of_return(told, sold, self._reader(body.language, self._face(body.card)))
+        return telling.return_said(told, render(view, "text", self.slips.paper))
+
+    def balance(self, card: str) -> BalanceSaid:
+        """What this till knows of a card."""
+        told = self.till.balance(card)
+        return telling.balance_said(
+            told, last4=self._face(card).last4, offline=self.is_offline(), offset_min=self.settings.offset_min
+        )
+
+    def close_day(self, body: DayCloseBody) -> CloseSaid:
+        """Close a business day."""
+        if body.training:
+            raise TrainingDay("A day in training has nothing to close. Leave training mode first.")
+        asked = contract.asked(body, self._here())
+        offset_min = self.settings.offset_min if asked["offset_min"] is None else asked["offset_min"]
+        day = body.business_date or local_time(asked["sold_at_ms"], offset_min).date()
+        return telling.close_said(close_day(self.till, day))
+
+    def blank_screen(self, language: str = "") -> Screen:
+        """The display between sales."""
+        now = self.clock.now()
+        currency = self._currency()
+        return Screen(
+            language=language or self.settings.language,
+            currency=currency,
+            exponent=exponent_of(currency) if currency else 2,
+            now=show_instant(now.wall_ms, self.settings.offset_min),
+            offline=self.is_offline(),
+        )
+
+    def _show(self, told: Quoted, ask: SaleAsk, names: Mapping[str, str], face: Face) -> None:
+        lines = ask.basket.lines
+        nameless = tuple({line.sku for line in lines if line.sku not in names})
+        screen = display.screen_of_quote(
+            told,
+            self.blank_screen(ask.language or face.language),
+            lines=lines,
+            names={**self.till.cache.names(nameless), **names} if nameless else names,
+            last4=face.last4,
+            as_of=show_known(told.as_of_ms, self.settings.offset_min),
+            spending=self._spending(told.quote.programme_version),
+            training=ask.training,
+        )
+        self.screens.publish(screen)
+
+    def _remember_names(self, names: Mapping[str, str]) -> None:
+        """Names of goods are a comfort: the sale is written, and must be answered, whatever the cache says."""
+        try:
+            self.till.cache.remember_names(names)
+        except Fault as fault:
+            _log.warning("names of goods were not kept, receipts print article numbers: %s", fault)
+
+    def _face(self, card: str | None) -> Face:
+        """What is known of a scan or token; where the till refuses it now, display and receipt do without."""
+        if card is None:
+            return NOBODY
+        with self._lock:
+            face = self._faces.get(card)
+        if face is not None:
+            return face
+        try:
+            told = self.till.identify(card)
+        except Refusal:
+            return NOBODY
+        return self._remember(told) if told.outcome == "card" else NOBODY
+
+    def _remember(self, told: Identified) -> Face:
+        """Keep the end of a card by its token, never by its number."""
+        face = Face(last4=told.last4, language=told.language)
+        if told.card_token:
+            with self._lock:
+                self._faces[told.card_token] = face
+                self._faces.move_to_end(told.card_token)
+                while len(self._faces) > MOST_FACES:
+                    self._faces.popitem(last=False)
+        return face
+
+    def _reader(self, language: str | None, face: Face) -> Reader:
+        return Reader(language=language or face.language or self.settings.language, last4=face.last4)
+
+    def _here(self, event_id: str = "") -> contract.Here:
+        """This till, now; for an event that is written already, when it was: a body without `sold_at`, sent again,
+        is still the same body."""
+        entry = self.till.journal.find(event_id) if event_id else None
+        place = getattr(entry.event, "place", None) if entry else None
+        return contract.Here(
+            now_ms=place.sold_at_ms if place else self.clock.now().wall_ms,
+            store_id=self.identity.store_id,
+            till_id=self.identity.till_id,
+            label=self.label,
+        )
+
+    def _currency(self) -> str:
+        programmes = self.till.cache.programmes()
+        return programmes[0].programme.currency if programmes else ""
+
+    def _spending(self, version: str) -> Spending | None:
+        programmes = self.till.cache.programmes()
+        return next((compiled.programme.spending for compiled in programmes if compiled.version == version), None)
+
+    def _members_as_of_ms(self) -> int:
+        return next((lane.taken_ms for lane in self.till.cache.lane_status() if lane.lane == "members"), 0)

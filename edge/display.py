@@ -1,0 +1,112 @@
+"""What the customer's display shows of a quote, a card or a finished sale."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from edge.asks import Committed, Identified, Quoted
+from edge.screens import MOST_LINES, Phase, Screen, ScreenLine
+from edge.slips import balance_after
+from edge.telling import ending_of, said_by_place, totals_of, totals_said
+from loyalty.amounts import exponent_of, format_quantity
+from loyalty.baskets import Line
+from loyalty.members import MemberView
+from loyalty.messages import Said
+from loyalty.programme import Spending
+from loyalty.quotes import Quote, QuoteLine
+
+
+def screen_of_card(told: Identified, blank: Screen, *, as_of: str | None) -> Screen:
+    """A card was scanned before the first line. `blank` brings language, currency, line and store time."""
+    return _with_member(blank, "member", told.view, told.known, told.last4, as_of)
+
+
+def screen_of_quote(
+    told: Quoted,
+    blank: Screen,
+    *,
+    lines: tuple[Line, ...],
+    names: Mapping[str, str],
+    last4: str,
+    as_of: str | None,
+    spending: Spending | None,
+    training: bool,
+) -> Screen:
+    """A basket as it stands.
+
+    Args:
+        lines: as the POS sent them, in its order.
+        names: goods by sku; one without shows its sku.
+        spending: the programme's rule, for what points are worth.
+    """
+    quote = told.quote
+    may = quote.redemption.most_points if not quote.totals.points_spent else 0
+    screen = _with_member(blank, "sale", quote.view, told.known, last4, as_of)
+    return msgspec.structs.replace(
+        screen,
+        currency=quote.currency,
+        exponent=exponent_of(quote.currency),
+        **_lines(lines, quote.lines, names),
+        totals=totals_said(quote.totals),
+        may_spend_points=may,
+        may_spend_minor=may // spending.step_points * spending.step_minor if may and spending else 0,
+        messages=said_by_place(quote.messages).customer,
+        offline=told.offline,
+        training=training,
+    )
+
+
+def screen_of_receipt(told: Committed, blank: Screen, *, last4: str) -> Screen:
+    """A sale that was paid."""
+    detail = told.detail
+    known = told.receipt.account_id is not None
+    screen = _with_member(blank, "done", detail.view, known, last4, None)
+    return msgspec.structs.replace(
+        screen,
+        currency=detail.currency,
+        exponent=exponent_of(detail.currency),
+        totals=totals_of(detail, told),
+        balance_points=balance_after(told.receipt),
+        messages=said_by_place(_still_true(told.quote)).customer if told.quote else (),
+        offline=detail.offline,
+    )
+
+
+def _still_true(quote: Quote) -> tuple[Said, ...]:
+    """Once a sale is paid, what was nearly had is not worth mentioning any more."""
+    missed = {why.promotion for why in quote.why if not why.applied}
+    return tuple(said for said in quote.messages if said.promotion not in missed)
+
+
+def _with_member(
+    blank: Screen, phase: Phase, view: MemberView | None, known: bool, last4: str, as_of: str | None
+) -> Screen:
+    return msgspec.structs.replace(
+        blank,
+        phase=phase,
+        has_card=view is not None,
+        member=ending_of(last4) if view else "",
+        balance_points=view.balance_points if view and known else None,
+        as_of=as_of if view and known else None,
+    )
+
+
+def _lines(lines: tuple[Line, ...], figures: tuple[QuoteLine, ...], names: Mapping[str, str]) -> dict[str, object]:
+    by_line = {figure.line: figure for figure in figures}
+    last = lines[-MOST_LINES:]
+    shown = tuple(
+        ScreenLine(
+            line=line.line,
+            name=names.get(line.sku) or line.sku,
+            quantity=_short(line.quantity_milli),
+            amount_minor=line.amount_minor,
+            discount_minor=by_line[line.line].discount_minor,
+            points=by_line[line.line].points_earned,
+        )
+        for line in last
+    )
+    return {"lines": shown, "hidden_lines": len(lines) - len(shown)}
+
+
+def _short(milli: int) -> str:
+    return format_quantity(milli).rstrip("0").rstrip(".")

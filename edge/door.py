@@ -1,0 +1,173 @@
+"""Who may come in over HTTP, and what trouble looks like on the way out: RFC 9457 problem documents, all of them.
+
+Only this machine may ask: the Host header must be a loopback name (so no page elsewhere can rebind its own name to
+us), and a browser that says it comes from a foreign page is refused. Nothing of a body or a query is ever logged.
+"""
+
+import hmac
+import logging
+import secrets
+import traceback
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import msgspec
+from flask import Flask, Response, request
+
+from edge.openapi import JSON, PROBLEM
+from edge.ports import Settings
+from loyalty.trouble import Fault, InvariantBroken, Refusal, Trouble
+
+MOST_BYTES = 256 * 1024
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_OPEN = ("/v1/screen",)  # the display has no token, and is told no more than it shows
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_log = logging.getLogger(__name__)
+
+
+class NotThisHost(Refusal):
+    code = "request.wrong_host"
+    status = 421
+
+
+class ForeignPage(Refusal):
+    code = "request.foreign_origin"
+    status = 403
+
+
+class NoToken(Refusal):
+    code = "request.token"
+    status = 401
+
+
+class NotJson(Refusal):
+    code = "request.not_json"
+    status = 415
+
+
+class TooLarge(Refusal):
+    code = "request.too_large"
+    status = 413
+
+
+class NoSuchPath(Refusal):
+    code = "request.unknown_path"
+    status = 404
+
+
+class NoSuchMethod(Refusal):
+    code = "request.wrong_method"
+    status = 405
+
+
+class NotHttp(Refusal):
+    code = "request.refused"
+    status = 400
+
+
+class InternalError(Fault):
+    code = "internal.error"
+    status = 500
+
+
+def guard(app: Flask, settings: Settings) -> None:
+    """Check every request before its route, and put safe headers on every answer."""
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+
+    @app.before_request
+    def check() -> None:
+        host = (urlsplit(f"//{request.host}").hostname or "").lower()
+        if host not in (*_LOOPBACK, settings.listen_host.lower()):
+            raise NotThisHost("Call this till by a name of its own machine, such as 127.0.0.1.")
+        _check_page()
+        if request.path.startswith("/v1/") and request.path not in _OPEN:
+            _check_token(settings.pos_token)
+        # A void or a day close may come without any body, and so without its type.
+        sent = request.content_length or request.mimetype
+        if request.method == "POST" and request.url_rule and sent and request.mimetype != JSON:
+            raise NotJson("Send the body as application/json.")
+
+    @app.after_request
+    def cover(answer: Response) -> Response:
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Referrer-Policy"] = "no-referrer"
+        answer.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        answer.headers.setdefault("Content-Security-Policy", _POLICY)
+        if not request.path.startswith("/static/"):
+            answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+
+def answer_troubles(app: Flask, count: Callable[[str], None]) -> None:
+    """Turn whatever is raised into a problem document.
+
+    Args:
+        count: called with the code of each trouble that is not the caller's.
+    """
+
+    @app.errorhandler(Trouble)
+    def trouble(error: Trouble) -> Response:
+        if isinstance(error, Fault | InvariantBroken):
+            count(error.code)
+            _log.error("%s %s: %s", request.method, request.url_rule, error)
+        return problem(error)
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        status = getattr(error, "code", None)
+        if isinstance(status, int) and 400 <= status < 500 and hasattr(error, "get_headers"):
+            return problem(_of_status(status), error.get_headers())
+        incident = secrets.token_hex(4)
+        count(InternalError.code)
+        # Where and what kind, never the message: it may quote what was sent.
+        frames = "; ".join(f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__))
+        kind, asked = type(error).__name__, f"{request.method} {request.url_rule}"
+        _log.error("incident %s: %s at %s: %s", incident, kind, asked, frames)
+        return problem(
+            InternalError(
+                f"Something went wrong here (incident {incident}). Sell on and send the same request again; if it "
+                "stays, tell the help desk this number.",
+                incident=incident,
+            )
+        )
+
+
+def problem(error: Trouble, headers: list[tuple[str, str]] | None = None) -> Response:
+    """A trouble as its answer; of foreign headers only those that say what would be allowed."""
+    answer = Response(msgspec.json.encode(error.problem()), error.status, mimetype=PROBLEM)
+    for name, value in headers or ():
+        if name.lower() in ("allow", "retry-after"):
+            answer.headers[name] = value
+    if isinstance(error, NoToken):
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _check_page() -> None:
+    """A browser tells of the page that asks; ours are the only ones that may."""
+    origin = request.headers.get("Origin")
+    ours = f"http://{request.host}"
+    site = request.headers.get("Sec-Fetch-Site", "same-origin")
+    if (origin is not None and origin != ours) or (site in ("cross-site", "same-site") and request.path != "/customer"):
+        raise ForeignPage("A page from elsewhere may not ask this till. Call it from the POS, or open its own pages.")
+
+
+def _check_token(token: str) -> None:
+    if not token:
+        return
+    kind, _, sent = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not hmac.compare_digest(sent.strip().encode(), token.encode()):
+        raise NoToken("Send the POS token of this till: Authorization: Bearer <pos_token of the settings>.")
+
+
+def _of_status(status: int) -> Refusal:
+    if status == 404:
+        return NoSuchPath("There is nothing under this path; /openapi.json lists what there is.")
+    if status == 405:
+        return NoSuchMethod("This path is not asked that way; /openapi.json says how.")
+    if status == 413:
+        return TooLarge(f"A body may have {MOST_BYTES // 1024} KiB. Send fewer lines, or split the sale.")
+    return NotHttp("The request cannot be read; send it as /openapi.json describes.")

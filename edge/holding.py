@@ -1,0 +1,110 @@
+"""Setting points aside for an open basket, and finding them again when it is paid."""
+
+from edge.asks import Held, HoldAsk, ask_sha256
+from edge.cache import Cache
+from edge.journal import Journal
+from edge.knowing import Known, authority, not_covered
+from edge.ports import Instant
+from edge.promises import HOLD_MS, Hold
+from edge.refusals import (
+    HoldCaptured,
+    HoldIdReused,
+    HoldLapsed,
+    HoldOfAnotherCard,
+    HoldOfNothing,
+    HoldReleased,
+    HoldUnknown,
+)
+from loyalty.programme import Programme
+
+
+def set_aside(
+    journal: Journal, cache: Cache, programme: Programme, known: Known, ask: HoldAsk, now: Instant
+) -> Held:
+    """Hold points, or answer what was answered before under the same id. Call inside a transaction.
+
+    Args:
+        ask: with the card's token in place of what was scanned.
+    Raises:
+        HoldIdReused: the id stands for another hold.
+        HoldLapsed, HoldCaptured, HoldReleased: it does not keep points any more.
+        SpendingOff, MemberStale, NotEnoughPoints: see `knowing.not_covered`.
+    """
+    sha = ask_sha256(ask)
+    if (before := journal.promises.hold(ask.hold_id)) is not None:
+        _check_again(before, sha, now)
+        return _held(before, replayed=True)
+    if ask.points < 1:
+        raise HoldOfNothing("A hold is for at least one point; leave it out to spend none.", points=ask.points)
+    allowed = authority(programme, journal, cache, known, None, now)
+    if known.member is None or allowed.points < ask.points:
+        raise not_covered(programme, cache, known, now, asked=ask.points, most=allowed.points)
+    hold = Hold(
+        hold_id=ask.hold_id,
+        account_id=known.member.row.account_id,
+        points=ask.points,
+        lease_id=allowed.lease_id,
+        ask_sha256=sha,
+        opened=now,
+    )
+    journal.promises.add_hold(hold)
+    return _held(hold, replayed=False)
+
+
+def let_go(journal: Journal, hold_id: str) -> None:
+    """Give back what a hold keeps; again, or after it lapsed, changes nothing. Call inside a transaction.
+
+    Raises:
+        HoldUnknown, HoldCaptured.
+    """
+    hold = journal.promises.hold(hold_id)
+    if hold is None:
+        raise HoldUnknown("This till knows no such hold; nothing is set aside under it.", hold_id=hold_id)
+    if hold.state == "captured":
+        raise _captured(hold)
+    journal.promises.end_hold(hold_id, "released")
+
+
+def hold_of_sale(journal: Journal, hold_id: str | None, known: Known, now: Instant) -> Hold | None:
+    """The hold that a sale draws on; None where it names none, or where its hold has lapsed or was released: then
+    the float is asked once more.
+
+    Raises:
+        HoldUnknown, HoldCaptured, HoldOfAnotherCard.
+    """
+    if hold_id is None:
+        return None
+    hold = journal.promises.hold(hold_id)
+    if hold is None:
+        raise HoldUnknown("This till knows no such hold. Send the sale without it.", hold_id=hold_id)
+    if hold.state == "captured":
+        raise _captured(hold)
+    if known.member is None or known.member.row.account_id != hold.account_id:
+        raise HoldOfAnotherCard("These points were set aside for another card. Scan that card, or leave the hold out.")
+    return hold if hold.is_live(now) else None
+
+
+def _check_again(hold: Hold, sha: str, now: Instant) -> None:
+    if hold.ask_sha256 != sha:
+        raise HoldIdReused("This hold id stands for another card or amount. Use a new id.", hold_id=hold.hold_id)
+    if hold.state == "captured":
+        raise _captured(hold)
+    if hold.state == "released":
+        raise HoldReleased("This hold was released. Set the points aside again under a new id.", hold_id=hold.hold_id)
+    if not hold.is_live(now):
+        raise HoldLapsed("This hold has lapsed. Set the points aside again under a new id.", hold_id=hold.hold_id)
+
+
+def _captured(hold: Hold) -> HoldCaptured:
+    return HoldCaptured(
+        "The points of this hold were spent already. Set points aside again for another sale.",
+        hold_id=hold.hold_id,
+        receipt_id=hold.receipt_id,
+    )
+
+
+def _held(hold: Hold, *, replayed: bool) -> Held:
+    # The same answer again: when it lapses does not move with the wall clock.
+    return Held(
+        hold_id=hold.hold_id, points=hold.points, lapses_at_ms=hold.opened.wall_ms + HOLD_MS, replayed=replayed
+    )

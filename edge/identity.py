@@ -1,0 +1,128 @@
+"""Who this till is: its key and what head office granted it, in one file that only the service may read.
+
+The file is written once, whole or not at all. Losing it costs the till its stream: it enrols anew.
+"""
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from loyalty.trouble import Fault
+from sync.keys import PublicKeys, Signer, one_key
+from sync.wire import Identity
+
+IDENTITY_FILE = "identity.json"
+
+T = TypeVar("T")
+
+
+class IdentityDamaged(Fault):
+    code = "identity.damaged"
+    status = 500
+
+
+class IdentityOpen(Fault):
+    code = "identity.readable_by_others"
+    status = 500
+
+
+class TillIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """The till's private seed (64 hex digits), its installation, and the identity that the centre granted."""
+
+    seed: str
+    install_id: str
+    granted: Identity
+
+    def __repr__(self) -> str:
+        return f"TillIdentity(till {self.till_id}, epoch {self.epoch})"
+
+    @property
+    def signer(self) -> Signer:
+        return Signer(bytes.fromhex(self.seed), self.granted.key_no)
+
+    @property
+    def centre_keys(self) -> PublicKeys:
+        return one_key(self.granted.centre_public_key, self.granted.centre_key_no)
+
+    @property
+    def genesis(self) -> bytes:
+        return bytes.fromhex(self.granted.genesis)
+
+    @property
+    def card_key(self) -> bytes:
+        return bytes.fromhex(self.granted.card_key)
+
+    @property
+    def till_id(self) -> str:
+        return self.granted.till_id
+
+    @property
+    def epoch(self) -> int:
+        return self.granted.epoch
+
+    @property
+    def partner_id(self) -> str:
+        return self.granted.partner_id
+
+    @property
+    def store_id(self) -> str:
+        return self.granted.store_id
+
+    @property
+    def label(self) -> str:
+        return self.granted.label
+
+
+def read_identity_file(folder: Path) -> TillIdentity | None:
+    """The identity in a data folder; None when the till is not enrolled.
+
+    Raises:
+        IdentityDamaged: the file is there but says nothing usable.
+        IdentityOpen: others than the service may read it.
+    """
+    return read_secret(folder / IDENTITY_FILE, TillIdentity)
+
+
+def write_identity_file(folder: Path, identity: TillIdentity) -> None:
+    """Write the identity, durably; an earlier one stays beside it under its epoch."""
+    if (before := read_identity_file(folder)) is not None:
+        write_secret(folder / f"identity-{before.epoch}.json", before)
+    write_secret(folder / IDENTITY_FILE, identity)
+
+
+def make_folder(folder: Path) -> None:
+    """The data folder, for the service alone."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+
+
+def write_secret(path: Path, value: msgspec.Struct) -> None:
+    """Write a Struct as JSON for the service alone: whole or not at all, and there after a power cut."""
+    beside = path.with_name(path.name + ".new")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(value))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_secret(path: Path, kind: type[T]) -> T | None:
+    """A Struct that `write_secret` wrote; None where there is no file. Raises: as `read_identity_file`."""
+    if not path.exists():
+        return None
+    if path.stat().st_mode & 0o077:
+        raise IdentityOpen(f"{path} may be read by others than the till service; run: chmod 600 {path}")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except msgspec.DecodeError as trouble:
+        raise IdentityDamaged(
+            f"{path} cannot be read ({trouble}). Put it back from a copy, or enrol the till anew."
+        ) from None

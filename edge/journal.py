@@ -1,0 +1,302 @@
+"""journal.db: what may not be lost. One event table; beside it the members' own uses, holds and floats.
+
+An event row is receipt, outbox and idempotency in one, and the last row is where the stream stands: nothing else
+is written for either. Source: house.md section 3; sync.md sections 1, 8, 9.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from edge.database import MEMORY, Database
+from edge.identity import TillIdentity
+from edge.journal_tables import make_tables
+from edge.journal_troubles import OtherTill, damaged, trouble_of
+from edge.outbox import Outbox
+from edge.ports import Clock, Instant
+from edge.promises import FloatLeft, Hold, Promises
+from loyalty.events import Event, Opened, encode, read_head
+from loyalty.lots import EventRef
+from loyalty.members import Use
+from loyalty.trouble import InvariantBroken, Trouble
+from sync.chain import StreamHead, next_head
+
+KEPT_MS = 14 * 86_400_000
+_VERIFIED_AT_ONCE = 1_000
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as it is stored: the stream after it, its exact bytes, and the hash of the ask that made it."""
+
+    head: StreamHead
+    ask_sha256: str
+    payload: bytes
+
+    @property
+    def ref(self) -> EventRef:
+        """Its place, as another event names it."""
+        return EventRef(till_id=self.head.till_id, epoch=self.head.epoch, seq=self.head.seq)
+
+    @property
+    def event(self) -> Event:
+        """What it says, the detail left undecoded."""
+        return read_head(self.payload)
+
+
+class Journal:
+    """The journal of one till in its present epoch. Every method may be called from any thread.
+
+    `append`, and what writes in `promises`, belong inside `with journal.writing():`.
+
+    Attributes:
+        promises: floats and holds.
+        outbox: what the sync session needs.
+    """
+
+    def __init__(self, database: Database, identity: TillIdentity, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._genesis = identity.genesis
+        self._start = StreamHead(till_id=identity.till_id, epoch=identity.epoch)
+        self._check_owner()
+        self.outbox = Outbox(database, identity.till_id, identity.epoch)
+        self.promises = Promises(database, identity.epoch)
+        last = self._entries("epoch = ?", identity.epoch, order="epoch, seq DESC LIMIT 1")
+        self._head = last[0].head if last else self._start
+        self._next = self._head
+        self._verify_tail()
+
+    @classmethod
+    def open(cls, path: Path | str, identity: TillIdentity, clock: Clock) -> "Journal":
+        """Open or make the journal, and walk the chain of what the centre has not acknowledged.
+
+        Args:
+            path: of the file, or `:memory:`.
+        Raises:
+            JournalDamaged: not a database, or its events do not chain.
+            OtherTill: another till wrote it, or this one in a later epoch.
+            UnsafeDatabase: a setting that we rely on does not hold there.
+        """
+        database = Database(path, synchronous="FULL", trouble_of=trouble_of)
+        try:
+            make_tables(database.tables())
+            return cls(database, identity, clock)
+        except sqlite3.Error as error:
+            database.close()
+            raise trouble_of(error) from error
+        except Trouble:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    # Writing
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One durable transaction; whatever is raised inside leaves nothing behind.
+
+        Raises:
+            JournalFull: there is no room; nothing was written, and the next try works once there is.
+            JournalDamaged, JournalBroken: the service must be stopped.
+        """
+        with self._database.lock:
+            with self._database.writing():
+                self._next = self._head
+                yield
+            self._head = self._next
+
+    def append(
+        self, event: Event, *, ask_sha256: str = "", uses: Iterable[Use] = (), of_id: str | None = None
+    ) -> StreamHead:
+        """Write an event at the end of the stream, inside a transaction.
+
+        Args:
+            ask_sha256: of the ask that made it, by which a retry is known.
+            uses: what it adds to its account's counters, points included.
+            of_id: the receipt that it voids or takes back.
+        Returns:
+            The stream after it. It counts once the transaction is through.
+        """
+        if not self._database.is_writing():
+            raise InvariantBroken("an event was written outside a transaction", receipt_id=event.receipt_id)
+        payload = encode(event)
+        head = next_head(self._next, self._genesis, payload)
+        kind = str(type(event).__struct_config__.tag)
+        self._database.writer.execute(
+            "INSERT INTO event (epoch, seq, receipt_id, ask_sha256, kind, of_id, written_ms, payload, hash)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                head.epoch, head.seq, event.receipt_id, ask_sha256, kind, of_id, self._clock.now().wall_ms, payload,
+                head.hash,
+            ),
+        )  # fmt: skip
+        account_id = getattr(event, "account_id", None)
+        if account_id is not None:
+            self._database.writer.executemany(
+                "INSERT INTO own_use (account_id, epoch, seq, name, amount) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (account_id, epoch, seq, name) DO UPDATE SET amount = amount + excluded.amount",
+                [(account_id, head.epoch, head.seq, use.name, use.amount) for use in uses],
+            )
+        self._next = head
+        return head
+
+    # Reading
+
+    def head(self) -> StreamHead:
+        """The last event written; seq 0 in a new epoch."""
+        return self._head
+
+    def backlog(self) -> int:
+        """Events that the centre has not acknowledged."""
+        return max(0, self._head.seq - self.outbox.acked().seq)
+
+    def find(self, receipt_id: str) -> Entry | None:
+        """The event of an id, of any epoch that is still kept."""
+        found = self._entries("receipt_id = ?", receipt_id)
+        return found[0] if found else None
+
+    def reversals_of(self, receipt_id: str) -> list[Entry]:
+        """Void and returns of a receipt, in the order in which they were written."""
+        return self._entries("of_id = ?", receipt_id)
+
+    def entries_after(self, seq: int) -> list[Entry]:
+        """Events of this epoch after a sequence number."""
+        return self._entries("epoch = ? AND seq > ?", self._start.epoch, seq)
+
+    def last_close(self) -> Entry | None:
+        """The last till close of this epoch."""
+        found = self._entries(
+            "epoch = ? AND kind = 'till_close.v1'", self._start.epoch, order="epoch, seq DESC LIMIT 1"
+        )
+        return found[0] if found else None
+
+    def left_behind(self) -> StreamHead | None:
+        """The last event of the epoch before this one; None in the first."""
+        found = self._entries("epoch < ?", self._start.epoch, order="epoch DESC, seq DESC LIMIT 1")
+        return found[0].head if found else None
+
+    def own_uses_after(self, account_id: int, own_seq: int) -> tuple[Use, ...]:
+        """Uses of this epoch's events later than `own_seq`, the last of them that a published row holds; folded as
+        `loyalty.members.add_uses` would."""
+        return tuple(
+            Use(name=name, amount=amount)
+            for name, amount in self._database.rows(
+                "SELECT name, CASE WHEN name LIKE 'last:%' THEN max(amount) ELSE sum(amount) END FROM own_use"
+                " WHERE account_id = ? AND epoch = ? AND seq > ? GROUP BY name",
+                (account_id, self._start.epoch, own_seq),
+            )
+        )
+
+    def forget_own_uses(self, rows: Iterable[tuple[int, int]]) -> None:
+        """Drop uses up to `own_seq` of each (account_id, own_seq).
+
+        Only once the row is safe in the cache: then nobody reads them, and whether they go now or after a crash
+        makes no difference. The other way round a crash would show a balance that is too high.
+        """
+        with self._database.writing() as writer:
+            writer.executemany(
+                "DELETE FROM own_use WHERE account_id = ? AND epoch = ? AND seq <= ?",
+                [(account_id, self._start.epoch, own_seq) for account_id, own_seq in rows],
+            )
+
+    # Promises
+
+    def float_left(self, now: Instant) -> FloatLeft:
+        """What may still be promised; nothing while the stream is suspended."""
+        if self.outbox.suspended():
+            return FloatLeft()
+        last = self._database.row(
+            "SELECT written_ms FROM event WHERE epoch = ? AND seq = ?", (self._start.epoch, self._head.seq)
+        )
+        return self.promises.float_left(now, at_least_wall_ms=last[0] if last else 0)
+
+    def open_holds(self) -> tuple[Hold, ...]:
+        """Holds that keep points now."""
+        return self.promises.open_holds(self._clock.now())
+
+    # Keeping house
+
+    def prune(self) -> int:
+        """Forget what is acknowledged and older than 14 days; how many events went."""
+        before_ms = self._clock.now().wall_ms - KEPT_MS
+        gone = self.outbox.prune(before_ms)
+        with self._database.writing():
+            self.promises.prune(before_ms)
+        return gone
+
+    def checkpoint(self) -> None:
+        """Empty the log into the file."""
+        self._database.checkpoint()
+
+    def counts(self) -> dict[str, int]:
+        """Rows by table, for health and metrics."""
+        tables = ("event", "own_use", "hold", "lease", "flagged")
+        return {name: int(self._database.rows(f"SELECT count(*) FROM {name}")[0][0]) for name in tables}
+
+    @property
+    def path(self) -> Path | None:
+        """Of the file; None in memory."""
+        return None if self._database.path == MEMORY else Path(self._database.path)
+
+    # Opening
+
+    def _check_owner(self) -> None:
+        for till_id, epoch in self._database.rows("SELECT till_id, epoch FROM stream"):
+            if till_id != self._start.till_id or epoch > self._start.epoch:
+                raise OtherTill(
+                    "This journal was written by another till, or by this one in a later epoch. "
+                    "Put the identity that belongs to it back, or keep it aside and enrol anew.",
+                    wrote=till_id,
+                    epoch=epoch,
+                )
+        # Uses and holds of an earlier epoch end with it: rows that come down count own events of the present one.
+        with self._database.writing() as writer:
+            for table in ("own_use", "hold"):
+                writer.execute(f"DELETE FROM {table} WHERE epoch < ?", (self._start.epoch,))
+
+    def _verify_tail(self) -> None:
+        """Walk from what the centre acknowledged to the head. Raises: JournalDamaged."""
+        at = self.outbox.acked()
+        while at.seq < self._head.seq:
+            for entry in self._entries(
+                "epoch = ? AND seq > ?", at.epoch, at.seq, order=f"epoch, seq LIMIT {_VERIFIED_AT_ONCE}"
+            ):
+                at = next_head(at, self._genesis, entry.payload)
+                if at != entry.head:
+                    raise damaged(f"the chain breaks at event {at.seq}")
+
+    def _entries(self, where: str, *values: str | int, order: str = "epoch, seq") -> list[Entry]:
+        found = self._database.rows(
+            f"SELECT epoch, seq, hash, ask_sha256, payload FROM event WHERE {where} ORDER BY {order}", values
+        )
+        return [
+            Entry(
+                head=StreamHead(till_id=self._start.till_id, epoch=epoch, seq=seq, hash=hash_),
+                ask_sha256=ask,
+                payload=payload,
+            )
+            for epoch, seq, hash_, ask, payload in found
+        ]
+
+
+def open_epoch(journal: Journal, reason: str) -> None:
+    """Write the first event of an epoch, unless it is there: why, and the head that the epoch before left behind."""
+    with journal.writing():
+        if journal.head().seq:
+            return
+        left = journal.left_behind()
+        journal.append(
+            Opened(
+                receipt_id=f"opened:{journal.head().epoch}",
+                reason=reason,
+                left_epoch=left.epoch if left else 0,
+                left_seq=left.seq if left else 0,
+                left_hash=left.hash if left else "",
+            )
+        )

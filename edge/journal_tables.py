@@ -1,0 +1,76 @@
+"""The tables of journal.db, made and migrated by sqlite-utils; all STRICT.
+
+A migration that a shop has run is never edited: a change is another one below it.
+"""
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+_journal = Migrations("journal")
+
+
+def make_tables(tables: Database) -> None:
+    """Bring a journal of any earlier version to the present one."""
+    _journal.apply(tables)
+
+
+@_journal()
+def first(tables: Database) -> None:
+    """Events with what hangs on them, promises, and where the stream stands with the centre."""
+    tables.table("event").create(
+        {
+            "epoch": int, "seq": int, "receipt_id": str, "ask_sha256": str, "kind": str, "of_id": str,
+            "written_ms": int, "payload": bytes, "hash": str,
+        },
+        pk=("epoch", "seq"),
+        not_null={"epoch", "seq", "receipt_id", "ask_sha256", "kind", "written_ms", "payload", "hash"},
+        strict=True,
+    )  # fmt: skip
+    tables.table("event").create_index(["receipt_id"], unique=True)
+    tables.execute("CREATE INDEX event_of ON event (of_id) WHERE of_id IS NOT NULL")
+    # On the sale path this index costs nothing: receipts are not in it.
+    tables.execute("CREATE INDEX event_close ON event (epoch, seq) WHERE kind = 'till_close.v1'")
+    tables.table("own_use").create(
+        {"account_id": int, "epoch": int, "seq": int, "name": str, "amount": int},
+        pk=("account_id", "epoch", "seq", "name"),
+        not_null={"account_id", "epoch", "seq", "name", "amount"},
+        strict=True,
+    )
+    tables.table("lease").create(
+        {
+            "lease_id": str, "epoch": int, "grant_no": int, "account_id": int, "points": int, "spent": int,
+            "spend_for_s": int, "settle_until_ms": int, "boot": str, "mono_ms": int, "wall_ms": int, "signed": bytes,
+        },
+        pk="lease_id",
+        not_null={"epoch", "grant_no", "points", "spent", "spend_for_s", "settle_until_ms", "signed"},
+        strict=True,
+    )  # fmt: skip
+    tables.table("lease").create_index(["epoch", "grant_no"], unique=True)
+    tables.execute("CREATE INDEX lease_left ON lease (epoch, grant_no) WHERE spent < points")
+    tables.table("hold").create(
+        {
+            "hold_id": str, "epoch": int, "account_id": int, "points": int, "lease_id": str, "ask_sha256": str,
+            "state": str, "receipt_id": str, "boot": str, "mono_ms": int, "wall_ms": int,
+        },
+        pk="hold_id",
+        not_null={"epoch", "account_id", "points", "lease_id", "ask_sha256", "state"},
+        strict=True,
+    )  # fmt: skip
+    tables.execute("CREATE INDEX hold_open ON hold (epoch) WHERE state = 'open'")
+    tables.table("stream").create(
+        {
+            "epoch": int, "till_id": str, "acked_seq": int, "acked_hash": str, "generation": int, "block_no": int,
+            "block_hash": str, "suspended": str,
+        },
+        pk="epoch",
+        not_null={"till_id", "acked_seq", "acked_hash", "generation", "block_no", "block_hash", "suspended"},
+        strict=True,
+    )  # fmt: skip
+    tables.table("flagged").create(
+        {"epoch": int, "seq": int, "cause": str},
+        pk=("epoch", "seq", "cause"),
+        not_null={"epoch", "seq", "cause"},
+        strict=True,
+    )
+    tables.table("counter").create({"name": str, "value": int}, pk="name", not_null={"value"}, strict=True)
+    tables.table("counter").insert({"name": "request", "value": 0})

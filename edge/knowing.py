@@ -1,0 +1,161 @@
+"""From what was scanned to what this till may believe of its member, and spend for them.
+
+A card number lives in these functions only: what leaves them is a token, and a payment card leaves nothing.
+"""
+
+import re
+
+import msgspec
+
+from edge.asks import Warn
+from edge.cache import Cache
+from edge.identity import TillIdentity
+from edge.journal import Journal
+from edge.ports import Instant
+from edge.promises import Hold
+from edge.refusals import CardUnreadable, MemberStale, NotOurCard, PaymentCardScanned, SpendingOff
+from loyalty.cards import Card, Code, PaymentCard, Rejected, card_token, read_card
+from loyalty.leases import NO_AUTHORITY, Authority, NotEnoughPoints, authority_for
+from loyalty.members import SPENT, UNKNOWN_CARD, MemberView, PublishedMember, counter, view_of
+from loyalty.members import add_uses as fold
+from loyalty.programme import OfflineCaps, Programme
+
+STALE_MS = 30 * 86_400_000
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+_EXPIRED = {
+    "hotlist": "The list of blocked cards is out of date; fewer points than usual can be spent until it is renewed.",
+    "programme": "The programme is out of date; prices stay as they are, fewer points than usual can be spent.",
+}
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What this till knows of who stands there: no token for nobody, no member for a card it has not heard of.
+
+    `spent_points` were spent or are held here, and are not in the member's row yet.
+    """
+
+    card_token: str | None = None
+    member: PublishedMember | None = None
+    view: MemberView | None = None
+    spent_points: int = 0
+
+
+def scan(programme: Programme, text: str, aim: str | None) -> Card | Code:
+    """A card of the programme, or a code for the POS.
+
+    Raises:
+        PaymentCardScanned, CardUnreadable: with the sentence for the cashier; nothing of the number is in them.
+    """
+    outcome = read_card(programme.cards, text, aim=aim)
+    if isinstance(outcome, PaymentCard):
+        raise PaymentCardScanned(PaymentCard.say)
+    if isinstance(outcome, Rejected):
+        raise CardUnreadable(outcome.say, reason=outcome.reason)
+    return outcome
+
+
+def token_of(programme: Programme, identity: TillIdentity, card: str | None) -> str | None:
+    """The token of what a POS sent as card: a token already, a number, or nothing.
+
+    Raises:
+        NotOurCard: a code that is no card of the programme; and as `scan`.
+    """
+    if not card:
+        return None
+    if _TOKEN.fullmatch(card):
+        return card
+    outcome = scan(programme, card, None)
+    if isinstance(outcome, Code):
+        raise NotOurCard("This is not a card of the programme. Scan the loyalty card, or sell without one.")
+    return card_token(identity.card_key, outcome)
+
+
+def know(journal: Journal, cache: Cache, token: str | None, now: Instant, *, but_hold: str | None = None) -> Known:
+    """What this till knows now: the published row, and what it did itself since.
+
+    Args:
+        but_hold: a hold whose points are not to be counted as held, because they are being spent.
+    """
+    if token is None:
+        return Known()
+    member = cache.member(token)
+    if member is None:
+        return Known(card_token=token, view=UNKNOWN_CARD)
+    row = member.row
+    own = journal.own_uses_after(row.account_id, row.own_seq)
+    held = journal.promises.held_points(row.account_id, now, but=but_hold)
+    return Known(
+        card_token=token,
+        member=member,
+        view=view_of(row, own, held_points=held),
+        spent_points=counter(fold((), own), SPENT) + held,
+    )
+
+
+def caps_of(programme: Programme, cache: Cache, now: Instant) -> OfflineCaps | None:
+    """The programme's caps on spending here and now; none while spending is off or what we know is too old.
+
+    Source: DECISIONS 22: an expired programme or hotlist tightens the caps, here to a half.
+    """
+    caps = programme.spending.offline if programme.spending else None
+    if caps is None or is_stale(cache, now):
+        return None
+    if not any(lane.expired for lane in cache.lane_status() if lane.lane in _EXPIRED):
+        return caps
+    return OfflineCaps(
+        sale_points=caps.sale_points // 2, card_points=caps.card_points // 2, till_points=caps.till_points // 2
+    )
+
+
+def is_stale(cache: Cache, now: Instant) -> bool:
+    """Whether head office has said nothing of members for so long that no points are spent on its word."""
+    return now.wall_ms - cache.heard_ms("members") > STALE_MS
+
+
+def authority(
+    programme: Programme, journal: Journal, cache: Cache, known: Known, hold: Hold | None, now: Instant
+) -> Authority:
+    """How many points may be spent for this member now: those of the hold, else what the float allows."""
+    if hold is not None:
+        return Authority(kind="float", points=hold.points, lease_id=hold.lease_id)
+    caps = caps_of(programme, cache, now)
+    if caps is None or known.member is None:
+        return NO_AUTHORITY
+    left = journal.float_left(now)
+    return authority_for(
+        known.view, caps, float_points=left.points, card_spent=known.spent_points, lease_id=left.lease_id
+    )
+
+
+def not_covered(
+    programme: Programme, cache: Cache, known: Known, now: Instant, *, asked: int, most: int
+) -> SpendingOff | MemberStale | NotEnoughPoints:
+    """Why points cannot be spent, and what to do instead."""
+    if programme.spending is None or programme.spending.offline is None:
+        return SpendingOff("Points cannot be spent at this till. Take another tender.")
+    if known.member is not None and is_stale(cache, now):
+        return MemberStale("Head office was not heard for 30 days, so points cannot be spent. Take another tender.")
+    if most == 0:
+        return NotEnoughPoints("No points can be spent on this sale now. Take another tender.", asked=asked, most=0)
+    return NotEnoughPoints(
+        f"At most {most} points can be spent now. Spend those, or take the rest in another tender.",
+        asked=asked,
+        most=most,
+    )
+
+
+def warnings_for(cache: Cache, known: Known, now: Instant) -> tuple[Warn, ...]:
+    """What the cashier should know of how far these figures can be trusted."""
+    told = []
+    if known.card_token is not None and known.member is None:
+        told.append(
+            Warn(code="card.unknown", say="This card is not known here yet. Its points are kept and credited later.")
+        )
+    if known.member is not None and is_stale(cache, now):
+        told.append(Warn(code="member.stale", say="This balance is more than 30 days old; no points can be spent."))
+    told += [
+        Warn(code=f"{lane.lane}.expired", say=_EXPIRED[lane.lane])
+        for lane in cache.lane_status()
+        if lane.expired and lane.lane in _EXPIRED
+    ]
+    return tuple(told)

@@ -1,0 +1,142 @@
+"""The journal as the sync session sees it: what the centre has, what it lacks, what may be forgotten.
+
+Source: sync.md sections 2 and 8.
+"""
+
+from edge.database import Database
+from loyalty.trouble import InvariantBroken
+from sync.chain import ZERO_HASH, StreamHead
+from sync.envelope import Unsent
+from sync.wire import Ack, HelloAnswer
+
+KEPT_EVENTS = 50_000
+_PRUNED_AT_ONCE = 500
+_COUNTERS_AT_ONCE = 100
+
+
+class Outbox:
+    """The stream of one epoch against the centre's word about it."""
+
+    def __init__(self, database: Database, till_id: str, epoch: int) -> None:
+        self._database = database
+        self._till_id = till_id
+        self._epoch = epoch
+        self._acked = self._read_acked()
+        self._counter = self._reserved = int(database.rows("SELECT value FROM counter WHERE name = 'request'")[0][0])
+
+    def acked(self) -> StreamHead:
+        """Where the centre is known to stand; seq 0 until it has said."""
+        return self._acked
+
+    def hash_at(self, seq: int) -> str | None:
+        """The hash after an event; None when it was never written or is pruned."""
+        found = self._database.row("SELECT hash FROM event WHERE epoch = ? AND seq = ?", (self._epoch, seq))
+        return str(found[0]) if found else None
+
+    def unsent(self, after_seq: int, max_events: int, max_bytes: int) -> list[Unsent]:
+        """Events after `after_seq`, gapless and in order; at least one while there is any."""
+        taken: list[Unsent] = []
+        size = 0
+        for seq, payload, hash_ in self._database.rows(
+            "SELECT seq, payload, hash FROM event WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (self._epoch, after_seq, max_events),
+        ):
+            size += len(payload) + 1
+            if seq != after_seq + len(taken) + 1:
+                raise InvariantBroken("an event that was to be sent is not in the journal", seq=after_seq + 1)
+            if taken and size > max_bytes:
+                break
+            taken.append(Unsent(seq=seq, payload=payload, hash=hash_))
+        return taken
+
+    def take_ack(self, ack: Ack) -> None:
+        """Keep where the centre stands and what it flagged."""
+        with self._database.writing() as writer:
+            self._stand(ack)
+            writer.executemany(
+                "INSERT INTO flagged (epoch, seq, cause) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                [(self._epoch, seq, cause) for seq, cause in ack.flagged],
+            )
+        self._acked = ack.head
+
+    def take_hello(self, answer: HelloAnswer) -> None:
+        """Keep where the centre stands; after its restore that may be lower than before."""
+        with self._database.writing():
+            self._stand(answer)
+        self._acked = answer.head
+
+    def next_counter(self, above: int = 0) -> int:
+        """A request number greater than any before, reserved a hundred at a time; a restart skips the rest."""
+        with self._database.lock:
+            value = max(self._counter, above) + 1
+            if value > self._reserved:
+                reserved = value + _COUNTERS_AT_ONCE - 1
+                with self._database.writing() as writer:
+                    writer.execute("UPDATE counter SET value = ? WHERE name = 'request'", (reserved,))
+                self._reserved = reserved
+            self._counter = value
+            return value
+
+    def suspended(self) -> str:
+        """The code for which uploads rest and no points may be promised; "" when all is well."""
+        return str(self._database.rows("SELECT suspended FROM stream WHERE epoch = ?", (self._epoch,))[0][0])
+
+    def set_suspended(self, code: str) -> None:
+        """Keep what the sync session found, through a restart too."""
+        if code != self.suspended():
+            with self._database.writing() as writer:
+                writer.execute("UPDATE stream SET suspended = ? WHERE epoch = ?", (code, self._epoch))
+
+    def flagged(self) -> list[tuple[int, int, str]]:
+        """(epoch, seq, cause) of events that head office has a question about."""
+        return [(e, s, c) for e, s, c in self._database.rows("SELECT epoch, seq, cause FROM flagged ORDER BY 1, 2, 3")]
+
+    def prune(self, before_ms: int, *, keep: int = KEPT_EVENTS) -> int:
+        """Forget events that the centre acknowledged, written before an instant, beyond the newest `keep`.
+
+        A small shop keeps its receipts for months that way, to take goods back. Oldest first, so that no gap
+        opens; what the centre has not acknowledged, and the last event it has, always stay.
+
+        Returns:
+            How many events went.
+        """
+        gone = 0
+        for epoch, acked_seq, newest, first_young in self._database.rows(
+            "SELECT s.epoch, s.acked_seq, max(e.seq), min(CASE WHEN e.written_ms >= ? THEN e.seq END)"
+            " FROM stream s JOIN event e ON e.epoch = s.epoch GROUP BY s.epoch",
+            (before_ms,),
+        ):
+            old = newest if first_young is None else first_young - 1
+            gone += self._prune_upto(epoch, min(acked_seq - 1, old, newest - keep))
+        return gone
+
+    def _prune_upto(self, epoch: int, upto: int) -> int:
+        # In small steps, so that no sale waits long for its turn.
+        gone = 0
+        while True:
+            with self._database.writing() as writer:
+                went = writer.execute(
+                    "DELETE FROM event WHERE rowid IN"
+                    " (SELECT rowid FROM event WHERE epoch = ? AND seq <= ? ORDER BY seq LIMIT ?)",
+                    (epoch, upto, _PRUNED_AT_ONCE),
+                ).rowcount
+                writer.execute("DELETE FROM flagged WHERE epoch = ? AND seq <= ?", (epoch, upto))
+            gone += went
+            if went < _PRUNED_AT_ONCE:
+                return gone
+
+    def _stand(self, said: Ack | HelloAnswer) -> None:
+        self._database.writer.execute(
+            "UPDATE stream SET acked_seq = ?, acked_hash = ?, generation = ?, block_no = ?, block_hash = ?"
+            " WHERE epoch = ?",
+            (said.head.seq, said.head.hash, said.generation, said.block_no, said.block_hash, self._epoch),
+        )
+
+    def _read_acked(self) -> StreamHead:
+        with self._database.writing() as writer:
+            writer.execute(
+                "INSERT INTO stream VALUES (?, ?, 0, ?, 0, 0, ?, '') ON CONFLICT DO NOTHING",
+                (self._epoch, self._till_id, ZERO_HASH, ZERO_HASH),
+            )
+        seq, hash_ = self._database.rows("SELECT acked_seq, acked_hash FROM stream WHERE epoch = ?", (self._epoch,))[0]
+        return StreamHead(till_id=self._till_id, epoch=self._epoch, seq=seq, hash=hash_)

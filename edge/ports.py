@@ -1,0 +1,174 @@
+"""What a simulation replaces (clock, randomness) and the settings, read once at start-up.
+
+Nothing else in this folder asks the clock or chance; everybody is handed a `Clock`.
+"""
+
+import ipaddress
+import time
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import yaml
+
+from loyalty.programme import Language
+from loyalty.trouble import Fault
+from sync.pacing import Moment
+
+ENVIRONMENT_PREFIX = "TALLYPOINT_TILL_"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# CLOCK_BOOTTIME goes on while the machine sleeps; a hold must not outlive a night with the lid closed.
+_MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class Instant(msgspec.Struct, frozen=True, kw_only=True):
+    """Now: `mono_ms` counts within one boot, `wall_ms` since 1970 UTC, `boot` names the boot."""
+
+    mono_ms: int
+    wall_ms: int
+    boot: str
+
+    @property
+    def moment(self) -> Moment:
+        """As the sync session wants it."""
+        return Moment(mono_ms=self.mono_ms, wall_ms=self.wall_ms)
+
+
+class Clock(Protocol):
+    """Both clocks at once."""
+
+    def now(self) -> Instant:
+        """The present instant."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def __init__(self) -> None:
+        # Without a boot id every start counts as a reboot, which can only shorten a hold or a lease.
+        try:
+            self._boot = _BOOT_ID.read_text("ascii").strip()
+        except OSError:
+            self._boot = f"start-{time.time_ns()}"
+
+    def now(self) -> Instant:
+        """The present instant."""
+        mono_ms = time.clock_gettime_ns(_MONOTONIC) // 1_000_000
+        return Instant(mono_ms=mono_ms, wall_ms=time.time_ns() // 1_000_000, boot=self._boot)
+
+
+def elapsed_ms(since: Instant, now: Instant, *, at_least_wall_ms: int = 0) -> int | None:
+    """How long ago `since` was; None when nobody can tell, because the wall clock went back after a reboot.
+
+    Args:
+        at_least_wall_ms: a wall time known to have been reached since, such as that of the last event written.
+    Source: offline-redemption.md, "Clocks".
+    """
+    if since.boot == now.boot:
+        return now.mono_ms - since.mono_ms
+    elapsed = max(now.wall_ms, at_least_wall_ms) - since.wall_ms
+    return elapsed if now.wall_ms >= since.wall_ms else None
+
+
+class BadSettings(Fault):
+    code = "settings.malformed"
+    status = 500
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How this till service runs. Who the till is (till, store, partner, keys) comes from its enrolment instead.
+
+    Attributes:
+        data_dir: folder of journal, cache and identity.
+        centre_url: of head office, such as `https://loyalty.example`; empty for a till that stays alone.
+        language: of screens and receipts where neither sale nor member says another.
+        offset_min: the store's minutes east of UTC, for a POS that sends no offset.
+        pos_token: what a POS must present; may be empty while listening on loopback only.
+        reader_port, reader_profile: serial port of the card reader and the file that describes it; empty for none.
+    """
+
+    data_dir: str
+    centre_url: str = ""
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 8640
+    label: str = ""
+    language: Language = "en"
+    offset_min: int = 0
+    shop_name: str = ""
+    shop_address: tuple[str, ...] = ()
+    receipt_columns: int = 42
+    receipt_profile: str = ""
+    pos_token: str = ""
+    reader_port: str = ""
+    reader_profile: str = ""
+
+    def __repr__(self) -> str:
+        return f"Settings(data_dir={self.data_dir!r}, centre_url={self.centre_url!r})"
+
+    @property
+    def folder(self) -> Path:
+        """`data_dir` as a path."""
+        return Path(self.data_dir)
+
+
+def read_settings(path: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Settings from a file (`.toml`, `.yaml`, `.yml`, `.json`), each one overruled by TALLYPOINT_TILL_<NAME>.
+
+    Args:
+        path: the file; None to read the environment alone.
+        environment: such as `os.environ`; lists are parted by `|`.
+    Raises:
+        BadSettings: names the file or the variable and what it should say.
+    """
+    values = _from_file(path) if path else {}
+    for name in Settings.__struct_fields__:
+        said = environment.get(ENVIRONMENT_PREFIX + name.upper())
+        if said is not None:
+            values[name] = said.split("|") if name == "shop_address" else said
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as trouble:
+        raise BadSettings(
+            f"A setting cannot be used: {trouble}. Correct {path or 'the environment'}; "
+            f"{ENVIRONMENT_PREFIX}<NAME> overrules the file."
+        ) from None
+    _check(settings)
+    return settings
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text("utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except OSError as trouble:
+        raise BadSettings(f"The settings file {path} cannot be read: {trouble.strerror}.") from None
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as trouble:
+        raise BadSettings(f"The settings file {path} is not TOML or YAML: {trouble}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise BadSettings(f"The settings file {path} must hold names and values, such as data_dir: till-data.")
+    return values
+
+
+def _check(settings: Settings) -> None:
+    if not 1 <= settings.listen_port <= 65_535:
+        raise BadSettings("listen_port must be 1 to 65535.", listen_port=settings.listen_port)
+    if not -24 * 60 < settings.offset_min < 24 * 60:
+        raise BadSettings("offset_min is minutes east of UTC, such as -180 or 60.", offset_min=settings.offset_min)
+    if settings.centre_url and not settings.centre_url.startswith(("https://", "http://")):
+        raise BadSettings("centre_url must begin with https:// (or http:// in a test).", centre_url=settings.centre_url)
+    if not settings.pos_token and not _is_loopback(settings.listen_host):
+        raise BadSettings(
+            "A till that listens beyond its own machine needs a pos_token; set one, or listen on 127.0.0.1.",
+            listen_host=settings.listen_host,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,183 @@
+"""Points that this till has promised or may promise: floats granted by the centre, and holds drawn on them.
+
+A hold is a local row until its receipt is written; only that receipt says that points were spent. At any moment
+spent points and open holds of a float together stay within what was granted.
+Source: house.md idea 4; offline-redemption.md "Lease lifecycle".
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from edge.database import Database
+from edge.ports import Instant, elapsed_ms
+from loyalty.trouble import InvariantBroken
+from sync.wire import SignedGrant
+
+HOLD_MS = 15 * 60_000
+STOPS_EARLY_MS = 60_000
+
+HoldState = Literal["open", "captured", "released"]
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """Points set aside for one basket of an account, since `opened`."""
+
+    hold_id: str
+    account_id: int
+    points: int
+    lease_id: str
+    ask_sha256: str
+    opened: Instant
+    state: HoldState = "open"
+    receipt_id: str | None = None
+
+    def is_live(self, now: Instant) -> bool:
+        """Whether it still keeps its points."""
+        elapsed = elapsed_ms(self.opened, now)
+        return self.state == "open" and elapsed is not None and elapsed < HOLD_MS
+
+
+class FloatLeft(msgspec.Struct, frozen=True, kw_only=True):
+    """What may still be promised, open holds taken off, and the oldest float it comes from."""
+
+    lease_id: str = ""
+    points: int = 0
+
+
+class _Float(msgspec.Struct, frozen=True, kw_only=True):
+    lease_id: str
+    left: int
+    is_live: bool
+
+
+class Promises:
+    """Floats and holds of one epoch, in the journal's file."""
+
+    def __init__(self, database: Database, epoch: int) -> None:
+        self._database = database
+        self._epoch = epoch
+
+    # Floats
+
+    def grant_cursor(self) -> int:
+        """The highest grant number taken in this epoch, 0 for none."""
+        found = self._database.row("SELECT max(grant_no) FROM lease WHERE epoch = ?", (self._epoch,))
+        return (found and found[0]) or 0
+
+    def take_grants(self, grants: Sequence[SignedGrant], asked: Instant) -> None:
+        """Keep grants with the bytes that prove them; call inside a transaction."""
+        for signed in grants:
+            grant = signed.grant
+            self._database.writer.execute(
+                "INSERT INTO lease (lease_id, epoch, grant_no, account_id, points, spent, spend_for_s,"
+                " settle_until_ms, boot, mono_ms, wall_ms, signed) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
+                (
+                    grant.lease_id, self._epoch, grant.grant_no, grant.account_id, grant.points, grant.spend_for_s,
+                    grant.settle_until_ms, asked.boot, asked.mono_ms, asked.wall_ms, signed.signed,
+                ),
+            )  # fmt: skip
+
+    def float_left(self, now: Instant, *, at_least_wall_ms: int = 0) -> FloatLeft:
+        """What is left of the live floats, which are one pool. Leases for one account wait for a kernel that
+        spends them.
+
+        Args:
+            at_least_wall_ms: a wall time that was reached already, whatever the clock says after a reboot.
+        """
+        live = [lease for lease in self._floats(now, at_least_wall_ms) if lease.is_live]
+        left = sum(lease.left for lease in live) - sum(hold.points for hold in self.open_holds(now))
+        return FloatLeft(lease_id=live[0].lease_id, points=left) if left > 0 else FloatLeft()
+
+    def spend(self, points: int, now: Instant) -> None:
+        """Take points off the floats for good, oldest first; call inside the transaction that writes the receipt."""
+        # A hold may outlive the float it was drawn on; what it was promised comes out of that one last.
+        for lease in sorted(self._floats(now, 0), key=lambda lease: not lease.is_live):
+            part = min(points, lease.left)
+            self._database.writer.execute(
+                "UPDATE lease SET spent = spent + ? WHERE lease_id = ?", (part, lease.lease_id)
+            )
+            points -= part
+        if points:
+            raise InvariantBroken("more points were spent than this till was granted", points=points)
+
+    def _floats(self, now: Instant, at_least_wall_ms: int) -> list["_Float"]:
+        floats = []
+        for lease_id, left, spend_for_s, boot, mono_ms, wall_ms in self._database.rows(
+            "SELECT lease_id, points - spent, spend_for_s, boot, mono_ms, wall_ms FROM lease"
+            " WHERE epoch = ? AND account_id IS NULL AND spent < points ORDER BY grant_no",
+            (self._epoch,),
+        ):
+            asked = Instant(boot=boot, mono_ms=mono_ms, wall_ms=wall_ms)
+            elapsed = elapsed_ms(asked, now, at_least_wall_ms=at_least_wall_ms)
+            is_live = elapsed is not None and elapsed < spend_for_s * 1000 - STOPS_EARLY_MS
+            floats.append(_Float(lease_id=lease_id, left=left, is_live=is_live))
+        return floats
+
+    # Holds
+
+    def hold(self, hold_id: str) -> Hold | None:
+        """The hold of an id, whatever became of it."""
+        found = self._holds("hold_id = ?", hold_id)
+        return found[0] if found else None
+
+    def open_holds(self, now: Instant) -> tuple[Hold, ...]:
+        """Holds that keep their points now."""
+        return tuple(hold for hold in self._holds("state = ?", "open") if hold.is_live(now))
+
+    def held_points(self, account_id: int, now: Instant, *, but: str | None = None) -> int:
+        """Points of an account in open holds, that of id `but` left out."""
+        return sum(
+            hold.points for hold in self.open_holds(now) if hold.account_id == account_id and hold.hold_id != but
+        )
+
+    def add_hold(self, hold: Hold) -> None:
+        """Set points aside; call inside a transaction, after `float_left` allowed it."""
+        opened = hold.opened
+        self._database.writer.execute(
+            "INSERT INTO hold (hold_id, epoch, account_id, points, lease_id, ask_sha256, state, receipt_id,"
+            " boot, mono_ms, wall_ms) VALUES (?, ?, ?, ?, ?, ?, 'open', NULL, ?, ?, ?)",
+            (
+                hold.hold_id, self._epoch, hold.account_id, hold.points, hold.lease_id, hold.ask_sha256,
+                opened.boot, opened.mono_ms, opened.wall_ms,
+            ),
+        )  # fmt: skip
+
+    def end_hold(self, hold_id: str, state: HoldState, receipt_id: str | None = None) -> None:
+        """A hold was captured by a receipt, or released; call inside a transaction."""
+        self._database.writer.execute(
+            "UPDATE hold SET state = ?, receipt_id = ? WHERE hold_id = ?", (state, receipt_id, hold_id)
+        )
+
+    def prune(self, before_wall_ms: int) -> None:
+        """Forget holds opened and floats settled before an instant, and floats used up; the last grant stays, it is
+        the cursor."""
+        writer = self._database.writer
+        writer.execute("DELETE FROM hold WHERE wall_ms < ?", (before_wall_ms,))
+        writer.execute(
+            "DELETE FROM lease WHERE (settle_until_ms < ? OR spent >= points)"
+            " AND grant_no < (SELECT max(l.grant_no) FROM lease l WHERE l.epoch = lease.epoch)",
+            (before_wall_ms,),
+        )
+
+    def _holds(self, where: str, value: str) -> list[Hold]:
+        found = self._database.rows(
+            "SELECT hold_id, account_id, points, lease_id, ask_sha256, boot, mono_ms, wall_ms, state, receipt_id"
+            f" FROM hold WHERE epoch = ? AND {where}",
+            (self._epoch, value),
+        )
+        return [
+            Hold(
+                hold_id=hold_id,
+                account_id=account_id,
+                points=points,
+                lease_id=lease_id,
+                ask_sha256=ask,
+                opened=Instant(boot=boot, mono_ms=mono_ms, wall_ms=wall_ms),
+                state=state,
+                receipt_id=receipt_id,
+            )
+            for hold_id, account_id, points, lease_id, ask, boot, mono_ms, wall_ms, state, receipt_id in found
+        ]

@@ -1,0 +1,79 @@
+"""Ids that were asked before, and the same answer again."""
+
+import re
+from collections.abc import Iterable
+
+from edge.asks import Committed
+from edge.journal import Entry
+from edge.refusals import IdReserved, IdReused
+from loyalty.baskets import Basket
+from loyalty.compiled import Compiled
+from loyalty.programme import Language
+from loyalty.quotes import ENGINE_NO, Quote, quote_basket
+from loyalty.receipts import Receipt, ReceiptDetail, read_detail
+from sync.chain import StreamHead
+
+LONGEST_ID = 200
+_SYSTEM_ID = re.compile(r"(void|till_close|opened):")
+
+
+def check_id(caller_id: str) -> None:
+    """Refuse an id that cannot be one. Raises: IdReserved."""
+    if not caller_id or len(caller_id) > LONGEST_ID or _SYSTEM_ID.match(caller_id):
+        raise IdReserved(
+            f"An id has 1 to {LONGEST_ID} characters and does not begin with void:, till_close: or opened:.",
+            receipt_id=caller_id[:LONGEST_ID],
+        )
+
+
+def check_same(before: Entry, sha: str) -> None:
+    """Refuse another ask under an id that stands for something already. Raises: IdReused."""
+    if before.ask_sha256 != sha:
+        raise IdReused(
+            "This id stands for another sale or return already. If this one is new, send it under a new id.",
+            receipt_id=before.event.receipt_id,
+        )
+
+
+def recall(programmes: Iterable[Compiled], entry: Entry, language: Language) -> Committed:
+    """The answer that a receipt's commit was given, from its bytes.
+
+    Args:
+        programmes: that the till holds now; without the receipt's own the answer has no quote.
+        entry: a receipt's.
+    """
+    receipt = entry.event
+    if not isinstance(receipt, Receipt):
+        raise IdReused("This id stands for something else than a sale.", receipt_id=receipt.receipt_id)
+    detail = read_detail(receipt)
+    compiled = next((held for held in programmes if held.version == detail.programme_version), None)
+    return Committed(
+        receipt=receipt,
+        detail=detail,
+        quote=_quote_again(compiled, receipt, detail, language) if compiled else None,
+        head=entry.head,
+        record=record_of(entry.head),
+        replayed=True,
+    )
+
+
+def record_of(head: StreamHead) -> str:
+    """Eight digits of an event's hash, as a receipt prints them."""
+    return head.hash[:8].upper()
+
+
+def _quote_again(compiled: Compiled, receipt: Receipt, detail: ReceiptDetail, language: Language) -> Quote | None:
+    """Same inputs, same quote; none when they were priced by an engine with other figures."""
+    if detail.engine_no != ENGINE_NO:
+        return None
+    basket = Basket(
+        receipt_id=receipt.receipt_id,
+        currency=detail.currency,
+        lines=detail.lines,
+        tenders=detail.tenders,
+        coupons=detail.coupons,
+        points_to_spend=detail.points_to_spend,
+    )
+    return quote_basket(
+        compiled, basket, receipt.place, detail.view, authority=detail.authority, language=language
+    )

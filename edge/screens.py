@@ -1,0 +1,187 @@
+"""What the customer sees: one state of the sale at hand, sent to every screen as it changes.
+
+A screen gets the whole state each time, so one that missed some is right again with the next. Nothing of a person is
+in it but "…1234"; and once a sale is paid or left lying, the state is forgotten here too.
+Source: dependencies.md, "Server-sent events"; devices-and-receipts.md E.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+
+from edge.answers import TotalsSaid
+from loyalty.trouble import Refusal
+
+MOST_SCREENS = 8
+MOST_WAITING = 16  # states a screen may lag behind; then the oldest go
+MOST_LINES = 40  # rung up last; no display shows more
+HEARTBEAT_S = 3.0
+RETRY_MS = 300
+DONE_MS = 15_000
+FORGOTTEN_MS = 180_000
+
+Phase = Literal["idle", "member", "sale", "done"]
+
+
+class TooManyScreens(Refusal):
+    code = "screens.too_many"
+    status = 503
+
+
+class ScreenLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line item as the customer knows it."""
+
+    line: int
+    name: str
+    quantity: str
+    amount_minor: int
+    discount_minor: int
+    points: int
+
+
+class Screen(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a customer display shows. Instants are store time.
+
+    Attributes:
+        no: rises with every state.
+        age_ms: how long ago it began, when it was sent.
+        lines: the last ones; `hidden_lines` came before them.
+        member: "…1234"; empty where the end of the card is not at hand.
+        balance_points: none for a card that this till does not know.
+    """
+
+    no: int = 0
+    phase: Phase = "idle"
+    language: str = "en"
+    currency: str = ""
+    exponent: int = 2
+    lines: tuple[ScreenLine, ...] = ()
+    hidden_lines: int = 0
+    totals: TotalsSaid | None = None
+    has_card: bool = False
+    member: str = ""
+    balance_points: int | None = None
+    as_of: str | None = None
+    now: str = ""
+    may_spend_points: int = 0
+    may_spend_minor: int = 0
+    messages: tuple[str, ...] = ()
+    offline: bool = False
+    training: bool = False
+    age_ms: int = 0
+
+
+class Screens:
+    """The state of this till's display, and the screens that listen to it.
+
+    Args:
+        idle: what to show between sales; asked anew each time, for language and line change.
+        mono_ms: a clock that never jumps.
+    """
+
+    def __init__(self, idle: Callable[[], Screen], mono_ms: Callable[[], int]) -> None:
+        self._idle, self._mono_ms = idle, mono_ms
+        self._lock = threading.Lock()
+        self._screen: Screen | None = None
+        self._since_ms = mono_ms()
+        self._no = 0
+        self._queues: list[queue.Queue[Screen | None]] = []
+        self._closed = False
+        self.dropped = 0
+
+    def publish(self, screen: Screen) -> None:
+        """Show this from now on. Never waits: a screen that does not read loses its oldest states."""
+        with self._lock:
+            self._no += 1
+            self._since_ms = self._mono_ms()
+            self._screen = msgspec.structs.replace(screen, no=self._no)
+            for waiting in self._queues:
+                self._put(waiting, self._screen)
+
+    def now(self) -> Screen:
+        """The state at this moment; the idle one when the last is over."""
+        with self._lock:
+            return self._current()
+
+    def count(self) -> int:
+        """How many screens listen."""
+        return len(self._queues)
+
+    def stream(self) -> Iterator[bytes]:
+        """Server-sent events for one screen: the state at once, then each change, and a beat when nothing happens.
+
+        Raises:
+            TooManyScreens: before anything is sent; the page then asks /v1/screen from time to time.
+        """
+        waiting: queue.Queue[Screen | None] = queue.Queue(MOST_WAITING)
+        with self._lock:
+            if self._closed or len(self._queues) >= MOST_SCREENS:
+                raise TooManyScreens(
+                    f"{MOST_SCREENS} screens listen already; close one, or read /v1/screen.", screens=len(self._queues)
+                )
+            self._queues.append(waiting)
+            first = self._current()
+        return _Stream(self, waiting, first)
+
+    def close(self) -> None:
+        """End every stream, so that the server can stop."""
+        with self._lock:
+            self._closed = True
+            for waiting in self._queues:
+                self._put(waiting, None)
+
+    def leave(self, waiting: "queue.Queue[Screen | None]") -> None:
+        """This screen is gone."""
+        with self._lock:
+            if waiting in self._queues:
+                self._queues.remove(waiting)
+
+    def _put(self, waiting: "queue.Queue[Screen | None]", screen: Screen | None) -> None:
+        while True:
+            try:
+                return waiting.put_nowait(screen)
+            except queue.Full:
+                self.dropped += 1
+                waiting.get_nowait()
+
+    def _current(self) -> Screen:
+        age_ms = self._mono_ms() - self._since_ms
+        if self._screen is not None:
+            if age_ms < (DONE_MS if self._screen.phase == "done" else FORGOTTEN_MS):
+                return msgspec.structs.replace(self._screen, age_ms=age_ms)
+            self._screen = None
+        return msgspec.structs.replace(self._idle(), no=self._no)
+
+
+class _Stream:
+    """The bytes of one screen; the server closes it when the screen is gone, even before the first read."""
+
+    def __init__(self, screens: Screens, waiting: "queue.Queue[Screen | None]", first: Screen) -> None:
+        self._screens, self._waiting = screens, waiting
+        self._next = f"retry: {RETRY_MS}\n".encode() + _event(first)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._next:
+            data, self._next = self._next, b""
+            return data
+        try:
+            screen = self._waiting.get(timeout=HEARTBEAT_S)
+        except queue.Empty:
+            return b"event: beat\ndata:\n\n"
+        if screen is None:
+            self.close()
+            raise StopIteration
+        return _event(screen)
+
+    def close(self) -> None:
+        self._screens.leave(self._waiting)
+
+
+def _event(screen: Screen) -> bytes:
+    return b"event: screen\ndata: " + msgspec.json.encode(screen) + b"\n\n"

@@ -1,0 +1,202 @@
+"""One till service: its parts put together, started in order, stopped in the other order.
+
+Two services on one data folder would write two histories, so the folder is locked for as long as one runs.
+"""
+
+import fcntl
+import logging
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.cache import Cache
+from edge.chores import Chores, chores_of
+from edge.desk import Desk
+from edge.enrol import CACHE_FILE, JOURNAL_FILE
+from edge.health import Health
+from edge.http import till_app
+from edge.identity import TillIdentity, read_identity_file
+from edge.journal import Journal, open_epoch
+from edge.ports import BadSettings, Clock, Settings, SystemClock
+from edge.readers import Readers
+from edge.screens import MOST_SCREENS
+from edge.till import Till
+from edge.uplink import Uplink
+from edge.web_server import WebServer
+from loyalty.trouble import Fault
+from pos_adapters.readers.profile import Profile
+
+THREADS = 32 + MOST_SCREENS
+LOCK_FILE = "service.lock"
+_log = logging.getLogger(__name__)
+
+
+class AlreadyRunning(Fault):
+    code = "service.already_running"
+
+
+class NotEnrolled(Fault):
+    code = "service.not_enrolled"
+
+
+class FolderLock:
+    """The data folder, for us alone until closed or until this process ends, however it ends.
+
+    Raises:
+        AlreadyRunning: another service has it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise AlreadyRunning(
+                f"Another till service works on {folder}. Stop it first, or set another data_dir.", folder=str(folder)
+            ) from None
+
+    def close(self) -> None:
+        """Let it go."""
+        os.close(self._file)
+
+
+class TillService:
+    """A till with everything around it. Between `start` and `stop` it answers under `url`.
+
+    Args:
+        identity: who the till is; read from the data folder where none is given.
+        more: further arguments of the uplink, which tests and the demo replace.
+    Raises:
+        AlreadyRunning, NotEnrolled, PortTaken, BadSettings, and the faults of journal and cache.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        identity: TillIdentity | None = None,
+        port: int | None = None,
+        more: dict[str, Any] | None = None,
+    ) -> None:
+        self.settings, self.clock = settings, clock or SystemClock()
+        self._closing: list[Callable[[], object]] = []
+        try:
+            self._open(identity, settings.listen_port if port is None else port, more or {})
+        except BaseException:
+            self._close()
+            raise
+
+    def _open(self, identity: TillIdentity | None, port: int, more: dict[str, Any]) -> None:
+        settings, clock = self.settings, self.clock
+        self._closing.append(FolderLock(settings.folder).close)
+        self.identity = identity or _enrolled(settings)
+        self.journal = Journal.open(settings.folder / JOURNAL_FILE, self.identity, clock)
+        self._closing.append(self.journal.close)
+        open_epoch(self.journal, "enrolled")
+        self.cache = Cache.open(settings.folder / CACHE_FILE, self.identity, clock)
+        self._closing.append(self.cache.close)
+        self.uplink = Uplink(
+            journal=self.journal,
+            cache=self.cache,
+            identity=self.identity,
+            settings=settings,
+            clock=clock,
+            **{"random_bits": secrets.randbits, **more},
+        )
+        till = Till(
+            journal=self.journal,
+            cache=self.cache,
+            clock=clock,
+            settings=settings,
+            identity=self.identity,
+            is_offline=self.uplink.is_offline,
+            on_written=self.uplink.wake,
+        )
+        self.desk = Desk(
+            till=till, identity=self.identity, settings=settings, clock=clock, is_offline=self.uplink.is_offline
+        )
+        self.readers = Readers(self.desk, reader_profiles(settings))
+        self.chores = Chores(
+            chores_of(self.journal, self.identity), uplink=self.uplink if settings.centre_url else None, clock=clock
+        )
+        self.health = Health(
+            desk=self.desk,
+            journal=self.journal,
+            uplink=self.uplink,
+            readers=self.readers.health,
+            chores=self.chores.runs,
+        )
+        self._server = WebServer(
+            till_app(self.desk, self.health, self.readers), host=settings.listen_host, port=port, threads=THREADS
+        )
+        self.url = self._server.url
+
+    def start(self) -> None:
+        """Answer first, then read cards, speak to head office and keep house."""
+        self._server.start()
+        self.readers.start()
+        self.uplink.start()
+        self.chores.start()
+
+    def stop(self) -> None:
+        """Stop what works in the background, then answer what is under way, then close the files. Once is enough."""
+        if not self._closing:
+            return
+        self.chores.stop()
+        self.readers.stop()
+        self.uplink.stop(5.0)
+        self.desk.screens.close()
+        self._server.stop()
+        self._close()
+
+    def _close(self) -> None:
+        while self._closing:
+            self._closing.pop()()
+
+
+def run_till(settings: Settings, tell: Callable[[str], None] = print) -> None:
+    """Run the till service until SIGTERM or SIGINT. Raises: as `TillService`."""
+    service = TillService(settings)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    service.start()
+    tell(f"Till {service.desk.label} of store {service.identity.store_id}, data in {settings.folder}")
+    tell(f"  POS          {service.url}/v1/quotes     described in {service.url}/openapi.json")
+    tell(f"  customer     {service.url}/customer")
+    tell(f"  status       {service.url}/v1/status     figures in {service.url}/metrics")
+    stopping.wait()
+    tell("Stopping: finishing what is under way.")
+    service.stop()
+    tell("Stopped. Nothing is lost; what was not sent yet goes out at the next start.")
+
+
+def reader_profiles(settings: Settings) -> tuple[Profile, ...]:
+    """The reader of the settings: its port, and how it is set up where a profile file says so. Raises: BadSettings."""
+    if not settings.reader_port:
+        return ()
+    values: dict[str, Any] = {}
+    try:
+        if settings.reader_profile:
+            values = msgspec.yaml.decode(Path(settings.reader_profile).read_bytes(), type=dict[str, Any])
+        return (msgspec.convert({"name": "reader", **values, "port": settings.reader_port}, Profile),)
+    except (OSError, msgspec.MsgspecError) as trouble:
+        raise BadSettings(f"The reader profile {settings.reader_profile} cannot be used: {trouble}") from None
+
+
+def _enrolled(settings: Settings) -> TillIdentity:
+    identity = read_identity_file(settings.folder)
+    if identity is None:
+        raise NotEnrolled(
+            f"There is no till in {settings.folder} yet. Enrol it with a code from head office: tallypoint edge enrol."
+        )
+    return identity

@@ -1,0 +1,101 @@
+"""The words of a receipt, return or void: looked up beside the fact, laid out by receipt_templates, kept nowhere."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from edge.asks import Committed, TakenBack, Voided
+from edge.cache import Cache
+from edge.ports import Settings
+from edge.telling import ending_of
+from loyalty.receipts import Receipt, read_detail
+from loyalty.reversals import VoidDetail
+from receipt_templates.compose import AnyView
+from receipt_templates.profiles import PROFILES, PrinterProfile, profile_named
+from receipt_templates.reversal_views import view_of_return, view_of_void
+from receipt_templates.view import ReceiptView, Shop, view_of_receipt
+
+PLAIN = "generic-42"
+
+
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """For whom a slip is written: the language, and the end of the card where it is at hand."""
+
+    language: str
+    last4: str = ""
+
+
+class Slips:
+    """Makes the views of one till's slips."""
+
+    def __init__(self, cache: Cache, settings: Settings, till_name: str) -> None:
+        self._cache, self._settings, self._till_name = cache, settings, till_name
+        named = profile_named(settings.receipt_profile) if settings.receipt_profile else PROFILES[PLAIN]
+        paper = msgspec.structs.replace(PROFILES[PLAIN], columns=settings.receipt_columns)
+        self.paper: PrinterProfile = paper
+        self.printer: PrinterProfile = named if settings.receipt_profile else paper
+
+    def of_receipt(self, told: Committed, reader: Reader, *, copy: bool = False) -> ReceiptView:
+        """A sale. The balance is the one the sale was made under, with the sale in it, so a reprint says the same."""
+        detail = told.detail
+        view = view_of_receipt(
+            told.receipt,
+            detail,
+            shop=self._shop(detail.currency),
+            names=self._cache.names(tuple({line.sku for line in detail.lines})),
+            messages=told.quote.messages if told.quote else (),
+            language=reader.language,
+            promotions=self._promotions(detail.programme_version),
+            record=told.record,
+            member=ending_of(reader.last4),
+            balance_points=balance_after(told.receipt),
+            copy=copy,
+        )
+        return msgspec.structs.replace(view, till_id=self._till_name)
+
+    def of_return(self, told: TakenBack, sold: Receipt | None, reader: Reader) -> AnyView:
+        """Goods taken back; `sold` is the sale they come from, where this till has it."""
+        goods = read_detail(sold).lines if sold else told.detail.goods
+        view = view_of_return(
+            told.returned,
+            told.detail,
+            sold=sold,
+            shop=self._shop(told.detail.currency),
+            names=self._cache.names(tuple({line.sku for line in goods})),
+            language=reader.language,
+            record=told.record,
+            member=ending_of(reader.last4),
+        )
+        return msgspec.structs.replace(view, till_id=self._till_name)
+
+    def of_void(self, told: Voided, reader: Reader) -> AnyView:
+        """A receipt undone."""
+        view = view_of_void(
+            told.void,
+            msgspec.json.decode(told.void.detail, type=VoidDetail),
+            sold=told.receipt,
+            shop=self._shop(""),
+            language=reader.language,
+            record=told.record,
+            member=ending_of(reader.last4),
+        )
+        return msgspec.structs.replace(view, till_id=self._till_name)
+
+    def _shop(self, currency: str) -> Shop:
+        settings = self._settings
+        return Shop(name=settings.shop_name or settings.label, currency=currency, address=settings.shop_address)
+
+    def _promotions(self, version: str) -> Mapping[str, str]:
+        for compiled in self._cache.programmes():
+            if compiled.version == version:
+                return {promotion.id: promotion.name for promotion in compiled.programme.promotions if promotion.name}
+        return {}
+
+
+def balance_after(receipt: Receipt) -> int | None:
+    """Points of the account once this sale is in it, as its till knew them; none for a card it did not know."""
+    view = read_detail(receipt).view
+    if view is None or view.account_id is None:
+        return None
+    spent = receipt.redemption.points if receipt.redemption else 0
+    return view.balance_points + sum(earned.points for earned in receipt.earned) - spent

@@ -1,0 +1,148 @@
+"""Void and return, from what the receipt recorded. Asked again under the same id, the same answer."""
+
+import msgspec
+
+from edge.asks import ReturnAsk, TakenBack, VoidAsk, Voided, ask_sha256
+from edge.journal import Entry, Journal
+from edge.knowing import know, token_of
+from edge.recalling import check_id, check_same, record_of
+from edge.refusals import (
+    DayIsClosed,
+    GoodsMissing,
+    HasReturns,
+    IdReused,
+    ReceiptUnknown,
+    ReturnOfUnknownReceipt,
+    ReturnOfVoided,
+    TrainingSale,
+)
+from edge.till import Till
+from loyalty.baskets import Basket
+from loyalty.events import own_uses, voided_uses
+from loyalty.quotes import quote_basket
+from loyalty.receipts import Receipt
+from loyalty.reversals import Return, ReturnDetail, ReturnLine, Void, close_return, close_unreferenced, close_void
+from loyalty.trouble import InvariantBroken
+from sync.chain import StreamHead
+
+
+def void_receipt(till: Till, ask: VoidAsk) -> Voided:
+    """Undo a whole receipt of this till, before its close and before any of it came back.
+
+    Returns:
+        The void; the same again when it is undone already, whoever asks.
+    Raises:
+        ReceiptUnknown: not a receipt of this till.
+        DayIsClosed, HasReturns: take the goods back as a return instead.
+        TrainingSale, BadTime.
+    """
+    if ask.training:
+        raise TrainingSale("Training sales are quoted, not kept; there is nothing to void.")
+    journal = till.journal
+    with journal.writing():
+        entry = journal.find(ask.receipt_id)
+        receipt = entry.event if entry else None
+        if entry is None or not isinstance(receipt, Receipt):
+            raise ReceiptUnknown("This till keeps no such receipt. Void it at the till that sold it.")
+        if (before := journal.find(f"void:{ask.receipt_id}")) is not None:
+            return _voided(before, receipt)
+        _check_may_void(journal, entry, ask.receipt_id)
+        void = close_void(receipt, entry.ref, till.place(ask), cashier=ask.cashier)
+        uses = own_uses(void) + voided_uses(receipt)
+        head = journal.append(void, uses=uses, of_id=ask.receipt_id)
+    till.on_written()
+    return Voided(void=void, receipt=receipt, head=head, record=record_of(head), replayed=False)
+
+
+def take_back(till: Till, ask: ReturnAsk) -> TakenBack:
+    """Take goods back: against the receipt that sold them, or without one at today's prices.
+
+    Amounts that the POS pays out are kept as it says, beside ours.
+
+    Raises:
+        IdReused, IdReserved, TrainingSale, BadTime.
+        ReturnOfUnknownReceipt: not of this till; the sentence says what to do.
+        ReturnOfVoided, ReturnsMoreThanSold, UnknownLine.
+        GoodsMissing: without a reference, a line without its goods.
+        BadBasket, WrongCurrency, PaymentCardScanned, CardUnreadable, NotOurCard, NoProgramme.
+    """
+    check_id(ask.return_id)
+    if ask.training:
+        raise TrainingSale("Training returns are not kept. Leave training mode to take goods back.")
+    token = None if ask.of is not None else token_of(till.current().programme, till.identity, ask.card)
+    ask = msgspec.structs.replace(ask, card=token)
+    sha = ask_sha256(ask)
+    with till.journal.writing():
+        if (before := till.journal.find(ask.return_id)) is not None:
+            return _taken_back_again(before, sha)
+        returned = _without_reference(till, ask, token) if ask.of is None else _of_receipt(till, ask, ask.of)
+        head = till.journal.append(returned, ask_sha256=sha, uses=own_uses(returned), of_id=ask.of)
+    till.on_written()
+    return _taken_back(returned, head, replayed=False)
+
+
+def _check_may_void(journal: Journal, entry: Entry, receipt_id: str) -> None:
+    if journal.reversals_of(receipt_id):
+        raise HasReturns("Goods of this receipt came back already. Take the others back as a return.")
+    closed = journal.last_close()
+    if entry.head.epoch != journal.head().epoch or (closed is not None and closed.head.seq > entry.head.seq):
+        raise DayIsClosed("The day of this receipt is closed. Take the goods back as a return.")
+
+
+def _of_receipt(till: Till, ask: ReturnAsk, receipt_id: str) -> Return:
+    entry = till.journal.find(receipt_id)
+    receipt = entry.event if entry else None
+    if entry is None or not isinstance(receipt, Receipt):
+        raise ReturnOfUnknownReceipt(
+            "This till does not know that receipt. Return the goods at the till that sold them, or without a receipt.",
+            receipt_id=receipt_id,
+        )
+    earlier: list[ReturnLine] = []
+    for reversal in till.journal.reversals_of(receipt_id):
+        before = reversal.event
+        if isinstance(before, Void):
+            raise ReturnOfVoided("This receipt was voided as a whole; nothing of it can come back.")
+        if isinstance(before, Return):
+            earlier += _detail(before).lines
+    return close_return(
+        ask.return_id, receipt, entry.ref, till.place(ask), earlier=earlier, lines=ask.lines, cashier=ask.cashier
+    )
+
+
+def _without_reference(till: Till, ask: ReturnAsk, token: str | None) -> Return:
+    """The goods as a basket of today. A blocked card may bring goods back: that takes points off it."""
+    if not ask.lines or sorted(line.line for line in ask.lines) != sorted(line.line for line in ask.goods):
+        raise GoodsMissing("Without a receipt every returned line needs its goods: article, quantity and amount.")
+    compiled = till.current()
+    known = know(till.journal, till.cache, token, till.clock.now())
+    place = till.place(ask)
+    basket = Basket(receipt_id=ask.return_id, currency=ask.currency, lines=ask.goods)
+    quote = quote_basket(compiled, basket, place, known.view, language=till.language(ask.language, known))
+    return close_unreferenced(
+        ask.return_id, quote, place, card_token=token, lines=ask.lines, cashier=ask.cashier
+    )
+
+
+def _taken_back_again(before: Entry, sha: str) -> TakenBack:
+    check_same(before, sha)
+    if not isinstance(before.event, Return):
+        raise IdReused("This id stands for something else than a return.", receipt_id=before.event.receipt_id)
+    return _taken_back(before.event, before.head, replayed=True)
+
+
+def _taken_back(returned: Return, head: StreamHead, *, replayed: bool) -> TakenBack:
+    return TakenBack(
+        returned=returned, detail=_detail(returned), head=head, record=record_of(head), replayed=replayed
+    )
+
+
+def _voided(before: Entry, receipt: Receipt) -> Voided:
+    if not isinstance(before.event, Void):
+        raise InvariantBroken("an event is named as a void and is none", receipt_id=before.event.receipt_id)
+    return Voided(
+        void=before.event, receipt=receipt, head=before.head, record=record_of(before.head), replayed=True
+    )
+
+
+def _detail(returned: Return) -> ReturnDetail:
+    return msgspec.json.decode(returned.detail, type=ReturnDetail)

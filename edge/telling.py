@@ -1,0 +1,277 @@
+"""From what the till decided to what the POS is told: nothing is worked out here, figures only change their shape."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from edge.answers import (
+    BalanceSaid,
+    CardSaid,
+    CloseSaid,
+    CouponsSaid,
+    DiscountSaid,
+    Event,
+    HoldSaid,
+    LineSaid,
+    MemberSaid,
+    PointsSaid,
+    QuoteSaid,
+    ReceiptSaid,
+    RedemptionSaid,
+    RefusedCouponSaid,
+    ReturnSaid,
+    Said,
+    TotalsSaid,
+    VoidSaid,
+    WarningSaid,
+    WhySaid,
+)
+from edge.asks import Balance, Committed, DayClosed, Held, Identified, Quoted, TakenBack, Voided, Warn, Written
+from edge.instants import show_instant, show_known
+from loyalty import messages
+from loyalty.discounts import Effect
+from loyalty.members import MemberView
+from loyalty.quotes import Quote, QuoteLine, Totals
+from loyalty.receipts import ReceiptDetail
+
+
+def quote_answer(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int = 0) -> dict[str, Any]:
+    """The JSON of POST /v1/quotes and of `tallypoint quote`, as plain values. Args: as `quote_said`."""
+    said = quote_said(told, quote_id, last4=last4, offset_min=offset_min)
+    # Through JSON, so that a tuple is the list it will be for whoever reads it.
+    return msgspec.json.decode(msgspec.json.encode(said), type=dict[str, Any])
+
+
+def quote_said(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int = 0) -> QuoteSaid:
+    """A quote as it is answered.
+
+    Args:
+        quote_id: the caller's.
+        last4: of the card that was scanned, where it is at hand.
+        offset_min: of the store, for `as_of`.
+    """
+    quote = told.quote
+    return QuoteSaid(
+        quote_id=quote_id,
+        programme_version=quote.programme_version,
+        digest=quote.digest,
+        currency=quote.currency,
+        member=member_said(quote.view, told.known, last4),
+        lines=lines_said(quote.lines, quote.effects),
+        totals=totals_said(quote.totals),
+        redemption=RedemptionSaid(
+            most_points=quote.redemption.most_points,
+            step=quote.redemption.step,
+            authority=quote.redemption.authority,  # type: ignore[arg-type]  # the kernel keeps it as text
+            bound_by=quote.redemption.bound_by,
+        ),
+        gifts=quote.gifts,
+        coupons=_coupons(quote),
+        messages=said_by_place(quote.messages),
+        why=tuple(
+            WhySaid(
+                promotion=why.promotion,
+                applied=why.applied,
+                say=why.say,
+                short_of=why.short_of,
+                condition=why.condition,
+                wanted=why.wanted,
+                found=why.found,
+            )
+            for why in quote.why
+        ),
+        as_of=show_known(told.as_of_ms, offset_min),
+        offline=told.offline,
+        warnings=warned(told.warnings),
+    )
+
+
+def receipt_said(told: Committed, text: str) -> ReceiptSaid:
+    """A committed sale with its printed words."""
+    detail = told.detail
+    return ReceiptSaid(
+        receipt_id=told.receipt.receipt_id,
+        event=event_said(told),
+        totals=totals_of(detail, told),
+        programme_version=detail.programme_version,
+        digest=detail.digest,
+        lines=lines_said(detail.figures, detail.effects),
+        charged_differs=bool(detail.charged),
+        messages=said_by_place(told.quote.messages if told.quote else ()),
+        offline=detail.offline,
+        text=text,
+        replayed=told.replayed,
+    )
+
+
+def totals_of(detail: ReceiptDetail, told: Committed) -> TotalsSaid:
+    """The quote's totals, summed again from the recorded lines."""
+    spent = told.receipt.redemption
+    return TotalsSaid(
+        gross_minor=sum(line.amount_minor for line in detail.figures),
+        discount_minor=sum(line.discount_minor for line in detail.figures),
+        paid_with_points_minor=sum(line.paid_with_points_minor for line in detail.figures),
+        net_minor=sum(line.net_minor for line in detail.figures),
+        points_earned=sum(line.points_earned for line in detail.figures),
+        points_spent=spent.points if spent else 0,
+    )
+
+
+def return_said(told: TakenBack, text: str) -> ReturnSaid:
+    """Goods taken back."""
+    return ReturnSaid(
+        return_id=told.returned.receipt_id,
+        of=told.detail.of_receipt or None,
+        event=event_said(told),
+        net_minor=told.returned.net_minor,
+        points_reversed=sum(part.points for part in told.returned.reversed),
+        points_restored=told.returned.restored_points,
+        text=text,
+        replayed=told.replayed,
+    )
+
+
+def void_said(told: Voided, text: str) -> VoidSaid:
+    """A receipt undone."""
+    spent = told.receipt.redemption
+    return VoidSaid(
+        receipt_id=told.receipt.receipt_id,
+        event=event_said(told),
+        points_reversed=sum(part.points for part in told.receipt.earned),
+        points_restored=spent.points if spent else 0,
+        text=text,
+        replayed=told.replayed,
+    )
+
+
+def hold_said(told: Held, offset_min: int) -> HoldSaid:
+    """Points set aside."""
+    return HoldSaid(
+        hold_id=told.hold_id,
+        points=told.points,
+        until=show_instant(told.lapses_at_ms, offset_min),
+        replayed=told.replayed,
+    )
+
+
+def card_said(told: Identified) -> CardSaid:
+    """What a scan was."""
+    return CardSaid(
+        outcome=told.outcome,
+        text=told.text,
+        aim=told.aim,
+        card_token=told.card_token,
+        member=member_said(told.view, told.known, told.last4) if told.outcome == "card" else None,
+        language=told.language,
+        warnings=warned(told.warnings),
+    )
+
+
+def balance_said(told: Balance, *, last4: str, offline: bool, offset_min: int) -> BalanceSaid:
+    """What is known of a card."""
+    return BalanceSaid(
+        member=_member(told.view, told.known, last4),
+        card_token=told.card_token,
+        as_of=show_known(told.as_of_ms, offset_min),
+        offline=offline,
+    )
+
+
+def close_said(told: DayClosed) -> CloseSaid:
+    """A till close."""
+    close = told.close
+    return CloseSaid(
+        business_date=close.place.business_date.isoformat(),
+        event=event_said(told),
+        receipts=close.receipts,
+        voids=close.voids,
+        returns=close.returns,
+        net_minor=close.net_minor,
+        returned_minor=close.returned_minor,
+        points_earned=close.points_earned,
+        points_spent=close.points_spent,
+        points_reversed=close.points_reversed,
+        unsent=told.unsent,
+        open_holds=told.open_holds,
+        warnings=warned(told.warnings),
+        replayed=told.replayed,
+    )
+
+
+def event_said(told: Written) -> Event:
+    """Where a fact stands in the chain."""
+    return Event(till_id=told.head.till_id, epoch=told.head.epoch, seq=told.head.seq, record=told.record)
+
+
+def member_said(view: MemberView | None, known: bool, last4: str = "") -> MemberSaid | None:
+    """The member behind a basket; none for an anonymous one."""
+    return None if view is None else _member(view, known, last4)
+
+
+def ending_of(last4: str) -> str:
+    """A card as it is shown: `…1234`."""
+    return f"…{last4}" if last4 else ""
+
+
+def said_by_place(said: Sequence[messages.Said]) -> Said:
+    """Sentences by place, each once."""
+    places = {place: tuple(dict.fromkeys(one.text for one in said if one.place == place)) for place in _PLACES}
+    return Said(**places)
+
+
+def totals_said(totals: Totals) -> TotalsSaid:
+    """The kernel's totals."""
+    return TotalsSaid(**msgspec.structs.asdict(totals))
+
+
+def lines_said(figures: Iterable[QuoteLine], effects: Sequence[Effect]) -> tuple[LineSaid, ...]:
+    """Each line with what each promotion did to it."""
+    off: dict[int, dict[str, int]] = {}
+    points: dict[int, dict[str, int]] = {}
+    for effect in effects:
+        for sums, amount in ((off, effect.amount_minor), (points, effect.points)):
+            if amount:
+                of_line = sums.setdefault(effect.line, {})
+                of_line[effect.promotion] = of_line.get(effect.promotion, 0) + amount
+    return tuple(
+        LineSaid(
+            line=line.line,
+            discounts=tuple(DiscountSaid(promotion=p, amount_minor=n) for p, n in off.get(line.line, {}).items()),
+            points=tuple(PointsSaid(promotion=p, points=n) for p, n in points.get(line.line, {}).items()),
+            paid_with_points_minor=line.paid_with_points_minor,
+            net_minor=line.net_minor,
+            amount_minor=line.amount_minor,
+            discount_minor=line.discount_minor,
+            points_earned=line.points_earned,
+        )
+        for line in figures
+    )
+
+
+def warned(warnings: Iterable[Warn]) -> tuple[WarningSaid, ...]:
+    """Warnings as they are answered."""
+    return tuple(WarningSaid(code=warn.code, say=warn.say) for warn in warnings)
+
+
+_PLACES = ("cashier", "customer", "kiosk", "receipt")
+
+
+def _member(view: MemberView, known: bool, last4: str) -> MemberSaid:
+    return MemberSaid(
+        known=known,
+        card=ending_of(last4),
+        tier=view.tier,
+        balance_points=view.balance_points,
+        spendable_points=view.spendable_points,
+    )
+
+
+def _coupons(quote: Quote) -> CouponsSaid:
+    return CouponsSaid(
+        used=quote.coupons_used,
+        refused=tuple(
+            RefusedCouponSaid(code=refused.code, reason=refused.reason, say=refused.say)
+            for refused in quote.coupons_refused
+        ),
+    )

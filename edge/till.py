@@ -1,0 +1,285 @@
+"""identify, quote, hold, commit: the till without HTTP. `Till.commit` is the only place where a sale is written."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import msgspec
+
+from edge.asks import Asked, Balance, CommitAsk, Committed, Held, HoldAsk, Identified, Quoted, SaleAsk, ask_sha256
+from edge.cache import Cache
+from edge.holding import hold_of_sale, let_go, set_aside
+from edge.identity import TillIdentity
+from edge.journal import Entry, Journal
+from edge.knowing import Known, authority, know, not_covered, scan, token_of, warnings_for
+from edge.ports import Clock, Instant, Settings
+from edge.promises import Hold
+from edge.recalling import check_id, check_same, recall, record_of
+from edge.refusals import (
+    BadTime,
+    CardBlocked,
+    HoldExceeded,
+    NoProgramme,
+    NotOurCard,
+    ReceiptUnknown,
+    TrainingSale,
+)
+from loyalty.baskets import Basket, Place
+from loyalty.cards import Code, card_token
+from loyalty.compiled import Compiled
+from loyalty.events import own_uses
+from loyalty.leases import Authority
+from loyalty.members import UNKNOWN_CARD
+from loyalty.programme import Language
+from loyalty.quotes import Quote, quote_basket
+from loyalty.receipts import Receipt, close_receipt, read_detail
+
+_LATEST_MS = 253_000_000_000_000  # in the year 9987: room for an offset, and for points that live for years
+_LANGUAGES: dict[str, Language] = {"en": "en", "pt-BR": "pt-BR", "ru": "ru", "pl": "pl"}
+_FIRST_DAY = date(1970, 1, 1)
+
+
+def _always() -> bool:
+    return True
+
+
+def _nothing() -> None:
+    return None
+
+
+class Till:
+    """One till. Every method may be called from any thread; an id asked again is answered the same again.
+
+    Args:
+        is_offline: whether head office is out of reach now; a receipt says so.
+        on_written: called after an event was written, so that the uplink wakes.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        cache: Cache,
+        clock: Clock,
+        settings: Settings,
+        identity: TillIdentity,
+        is_offline: Callable[[], bool] = _always,
+        on_written: Callable[[], None] = _nothing,
+    ) -> None:
+        self.journal = journal
+        self.cache = cache
+        self.clock = clock
+        self.settings = settings
+        self.identity = identity
+        self.is_offline = is_offline
+        self.on_written = on_written
+
+    def identify(self, text: str, aim: str | None = None) -> Identified:
+        """Say what was scanned, and what is known of its member.
+
+        Raises:
+            PaymentCardScanned, CardUnreadable, CardBlocked, NoProgramme.
+        """
+        outcome = scan(self.current().programme, text, aim)
+        if isinstance(outcome, Code):
+            return Identified(outcome="code", text=outcome.text, aim=outcome.aim)
+        now = self.clock.now()
+        known = self._serve(card_token(self.identity.card_key, outcome), now)
+        return Identified(
+            outcome="card",
+            card_token=known.card_token,
+            last4=outcome.last4,
+            known=known.member is not None,
+            view=known.view,
+            language=self.language(None, known),
+            warnings=warnings_for(self.cache, known, now),
+        )
+
+    def balance(self, card: str) -> Balance:
+        """What this till knows of a card. Raises: as `identify`, and NotOurCard."""
+        token = token_of(self.current().programme, self.identity, card)
+        if token is None:
+            raise NotOurCard("Scan the card whose balance is asked for.")
+        known = self._serve(token, self.clock.now())
+        return Balance(
+            card_token=token,
+            known=known.member is not None,
+            view=known.view or UNKNOWN_CARD,
+            language=self.language(None, known),
+            as_of_ms=self.cache.heard_ms("members"),
+        )
+
+    def quote(self, ask: SaleAsk) -> Quoted:
+        """What a basket would earn or could spend now. Writes nothing.
+
+        Raises:
+            PaymentCardScanned, CardUnreadable, NotOurCard, CardBlocked: ask again without a card.
+            BadBasket, WrongCurrency, BadTime, NoProgramme.
+            HoldUnknown, HoldCaptured, HoldOfAnotherCard: ask again without the hold.
+        """
+        compiled, now = self.current(), self.clock.now()
+        token = token_of(compiled.programme, self.identity, ask.card)
+        known = self._serve(token, now, but_hold=ask.hold_id)
+        hold = hold_of_sale(self.journal, ask.hold_id, known, now)
+        allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now)
+        return Quoted(
+            quote=self._price(compiled, ask, ask.basket, known, allowed),
+            card_token=token,
+            known=known.member is not None,
+            as_of_ms=self.cache.heard_ms("members"),
+            offline=self.is_offline(),
+            warnings=warnings_for(self.cache, known, now),
+        )
+
+    def hold(self, ask: HoldAsk) -> Held:
+        """Set points aside for fifteen minutes, drawn on the till's float.
+
+        Raises:
+            SpendingOff, MemberStale, NotEnoughPoints: the sentence names what can be had.
+            HoldIdReused, HoldLapsed, HoldCaptured, HoldReleased: use a new id.
+        """
+        check_id(ask.hold_id)
+        programme, now = self.current().programme, self.clock.now()
+        token = token_of(programme, self.identity, ask.card)
+        if token is None:
+            raise NotOurCard("Scan the card whose points are to be set aside.")
+        with self.journal.writing():
+            known = self._serve(token, now)
+            return set_aside(
+                self.journal, self.cache, programme, known, msgspec.structs.replace(ask, card=token), now
+            )
+
+    def release(self, hold_id: str) -> None:
+        """Give back what a hold keeps; again changes nothing. Raises: HoldUnknown, HoldCaptured."""
+        with self.journal.writing():
+            let_go(self.journal, hold_id)
+
+    def commit(self, ask: CommitAsk) -> Committed:
+        """Write a sale that was paid: one durable transaction, after which the receipt is safe.
+
+        Raises:
+            IdReused: the id stands for another sale.
+            NotEnoughPoints, SpendingOff, MemberStale, HoldExceeded: points that the POS took are not there any more.
+            TrainingSale, IdReserved, ChargedUnknownLine, and as `quote`.
+            JournalFull: nothing was written; send the same again once there is space.
+        """
+        check_id(ask.receipt_id)
+        if ask.sale.training:
+            raise TrainingSale("Training sales are quoted, not kept. Leave training mode to keep one.")
+        now = self.clock.now()
+        token = token_of(self.current().programme, self.identity, ask.sale.card)
+        ask = msgspec.structs.replace(ask, sale=msgspec.structs.replace(ask.sale, card=token))
+        sha = ask_sha256(ask)
+        with self.journal.writing():
+            if (before := self.journal.find(ask.receipt_id)) is not None:
+                check_same(before, sha)
+                return self._recall(before, ask.sale.language)
+            receipt, quote, hold = self._decide(ask, token, now)
+            head = self.journal.append(receipt, ask_sha256=sha, uses=own_uses(receipt))
+            if receipt.redemption is not None:
+                self.journal.promises.spend(receipt.redemption.points, now)
+            if hold is not None:
+                self.journal.promises.end_hold(hold.hold_id, "captured", ask.receipt_id)
+        self.on_written()
+        return Committed(
+            receipt=receipt,
+            detail=read_detail(receipt),
+            quote=quote,
+            head=head,
+            record=record_of(head),
+            replayed=False,
+        )
+
+    def receipt(self, receipt_id: str, language: Language | None = None) -> Committed:
+        """A receipt of this till as it was answered. Raises: ReceiptUnknown."""
+        entry = self.journal.find(receipt_id)
+        if entry is None or not isinstance(entry.event, Receipt):
+            raise ReceiptUnknown("This till keeps no such receipt; look for it at the till that sold it.")
+        return self._recall(entry, language)
+
+    # What void, return and close share with the sale
+
+    def current(self) -> Compiled:
+        """The programme in force. Raises: NoProgramme."""
+        programmes = self.cache.programmes()
+        if not programmes:
+            raise NoProgramme("This till has no programme yet. Sell without loyalty until head office is reached.")
+        return programmes[0]
+
+    def place(self, ask: Asked) -> Place:
+        """Where and when something happened. Raises: BadTime."""
+        offset_min = self.settings.offset_min if ask.offset_min is None else ask.offset_min
+        if not 0 <= ask.sold_at_ms <= _LATEST_MS or abs(offset_min) >= 24 * 60:
+            raise BadTime("The time of sale cannot be; check the clock of the POS.", sold_at_ms=ask.sold_at_ms)
+        local_days = (ask.sold_at_ms + offset_min * 60_000) // 86_400_000
+        return Place(
+            partner_id=self.identity.partner_id,
+            store_id=self.identity.store_id,
+            till_id=self.identity.till_id,
+            channel=ask.channel,
+            sold_at_ms=ask.sold_at_ms,
+            offset_min=offset_min,
+            business_date=ask.business_date or _FIRST_DAY + timedelta(days=local_days),
+        )
+
+    def language(self, asked: Language | None, known: Known) -> Language:
+        """Of what is said: as asked, else the member's, else this till's."""
+        members = known.member.language if known.member else ""
+        return asked or _LANGUAGES.get(members, self.settings.language)
+
+    # Inside
+
+    def _serve(self, token: str | None, now: Instant, *, but_hold: str | None = None) -> Known:
+        if token is not None and (reason := self.cache.blocked(token)) is not None:
+            raise CardBlocked(
+                "This card is blocked. Sell without it, and send the member to customer service.", reason=reason
+            )
+        return know(self.journal, self.cache, token, now, but_hold=but_hold)
+
+    def _price(self, compiled: Compiled, ask: Asked, basket: Basket, known: Known, allowed: Authority) -> Quote:
+        language = self.language(ask.language, known)
+        return quote_basket(compiled, basket, self.place(ask), known.view, authority=allowed, language=language)
+
+    def _decide(self, ask: CommitAsk, token: str | None, now: Instant) -> tuple[Receipt, Quote, Hold | None]:
+        """Quote once more under the programme of the quote, where this till still has it, and close."""
+        sale, newest = ask.sale, self.current()
+        compiled = next((held for held in self.cache.programmes() if held.version == ask.programme_version), newest)
+        known = self._serve(token, now, but_hold=sale.hold_id)
+        hold = hold_of_sale(self.journal, sale.hold_id, known, now)
+        allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now)
+        basket = msgspec.structs.replace(sale.basket, receipt_id=ask.receipt_id)
+        quote = self._price(compiled, sale, basket, known, allowed)
+        if quote.totals.points_spent < basket.points_to_spend and quote.digest != ask.digest:
+            self._check_covered(compiled, ask, basket, known, quote, hold, now)
+        receipt = close_receipt(
+            quote,
+            basket,
+            self.place(sale),
+            card_token=token,
+            charged=ask.charged,
+            quoted_digest=ask.digest,
+            cashier=sale.cashier,
+            offline=self.is_offline(),
+        )
+        return receipt, quote, hold
+
+    def _check_covered(
+        self, compiled: Compiled, ask: CommitAsk, basket: Basket, known: Known, quote: Quote, hold: Hold | None,
+        now: Instant,
+    ) -> None:  # fmt: skip
+        """Refuse when not the goods but what may be spent keeps the points below what was asked."""
+        asked, most = basket.points_to_spend, quote.redemption.most_points
+        free = self._price(compiled, ask.sale, basket, known, Authority(kind="float", points=asked))
+        if compiled.programme.spending is not None and free.totals.points_spent == quote.totals.points_spent:
+            return
+        if hold is not None:
+            raise HoldExceeded(
+                f"{hold.points} points are set aside for this sale. Spend those, or take the rest in another tender.",
+                asked=asked,
+                held=hold.points,
+            )
+        raise not_covered(compiled.programme, self.cache, known, now, asked=asked, most=most)
+
+    def _recall(self, entry: Entry, language: Language | None) -> Committed:
+        account_id = entry.event.account_id if isinstance(entry.event, Receipt) else None
+        member = self.cache.member_of_account(account_id) if account_id is not None else None
+        return recall(self.cache.programmes(), entry, language or self.language(None, Known(member=member)))

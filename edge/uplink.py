@@ -1,0 +1,241 @@
+"""The thread that carries bytes between this till and head office; `TillSession` decides what and when.
+
+Sales never wait for it. A line that is down is an ordinary state; a Fault of our own disk is kept for the operator.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+import msgspec
+import requests
+
+from edge.cache import Cache
+from edge.identity import TillIdentity
+from edge.journal import Journal
+from edge.ports import Clock, Settings
+from loyalty.trouble import Fault, InvariantBroken, Trouble
+from sync.chain import StreamHead
+from sync.envelope import Unsent
+from sync.lanes import LaneState
+from sync.pacing import Moment
+from sync.schedule import Intervals
+from sync.till_messages import Request, TillSettings
+from sync.till_session import SessionStatus, TillSession, WaitUntil
+from sync.transport import exchange as over_http
+from sync.transport import new_session
+from sync.wire import Ack, Answer, HelloAnswer, Lane, Page, SignedGrant
+
+VERSION = "0.1"
+AFTER_TROUBLE_MS = 5_000
+LONGEST_WAIT_MS = 60_000
+_log = logging.getLogger(__name__)
+
+Exchange = Callable[[str, bytes, int], Answer]
+"""(url, body, deadline_ms) to the answer; raises a Fault when the line does not hold."""
+
+
+class JournalStore:
+    """Journal and cache as one `sync.ports.TillStore`."""
+
+    def __init__(self, journal: Journal, cache: Cache, clock: Clock) -> None:
+        self._journal = journal
+        self._cache = cache
+        self._clock = clock
+
+    def head(self) -> StreamHead:
+        return self._journal.head()
+
+    def acked(self) -> StreamHead:
+        return self._journal.outbox.acked()
+
+    def hash_at(self, seq: int) -> str | None:
+        return self._journal.outbox.hash_at(seq)
+
+    def unsent(self, after_seq: int, max_events: int, max_bytes: int) -> Sequence[Unsent]:
+        return self._journal.outbox.unsent(after_seq, max_events, max_bytes)
+
+    def take_ack(self, ack: Ack) -> None:
+        self._journal.outbox.take_ack(ack)
+
+    def take_hello(self, answer: HelloAnswer) -> None:
+        self._journal.outbox.take_hello(answer)
+
+    def lane(self, lane: Lane) -> LaneState:
+        return self._cache.lane(lane)
+
+    def take_page(self, page: Page, state: LaneState) -> None:
+        # Two files, two transactions, in this order: between them own uses are kept that nobody counts any more.
+        taken = self._cache.take_page(page, state)
+        if taken:
+            self._journal.forget_own_uses(taken)
+
+    def grant_cursor(self) -> int:
+        return self._journal.promises.grant_cursor()
+
+    def take_grants(self, grants: Sequence[SignedGrant], asked: Moment) -> None:
+        since = msgspec.structs.replace(self._clock.now(), mono_ms=asked.mono_ms, wall_ms=asked.wall_ms)
+        with self._journal.writing():
+            self._journal.promises.take_grants(grants, since)
+
+    def next_counter(self, above: int = 0) -> int:
+        return self._journal.outbox.next_counter(above)
+
+
+class UplinkStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the conversation stands; `alive` tells whether the thread runs, `last_fault` what our own disk said."""
+
+    session: SessionStatus
+    alive: bool
+    last_fault: str
+
+
+class Uplink:
+    """One till's line to head office.
+
+    Args:
+        exchange: how bytes are carried; over HTTP where none is given.
+        random_bits: gives so many random bits, such as `secrets.randbits`.
+        intervals: how often to speak when nothing happens.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        cache: Cache,
+        identity: TillIdentity,
+        settings: Settings,
+        clock: Clock,
+        random_bits: Callable[[int], int],
+        exchange: Exchange | None = None,
+        intervals: Intervals | None = None,
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._url = settings.centre_url.rstrip("/")
+        self._exchange = exchange or _HttpLine().exchange
+        self._session = TillSession(
+            JournalStore(journal, cache, clock),
+            TillSettings(
+                install_id=identity.install_id,
+                boot=clock.now().boot,
+                version=VERSION,
+                intervals=intervals or Intervals(),
+            ),
+            identity.signer,
+            identity.centre_keys,
+            random_bits,
+        )
+        self._lock = threading.Lock()  # the session's: status is asked from other threads
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._online = False
+        self._last_fault = ""
+
+    # Without a thread
+
+    def run_once(self) -> int:
+        """Ask the session, carry one request, give back what came.
+
+        Returns:
+            Milliseconds to wait before the next call, 0 for none.
+        Raises:
+            Fault: our own disk let us down; try again later.
+        """
+        with self._lock:
+            now = self._clock.now()
+            step = self._session.next_request(now.moment)
+        if isinstance(step, WaitUntil):
+            return max(0, step.mono_ms - now.mono_ms)
+        self._carry(step)
+        return 0
+
+    def status(self) -> UplinkStatus:
+        """For health and screens."""
+        with self._lock:
+            session = self._session.status(self._clock.now().moment)
+        return UplinkStatus(session=session, alive=self._is_alive(), last_fault=self._last_fault)
+
+    def is_offline(self) -> bool:
+        """Whether head office is out of reach, or was never reached."""
+        return not self._online
+
+    def _carry(self, request: Request) -> None:
+        try:
+            answer = self._exchange(self._url + request.path, request.body, request.deadline_ms)
+        except Fault as fault:
+            with self._lock:
+                self._session.no_answer(self._clock.now().moment, request, fault.code)
+                self._note(request)
+            return
+        with self._lock:
+            self._session.take_answer(self._clock.now().moment, request, answer)
+            self._note(request)
+
+    def _note(self, request: Request) -> None:
+        status = self._session.status(self._clock.now().moment)
+        self._online = status.line.state == "online"
+        # A session that has just begun knows of no suspension: only a hello that went well lifts the one we keep.
+        if status.suspended or (self._online and request.kind == "hello"):
+            self._journal.outbox.set_suspended(status.suspended)
+
+    # With a thread
+
+    def start(self) -> None:
+        """Start the thread, unless it runs or this till stays alone. A thread that died is started anew."""
+        if not self._url or self._is_alive():
+            return
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Ask the thread to end and wait for it; an exchange under way is given up at the end of the process."""
+        self._stopping = True
+        self.wake()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def wake(self) -> None:
+        """An event was written: ask the session at once."""
+        self._wake.set()
+
+    def _is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            # Cleared before the session is asked: what is written after that wakes the wait below.
+            self._wake.clear()
+            try:
+                wait_ms = self.run_once()
+                self._last_fault = ""
+            except (Fault, InvariantBroken) as trouble:
+                self._told(trouble)
+                wait_ms = AFTER_TROUBLE_MS
+            if wait_ms and not self._stopping:
+                self._wake.wait(min(wait_ms, LONGEST_WAIT_MS) / 1000)
+
+    def _told(self, trouble: Trouble) -> None:
+        if str(trouble) != self._last_fault:
+            _log.error("the uplink rests: %s", trouble)
+        self._last_fault = str(trouble)
+
+
+class _HttpLine:
+    """A session of `requests`, thrown away after every fault. For one thread."""
+
+    def __init__(self) -> None:
+        self._session: requests.Session | None = None
+
+    def exchange(self, url: str, body: bytes, deadline_ms: int) -> Answer:
+        if self._session is None:
+            self._session = new_session()
+        try:
+            return over_http(self._session, url, body, deadline_ms)
+        except Fault:
+            self._session.close()
+            self._session = None
+            raise

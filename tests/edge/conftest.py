@@ -1,0 +1,61 @@
+"""A till on a clock that stands still, with one programme, two members and one blocked card."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge.cache import Cache
+from edge.journal import Journal, open_epoch
+from edge.ports import Settings
+from edge.till import Till
+from loyalty.programme import read_programme
+from tests.edge.counter import ALONE, PROGRAMME, FakeClock, grant_float, identity, published
+
+OpenTill = Callable[..., Till]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def open_till(tmp_path: Path, clock: FakeClock) -> OpenTill:
+    """Opens the till of this test's folder, as a start of the service does; opening again finds what was kept."""
+
+    def open_again() -> Till:
+        journal = Journal.open(tmp_path / "journal.db", identity(), clock)
+        open_epoch(journal, "enrolled")
+        cache = Cache.open(tmp_path / "cache.db", identity(), clock)
+        return Till(
+            journal=journal,
+            cache=cache,
+            clock=clock,
+            settings=Settings(data_dir=str(tmp_path)),
+            identity=identity(),
+        )
+
+    return open_again
+
+
+@pytest.fixture
+def till(open_till: OpenTill) -> Till:
+    """With the programme, Ana's 1,000 points and a float of 5,000."""
+    till = open_till()
+    till.cache.load_programme(read_programme(PROGRAMME))
+    till.cache.load_members([published("ana")])
+    grant_float(till, 5_000)
+    return till
+
+
+@pytest.fixture
+def till_alone(tmp_path: Path, clock: FakeClock) -> Till:
+    """In memory, with a programme that leaves offline spending off."""
+    journal = Journal.open(":memory:", identity(), clock)
+    open_epoch(journal, "enrolled")
+    cache = Cache.open(":memory:", identity(), clock)
+    cache.load_programme(read_programme(ALONE))
+    cache.load_members([published("ana")])
+    settings = Settings(data_dir=str(tmp_path))
+    return Till(journal=journal, cache=cache, clock=clock, settings=settings, identity=identity())

@@ -1,0 +1,212 @@
+"""What the POS sends becomes what the kernel takes; and the OpenAPI document tells the truth about both sides."""
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge import contract
+from edge.asks import Quoted
+from edge.bodies import CommitBody, QuoteBody
+from edge.contract import Here, ask_from, basket_from, commit_ask, quote_answer, read_body, sale_ask
+from edge.instants import BadInstant, read_instant, show_instant
+from edge.openapi import OPERATIONS, openapi
+from loyalty.baskets import Line, Place, Tender
+from loyalty.compiled import compile_programme
+from loyalty.quotes import quote_basket
+from loyalty.receipts import Charged
+from tests.edge.rim import CARD, Rim, basket, commit, line, programme, quote
+from tests.edge.schema import mistakes
+
+HERE = Here(now_ms=1_772_731_800_000, store_id="S1", till_id="T", label="3")
+
+
+def test_a_quote_request_becomes_a_basket_in_thousandths_and_minor_units():
+    weighed = line(
+        3, "tomato", 163, name="Tomatoes", quantity="0.545", unit_price_minor=299, category=["Food", "Fresh"],
+        brand="Own", tags=["bio"], discountable=False, accrual=False, floor_unit_minor=50,
+    )  # fmt: skip
+    body = ask_from(quote(basket=basket(weighed), points_to_spend=200, coupons=["C1"],
+                          tenders=[{"kind": "card", "amount_minor": 163, "currency": "EUR"}]))  # fmt: skip
+    made = basket_from(body, "R9")
+    assert made.lines == (
+        Line(
+            line=3, sku="tomato", amount_minor=163, quantity_milli=545, unit_price_minor=299,
+            category=("Food", "Fresh"), brand="Own", tags=("bio",), discountable=False, accrual=False,
+            floor_unit_minor=50,
+        ),
+    )  # fmt: skip
+    assert (made.receipt_id, made.currency, made.points_to_spend, made.coupons) == ("R9", "EUR", 200, ("C1",))
+    assert made.tenders == (Tender(kind="card", amount_minor=163),)
+    assert contract.names_in(body) == {"tomato": "Tomatoes"}
+
+
+def test_a_bare_basket_is_a_quote_request_without_a_card():
+    body = ask_from(basket())
+    assert (body.card, body.quote_id, len(body.basket.lines)) == (None, "", 2)
+
+
+def test_what_a_body_leaves_out_is_now_at_the_stores_own_offset():
+    ask = sale_ask(ask_from(basket()), HERE)
+    assert (ask.sold_at_ms, ask.offset_min, ask.business_date) == (1_772_731_800_000, None, None)
+
+
+def test_the_offset_and_business_date_of_the_pos_are_kept():
+    body = ask_from(quote(sold_at="2026-03-06T00:10:00-03:00", business_date="2026-03-05", cashier="17"))
+    ask = sale_ask(body, HERE)
+    assert (ask.sold_at_ms, ask.offset_min) == (1_772_766_600_000, -180)
+    assert (ask.business_date, ask.cashier, ask.channel) == (date(2026, 3, 5), "17", "pos")
+
+
+INSTANTS = """
+    1970-01-01T00:00:00Z                0               0
+    2026-03-05T18:30:00+01:00           1772731800000   60
+    2026-03-05T18:30:00.250+05:30       1772715600250   330
+    2026-03-05T13:30:00-04:00           1772731800000   -240
+"""
+
+
+@pytest.mark.parametrize("row", INSTANTS.strip().splitlines())
+def test_an_instant_keeps_its_milliseconds_and_its_offset(row: str):
+    text, at_ms, offset_min = row.split()
+    assert read_instant(text) == (int(at_ms), int(offset_min))
+    assert read_instant(show_instant(int(at_ms), int(offset_min))) == (int(at_ms), int(offset_min))
+
+
+@pytest.mark.parametrize("text", ["2026-03-05", "2026-03-05T18:30:00", "2026-13-05T18:30:00Z", "now", ""])
+def test_an_instant_without_its_offset_is_refused(text: str):
+    with pytest.raises(BadInstant):
+        read_instant(text)
+
+
+def test_a_commit_carries_what_its_quote_named_and_what_the_pos_charged():
+    body = read_body(
+        msgspec.json.encode(commit(programme_version="v", digest="d", charged=[{"line": 1, "discount_minor": 90}])),
+        CommitBody,
+    )
+    ask = commit_ask(body, HERE)
+    assert (ask.receipt_id, ask.programme_version, ask.digest) == ("R1", "v", "d")
+    assert ask.charged == (Charged(line=1, discount_minor=90),)
+    assert ask.sale.basket.receipt_id == "R1"
+
+
+def test_the_command_line_gets_the_very_answer_of_the_till(tmp_path: Path):
+    rim = Rim(tmp_path)
+    over_http = rim.post("/v1/quotes", quote(card=None)).json
+    body = ask_from(quote(card=None))
+    place = Place(
+        partner_id="verde", store_id="S1", till_id="x", channel="pos", sold_at_ms=1_772_731_800_000, offset_min=60,
+        business_date=date(2026, 3, 5),
+    )  # fmt: skip
+    told = quote_basket(compile_programme(programme()), sale_ask(body, HERE).basket, place, None)
+    quoted = Quoted(quote=told, card_token=None, known=False, as_of_ms=0, offline=False)
+    assert {**quote_answer(quoted, "Q1"), "as_of": over_http["as_of"]} == over_http
+
+
+def test_the_names_of_the_contract_are_all_there(tmp_path: Path):
+    told = Rim(tmp_path).post("/v1/quotes", quote(coupons=["NOPE"])).json
+    for name in ("quote_id programme_version digest member lines totals redemption gifts coupons messages why as_of "
+                 "offline").split():  # fmt: skip
+        assert name in told
+    assert set(told["coupons"]) == {"used", "refused", "issued"}
+    assert told["coupons"]["refused"][0]["code"] == "NOPE"
+    assert set(told["coupons"]["refused"][0]) == {"code", "reason", "say"}
+    assert set(told["messages"]) == {"cashier", "customer", "kiosk", "receipt"}
+    assert {"promotion", "applied", "say", "short_of"} <= set(told["why"][0])
+
+
+# The OpenAPI document
+
+
+def test_every_route_is_in_the_document_and_every_path_of_it_is_a_route(tmp_path: Path):
+    app = Rim(tmp_path).app
+    routes = {
+        (re.sub(r"<(?:path:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint != "static"
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert routes == {(one.path, one.method) for one in OPERATIONS}
+
+
+def test_the_page_about_the_api_names_every_route():
+    page = (Path(__file__).parents[2] / "docs" / "till-api.md").read_text("utf-8")
+    missing = [one.path for one in OPERATIONS if f"`{one.method.upper()} {one.path}`" not in page]
+    assert missing == []
+
+
+def test_every_answer_of_a_day_is_what_the_document_says(tmp_path: Path):
+    rim, document = Rim(tmp_path), openapi()
+    for method, path, of, body in A_DAY:
+        answer = rim.client.open(path, method=method, json=body)
+        operation = document["paths"][of][method.lower()]
+        responses = operation["responses"]
+        told = responses.get(str(answer.status_code)) or responses["default"]
+        if answer.status_code == 200 and answer.json and answer.json.get("replayed"):
+            told = responses["201"]
+        assert answer.mimetype in told["content"], (path, answer.status_code, answer.text)
+        schema = told["content"][answer.mimetype]["schema"]
+        if answer.mimetype.endswith("json"):
+            assert mistakes(answer.json, schema, document) == []
+        if body is not None and answer.status_code < 300:
+            asked = operation["requestBody"]["content"]["application/json"]["schema"]
+            assert mistakes(body, asked, document) == []
+
+
+def test_a_body_that_the_document_refuses_is_refused(tmp_path: Path):
+    rim, document = Rim(tmp_path), openapi()
+    schema = document["paths"]["/v1/quotes"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    for body in (quote(points_to_spend=-1), quote(extra=1), {}, quote(basket=basket(line(0, "a", 1)))):
+        assert mistakes(body, schema, document) != []
+        assert rim.post("/v1/quotes", body).status_code == 400
+
+
+def test_the_document_is_served_as_it_is_made(tmp_path: Path):
+    served = Rim(tmp_path).client.get("/openapi.json").json
+    assert served == msgspec.json.decode(msgspec.json.encode(openapi()))
+    assert served["openapi"] == "3.1.0"
+
+
+def test_a_mistake_is_named_by_its_path_and_never_by_its_value():
+    secret = "4111111111111111"
+    body = msgspec.json.encode(quote(basket=basket(line(1, "a", secret))))
+    with pytest.raises(contract.BadInput) as refused:
+        read_body(body, QuoteBody)
+    assert "$.basket.lines[0].amount_minor" in refused.value.say
+    assert secret not in str(refused.value)
+
+
+_LINES = [{"line": 1, "quantity": "1"}]
+A_DAY: list[tuple[str, str, str, Any]] = [
+    ("GET", "/v1/status", "/v1/status", None),
+    ("POST", "/v1/cards/identify", "/v1/cards/identify", {"card": CARD}),
+    ("POST", "/v1/cards/identify", "/v1/cards/identify", {"card": "4006381333931", "aim": "]E0"}),
+    ("GET", "/v1/cards/last", "/v1/cards/last", None),
+    ("POST", "/v1/quotes", "/v1/quotes", quote(points_to_spend=100, coupons=["X"])),
+    ("POST", "/v1/quotes", "/v1/quotes", quote(card=None, training=True, language="pl")),
+    ("GET", "/v1/screen", "/v1/screen", None),
+    ("POST", "/v1/holds", "/v1/holds", {"hold_id": "H1", "card": CARD, "points": 100}),
+    ("POST", "/v1/holds", "/v1/holds", {"hold_id": "H2", "card": CARD, "points": 100}),
+    ("DELETE", "/v1/holds/H2", "/v1/holds/{hold_id}", None),
+    ("POST", "/v1/receipts", "/v1/receipts", commit(hold_id="H1", points_to_spend=100)),
+    ("POST", "/v1/receipts", "/v1/receipts", commit(hold_id="H1", points_to_spend=100)),
+    ("POST", "/v1/receipts", "/v1/receipts", commit(receipt_id="R2", charged=[{"line": 1, "discount_minor": 100}])),
+    ("GET", "/v1/receipts/R1", "/v1/receipts/{receipt_id}", None),
+    ("GET", "/v1/receipts/R1?format=html", "/v1/receipts/{receipt_id}", None),
+    ("GET", "/v1/receipts/R1?format=escpos", "/v1/receipts/{receipt_id}", None),
+    ("GET", "/v1/receipts/R1?format=text", "/v1/receipts/{receipt_id}", None),
+    ("POST", "/v1/receipts/R2/void", "/v1/receipts/{receipt_id}/void", {}),
+    ("POST", "/v1/returns", "/v1/returns", {"return_id": "B1", "of": "R1", "lines": _LINES}),
+    ("GET", f"/v1/balance?card={CARD}", "/v1/balance", None),
+    ("POST", "/v1/day-close", "/v1/day-close", {"business_date": "2026-03-05"}),
+    ("GET", "/v1/status", "/v1/status", None),
+    ("GET", "/metrics", "/metrics", None),
+    ("GET", "/customer", "/customer", None),
+    ("GET", "/v1/receipts/none", "/v1/receipts/{receipt_id}", None),
+    ("POST", "/v1/quotes", "/v1/quotes", {"basket": 1}),
+]
+
+

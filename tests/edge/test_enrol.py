@@ -1,0 +1,156 @@
+"""From a code to an identity that only the service can read."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge.enrol import AlreadyEnrolled, EnrolRefused, NoCentre, enrol
+from edge.identity import IdentityDamaged, IdentityOpen, TillIdentity, read_identity_file
+from edge.journal import Journal
+from edge.ports import Settings
+from loyalty.events import Opened
+from sync.centre_session import CentreSession
+from sync.enrolment import Slot, code_hash, fingerprint, show_code
+from sync.refusals import WrongCentre
+from sync.transport import LineDown
+from sync.wire import Answer
+from tests.edge.counter import NOON_MS, TILL_ID, FakeClock
+from tests.sync.memory import CENTRE, MemoryCentre
+
+CODE = show_code(b"0123456789")
+OTHER_CODE = show_code(b"9876543210")
+
+
+class Office:
+    """Head office with two places open: epoch 1 and epoch 2 of the same till."""
+
+    def __init__(self) -> None:
+        self.centre = MemoryCentre()
+        for epoch, code in ((1, CODE), (2, OTHER_CODE)):
+            self.centre.slots[code_hash(code)] = Slot(
+                code_hash=code_hash(code), till_id=TILL_ID, epoch=epoch, key_no=epoch, genesis="0f" * 32,
+                partner_id="fresh", store_id="s1", label="till 1", card_key="1e" * 32, card_key_id="k1",
+                expires_ms=NOON_MS + 86_400_000,
+            )  # fmt: skip
+        self.session = CentreSession(CENTRE, lambda count: b"r" * count)
+        self.lose_answers = 0
+
+    def exchange(self, url: str, body: bytes) -> Answer:
+        answer = self.session.answer(NOON_MS, url.removeprefix("http://centre.test"), body, self.centre)
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise LineDown("the answer was lost")
+        return answer
+
+
+class Bytes:
+    """Random bytes that differ from one draw to the next."""
+
+    def __init__(self) -> None:
+        self.drawn: Iterator[int] = iter(range(1, 256))
+
+    def __call__(self, count: int) -> bytes:
+        return bytes([next(self.drawn)]) * count
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=str(tmp_path / "till"), centre_url="http://centre.test/")
+
+
+def claim(settings: Settings, office: Office, code: str = CODE, again: bool = False) -> TillIdentity:
+    return enrol(
+        settings,
+        FakeClock(),
+        code=code.lower().replace("-", " "),
+        fingerprint=fingerprint(CENTRE.public),
+        exchange=office.exchange,
+        random_bytes=Bytes(),
+        again=again,
+    )
+
+
+def test_a_till_enrols_keeps_its_secrets_to_itself_and_opens_its_stream(settings: Settings, office: Office) -> None:
+    identity = claim(settings, office)
+    assert (identity.till_id, identity.epoch, identity.partner_id, identity.store_id) == (TILL_ID, 1, "fresh", "s1")
+    assert read_identity_file(settings.folder) == identity
+    assert stat.S_IMODE(settings.folder.stat().st_mode) == 0o700
+    assert {path.name for path in settings.folder.iterdir()} == {"identity.json", "journal.db"}
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in settings.folder.iterdir())
+    event = Journal.open(settings.folder / "journal.db", identity, FakeClock()).entries_after(0)[0].event
+    assert isinstance(event, Opened)
+    assert (event.receipt_id, event.reason, event.left_seq) == ("opened:1", "enrolled", 0)
+    assert "0f0f" not in repr(identity)
+
+
+def test_when_the_answer_is_lost_the_same_claim_is_made_again(settings: Settings, office: Office) -> None:
+    office.lose_answers = 2
+    for _ in range(2):
+        with pytest.raises(LineDown):
+            claim(settings, office)
+    assert read_identity_file(settings.folder) is None
+    assert claim(settings, office).till_id == TILL_ID
+    assert office.centre.alarms == []
+
+
+def test_an_enrolled_till_is_not_enrolled_over(settings: Settings, office: Office) -> None:
+    claim(settings, office)
+    with pytest.raises(AlreadyEnrolled, match="till 1"):
+        claim(settings, office, OTHER_CODE)
+
+
+def test_enrolling_anew_begins_an_epoch_and_keeps_the_old_identity_aside(settings: Settings, office: Office) -> None:
+    first = claim(settings, office)
+    second = claim(settings, office, OTHER_CODE, again=True)
+    assert (second.epoch, read_identity_file(settings.folder)) == (2, second)
+    aside = settings.folder / "identity-1.json"
+    assert msgspec.json.decode(aside.read_bytes(), type=TillIdentity) == first
+    event = Journal.open(settings.folder / "journal.db", second, FakeClock()).entries_after(0)[0].event
+    assert isinstance(event, Opened)
+    assert (event.left_epoch, event.left_seq) == (1, 1)
+
+
+def test_a_code_nobody_gave_is_refused_in_head_offices_words(settings: Settings, office: Office) -> None:
+    with pytest.raises(EnrolRefused, match="not known") as refused:
+        claim(settings, office, show_code(b"abcdefghij"))
+    assert refused.value.figures["code"] == "enrolment.bad_code"
+
+
+def test_an_answer_that_is_not_head_offices_shows_its_status(settings: Settings, office: Office) -> None:
+    office.exchange = lambda url, body: Answer(status=502, body=b"<html>")  # type: ignore[method-assign]
+    with pytest.raises(EnrolRefused, match="HTTP status 502"):
+        claim(settings, office)
+
+
+def test_another_centre_than_the_one_that_gave_the_code_gets_no_till(settings: Settings, office: Office) -> None:
+    with pytest.raises(WrongCentre):
+        enrol(
+            settings, FakeClock(), code=CODE, fingerprint=show_code(b"another101"), exchange=office.exchange,
+            random_bytes=Bytes(),
+        )  # fmt: skip
+    assert read_identity_file(settings.folder) is None
+
+
+def test_without_an_address_nothing_is_sent(tmp_path: Path, office: Office) -> None:
+    with pytest.raises(NoCentre):
+        claim(Settings(data_dir=str(tmp_path)), office)
+
+
+def test_an_identity_that_others_may_read_or_that_is_damaged_is_told(settings: Settings, office: Office) -> None:
+    claim(settings, office)
+    file = settings.folder / "identity.json"
+    file.chmod(0o644)
+    with pytest.raises(IdentityOpen, match="chmod 600"):
+        read_identity_file(settings.folder)
+    file.chmod(0o600)
+    file.write_bytes(b"{")
+    with pytest.raises(IdentityDamaged, match="enrol the till anew"):
+        read_identity_file(settings.folder)

@@ -1,0 +1,177 @@
+"""What the display shows and when it forgets; how a screen that does not read is treated."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge import screens as module
+from edge.screens import Screen, Screens, TooManyScreens
+from tests.edge.rim import CARD, STRANGER, Rim, basket, commit, line, quote
+
+
+class Mono:
+    now_ms = 0
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+
+@pytest.fixture
+def mono() -> Mono:
+    return Mono()
+
+
+@pytest.fixture
+def screens(mono: Mono) -> Screens:
+    return Screens(lambda: Screen(currency="EUR"), mono)
+
+
+def said(chunk: bytes) -> dict[str, Any]:
+    return json.loads(chunk.decode().split("data: ", 1)[1])
+
+
+def test_a_screen_gets_the_whole_state_at_once_and_then_each_change(screens: Screens):
+    stream = screens.stream()
+    first = next(stream)
+    assert first.startswith(b"retry: 300\nevent: screen\ndata: {")
+    assert said(first)["phase"] == "idle"
+    screens.publish(Screen(phase="sale", member="…8903"))
+    assert said(next(stream))["member"] == "…8903"
+
+
+def test_a_silent_till_beats_so_that_a_lost_screen_is_noticed(screens: Screens, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0.01)
+    stream = screens.stream()
+    next(stream)
+    assert next(stream) == b"event: beat\ndata:\n\n"
+
+
+def test_a_screen_that_does_not_read_loses_its_oldest_states_and_stops_nobody(screens: Screens):
+    slow, quick = screens.stream(), screens.stream()
+    next(quick)
+    for price in range(1, 21):
+        screens.publish(Screen(phase="sale", may_spend_points=price))
+        assert said(next(quick))["may_spend_points"] == price
+    next(slow)
+    assert said(next(slow))["may_spend_points"] == 5  # 20 states, room for 16
+    assert screens.dropped == 4
+
+
+def test_the_ninth_screen_is_refused_until_one_leaves(screens: Screens):
+    streams = [screens.stream() for _ in range(8)]
+    with pytest.raises(TooManyScreens) as refused:
+        screens.stream()
+    assert (refused.value.code, refused.value.status) == ("screens.too_many", 503)
+    assert "read /v1/screen" in refused.value.say
+    close(streams[3])
+    assert screens.count() == 7
+    screens.stream()
+
+
+def test_a_paid_sale_is_forgotten_after_fifteen_seconds_and_an_open_one_after_three_minutes(
+    screens: Screens, mono: Mono
+):
+    screens.publish(Screen(phase="done", member="…8903"))
+    mono.now_ms += 14_999
+    assert (screens.now().member, screens.now().age_ms) == ("…8903", 14_999)
+    mono.now_ms += 1
+    assert (screens.now().phase, screens.now().member) == ("idle", "")
+    screens.publish(Screen(phase="sale", member="…8903"))
+    mono.now_ms += 179_999
+    assert screens.now().phase == "sale"
+    mono.now_ms += 1
+    assert screens.now().phase == "idle"
+
+
+def test_closing_ends_every_stream_and_lets_nobody_in(screens: Screens):
+    stream = screens.stream()
+    next(stream)
+    screens.close()
+    with pytest.raises(StopIteration):
+        next(stream)
+    with pytest.raises(TooManyScreens):
+        screens.stream()
+
+
+def test_over_http_the_ninth_screen_gets_a_problem_and_may_poll(tmp_path: Path):
+    rim = Rim(tmp_path)
+    streams = [rim.desk.screens.stream() for _ in range(8)]
+    answer = rim.client.get("/events")
+    assert (answer.status_code, answer.json["code"]) == (503, "screens.too_many")
+    assert rim.client.get("/v1/screen").json["phase"] == "idle"
+    close(streams[0])
+    assert rim.client.get("/events").mimetype == "text/event-stream"
+
+
+# What a sale puts on the display
+
+
+@pytest.fixture
+def rim(tmp_path: Path) -> Rim:
+    return Rim(tmp_path)
+
+
+def test_a_sale_is_followed_from_card_to_thanks(rim: Rim):
+    rim.post("/v1/cards/identify", {"card": CARD})
+    greeted = rim.desk.screens.now()
+    assert (greeted.phase, greeted.member, greeted.balance_points) == ("member", "…8903", 1240)
+    rim.post("/v1/quotes", quote())
+    sale = rim.desk.screens.now()
+    assert [(one.name, one.amount_minor, one.discount_minor, one.points) for one in sale.lines] == [
+        ("Espresso beans 1 kg", 1000, 200, 80), ("Rye bread", 250, 0, 25),
+    ]  # fmt: skip
+    assert (sale.may_spend_points, sale.may_spend_minor) == (1000, 1000)
+    assert sale.messages == ("Coffee week: you save 2.00", "Only 19.50 more and your points double")
+    assert sale.as_of == "2026-03-05T18:30:00.000+01:00"
+    rim.post("/v1/receipts", commit())
+    done = rim.desk.screens.now()
+    assert (done.phase, done.balance_points, done.messages) == ("done", 1345, ("Coffee week: you save 2.00",))
+
+
+def test_a_retry_of_an_old_sale_does_not_disturb_the_customer_at_the_till(rim: Rim):
+    rim.post("/v1/receipts", commit())
+    rim.post("/v1/quotes", quote(card=None))
+    rim.post("/v1/receipts", commit())
+    assert (rim.desk.screens.now().phase, rim.desk.screens.now().member) == ("sale", "")
+
+
+def test_a_card_scanned_mid_sale_leaves_the_basket_on_the_display(rim: Rim):
+    rim.post("/v1/quotes", quote(card=None))
+    rim.post("/v1/cards/identify", {"card": CARD})
+    assert rim.desk.screens.now().phase == "sale"
+
+
+def test_offline_and_a_stranger_are_ordinary_states(rim: Rim):
+    rim.offline = True
+    rim.post("/v1/quotes", quote(card=STRANGER))
+    shown = rim.desk.screens.now()
+    assert (shown.offline, shown.has_card, shown.balance_points) == (True, True, None)
+
+
+def test_the_display_speaks_as_the_pos_asks(rim: Rim):
+    rim.post("/v1/quotes", quote(language="pl"))
+    assert rim.desk.screens.now().language == "pl"
+    assert rim.desk.screens.now().messages[0] == "Tydzień kawy: 2,00 taniej"
+
+
+def test_a_long_basket_shows_its_last_forty_lines(rim: Rim):
+    rim.post("/v1/quotes", quote(basket=basket(*(line(i, f"sku{i}", 100) for i in range(1, 101)))))
+    shown = rim.desk.screens.now()
+    assert (shown.hidden_lines, shown.lines[0].line, shown.lines[-1].line) == (60, 61, 100)
+
+
+def test_no_card_number_and_no_token_reach_a_screen(rim: Rim):
+    token = rim.post("/v1/cards/identify", {"card": CARD}).json["card_token"]
+    for ask in ("/v1/quotes", quote()), ("/v1/receipts", commit()):
+        rim.post(*ask)
+        shown = rim.client.get("/v1/screen").text
+        assert "…8903" in shown
+        for secret in (CARD, token, CARD[:6], '"account_id"'):
+            assert secret not in shown
+
+
+def close(stream: Iterator[bytes]) -> None:
+    stream.close()  # type: ignore[attr-defined]

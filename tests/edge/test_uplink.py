@@ -1,0 +1,301 @@
+"""A till and head office through the uplink: nothing is lost, nothing counted twice, points follow."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge.cache import Cache
+from edge.journal import Journal
+from edge.journal_troubles import JournalFull
+from edge.ports import Settings
+from edge.till import Till
+from edge.uplink import Uplink
+from loyalty.members import PublishedMember
+from loyalty.programme import canonical, read_programme
+from sync.centre_session import CentreSession
+from sync.keys import Signer
+from sync.ports import TillRecord
+from sync.schedule import Intervals
+from sync.transport import LineDown
+from sync.wire import Answer, Grant, Page, PageAsk
+from tests.edge.counter import (
+    ANA,
+    NOON_MS,
+    PROGRAMME,
+    TILL_ID,
+    FakeClock,
+    commit,
+    identity,
+    line,
+    published,
+    sale,
+)
+from tests.sync.memory import CENTRE, MemoryCentre
+
+
+class Centre(MemoryCentre):
+    """Head office with a programme and members, which a test changes by hand."""
+
+    def __init__(self) -> None:
+        super().__init__((TILL_ID, Signer(bytes.fromhex("2d" * 32))))
+        known = self.tills[TILL_ID]
+        self.tills[TILL_ID] = msgspec.structs.replace(known, genesis=bytes.fromhex("0f" * 32), install_id="install")
+        self.rows: dict[str, list[bytes]] = {
+            "hotlist": [], "programme": [canonical(read_programme(PROGRAMME))], "members": [],
+        }  # fmt: skip
+
+    def page_for(self, till: TillRecord, ask: PageAsk, now_ms: int) -> Page:
+        rows = self.rows[ask.lane]
+        fresh = rows[int(ask.cursor or "0") :]
+        return Page(
+            lane=ask.lane,
+            from_cursor=ask.cursor,
+            to_cursor=str(len(rows)) if rows else "",
+            version=len(rows),
+            more=False,
+            rows=tuple(msgspec.Raw(row) for row in fresh),
+        )
+
+    def publish(self, member: PublishedMember) -> None:
+        self.rows["members"].append(msgspec.json.encode(member))
+
+
+class Line:
+    """The line between them; cut it by setting `down`."""
+
+    def __init__(self, centre: Centre, clock: FakeClock) -> None:
+        self.session = CentreSession(CENTRE, lambda count: b"r" * count)
+        self.centre, self.clock = centre, clock
+        self.down = False
+        self.lose_answer = False
+        self.carried: list[str] = []
+
+    def exchange(self, url: str, body: bytes, deadline_ms: int) -> Answer:
+        if self.down:
+            raise LineDown("no line")
+        path = url.removeprefix("http://centre.test")
+        answer = self.session.answer(self.clock.wall_ms, path, body, self.centre)
+        self.carried.append(path.rsplit("/", 1)[-1])
+        if self.lose_answer:
+            self.lose_answer = False
+            raise LineDown("the answer was lost")
+        return answer
+
+
+class Shop:
+    """A till with its uplink, and head office."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = FakeClock()
+        self.centre = Centre()
+        self.line = Line(self.centre, self.clock)
+        self.open()
+
+    def open(self) -> None:
+        self.journal = Journal.open(self.folder / "journal.db", identity(), self.clock)
+        self.cache = Cache.open(self.folder / "cache.db", identity(), self.clock)
+        settings = Settings(data_dir=str(self.folder), centre_url="http://centre.test/")
+        self.uplink = Uplink(
+            journal=self.journal,
+            cache=self.cache,
+            identity=identity(),
+            settings=settings,
+            clock=self.clock,
+            random_bits=lambda bits: 2**bits - 1,
+            exchange=self.line.exchange,
+        )
+        self.till = Till(
+            journal=self.journal,
+            cache=self.cache,
+            clock=self.clock,
+            settings=settings,
+            identity=identity(),
+            is_offline=self.uplink.is_offline,
+            on_written=self.uplink.wake,
+        )
+
+    def crash(self) -> None:
+        self.journal.close()
+        self.cache.close()
+        self.open()
+
+    def settle(self, ms: int = 0) -> None:
+        """Let so much time pass, and the till speak until it has nothing more to say."""
+        self.clock.pass_ms(ms)
+        for _ in range(50):
+            if self.uplink.run_once():
+                return
+        raise AssertionError("the till never stops speaking")
+
+    def balance(self) -> tuple[int, int]:
+        view = self.till.balance(ANA).view
+        return view.balance_points, view.spendable_points
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+def a_grant(grant_no: int, points: int, **more: Any) -> Grant:
+    return Grant(
+        lease_id=f"float {grant_no}", grant_no=grant_no, till_id=TILL_ID, epoch=1, key_no=0, account_id=None,
+        points=points, spend_for_s=86_400, settle_until_ms=NOON_MS + 7 * 86_400_000, granted_at_ms=NOON_MS, **more,
+    )  # fmt: skip
+
+
+def test_a_till_learns_programme_members_and_float_and_sends_what_it_sold(shop: Shop) -> None:
+    shop.centre.publish(published("ana"))
+    shop.centre.grants.append(a_grant(1, 700))
+    assert shop.till.is_offline()
+    shop.settle()
+    assert not shop.till.is_offline()
+    assert shop.till.quote(sale(line(1, "bread", 10_000))).quote.redemption.most_points == 500
+    shop.till.commit(commit("r1"))
+    shop.settle()
+    assert shop.journal.backlog() == 0
+    assert [entry.payload for entry in shop.journal.entries_after(0)] == shop.centre.posted[TILL_ID]
+    shop.crash()
+    assert shop.journal.float_left(shop.clock.now()).points == 700
+
+
+def test_a_lost_answer_and_a_crash_post_nothing_twice(shop: Shop) -> None:
+    shop.settle()
+    shop.till.commit(commit("r1", sale(card=None)))
+    shop.line.lose_answer = True
+    shop.settle()
+    assert (shop.journal.backlog(), len(shop.centre.posted[TILL_ID])) == (1, 1)
+    shop.crash()
+    shop.till.commit(commit("r2", sale(card=None)))
+    shop.settle()
+    assert (shop.journal.backlog(), len(shop.centre.posted[TILL_ID])) == (0, 2)
+
+
+def test_sales_go_on_while_the_line_is_down_and_say_so(shop: Shop) -> None:
+    shop.settle()
+    shop.line.down = True
+    shop.settle(20_000)
+    assert shop.till.is_offline()
+    assert shop.uplink.status().session.line.last_error == "line.down"
+    assert shop.till.commit(commit("r1", sale(card=None))).detail.offline
+    shop.line.down = False
+    shop.settle(300_000)
+    assert not shop.till.is_offline()
+    assert len(shop.centre.posted[TILL_ID]) == 1
+
+
+def test_what_this_till_did_is_counted_until_a_row_holds_it_and_never_twice(shop: Shop) -> None:
+    shop.centre.publish(published("ana", points=1_000, version=1, own_seq=0))
+    shop.centre.grants.append(a_grant(1, 700))
+    shop.settle()
+    assert shop.balance() == (1_000, 1_000)
+    shop.till.commit(commit("r1", sale(line(1, "bread", 10_000), points=300)))
+    assert shop.balance() == (797, 700)
+    shop.settle()  # acknowledged: that alone must not make the till forget
+    assert shop.journal.backlog() == 0
+    assert shop.balance() == (797, 700)
+    shop.centre.publish(published("ana", points=1_000, version=2, own_seq=0))
+    shop.settle(60_000)
+    assert shop.balance() == (797, 700)
+    shop.centre.publish(published("ana", points=797, version=3, own_seq=1))
+    shop.settle(60_000)
+    assert shop.balance() == (797, 797)
+    assert shop.journal.counts()["own_use"] == 0
+
+
+def test_a_crash_between_the_row_and_the_forgetting_shows_the_same_balance(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.centre.publish(published("ana"))
+    shop.centre.grants.append(a_grant(1, 700))
+    shop.settle()
+    shop.till.commit(commit("r1", sale(line(1, "bread", 10_000), points=300)))
+    shop.centre.publish(published("ana", points=797, version=2, own_seq=1))
+
+    def power_cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shop.journal, "forget_own_uses", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        shop.settle(60_000)
+    shop.crash()
+    assert shop.journal.counts()["own_use"] == 2
+    assert shop.balance() == (797, 797)
+
+
+def test_a_suspension_is_kept_until_a_hello_goes_well(shop: Shop) -> None:
+    shop.centre.grants.append(a_grant(1, 700))
+    shop.settle()
+    shop.centre.suspend(TILL_ID, 1, "sync.fork", b"", NOON_MS)
+    shop.till.commit(commit("r1", sale(card=None)))
+    shop.settle()
+    assert shop.journal.outbox.suspended() == "sync.suspended"
+    assert shop.journal.float_left(shop.clock.now()).points == 0
+    shop.crash()
+    shop.line.down = True
+    shop.settle()
+    assert shop.journal.outbox.suspended() == "sync.suspended"
+    shop.centre.tills[TILL_ID] = msgspec.structs.replace(shop.centre.tills[TILL_ID], state="active")
+    shop.line.down = False
+    shop.settle(300_000)
+    assert shop.journal.outbox.suspended() == ""
+    assert (shop.journal.backlog(), shop.journal.float_left(shop.clock.now()).points) == (0, 700)
+
+
+def test_the_thread_wakes_for_a_sale_and_stops_when_told(shop: Shop) -> None:
+    arrived = threading.Event()
+    carry = shop.line.exchange
+
+    def watched(url: str, body: bytes, deadline_ms: int) -> Answer:
+        answer = carry(url, body, deadline_ms)
+        if url.endswith("batches"):
+            arrived.set()
+        return answer
+
+    shop.uplink._exchange = watched
+    shop.uplink.start()
+    shop.uplink.start()  # runs already
+    shop.till.cache.load_programme(read_programme(PROGRAMME))
+    shop.till.commit(commit("r1", sale(card=None)))
+    assert arrived.wait(10)
+    assert shop.uplink.status().alive
+    shop.uplink.stop()
+    assert not shop.uplink.status().alive
+    assert shop.journal.backlog() == 0
+
+
+def test_a_full_disk_of_ours_rests_the_thread_and_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+
+    def full(*_: object) -> int:
+        told.set()
+        raise JournalFull("no room")
+
+    monkeypatch.setattr(shop.journal.outbox, "next_counter", full)
+    shop.uplink.start()
+    assert told.wait(10)
+    told.clear()
+    shop.uplink.wake()
+    assert told.wait(10)  # it tries again
+    shop.uplink.stop()
+    assert shop.uplink.status().last_fault == "no room [journal.disk_full]"
+
+
+def test_a_till_that_stays_alone_starts_no_thread(shop: Shop) -> None:
+    alone = Uplink(
+        journal=shop.journal,
+        cache=shop.cache,
+        identity=identity(),
+        settings=Settings(data_dir="-"),
+        clock=shop.clock,
+        random_bits=lambda bits: 0,
+        intervals=Intervals(),
+    )
+    alone.start()
+    assert not alone.status().alive
+    assert alone.is_offline()
+    alone.stop()
