@@ -20,6 +20,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         advance_micro: the part of it collected at issue and held as reserve; at most `funding_micro`.
         reimburse_micro: paid to this partner per point redeemed with it, at the redemption's date.
         expiry_back_micro: the part of the reserve that returns to the issuer when a point lapses.
+        refunds_fee: whether the fee of a point comes back when goods do; the advance always does.
     """
 
     terms_id: str
@@ -30,6 +31,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     advance_micro: int = 0
     reimburse_micro: int = 0
     expiry_back_micro: int = 0
+    refunds_fee: bool = False
 
 
 class BadTerms(Refusal):

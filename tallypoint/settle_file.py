@@ -23,7 +23,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     pass
 
 
-class Contract(_Row):
+class Contract(_Row, frozen=True):
     """Terms of one partner from a date on, in micro-units of the major currency per point."""
 
     terms_id: Id
@@ -37,7 +37,7 @@ class Contract(_Row):
     refunds_fee: bool = False
 
 
-class EarnedRow(_Row):
+class EarnedRow(_Row, frozen=True):
     """Points granted or taken back; without an issuer the store's partner, without a last day for ever."""
 
     points: Points
@@ -45,14 +45,14 @@ class EarnedRow(_Row):
     valid_through: date = FOREVER
 
 
-class FundedRow(_Row):
+class FundedRow(_Row, frozen=True):
     """Discount that another partner than the store's pays for."""
 
     partner_id: Id
     amount_minor: Count
 
 
-class ReceiptRow(_Row, tag="receipt", tag_field="type"):
+class ReceiptRow(_Row, frozen=True, tag="receipt", tag_field="type"):
     """A finished sale; points are spent before any are earned."""
 
     receipt_id: Id
@@ -65,7 +65,7 @@ class ReceiptRow(_Row, tag="receipt", tag_field="type"):
     net_minor: Count = 0
 
 
-class ReturnRow(_Row, tag="return", tag_field="type"):
+class ReturnRow(_Row, frozen=True, tag="return", tag_field="type"):
     """Goods taken back; `of` names the receipt, in this file, before or after."""
 
     receipt_id: Id
@@ -79,26 +79,26 @@ class ReturnRow(_Row, tag="return", tag_field="type"):
     net_minor: Count = 0
 
 
-class VoidRow(_Row, tag="void", tag_field="type"):
+class VoidRow(_Row, frozen=True, tag="void", tag_field="type"):
     """A whole receipt undone."""
 
     of: Id
     on: date
 
 
-class ExpiryRow(_Row, tag="expiry", tag_field="type"):
+class ExpiryRow(_Row, frozen=True, tag="expiry", tag_field="type"):
     """The expiry run of a day: in all accounts, lots whose last valid day lies before it lapse."""
 
     on: date
 
 
-class CloseRow(_Row, tag="close", tag_field="type"):
+class CloseRow(_Row, frozen=True, tag="close", tag_field="type"):
     """The period closes here; what follows is in the next one."""
 
     through: date
 
 
-class PaymentRow(_Row):
+class PaymentRow(_Row, frozen=True):
     """Money that has moved: above 0 the partner paid the operator, below 0 the operator paid the partner."""
 
     partner_id: Id
@@ -109,7 +109,7 @@ class PaymentRow(_Row):
 EventRow = ReceiptRow | ReturnRow | VoidRow | ExpiryRow | CloseRow
 
 
-class Document(_Row):
+class Document(_Row, frozen=True):
     """The whole file."""
 
     currency: str
