@@ -1,0 +1,1 @@
+"""Head office: the ledger, verification, reconciliation, settlement, and the console."""

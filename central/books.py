@@ -1,0 +1,204 @@
+"""The accounts and earlier events that a set of events names, opened together, posted on, written back together.
+
+Which lots pay is decided by the kernel's `post_event` alone; here is only reading and writing, a statement a table.
+Source: house.md section 5.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from central.accounts import accounts_of_cards
+from central.lanes import mark_changed
+from central.ports import Randomness
+from central.recorded import key_columns, key_of, recorded_receipts
+from central.registry import all_terms
+from central.rows import find, put, remove
+from central.tables import account, debt, event, lot, posting, reversed_, use
+from loyalty.books import NOBODY, Account, Books, Posted, Posting, Reversed
+from loyalty.events import Event, own_uses
+from loyalty.lots import Debt, EventRef
+from loyalty.members import EARNED, REVERSED, SPENT, Use, add_uses
+from loyalty.postings import post_event
+from loyalty.receipts import Receipt
+from loyalty.reversals import Return, Void
+
+
+class CentreBooks:
+    """Books over one transaction.
+
+    Args:
+        period_no: the period that postings belong to.
+    """
+
+    def __init__(self, tx: Connection, *, period_no: int, now_ms: int, randomness: Randomness) -> None:
+        self._tx = tx
+        self._now_ms = now_ms
+        self._randomness = randomness
+        self._cards: dict[str, int] = {}
+        self._before: dict[int, tuple[dict[Any, int], list[Debt]]] = {}
+        self._posted: list[tuple[Posted, tuple[Use, ...]]] = []
+        self._points: dict[EventRef, tuple[int, int]] = {}
+        self.unknown_accounts: set[int] = set()
+        self.books = Books(all_terms(tx), period_no)
+
+    def open(self, events: Iterable[Event]) -> None:
+        """Read all that these events may touch, and lock their accounts, in the order of their numbers."""
+        heads = [one for one in events if isinstance(one, Receipt | Return | Void)]
+        refs = {one.of for one in heads if isinstance(one, Return | Void) and one.of is not None}
+        for recorded in recorded_receipts(self._tx, refs, self.books):
+            self.books.remember(recorded)
+        places = [msgspec.structs.asdict(ref) for ref in refs]
+        for row in find(self._tx, event, places, ["till_id", "epoch", "seq", "points_earned", "points_spent"]):
+            ref = EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq)
+            self._points[ref] = (row.points_earned, row.points_spent)
+        tokens = {one.card_token for one in heads if one.card_token is not None}
+        self._cards = accounts_of_cards(self._tx, tokens, self._now_ms, self._randomness)
+        told = {one.account_id for one in heads if one.account_id is not None}
+        seen = {earlier.account_id for ref in refs if (earlier := self.books.recorded(ref))}
+        self._lock((told | seen | set(self._cards.values())) - {NOBODY}, told)
+
+    def _lock(self, account_ids: set[int], told: set[int]) -> None:
+        keys = [{"account_id": account_id} for account_id in account_ids]
+        known = {row.account_id for row in find(self._tx, account, [{"account_id": one} for one in told])}
+        self.unknown_accounts = told - known
+        rows = [{**key, "status": "unregistered", "created_at_ms": self._now_ms} for key in keys]
+        for row in put(self._tx, account, rows, {"version": "keep"}, ["account_id", "version"]):
+            self.books.accounts[row.account_id] = Account(version=row.version)
+        for row in find(self._tx, lot, keys):
+            self.books.account(row.account_id).lots[key_of(row)] = row.points
+        for row in sorted(find(self._tx, debt, keys), key=lambda row: (row.account_id, row.n)):
+            self.books.account(row.account_id).debts.append(_debt(row))
+        for account_id, opened in self.books.accounts.items():
+            self._before[account_id] = (dict(opened.lots), list(opened.debts))
+
+    def account_of(self, head: Receipt | Return | Void) -> int | None:
+        """Whom an event concerns: the account it names, or the one behind its card; none when anonymous."""
+        if head.account_id is not None:
+            return head.account_id
+        return self._cards[head.card_token] if head.card_token is not None else None
+
+    def post(self, head: Event, ref: EventRef) -> Posted:
+        """Let the kernel post one event, and keep what came of it until `write`."""
+        whom = self.account_of(head) if isinstance(head, Receipt | Return | Void) else None
+        posted = post_event(head, ref, whom, self.books)
+        self.books.take(posted)
+        if isinstance(head, Receipt):
+            self._points[ref] = (sum(part.points for part in head.earned), _spent(head))
+        if posted.waits_for is None and posted.account_id != NOBODY:
+            self._posted.append((posted, self._uses(head)))
+        elif posted.waits_for is None:
+            self._posted.append((posted, ()))
+        return posted
+
+    def _uses(self, head: Event) -> tuple[Use, ...]:
+        """What the till, too, adds to the member's counters for this event."""
+        uses = own_uses(head)
+        if isinstance(head, Void):
+            earned, spent = self._points.get(head.of, (0, 0))
+            uses += (Use(name=REVERSED, amount=earned), Use(name=SPENT, amount=-spent))
+        return add_uses((), uses)
+
+    def write(self, mark: str) -> None:
+        """Write down what the posted events changed; `mark` names this set of events."""
+        everything = [posted for posted, _ in self._posted]
+        touched = {posted.account_id for posted in everything} - {NOBODY}
+        versions = [{"account_id": one, "version": self.books.account(one).version} for one in touched]
+        put(self._tx, account, versions, {"version": "given"})
+        put(self._tx, posting, [_posting_row(one) for posted in everything for one in posted.postings])
+        put(self._tx, use, [row for posted, uses in self._posted for row in _use_rows(posted, uses)])
+        taken = [_reversed_row(posted.reversed, posted) for posted in everything if posted.reversed]
+        put(self._tx, reversed_, taken)
+        self._write_lots(touched)
+        self._write_debts(touched)
+        mark_changed(self._tx, touched, mark)
+
+    def _write_lots(self, touched: set[int]) -> None:
+        rows = []
+        for account_id in touched:
+            before, _ = self._before.get(account_id, ({}, []))
+            lots = self.books.account(account_id).lots
+            rows += [{"account_id": account_id, **key_columns(key), "points": points}
+                     for key, points in lots.items() if before.get(key) != points]  # fmt: skip
+        put(self._tx, lot, rows, {"points": "given"})
+
+    def _write_debts(self, touched: set[int]) -> None:
+        moved = [one for one in touched if self._before.get(one, ({}, []))[1] != self.books.account(one).debts]
+        remove(self._tx, debt, [{"account_id": one} for one in moved])
+        put(self._tx, debt, [_debt_row(one, n) for account_id in moved
+                             for n, one in enumerate(self.books.account(account_id).debts)])  # fmt: skip
+
+
+def live_points(connection: Connection, account_ids: Sequence[int], today: str) -> dict[int, int]:
+    """What these accounts can spend on a day (ISO): their lots that have not lapsed by then."""
+    rows = find(connection, lot, [{"account_id": one} for one in account_ids], (), lot.c.valid_through >= today)
+    sums = dict.fromkeys(account_ids, 0)
+    for row in rows:
+        sums[row.account_id] += row.points
+    return sums
+
+
+def folded_uses(connection: Connection, account_id: int, *conditions: Any) -> tuple[Use, ...]:
+    """The uses of an account that meet the conditions, folded."""
+    chosen = select(use.c.name, use.c.amount).where(use.c.account_id == account_id, *conditions)
+    return add_uses((), (Use(name=row.name, amount=row.amount) for row in connection.execute(chosen)))
+
+
+def points_told(head: Event) -> dict[str, int]:
+    """The points an event granted, took and reversed, as the columns of its row."""
+    uses = {one.name: one.amount for one in own_uses(head) if one.name.startswith("points:")}
+    names = {"points_earned": EARNED, "points_spent": SPENT, "points_reversed": REVERSED}
+    return {column: uses.get(name, 0) for column, name in names.items()}
+
+
+def _spent(head: Receipt) -> int:
+    return head.redemption.points if head.redemption else 0
+
+
+def _posting_row(one: Posting) -> dict[str, Any]:
+    plain = msgspec.structs.asdict(one)
+    key, by, of = plain.pop("key"), plain.pop("by"), plain.pop("of")
+    return {**plain, **key_columns(key), **_place("by", by), **_place("of", of)}
+
+
+def _use_rows(posted: Posted, uses: Iterable[Use]) -> list[dict[str, Any]]:
+    return [{"account_id": posted.account_id, "account_version": posted.account_version, "name": one.name,
+             "amount": one.amount, **_place("by", posted.ref)} for one in uses]  # fmt: skip
+
+
+def _reversed_row(one: Reversed, posted: Posted) -> dict[str, Any]:
+    return {
+        "account_id": one.account_id,
+        "account_version": posted.account_version,
+        "restored_points": one.restored_points,
+        "net_minor": one.net_minor,
+        "granted": msgspec.json.encode(one.granted).decode(),
+        "funded": msgspec.json.encode(one.funded).decode(),
+        **_place("of", one.of),
+        **_place("by", one.by),
+    }
+
+
+def _debt_row(one: Debt, n: int) -> dict[str, Any]:
+    plain = msgspec.structs.asdict(one)
+    of = plain.pop("of")
+    return {**plain, "n": n, "issuer_id": one.issuer_id or "", "terms_id": one.terms_id or "", **_place("of", of)}
+
+
+def _debt(row: Any) -> Debt:
+    return Debt(
+        account_id=row.account_id,
+        issuer_id=row.issuer_id or None,
+        terms_id=row.terms_id or None,
+        at_partner_id=row.at_partner_id,
+        at_terms_id=row.at_terms_id,
+        points=row.points,
+        of=EventRef(till_id=row.of_till, epoch=row.of_epoch, seq=row.of_seq),
+        origin_period_no=row.origin_period_no,
+    )
+
+
+def _place(side: str, ref: EventRef) -> dict[str, Any]:
+    return {f"{side}_till": ref.till_id, f"{side}_epoch": ref.epoch, f"{side}_seq": ref.seq}

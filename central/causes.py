@@ -1,0 +1,31 @@
+"""Why a row is on the worklist, in a sentence for who settles it, and what to do."""
+
+WHY = {
+    "uncovered": "More points were spent than the account's lots held. The rest is a debt that later points repay.",
+    "earned_by_nobody": "Points were granted to a card that stands for no account, so they were not booked.",
+    "returned_twice": "More came back than was left of the receipt. Only what was left was booked.",
+    "restored_more_than_spent": "More spent points came back than the receipt had spent. Only those were given back.",
+    "no_terms": "A partner had no contract terms on that day, so these points are settled at nothing. Load its terms.",
+    "close_differs": "The till counted its day otherwise than what arrived of it. Look for receipts that are missing.",
+    "decision_differs": "Recomputed from the same inputs, this receipt comes to other figures than the till decided.",
+    "inputs_unexplained": "The till used values of the member that nobody had told it. Look at this till.",
+    "stale_but_honest": "The till decided by what it had last been told. Today it would come to other figures.",
+    "limit_overshot": "Two tills granted the same limited promotion while they were apart. Both stand.",
+    "charged_differs": "The cash register took another discount than the one quoted. What was charged was booked.",
+    "quote_differs": "The cash register paid for another basket than the one it had quoted. Both are in the receipt.",
+    "posted_unreferenced": "The receipt that it takes back never came. After the grace it was booked without one.",
+    "void_of_nothing": "It voids a receipt that never came, so nothing was booked. Look for what is missing.",
+    "account_unknown": "The till named an account that was not here. It was opened and booked on; find whose it is.",
+    "store_differs": "The receipt names another store than the one this till stands in. It was booked as it says.",
+}
+OTHERWISE = "Compare the figures below with the receipt, decide who is right, and note down what you found."
+
+
+def why(cause: str) -> str:
+    """The sentence for a cause; a general one for a cause that has none of its own."""
+    return WHY.get(cause, OTHERWISE)
+
+
+def title(cause: str) -> str:
+    """A cause as words."""
+    return cause.replace("_", " ").replace(".", ": ")

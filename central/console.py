@@ -1,0 +1,106 @@
+"""The pages of head office and of partners, server-rendered; every action is a plain form."""
+
+from typing import Any
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from sqlalchemy import select
+
+from central import console_views as views
+from central.console_base import Console
+from central.console_format import add_filters
+from central.console_periods import add_periods
+from central.console_worklist import add_worklist
+from central.gate import COOKIE, LOGIN_COOKIE, check_token, guard, here, set_cookie
+from central.login import Role
+from central.ports import reading
+from central.registry import get_setting
+from central.tables import period
+from loyalty.trouble import Trouble
+
+HEAD_OFFICE: frozenset[Role] = frozenset({"head_office"})
+EVERYBODY: frozenset[Role] = frozenset({"head_office", "partner_finance"})
+PUBLIC = frozenset({"login_form", "login", "static"})
+RIGHTS: dict[str, frozenset[Role]] = {
+    "overview": EVERYBODY,
+    "logout": EVERYBODY,
+    "findings": HEAD_OFFICE,
+    "finding": HEAD_OFFICE,
+    "settle": HEAD_OFFICE,
+    "periods": EVERYBODY,
+    "period_page": EVERYBODY,
+    "close": HEAD_OFFICE,
+    "statement_page": EVERYBODY,
+    "download": EVERYBODY,
+}
+
+def console_pages(console: Console) -> Blueprint:
+    """The console below `/console`, behind its login."""
+    pages = Blueprint(
+        "console", __name__, url_prefix="/console", template_folder="templates", static_folder="static"
+    )
+    guard(pages, console.logins, RIGHTS, PUBLIC)
+    add_filters(pages, console.clock)
+
+    @pages.errorhandler(Trouble)
+    def explain(trouble: Trouble) -> Any:
+        return render_template("console/error.html", trouble=trouble), trouble.status
+
+    _add_login(pages, console)
+    add_worklist(pages, console)
+    add_periods(pages, console)
+
+    @pages.get("/")
+    def overview() -> Any:
+        own = here().person.partner_id
+        with reading(console.engine) as tx:
+            closed = select(period.c.period_no).where(period.c.state == "issued").order_by(period.c.period_no.desc())
+            shown = [no for no in (_open_no(tx), tx.execute(closed.limit(1)).scalar()) if no is not None]
+            return render_template(
+                "console/overview.html",
+                tills=views.tills(tx, own),
+                piles=[] if own else views.piles(tx),
+                positions=[views.positions(tx, no) for no in shown if get_setting(tx, "currency")],
+                currency=get_setting(tx, "currency"),
+            )
+
+    return pages
+
+
+def _add_login(pages: Blueprint, console: Console) -> None:
+    @pages.get("/login")
+    def login_form() -> Any:
+        return _login_form(console)
+
+    @pages.post("/login")
+    def login() -> Any:
+        check_token(request.cookies.get(LOGIN_COOKIE, ""))
+        try:
+            token = console.logins.sign_in(request.form.get("login", ""), request.form.get("password", ""))
+        except Trouble as trouble:
+            return _login_form(console, trouble)
+        response = make_response(redirect(url_for(".overview"), 303))
+        set_cookie(response, COOKIE, token, secure=console.secure)
+        return response
+
+    @pages.post("/logout")
+    def logout() -> Any:
+        console.logins.sign_out(request.cookies.get(COOKIE, ""))
+        response = redirect(url_for(".login_form"), 303)
+        response.delete_cookie(COOKIE, path="/console")
+        return response
+
+
+def _login_form(console: Console, trouble: Trouble | None = None) -> Response:
+    """The form, with a token that only this browser holds."""
+    token = console.randomness.bytes(32).hex()
+    page = render_template("console/login.html", csrf=token, trouble=trouble)
+    response = make_response(page, trouble.status if trouble else 200)
+    set_cookie(response, LOGIN_COOKIE, token, secure=console.secure)
+    return response
+
+
+def _open_no(tx: Any) -> int | None:
+    found: int | None = tx.execute(
+        select(period.c.period_no).where(period.c.state != "issued").order_by(period.c.period_no.desc()).limit(1)
+    ).scalar()
+    return found

@@ -1,0 +1,68 @@
+"""How pages write money, instants, ages and ids."""
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, g
+
+from central import causes
+from central.ports import Clock
+from loyalty.amounts import format_minor
+
+
+def add_filters(pages: Blueprint, clock: Clock) -> None:
+    """Teach the templates of a blueprint to write figures as people read them."""
+
+    def ago(at_ms: int) -> str:
+        return age(clock.wall_ms() - at_ms) if at_ms else "never"
+
+    pages.add_app_template_filter(money)
+    pages.add_app_template_filter(count)
+    pages.add_app_template_filter(figure)
+    pages.add_app_template_filter(figure_name)
+    pages.add_app_template_filter(moment)
+    pages.add_app_template_filter(ago)
+    pages.add_app_template_filter(causes.why, "why")
+    pages.add_app_template_filter(causes.title, "title_of")
+    pages.add_app_template_global(lambda: getattr(g, "session", None), "session_here")
+    pages.add_app_template_global(lambda: moment(clock.wall_ms()), "now")
+
+
+def money(minor: int, currency: str) -> str:
+    """`-1234567` EUR → `−12,345.67`."""
+    text = format_minor(abs(minor), currency)
+    whole, dot, rest = text.partition(".")
+    return f"{'−' if minor < 0 else ''}{int(whole):,}{dot}{rest}"
+
+
+def count(number: int) -> str:
+    """`-1234567` → `−1,234,567`."""
+    return f"{'−' if number < 0 else ''}{abs(number):,}"
+
+
+def figure(value: int | str, name: str, currency: str) -> str:
+    """A finding's figure: money where its name says minor units, counts grouped, the rest as it is."""
+    if not isinstance(value, int):
+        return str(value)
+    return money(value, currency) if name.endswith("_minor") and currency else count(value)
+
+
+def figure_name(name: str) -> str:
+    """`net_minor` → `net`: the unit is in the figure."""
+    return name.removesuffix("_minor").replace("_", " ")
+
+
+def moment(at_ms: int) -> str:
+    """`2026-11-22 13:05 UTC`; a dash for never."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC") if at_ms else "–"
+
+
+def age(ms: int) -> str:
+    """`just now`, `5 min`, `3 h`, `12 days`."""
+    minutes = ms // 60_000
+    if minutes < 1:
+        return "just now"
+    if minutes < 120:
+        return f"{minutes} min"
+    if minutes < 2 * 24 * 60:
+        return f"{minutes // 60} h"
+    return f"{minutes // (24 * 60)} days"

@@ -1,0 +1,76 @@
+"""Floats: points that a till may let members spend without asking, topped up to what the programme allows.
+
+Points granted to all tills, less points seen spent, is what may still be overspent while lines are down: a number
+known at any moment. Source: house.md ideas 4 and 5 and section 4, point 4; offline-redemption.md.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, select, update
+
+from central.own_events import append_own
+from central.ports import Randomness
+from central.programmes import current_programme
+from central.registry import at
+from central.rows import put
+from central.tables import stream, till, till_grant
+from loyalty.events import Granted
+from sync.wire import Grant
+
+# A float is no member's points, so nothing is locked by it and nothing is gained by letting it lapse; the till
+# tightens its own caps when programme or hotlist expire. Ten years stand for ever.
+SPEND_FOR_S = 10 * 365 * 24 * 3600
+AT_MOST = 50
+
+
+def top_up(tx: Connection, till_id: str, epoch: int, now_ms: int, randomness: Randomness) -> int:
+    """Grant a till what its float lacks; the points granted, 0 for nothing.
+
+    The caller has written the stream's row in this transaction, which keeps a second top-up out. Spent points that
+    a void gave back do not return to the float: the till may have spent them again before it knew.
+    """
+    programme = current_programme(tx)
+    if programme is None or programme.spending is None or programme.spending.offline is None:
+        return 0
+    present = select(stream.c.float_granted, stream.c.float_spent).join_from(
+        stream, till, (till.c.till_id == stream.c.till_id) & (till.c.epoch == stream.c.epoch))  # fmt: skip
+    row = tx.execute(present.where(at(till_id, epoch), stream.c.state == "active")).first()
+    if row is None:
+        return 0
+    points = int(programme.spending.offline.till_points - (row.float_granted - row.float_spent))
+    if points > 0:
+        _grant(tx, till_id, epoch, points, now_ms, randomness)
+    return max(0, points)
+
+
+def _grant(tx: Connection, till_id: str, epoch: int, points: int, now_ms: int, randomness: Randomness) -> None:
+    newest = select(func.max(till_grant.c.grant_no)).where(till_grant.c.till_id == till_id, till_grant.c.epoch == epoch)
+    grant_no = (tx.execute(newest).scalar() or 0) + 1
+    lease_id = f"float:{epoch}:{grant_no}"
+    row = {"till_id": till_id, "epoch": epoch, "grant_no": grant_no, "lease_id": lease_id, "account_id": None,
+           "points": points, "spend_for_s": SPEND_FOR_S, "settle_until_ms": now_ms + 1000 * SPEND_FOR_S,
+           "granted_at_ms": now_ms}  # fmt: skip
+    put(tx, till_grant, [row])
+    tx.execute(update(stream).where(at(till_id, epoch)).values(float_granted=stream.c.float_granted + points))
+    fact = Granted(
+        receipt_id=f"grant:{till_id}:{epoch}:{grant_no}",
+        lease_id=lease_id,
+        till_id=till_id,
+        epoch=epoch,
+        points=points,
+        granted_at_ms=now_ms,
+    )
+    append_own(tx, f"grants:{till_id}", [fact], now_ms, randomness)
+
+
+def grants_after(connection: Connection, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:
+    """The grants of a till after a number, ascending; unsigned, `key_no` 0."""
+    here = till_grant.c.till_id == till_id, till_grant.c.epoch == epoch, till_grant.c.grant_no > grant_no
+    found = select(till_grant).where(*here).order_by(till_grant.c.grant_no).limit(AT_MOST)
+    return tuple(Grant(key_no=0, **row) for row in connection.execute(found).mappings())
+
+
+def floats_out(connection: Connection) -> int:
+    """Points that tills may still let be spent unasked, over all streams: the bound on what may be overspent."""
+    out = select(func.sum(stream.c.float_granted - stream.c.float_spent)).where(stream.c.state != "centre")
+    return int(connection.execute(out).scalar() or 0)

@@ -1,0 +1,139 @@
+"""One batch, one transaction: claimed, posted, stored as received, the stream advanced.
+
+A fact is never refused. What cannot be read or was seen before is quarantined, what names an event that has not
+arrived waits for it, and the sequence advances all the same. Source: sync.md section 2; house.md sections 4 and 5.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from central.evidence import payloads_of
+from central.heads import Unfit, read_fit_head
+from central.ports import Randomness
+from central.posting import Heads, Poster
+from central.registry import at, raised
+from central.rows import find, put
+from central.tables import batch, claim, stream, till
+from central.till_close import close_flags
+from central.worklist import raise_flags
+from loyalty.events import TillClose
+from loyalty.lots import EventRef
+from loyalty.receipts import Receipt
+from loyalty.reversals import Return, Void
+from sync.envelope import OpenedBatch
+from sync.refusals import StreamMoved
+from sync.verdicts import Take
+from sync.wire import BatchHeader
+
+
+def take_events(tx: Connection, opened: OpenedBatch, verdict: Take, now_ms: int, randomness: Randomness) -> None:
+    """Post the events of a batch from `verdict.from_index` on, store the batch, advance its stream.
+
+    Raises:
+        StreamMoved: the stream is not where the verdict found it, or is not open any more; nothing is written.
+    """
+    header = opened.header
+    period_no = _advance(tx, header, verdict, now_ms)
+    payloads = {EventRef(till_id=header.till_id, epoch=header.epoch, seq=seq): payload
+                for seq, payload in enumerate(opened.payloads, header.first_seq)}  # fmt: skip
+    new = list(payloads)[verdict.from_index :]
+    read = {ref: read_fit_head(payloads[ref]) for ref in new}
+    heads = {ref: head for ref, head in read.items() if not isinstance(head, Unfit)}
+    reused = _claim(tx, heads)
+    fresh = {ref: head for ref, head in heads.items() if ref not in reused}
+    poster = Poster(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
+    poster.post(fresh, header.last_seq)
+    for ref, unfit in read.items():
+        if isinstance(unfit, Unfit):
+            poster.strike(ref, unfit.cause, unfit.say, header.last_seq)
+    for ref, say in _seen_before(tx, heads, reused, payloads).items():
+        poster.strike(ref, "receipt_id_reused", say, header.last_seq, heads[ref])
+    _flag_strange_stores(tx, poster, fresh)
+    _store_batch(tx, opened, new[0].seq, now_ms)
+    poster.write(f"{header.till_id}:{header.epoch}:{header.last_seq}")
+    _count_spent(tx, header, fresh)
+    for ref, head in fresh.items():
+        if isinstance(head, TillClose):
+            raise_flags(tx, close_flags(tx, ref, head), poster.rows, now_ms)
+
+
+def note_contact(tx: Connection, header: BatchHeader, now_ms: int) -> None:
+    """A batch that was here already still says that the till lives, and how far it is."""
+    tx.execute(update(stream).where(at(header.till_id, header.epoch)).values(_contact(header, now_ms)))
+
+
+def _advance(tx: Connection, header: BatchHeader, verdict: Take, now_ms: int) -> int:
+    """Move the stream on from just where the verdict saw it; the period that its new events belong to."""
+    guard = stream.c.seq == verdict.after.seq, stream.c.hash == verdict.after.hash, stream.c.state == "active"
+    moved = update(stream).where(at(header.till_id, header.epoch), *guard)
+    values = {"seq": header.last_seq, "hash": header.head_hash, **_contact(header, now_ms)}
+    row = tx.execute(moved.values(values).returning(stream.c.period_no)).first()
+    if row is None:
+        raise StreamMoved("The stream moved on meanwhile.", retry_after_s=1)
+    return int(row.period_no)
+
+
+def _contact(header: BatchHeader, now_ms: int) -> dict[str, Any]:
+    return {
+        "counter": raised(stream.c.counter, header.counter),
+        "announced_seq": raised(stream.c.announced_seq, header.last_seq + header.backlog),
+        "heard_at_ms": now_ms,
+        "backlog": header.backlog,
+    }
+
+
+def _claim(tx: Connection, heads: Heads) -> dict[EventRef, str]:
+    """Claim the receipt ids of a batch. Returns the events whose id belongs to another event, with the id."""
+    first: dict[str, EventRef] = {}
+    for ref, head in heads.items():
+        first.setdefault(head.receipt_id, ref)
+    rows = [{"till_id": ref.till_id, "receipt_id": name, "epoch": ref.epoch, "seq": ref.seq}
+            for name, ref in first.items()]  # fmt: skip
+    won = {row.receipt_id for row in put(tx, claim, rows, "nothing", ["receipt_id"])}
+    return {ref: head.receipt_id for ref, head in heads.items()
+            if head.receipt_id not in won or first[head.receipt_id] != ref}  # fmt: skip
+
+
+def _seen_before(
+    tx: Connection, heads: Heads, reused: Mapping[EventRef, str], payloads: Mapping[EventRef, bytes]
+) -> dict[EventRef, str]:
+    """For each event with somebody else's id, a sentence that names the other and says whether they are the same."""
+    found = find(tx, claim, [{"till_id": ref.till_id, "receipt_id": name} for ref, name in reused.items()])
+    owners = {row.receipt_id: EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq) for row in found}
+    known = {**payloads_of(tx, owners.values()), **payloads}
+    said = {}
+    for ref, name in reused.items():
+        owner = owners[name]
+        same = "the same" if known.get(owner) == payloads[ref] else "other"
+        said[ref] = f"Its id belongs to event {owner.seq} of epoch {owner.epoch}, which has {same} content."
+    return said
+
+
+def _flag_strange_stores(tx: Connection, poster: Poster, heads: Heads) -> None:
+    own = {row.till_id: row.store_id for row in find(tx, till, _tills(heads))}
+    for ref, head in heads.items():
+        if isinstance(head, Receipt | Return | Void) and head.place.store_id != own.get(ref.till_id):
+            poster.flag(ref, "store_differs", told=head.place.store_id, enrolled=own.get(ref.till_id, ""))
+
+
+def _tills(heads: Iterable[EventRef]) -> list[dict[str, str]]:
+    return [{"till_id": till_id} for till_id in {ref.till_id for ref in heads}]
+
+
+def _store_batch(tx: Connection, opened: OpenedBatch, posted_from: int, now_ms: int) -> None:
+    header = opened.header
+    place = {"till_id": header.till_id, "epoch": header.epoch, "last_seq": header.last_seq}
+    kept = {"header": opened.header_bytes, "signature": opened.signature, "body": opened.body}
+    seqs = {"first_seq": header.first_seq, "posted_from": posted_from}
+    tx.execute(batch.insert().values(**place, **seqs, **kept, received_at_ms=now_ms))
+
+
+def _count_spent(tx: Connection, header: BatchHeader, heads: Heads) -> None:
+    """Points spent on the till's floats, so that they can be topped up."""
+    paid = [head.redemption for head in heads.values() if isinstance(head, Receipt) and head.redemption]
+    spent = sum(one.points for one in paid if one.authority == "float")
+    if spent:
+        here = update(stream).where(at(header.till_id, header.epoch))
+        tx.execute(here.values(float_spent=stream.c.float_spent + spent))

@@ -1,0 +1,165 @@
+"""Told, decided: decide again from what the till says it was told, and compare with what it says it decided.
+
+Pure, and with the kernel's own functions: same inputs, same figures. What differs is a finding, never a correction.
+Source: DECISIONS 13; house.md "Same inputs".
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from loyalty.baskets import Basket
+from loyalty.compiled import Compiled
+from loyalty.members import undone
+from loyalty.quotes import ENGINE_NO, Quote, quote_basket
+from loyalty.receipts import Receipt, ReceiptDetail, funded_by_others, paid_in_money, read_detail
+from loyalty.reversals import Return, ReturnDetail, Void, return_lines
+from loyalty.trouble import Refusal, Trouble
+
+Figures = dict[str, int | str]
+Pairs = Mapping[str, tuple[Any, Any]]
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one event: `same`, `differs` or `skipped`, and the findings by cause."""
+
+    state: Literal["same", "differs", "skipped"]
+    findings: tuple[tuple[str, Figures], ...] = ()
+
+
+SAME, SKIPPED = Judged(state="same"), Judged(state="skipped")
+
+
+def judge_receipt(receipt: Receipt, programmes: Mapping[str, Compiled]) -> Judged:
+    """Quote a receipt again under its own programme.
+
+    Args:
+        programmes: the published ones by version.
+    Returns:
+        Findings of cause detail_malformed, programme_unknown, decision_differs, charged_differs, quote_differs.
+    """
+    try:
+        detail = read_detail(receipt)
+    except Trouble as trouble:
+        return _differs("detail_malformed", {"say": trouble.say[:200]})
+    if detail.engine_no != ENGINE_NO:
+        return SKIPPED
+    compiled = programmes.get(detail.programme_version)
+    if compiled is None:
+        return Judged(state="skipped", findings=(("programme_unknown", {"version": detail.programme_version}),))
+    findings = [*_decision(receipt, detail, compiled), *_charged(detail)]
+    return Judged(state="differs", findings=tuple(findings)) if findings else SAME
+
+
+def judge_return(returned: Return, receipt: Receipt | None, programmes: Mapping[str, Compiled]) -> Judged:
+    """Work a return out again: from the receipt it names, else from its goods as a basket of its day.
+
+    Args:
+        receipt: the sale it names; none when it names none, or when that has not come.
+    """
+    try:
+        detail = msgspec.json.decode(returned.detail, type=ReturnDetail)
+    except msgspec.MsgspecError as trouble:
+        return _differs("detail_malformed", {"say": str(trouble)[:200]})
+    if returned.of is None:
+        return _unreferenced(returned, detail, programmes)
+    if receipt is None:
+        return SKIPPED
+    try:
+        given = return_lines(receipt, read_detail(receipt), detail.earlier, detail.lines)
+    except Refusal as refusal:
+        return _differs("decision_differs", {"say": refusal.say[:200], "code": refusal.code})
+    except Trouble:
+        return SKIPPED  # the sale's own detail was erased, or is a finding of its own
+    return _compared({
+        "net_minor": (returned.net_minor, given.net_minor),
+        "reversed": (returned.reversed, given.reversed),
+        "restored_points": (returned.restored_points, given.restored_points),
+        "funded": (returned.funded, given.funded),
+        "uses": (returned.uses, undone(receipt.uses) if given.whole else ()),
+    })  # fmt: skip
+
+
+def judge_void(void: Void, receipt: Receipt | None) -> Judged:
+    """A void takes back just the uses of its receipt."""
+    return _compared({"uses": (void.uses, undone(receipt.uses))}) if receipt else SKIPPED
+
+
+def _unreferenced(returned: Return, detail: ReturnDetail, programmes: Mapping[str, Compiled]) -> Judged:
+    compiled = programmes.get(detail.programme_version)
+    if detail.engine_no != ENGINE_NO or compiled is None:
+        return SKIPPED
+    basket = Basket(receipt_id=returned.receipt_id, currency=detail.currency, lines=detail.goods)
+    try:
+        quote = quote_basket(compiled, basket, returned.place, detail.view)
+    except Refusal as refusal:
+        return _differs("decision_differs", {"say": refusal.say[:200], "code": refusal.code})
+    paid_out = sum(line.amount_minor for line in detail.lines)
+    return _compared({
+        "net_minor": (returned.net_minor, paid_out),
+        "reversed": (returned.reversed, quote.earned),
+        "funded": (returned.funded, funded_by_others(quote.effects, returned.place.partner_id)),
+    })  # fmt: skip
+
+
+def _decision(receipt: Receipt, detail: ReceiptDetail, compiled: Compiled) -> list[tuple[str, Figures]]:
+    basket = Basket(
+        receipt_id=receipt.receipt_id,
+        currency=detail.currency,
+        lines=detail.lines,
+        tenders=detail.tenders,
+        coupons=detail.coupons,
+        points_to_spend=detail.points_to_spend,
+    )
+    try:
+        quote = quote_basket(compiled, basket, receipt.place, detail.view, authority=detail.authority)
+    except Trouble as trouble:
+        return [("decision_differs", {"say": trouble.say[:200], "code": trouble.code})]
+    return list(_compared(_both(receipt, detail, quote)).findings)
+
+
+def _both(receipt: Receipt, detail: ReceiptDetail, quote: Quote) -> Pairs:
+    """Each figure as the till has it, head and detail, and as it comes out here."""
+    redemption, totals = receipt.redemption, quote.totals
+    told = detail.view.account_id if detail.view else None
+    return {
+        "figures": (detail.figures, quote.lines),
+        "effects": (detail.effects, quote.effects),
+        "digest": (detail.digest, quote.digest),
+        "earned": (receipt.earned, quote.earned),
+        "uses": (receipt.uses, quote.uses),
+        "points_spent": (redemption.points if redemption else 0, totals.points_spent),
+        "paid_with_points_minor": (redemption.amount_minor if redemption else 0, totals.paid_with_points_minor),
+        "funded": (receipt.funded, funded_by_others(quote.effects, receipt.place.partner_id)),
+        "net_minor": (receipt.net_minor, sum(paid_in_money(detail).values())),
+        "account": (receipt.account_id, told),
+    }
+
+
+def _charged(detail: ReceiptDetail) -> list[tuple[str, Figures]]:
+    found: list[tuple[str, Figures]] = []
+    if detail.charged:
+        quoted = sum(line.discount_minor for line in detail.figures)
+        charged = sum(line.discount_minor for line in detail.charged)
+        found.append(("charged_differs", {"quoted_minor": quoted, "charged_minor": charged}))
+    if detail.quoted_digest:
+        found.append(("quote_differs", {"quoted": detail.quoted_digest[:64], "committed": detail.digest[:64]}))
+    return found
+
+
+def _compared(pairs: Pairs) -> Judged:
+    """One finding that shows every figure that differs, the till's and the centre's."""
+    figures: Figures = {}
+    for name, (tills, centres) in pairs.items():
+        if tills != centres:
+            figures |= {f"till_{name}": _short(tills), f"centre_{name}": _short(centres)}
+    return _differs("decision_differs", figures) if figures else SAME
+
+
+def _differs(cause: str, figures: Figures) -> Judged:
+    return Judged(state="differs", findings=((cause, figures),))
+
+
+def _short(value: Any) -> int | str:
+    return value if isinstance(value, int) else msgspec.json.encode(value).decode()[:500]

@@ -1,0 +1,70 @@
+"""Events that name one which has not arrived: posted when it comes, or after a grace without it.
+
+Source: house.md section 4, point 2.
+"""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from central.ports import Randomness
+from central.posting import Heads, Poster, stored_heads
+from central.recorded import RECEIPT
+from central.registry import hold_open_period
+from central.tables import event, waiting
+from loyalty.lots import EventRef
+from loyalty.reversals import Return
+
+DAY_MS = 24 * 60 * 60 * 1000
+GRACE_DAYS = 7
+AT_ONCE = 200
+
+
+def post_arrived(tx: Connection, now_ms: int, randomness: Randomness) -> int:
+    """Post events that wait although what they name is here: both came at once, and neither saw the other.
+
+    Returns:
+        How many were posted; at most `AT_ONCE`, so call it again until it is 0.
+    """
+    of = (event.c.till_id == waiting.c.of_till) & (event.c.epoch == waiting.c.of_epoch)
+    here = select(waiting).join(event, of & (event.c.seq == waiting.c.of_seq))
+    heads = _chosen(tx, here.where(event.c.state == "posted", event.c.kind == RECEIPT))
+    poster = _poster(tx, now_ms, randomness)
+    poster.post_late(heads)
+    poster.write(_mark(heads, now_ms))
+    return len(heads)
+
+
+def post_overdue(tx: Connection, now_ms: int, randomness: Randomness, grace_days: int = GRACE_DAYS) -> int:
+    """Post returns whose receipt did not come in time as returns without one; give up voids of nothing.
+
+    Returns:
+        How many were settled; at most `AT_ONCE`, so call it again until it is 0.
+    """
+    heads = _chosen(tx, select(waiting).where(waiting.c.since_ms <= now_ms - grace_days * DAY_MS))
+    poster = _poster(tx, now_ms, randomness)
+    returns = {ref: msgspec.structs.replace(head, of=None) for ref, head in heads.items() if isinstance(head, Return)}
+    for ref in returns:
+        poster.flag(ref, "posted_unreferenced", grace_days=grace_days)
+    poster.post_late(returns)
+    for ref in heads.keys() - returns.keys():
+        poster.strike_late(ref, "void_of_nothing", "The receipt that it voids never came.")
+    poster.write(_mark(heads, now_ms))
+    return len(heads)
+
+
+def _poster(tx: Connection, now_ms: int, randomness: Randomness) -> Poster:
+    return Poster(tx, period_no=hold_open_period(tx), now_ms=now_ms, randomness=randomness)
+
+
+def _chosen(tx: Connection, chosen: Any) -> Heads:
+    oldest = chosen.order_by(waiting.c.since_ms, waiting.c.till_id, waiting.c.seq).limit(AT_ONCE)
+    # A batch that brings what they name at this very moment posts them too; whoever is second finds none.
+    rows = tx.execute(oldest.with_for_update(of=waiting)).all()
+    return stored_heads(tx, [EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq) for row in rows])
+
+
+def _mark(heads: Heads, now_ms: int) -> str:
+    first = min(heads, default=None)
+    return f"late:{now_ms}:{first.till_id}:{first.epoch}:{first.seq}" if first else ""

@@ -1,0 +1,173 @@
+"""Members as head office keeps them: accounts, their cards and facts, and cards that are not to be served.
+
+A card number is turned into its token and forgotten; nothing here stores or logs one.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select, update
+
+from central.accounts import new_account
+from central.lanes import mark_changed, next_no
+from central.ports import Randomness
+from central.rows import find, put
+from central.tables import account, card, hotlist, member
+from loyalty.cards import Card, CardRules, card_token, read_card
+from loyalty.trouble import BadInput, Refusal
+
+FACTS = ("tier", "segments", "language", "home_store_id", "birthday_mmdd")
+
+
+class CardTaken(Refusal):
+    code = "members.card_taken"
+
+
+class NotACard(Refusal):
+    code = "members.not_a_card"
+    status = 422
+
+
+class UnknownAccount(Refusal):
+    code = "members.unknown_account"
+    status = 404
+
+
+class UnknownCard(Refusal):
+    code = "members.unknown_card"
+    status = 404
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of an import: members made, and rows set aside with their line and the reason."""
+
+    made: int
+    set_aside: tuple[tuple[int, str], ...] = ()
+
+
+def create_account(tx: Connection, randomness: Randomness, now_ms: int, **facts: Any) -> int:
+    """A new registered account with its facts (`set_facts`); its number."""
+    account_id = new_account(tx, randomness, now_ms)
+    set_facts(tx, account_id, randomness, **facts)
+    return account_id
+
+
+def issue_card(
+    tx: Connection, account_id: int, number: str, *, rules: CardRules, key: bytes, randomness: Randomness, now_ms: int
+) -> str:
+    """Give an account a card; its token. The same card again changes nothing; a card nobody had claimed moves in.
+
+    Args:
+        number: as printed or scanned; only its keyed token is kept.
+    Raises:
+        NotACard: in none of the programme's ranges. CardTaken: another member's. UnknownAccount.
+    """
+    read = read_card(rules, number)
+    if not isinstance(read, Card):
+        raise NotACard("This is no card of the programme; check the number and the ranges of the programme.")
+    token = card_token(key, read)
+    _known(tx, account_id)
+    row = {"card_token": token, "account_id": account_id, "kind": read.kind, "since_ms": now_ms}
+    if not put(tx, card, [row], "nothing", ["card_token"]):
+        owner = tx.execute(select(card.c.account_id).where(card.c.card_token == token)).scalar_one()
+        if owner != account_id:
+            raise CardTaken("This card belongs to another member already; look that member up instead.")
+    _changed(tx, account_id, randomness)
+    return token
+
+
+def register_card(tx: Connection, number: str, *, rules: CardRules, key: bytes, randomness: Randomness,
+                  now_ms: int, **facts: Any) -> int:  # fmt: skip
+    """Make the holder of a card a member: a card that earned before anybody claimed it keeps its account.
+
+    Raises:
+        NotACard. CardTaken: its account is registered already.
+    """
+    read = read_card(rules, number)
+    if not isinstance(read, Card):
+        raise NotACard("This is no card of the programme; check the number and the ranges of the programme.")
+    owner = account_of(tx, card_token(key, read))
+    if owner is None:
+        account_id = create_account(tx, randomness, now_ms, **facts)
+        issue_card(tx, account_id, number, rules=rules, key=key, randomness=randomness, now_ms=now_ms)
+        return account_id
+    claimed = update(account).where(account.c.account_id == owner, account.c.status == "unregistered")
+    if tx.execute(claimed.values(status="registered")).rowcount == 0:
+        raise CardTaken("This card belongs to a member already; look that member up instead.")
+    tx.execute(update(card).where(card.c.card_token == card_token(key, read)).values(kind=read.kind))
+    set_facts(tx, owner, randomness, **facts)
+    return owner
+
+
+def import_members(
+    tx: Connection, rows: Iterable[Mapping[str, str]], *, rules: CardRules, key: bytes, randomness: Randomness,
+    now_ms: int,
+) -> Imported:  # fmt: skip
+    """Members from CSV rows: `card`, and any of tier, segments (split at ;), language, home_store_id, birthday_mmdd.
+
+    A row that cannot be taken is set aside with its line (the first is 1) and the reason; the others go in.
+    """
+    made, set_aside = 0, []
+    for line, row in enumerate(rows, 1):
+        facts: dict[str, Any] = {name: row[name] for name in FACTS if row.get(name)}
+        if "segments" in facts:
+            facts["segments"] = tuple(part.strip() for part in facts["segments"].split(";") if part.strip())
+        try:
+            number = row.get("card") or ""
+            register_card(tx, number, rules=rules, key=key, randomness=randomness, now_ms=now_ms, **facts)
+        except Refusal as refusal:
+            set_aside.append((line, refusal.say))
+        else:
+            made += 1
+    return Imported(made=made, set_aside=tuple(set_aside))
+
+
+def set_facts(tx: Connection, account_id: int, randomness: Randomness, **facts: Any) -> None:
+    """Set tier, segments (a sequence of names), language, home_store_id or birthday_mmdd; others stay.
+
+    Raises:
+        UnknownAccount. BadInput: a fact that there is not.
+    """
+    if strange := sorted(facts.keys() - set(FACTS)):
+        raise BadInput(f"A member has no {strange[0]}; known are {', '.join(FACTS)}.")
+    _known(tx, account_id)
+    if "segments" in facts:
+        facts["segments"] = msgspec.json.encode(sorted(set(facts["segments"]))).decode()
+    put(tx, member, [{"account_id": account_id, **facts}], dict.fromkeys(facts, "given") if facts else "nothing")
+    _changed(tx, account_id, randomness)
+
+
+def account_of(connection: Connection, token: str) -> int | None:
+    """The account behind a card token."""
+    return connection.execute(select(card.c.account_id).where(card.c.card_token == token)).scalar()
+
+
+def block_card(tx: Connection, token: str, reason: str, now_ms: int) -> None:
+    """Put a card on the hotlist: no till serves it once it has heard. A card that is not known can be blocked too."""
+    _hotlist(tx, token, reason, lifted=0, now_ms=now_ms)
+    tx.execute(update(card).where(card.c.card_token == token).values(state="blocked"))
+
+
+def lift_block(tx: Connection, token: str, now_ms: int) -> None:
+    """Serve a card again. Raises: UnknownCard when it is not blocked."""
+    found = find(tx, hotlist, [{"card_token": token}])
+    if not found or found[0].lifted:
+        raise UnknownCard("This card is not on the hotlist.")
+    _hotlist(tx, token, found[0].reason, lifted=1, now_ms=now_ms)
+    tx.execute(update(card).where(card.c.card_token == token).values(state="active"))
+
+
+def _hotlist(tx: Connection, token: str, reason: str, *, lifted: int, now_ms: int) -> None:
+    no = next_no(tx, "hotlist")
+    row = {"card_token": token, "reason": reason, "lifted": lifted, "no": no, "changed_at_ms": now_ms}
+    put(tx, hotlist, [row], dict.fromkeys(("reason", "lifted", "no", "changed_at_ms"), "given"))
+
+
+def _known(tx: Connection, account_id: int) -> None:
+    if not find(tx, account, [{"account_id": account_id}], ["account_id"]):
+        raise UnknownAccount(f"There is no account {account_id}.", account_id=account_id)
+
+
+def _changed(tx: Connection, account_id: int, randomness: Randomness) -> None:
+    mark_changed(tx, {account_id}, f"facts:{randomness.bytes(8).hex()}")

@@ -1,0 +1,16 @@
+"""The first schema: what `central.tables` describes."""
+
+from alembic import op
+
+from central.tables import metadata
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    metadata.create_all(op.get_bind())
+
+
+def downgrade() -> None:
+    metadata.drop_all(op.get_bind())

@@ -1,0 +1,160 @@
+"""A set of events posted in one transaction: each in its turn, and after it those that had waited for it.
+
+Nothing that an event says may stop the events behind it: what breaks a sum of ours is struck out and flagged.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from central.books import CentreBooks, points_told
+from central.evidence import payloads_of
+from central.heads import Unfit, kind_of, read_fit_head
+from central.ports import Randomness
+from central.rows import find, put, remove
+from central.tables import event, waiting
+from central.worklist import raise_flags
+from loyalty.books import Flag, Posted
+from loyalty.events import Event, TillClose
+from loyalty.lots import EventRef
+from loyalty.receipts import Receipt
+from loyalty.reversals import Return, Void
+from loyalty.trouble import InvariantBroken
+
+Heads = Mapping[EventRef, Event]
+OUTCOME = ("state", "reason", "account_id", "account_version", "period_no")
+
+
+class Poster:
+    """Posts heads and collects the rows of their events and the findings about them.
+
+    Args:
+        period_no: the period that postings belong to.
+    """
+
+    def __init__(self, tx: Connection, *, period_no: int, now_ms: int, randomness: Randomness) -> None:
+        self._tx = tx
+        self._now_ms = now_ms
+        self._period_no = period_no
+        self._books = CentreBooks(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
+        self.rows: dict[EventRef, dict[str, Any]] = {}
+        self._late: dict[EventRef, dict[str, Any]] = {}
+        self.flags: list[Flag] = []
+
+    def post(self, heads: Heads, batch_seq: int) -> None:
+        """Post events that are new, in the order given, each followed by those that waited for it."""
+        waiters = self._waiters_for(heads)
+        self._books.open([*heads.values(), *(head for rows in waiters.values() for head in rows.values())])
+        for ref, head in heads.items():
+            self.rows[ref] = self._row(head, batch_seq) | self._outcome(ref, head)
+            for waiter, late in waiters.get(ref, {}).items():
+                self._settle(waiter, late)
+            if (told := self.rows[ref]["account_id"]) in self._books.unknown_accounts:
+                self.flag(ref, "account_unknown", account_id=told)
+
+    def post_late(self, heads: Heads) -> None:
+        """Post events that have waited."""
+        self._books.open(heads.values())
+        for ref, head in heads.items():
+            self._settle(ref, head)
+
+    def strike(self, ref: EventRef, cause: str, say: str, batch_seq: int, head: Event | None = None) -> None:
+        """Keep a new event out of the books."""
+        self.rows[ref] = self._row(head, batch_seq) | self._struck(ref, cause, say)
+
+    def strike_late(self, ref: EventRef, cause: str, say: str) -> None:
+        """Give an event up that has waited."""
+        self._late[ref] = self._struck(ref, cause, say)
+
+    def flag(self, ref: EventRef, cause: str, **figures: int | str) -> None:
+        """Remember a finding for the worklist."""
+        self.flags.append(Flag(of=ref, cause=cause, figures=figures))
+
+    def write(self, mark: str) -> None:
+        """Write down books and findings, the new events' rows, and what became of those that had waited."""
+        self._books.write(mark)
+        new = [{**_key(ref), **row} for ref, row in self.rows.items()]
+        put(self._tx, event, new)
+        waits = ("till_id", "epoch", "seq", "of_till", "of_epoch", "of_seq")
+        put(self._tx, waiting, [{name: row[name] for name in waits} | {"since_ms": self._now_ms}
+                                for row in new if row["state"] == "waiting"])  # fmt: skip
+        about = {**self.rows, **self._write_late()}
+        raise_flags(self._tx, self.flags, about, self._now_ms)
+
+    def _write_late(self) -> dict[EventRef, dict[str, Any]]:
+        keys = [_key(ref) for ref in self._late]
+        merged = {}
+        for row in find(self._tx, event, keys):
+            ref = EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq)
+            merged[ref] = {**row._mapping, **self._late[ref]}
+        put(self._tx, event, merged.values(), dict.fromkeys(OUTCOME, "given"))
+        remove(self._tx, waiting, keys)
+        return merged
+
+    def _settle(self, ref: EventRef, head: Event) -> None:
+        outcome = self._outcome(ref, head)
+        if outcome["state"] != "waiting":
+            self._late[ref] = outcome
+
+    def _outcome(self, ref: EventRef, head: Event) -> dict[str, Any]:
+        try:
+            posted = self._books.post(head, ref)
+        except InvariantBroken as broken:
+            return self._struck(ref, broken.code, broken.say)
+        self.flags += posted.flags
+        state = "waiting" if posted.waits_for else "posted"
+        version = posted.account_version
+        return self._state(state, account_id=self._whom(head, posted), account_version=version)
+
+    def _whom(self, head: Event, posted: Posted) -> int:
+        if posted.waits_for and isinstance(head, Return | Void):
+            return self._books.account_of(head) or 0
+        return posted.account_id
+
+    def _struck(self, ref: EventRef, cause: str, say: str) -> dict[str, Any]:
+        self.flag(ref, cause, say=say)
+        return self._state("quarantined", reason=cause)
+
+    def _state(self, state: str, **more: Any) -> dict[str, Any]:
+        nobody = {"reason": "", "account_id": 0, "account_version": 0, "period_no": self._period_no}
+        return {"state": state, **nobody, **more}
+
+    def _waiters_for(self, refs: Iterable[EventRef]) -> dict[EventRef, dict[EventRef, Event]]:
+        keys = [{"of_till": ref.till_id, "of_epoch": ref.epoch, "of_seq": ref.seq} for ref in refs]
+        of = {EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq):
+              EventRef(till_id=row.of_till, epoch=row.of_epoch, seq=row.of_seq)
+              for row in find(self._tx, waiting, keys, lock=True)}  # fmt: skip
+        waiters: dict[EventRef, dict[EventRef, Event]] = {}
+        for ref, head in stored_heads(self._tx, of).items():
+            waiters.setdefault(of[ref], {})[ref] = head
+        return waiters
+
+    def _row(self, head: Event | None, batch_seq: int) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "kind": kind_of(head) if head else "", "receipt_id": head.receipt_id if head else "",
+            "partner_id": "", "store_id": "", "business_date": "", "sold_at_ms": 0,
+            "net_minor": 0, "points_earned": 0, "points_spent": 0, "points_reversed": 0,
+            "of_till": "", "of_epoch": 0, "of_seq": 0, "batch_seq": batch_seq,
+            "checked": "" if isinstance(head, Receipt | Return | Void) else "nothing",
+        }  # fmt: skip
+        if isinstance(head, Receipt | Return | Void | TillClose):
+            place = head.place
+            row |= {"partner_id": place.partner_id, "store_id": place.store_id, "sold_at_ms": place.sold_at_ms}
+            row["business_date"] = place.business_date.isoformat()
+        if isinstance(head, Receipt | Return):
+            row |= {"net_minor": head.net_minor, **points_told(head)}
+        if isinstance(head, Return | Void) and head.of is not None:
+            row |= {"of_till": head.of.till_id, "of_epoch": head.of.epoch, "of_seq": head.of.seq}
+        return row
+
+
+def stored_heads(connection: Connection, refs: Iterable[EventRef]) -> dict[EventRef, Event]:
+    """The heads of events, read from the batches they came in, by place; unfit ones left out."""
+    heads = {ref: read_fit_head(line) for ref, line in payloads_of(connection, refs).items()}
+    return {ref: head for ref, head in sorted(heads.items()) if not isinstance(head, Unfit)}
+
+
+def _key(ref: EventRef) -> dict[str, Any]:
+    return msgspec.structs.asdict(ref)

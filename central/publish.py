@@ -1,0 +1,158 @@
+"""Pages down: hotlist, programme, members, each by a cursor that is a number of its lane.
+
+A member's row says which events of the asking till are in it (`own_seq`), so that the till drops just those of its
+own uses. Source: house.md "History-dependent rules"; sync.md section 3.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, func, select
+
+from central.books import live_points
+from central.lanes import newest
+from central.registry import at
+from central.rows import find
+from central.tables import account, card, event, hotlist, member, member_page, programme, release, stream, till, use
+from loyalty.members import EARNED, REVERSED, SPENT, HotlistedCard, MemberRow, PublishedMember, Use, add_uses, counter
+from sync.ports import TillRecord
+from sync.wire import Lane, Page, PageAsk
+
+KEPT_PROGRAMMES = 2  # a till keeps the last two (DECISIONS 5)
+MOST_ROWS = 10_000
+
+Numbered = list[tuple[int, Any]]
+
+
+def page_for(connection: Connection, asking: TillRecord, ask: PageAsk, today: str, expires_ms: int = 0) -> Page:
+    """The rows of a lane after a cursor, in one snapshot.
+
+    Args:
+        today: the centre's date (ISO), after which lots have lapsed.
+        expires_ms: until when the lane may be relied on, 0 for ever.
+    """
+    version = newest(connection).of(ask.lane)
+    restart = not ask.cursor.isdigit() or int(ask.cursor) > version
+    after = 0 if restart else int(ask.cursor)
+    limit = min(ask.limit, MOST_ROWS)
+    rows = _rows(connection, asking, ask.lane, after, limit, today)
+    more = len(rows) == limit
+    return Page(
+        lane=ask.lane,
+        from_cursor="" if restart else ask.cursor,
+        # Numbers that were given to rows which have moved on since leave gaps; the end of the lane is its version.
+        to_cursor=str(rows[-1][0] if more else version),
+        version=version,
+        more=more,
+        restart=restart,
+        expires_ms=expires_ms,
+        rows=tuple(_raw(row) for _, row in rows),
+    )
+
+
+def _rows(
+    connection: Connection, asking: TillRecord, lane: Lane, after: int, limit: int, today: str
+) -> Numbered:
+    if lane == "hotlist":
+        return _hotlist(connection, after, limit)
+    if lane == "programme":
+        return _programmes(connection, after)
+    return _members(connection, asking, after, limit, today)
+
+
+def _hotlist(connection: Connection, after: int, limit: int) -> Numbered:
+    """From the beginning, cards that were lifted need not be told."""
+    chosen = select(hotlist).where(hotlist.c.no > after)
+    chosen = chosen if after else chosen.where(hotlist.c.lifted == 0)
+    rows = connection.execute(chosen.order_by(hotlist.c.no).limit(limit))
+    return [(row.no, HotlistedCard(card_token=row.card_token, reason=row.reason, lifted=bool(row.lifted)))
+            for row in rows]  # fmt: skip
+
+
+def _programmes(connection: Connection, after: int) -> Numbered:
+    """The documents themselves; their version is the hash of their bytes."""
+    joined = select(release.c.no, programme.c.document).join_from(release, programme).where(release.c.no > after)
+    rows = connection.execute(joined.order_by(release.c.no.desc()).limit(KEPT_PROGRAMMES)).all()
+    return [(row.no, msgspec.Raw(row.document)) for row in reversed(rows)]
+
+
+def _members(connection: Connection, asking: TillRecord, after: int, limit: int, today: str) -> Numbered:
+    turn = member_page.c.no
+    chosen = select(turn, account.c.account_id, account.c.version, account.c.status)
+    joined = chosen.join_from(member_page, account, account.c.account_id == member_page.c.account_id)
+    rows = connection.execute(joined.where(turn > after).order_by(turn).limit(limit)).all()
+    told = _Told(connection, asking, rows, today)
+    return [(row.no, told.published(row)) for row in rows]
+
+
+class _Told:
+    """What one till is told of a set of accounts, read a table at a time."""
+
+    def __init__(self, connection: Connection, asking: TillRecord, rows: Sequence[Any], today: str) -> None:
+        ids = [row.account_id for row in rows]
+        keys = [{"account_id": one} for one in ids]
+        self._points = live_points(connection, ids, today)
+        self._facts = {row.account_id: row for row in find(connection, member, keys)}
+        self._cards = _grouped(find(connection, card, keys, ["account_id", "card_token"]))
+        self._store = connection.execute(select(till.c.store_id).where(till.c.till_id == asking.till_id)).scalar()
+        self._seen = connection.execute(select(stream.c.seq).where(at(asking.till_id, asking.epoch))).scalar() or 0
+        self._first_waiting = _first_waiting(connection, asking, keys)
+        self._uses = _grouped(find(connection, use, keys))
+        self._epoch = (asking.till_id, asking.epoch)
+
+    def published(self, row: Any) -> PublishedMember:
+        """The row of one account, as of all its events but those that this till still keeps itself."""
+        facts = self._facts.get(row.account_id)
+        own_seq = self._first_waiting.get(row.account_id, self._seen + 1) - 1
+        uses = self._uses.get(row.account_id, [])
+        kept = add_uses((), _as_uses(u for u in uses if (u.by_till, u.by_epoch) == self._epoch and u.by_seq > own_seq))
+        points = self._points[row.account_id]
+        points -= counter(kept, EARNED) - counter(kept, SPENT) - counter(kept, REVERSED)
+        held = [u for u in uses if not ((u.by_till, u.by_epoch) == self._epoch and u.by_seq > own_seq)]
+        return PublishedMember(
+            row=MemberRow(
+                account_id=row.account_id,
+                version=row.version,
+                own_seq=own_seq,
+                balance_points=points,
+                tier=facts.tier if facts else "",
+                segments=tuple(msgspec.json.decode(facts.segments)) if facts else (),
+                birthday_mmdd=facts.birthday_mmdd if facts else "",
+                counters=_counters(held) if self._is_home(facts) else None,
+            ),
+            cards=tuple(sorted(one.card_token for one in self._cards.get(row.account_id, []))),
+            language=facts.language if facts else "",
+            closed=row.status == "closed",
+        )
+
+    def _is_home(self, facts: Row[Any] | None) -> bool:
+        """Counters go to the member's own store; to all where none is set."""
+        return facts is None or facts.home_store_id in ("", self._store)
+
+
+def _first_waiting(connection: Connection, asking: TillRecord, keys: Sequence[Mapping[str, int]]) -> dict[int, int]:
+    """By account, the first event of this stream that waits: it and all behind it stay with the till."""
+    here = event.c.till_id == asking.till_id, event.c.epoch == asking.epoch, event.c.state == "waiting"
+    grouped = select(event.c.account_id, func.min(event.c.seq)).where(*here).group_by(event.c.account_id)
+    wanted = {key["account_id"] for key in keys}
+    return {account_id: seq for account_id, seq in connection.execute(grouped) if account_id in wanted}
+
+
+def _counters(rows: Iterable[Row[Any]]) -> tuple[Use, ...]:
+    return add_uses((), (one for one in _as_uses(rows) if not one.name.startswith("points:")))
+
+
+def _as_uses(rows: Iterable[Row[Any]]) -> Iterable[Use]:
+    return (Use(name=row.name, amount=row.amount) for row in rows)
+
+
+def _grouped(rows: Iterable[Row[Any]]) -> dict[int, list[Row[Any]]]:
+    grouped: dict[int, list[Row[Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row.account_id, []).append(row)
+    return grouped
+
+
+def _raw(row: Any) -> msgspec.Raw:
+    return row if isinstance(row, msgspec.Raw) else msgspec.Raw(msgspec.json.encode(row))

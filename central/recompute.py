@@ -1,0 +1,133 @@
+"""The background worker that recomputes what tills recorded: outside the transaction that posts, and repeatable.
+
+Source: DECISIONS 13 and 19.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, Row, select
+
+from central.explaining import Finding, History, histories, overshot, unexplained
+from central.judging import Judged, judge_receipt, judge_return, judge_void
+from central.ports import reading, replayable, writing
+from central.posting import Heads, stored_heads
+from central.programmes import compiled
+from central.rows import find, put
+from central.tables import event
+from central.worklist import CONTEXT, raise_flags
+from loyalty.books import Flag
+from loyalty.compiled import Compiled
+from loyalty.lots import EventRef
+from loyalty.receipts import Receipt, read_detail
+from loyalty.reversals import Return, Void
+
+AT_ONCE = 500
+KEY = ("till_id", "epoch", "seq")
+
+
+class Recomputed(msgspec.Struct, frozen=True, kw_only=True):
+    """How many events came out the same, came out otherwise, or could not be recomputed here."""
+
+    same: int = 0
+    differs: int = 0
+    skipped: int = 0
+
+    @property
+    def events(self) -> int:
+        return self.same + self.differs + self.skipped
+
+
+@replayable
+def recompute_pending(engine: Engine, limit: int, now_ms: int) -> Recomputed:
+    """Recompute the oldest events that were not yet; call it again until it finds none.
+
+    Running it twice on the same events raises nothing twice.
+    """
+    with reading(engine) as connection:
+        rows = _pending(connection, min(limit, AT_ONCE))
+        judged = _judge_all(connection, rows)
+    with writing(engine) as tx:
+        about = {_ref(row): {name: getattr(row, name) for name in CONTEXT} for row in rows}
+        raise_flags(tx, [Flag(of=ref, cause=cause, figures=figures) for ref, one in judged.items()
+                         for cause, figures in one.findings], about, now_ms)  # fmt: skip
+        marked = [{**row._mapping, "checked": judged[_ref(row)].state} for row in rows]
+        put(tx, event, marked, {"checked": "given"})
+    states = [one.state for one in judged.values()]
+    return Recomputed(same=states.count("same"), differs=states.count("differs"), skipped=states.count("skipped"))
+
+
+def _pending(connection: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Posted and unchecked, but for those whose till had an event of the same account before that still waits."""
+    chosen = select(event).where(event.c.checked == "", event.c.state == "posted")
+    rows = connection.execute(chosen.order_by(*(event.c[name] for name in KEY)).limit(limit)).all()
+    streams = [{"till_id": till_id, "epoch": epoch} for till_id, epoch in {(row.till_id, row.epoch) for row in rows}]
+    waits: dict[Any, int] = {}
+    of_somebody = event.c.state == "waiting", event.c.account_id > 0
+    for row in find(connection, event, streams, (*KEY, "account_id"), *of_somebody):
+        stream_and_account = (row.till_id, row.epoch, row.account_id)
+        waits[stream_and_account] = min(row.seq, waits.get(stream_and_account, row.seq))
+    return [row for row in rows if row.seq < waits.get((row.till_id, row.epoch, row.account_id), row.seq + 1)]
+
+
+def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> dict[EventRef, Judged]:
+    heads = stored_heads(connection, [_ref(row) for row in rows])
+    named = {head.of for head in heads.values() if isinstance(head, Return | Void) and head.of is not None}
+    receipts = stored_heads(connection, named)
+    programmes = compiled(connection, _versions(heads))
+    known = histories(connection, {row.account_id for row in rows if row.account_id})
+    judged = {}
+    for row in rows:
+        ref = _ref(row)
+        one = _judge(heads.get(ref), receipts, programmes)
+        more: list[Finding] = []
+        if "detail_malformed" not in dict(one.findings):
+            more = _second(connection, row, heads.get(ref), programmes, known.get(row.account_id, History()))
+        state = "differs" if more and one.state == "same" else one.state
+        judged[ref] = Judged(state=state, findings=(*one.findings, *more))
+    return judged
+
+
+def _judge(head: Any, receipts: Heads, programmes: Mapping[str, Compiled]) -> Judged:
+    if isinstance(head, Receipt):
+        return judge_receipt(head, programmes)
+    named = receipts.get(head.of) if isinstance(head, Return | Void) and head.of is not None else None
+    receipt = named if isinstance(named, Receipt) else None
+    if isinstance(head, Return):
+        return judge_return(head, receipt, programmes)
+    return judge_void(head, receipt) if isinstance(head, Void) else Judged(state="skipped")
+
+
+def _second(
+    connection: Connection, row: Row[Any], head: Any, programmes: Mapping[str, Compiled], history: History
+) -> list[Finding]:
+    """Was it told what it says; did it go beyond a limit. Asked of receipts of an account."""
+    if not isinstance(head, Receipt) or not row.account_id:
+        return []
+    detail = read_detail(head)
+    ref = _ref(row)
+    found = unexplained(connection, ref, row.account_version, detail, history)
+    if programme := programmes.get(detail.programme_version):
+        found += overshot(head, ref, row.account_version, programme, history)
+    return found
+
+
+def _versions(heads: Heads) -> set[str]:
+    """Programme versions that the details name."""
+    found = set()
+    for head in heads.values():
+        if isinstance(head, Receipt | Return):
+            try:
+                found.add(msgspec.json.decode(head.detail, type=_Version).programme_version)
+            except msgspec.MsgspecError:
+                continue  # judged as malformed
+    return found
+
+
+class _Version(msgspec.Struct):
+    programme_version: str = ""
+
+
+def _ref(row: Row[Any]) -> EventRef:
+    return EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq)

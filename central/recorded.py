@@ -1,0 +1,98 @@
+"""What earlier receipts posted, rebuilt from their rows, less what reversals have taken back since."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row
+
+from central.rows import find
+from central.tables import event, posting, reversed_
+from loyalty.books import Books, Recorded, Reversed, less
+from loyalty.lots import EventRef, LotKey, Slice
+from loyalty.receipts import Funded
+
+RECEIPT = "receipt.v1"
+
+
+def recorded_receipts(connection: Connection, refs: Iterable[EventRef], books: Books) -> list[Recorded]:
+    """The receipts among these events that have arrived and posted.
+
+    Args:
+        books: for the terms that held on a receipt's day.
+    """
+    places = [_place(ref) for ref in refs]
+    found = [row for row in find(connection, event, places) if row.kind == RECEIPT and row.state == "posted"]
+    of = [{"account_id": row.account_id, "of_till": row.till_id, "of_epoch": row.epoch, "of_seq": row.seq}
+          for row in found]  # fmt: skip
+    postings, taken = _by_fact(find(connection, posting, of)), _by_fact(find(connection, reversed_, of))
+    return [_recorded(row, postings.get(_ref(row), []), taken.get(_ref(row), []), books) for row in found]
+
+
+def key_of(row: Any) -> LotKey:
+    """The lot that a row of lot or posting is about."""
+    return LotKey(valid_through=date.fromisoformat(row.valid_through), issuer_id=row.issuer_id, terms_id=row.terms_id)
+
+
+def key_columns(key: LotKey) -> dict[str, str]:
+    """The columns of a lot's key."""
+    return {"valid_through": key.valid_through.isoformat(), "issuer_id": key.issuer_id, "terms_id": key.terms_id}
+
+
+def _recorded(row: Row[Any], postings: list[Row[Any]], taken: list[Row[Any]], books: Books) -> Recorded:
+    ref = _ref(row)
+    own = sorted((p for p in postings if _by(p) == ref), key=lambda p: p.n)
+    points = [p for p in own if p.unit == "point"]
+    whole = Recorded(
+        ref=ref,
+        account_id=row.account_id,
+        period_no=row.period_no,
+        at_partner_id=row.partner_id,
+        at_terms_id=books.terms_id(row.partner_id, date.fromisoformat(row.business_date)),
+        net_minor=row.net_minor,
+        granted=tuple(_slice(p) for p in points if p.source == "issued"),
+        # Debts that the receipt's own points repaid are facts of other events.
+        redeemed=tuple(_slice(p) for p in points if p.target == "redeemed"),
+        funded=tuple(Funded(partner_id=p.issuer_id, amount_minor=p.amount) for p in own if p.unit == "currency"),
+    )
+    later = [p for p in postings if _by(p) != ref and p.target == "redeemed"]
+    for step in sorted([*later, *taken], key=lambda step: (step.account_version, getattr(step, "n", 0))):
+        whole = less(whole, _reversed(step)) if hasattr(step, "restored_points") else msgspec.structs.replace(
+            whole, redeemed=(*whole.redeemed, _slice(step)))  # fmt: skip
+    return whole
+
+
+def _reversed(row: Row[Any]) -> Reversed:
+    return Reversed(
+        of=EventRef(till_id=row.of_till, epoch=row.of_epoch, seq=row.of_seq),
+        by=_by(row),
+        account_id=row.account_id,
+        granted=msgspec.json.decode(row.granted, type=tuple[Slice, ...]),
+        restored_points=row.restored_points,
+        net_minor=row.net_minor,
+        funded=msgspec.json.decode(row.funded, type=tuple[Funded, ...]),
+    )
+
+
+def _by_fact(rows: Iterable[Row[Any]]) -> dict[EventRef, list[Row[Any]]]:
+    grouped: dict[EventRef, list[Row[Any]]] = {}
+    for row in rows:
+        grouped.setdefault(EventRef(till_id=row.of_till, epoch=row.of_epoch, seq=row.of_seq), []).append(row)
+    return grouped
+
+
+def _slice(row: Row[Any]) -> Slice:
+    return Slice(key=key_of(row), points=row.amount)
+
+
+def _place(ref: EventRef) -> dict[str, Any]:
+    return {"till_id": ref.till_id, "epoch": ref.epoch, "seq": ref.seq}
+
+
+def _ref(row: Row[Any]) -> EventRef:
+    return EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq)
+
+
+def _by(row: Row[Any]) -> EventRef:
+    return EventRef(till_id=row.by_till, epoch=row.by_epoch, seq=row.by_seq)

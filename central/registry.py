@@ -1,0 +1,313 @@
+"""Who belongs to the coalition: partners, stores, terms; and its tills, their enrolment, keys and streams."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, case, select, update
+
+from central.ports import Randomness
+from central.rows import put
+from central.tables import partner, period, setting, slot, store, store_partner, stream, terms, till, till_key
+from loyalty.amounts import exponent_of
+from loyalty.terms import Terms, check_terms
+from loyalty.trouble import Refusal
+from sync.chain import ZERO_HASH, StreamHead
+from sync.enrolment import CODE_BYTES, CODE_TTL_MS, Slot, code_hash, show_code
+from sync.keys import PublicKey, PublicKeys
+from sync.ports import TillRecord, TillState
+from sync.wire import Claim
+
+LONG_AGO = date(1970, 1, 1)
+_OPEN_PERIOD = select(period.c.period_no).where(period.c.state == "open").order_by(period.c.period_no.desc()).limit(1)
+
+
+class BadCoalition(Refusal):
+    code = "coalition.malformed"
+    status = 422
+
+
+class UnknownStore(Refusal):
+    code = "coalition.unknown_store"
+    status = 404
+
+
+class UnknownTillHere(Refusal):
+    code = "central.unknown_till"
+    status = 404
+
+
+class StoreEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A store of a partner, from a date on."""
+
+    store_id: str
+    name: str = ""
+    from_on: date = LONG_AGO
+
+
+class TermsEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`loyalty.terms.Terms` without the partner, who is named around it."""
+
+    terms_id: str
+    from_on: date
+    fee_micro: int = 0
+    funding_micro: int = 0
+    advance_micro: int = 0
+    reimburse_micro: int = 0
+    expiry_back_micro: int = 0
+    refunds_fee: bool = False
+
+
+class PartnerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A retailer with its stores and dated terms."""
+
+    partner_id: str
+    name: str = ""
+    stores: tuple[StoreEntry, ...] = ()
+    terms: tuple[TermsEntry, ...] = ()
+
+
+class Coalition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The coalition file: one currency, its partners."""
+
+    currency: str
+    partners: tuple[PartnerEntry, ...]
+
+
+class NewSlot(msgspec.Struct, frozen=True, kw_only=True):
+    """What the person who enrols a till is shown: the one-time code, which is stored nowhere."""
+
+    till_id: str
+    code: str
+    expires_ms: int
+
+
+# The coalition
+
+
+def load_coalition(tx: Connection, document: Mapping[str, Any], now_ms: int) -> Coalition:
+    """Take partners, stores and terms from a document; the same document again changes nothing.
+
+    Raises:
+        BadCoalition: unknown words, another currency than before, or terms that were changed after the fact.
+        BadTerms, UnknownCurrency: as the kernel says.
+    """
+    try:
+        coalition = msgspec.convert(document, Coalition)
+    except msgspec.ValidationError as trouble:
+        raise BadCoalition(f"The coalition file says something we do not know: {trouble}") from None
+    exponent_of(coalition.currency)
+    if get_setting(tx, "currency", coalition.currency) != coalition.currency:
+        raise BadCoalition("The currency of a coalition cannot change; start a new centre for another one.")
+    put(tx, setting, [{"name": "currency", "value": coalition.currency}], "nothing")
+    _take_terms(tx, coalition)
+    for one in coalition.partners:
+        put(tx, store, [{"store_id": s.store_id, "name": s.name or s.store_id} for s in one.stores], {"name": "given"})
+        owned = [{"store_id": s.store_id, "from_on": s.from_on.isoformat(), "partner_id": one.partner_id}
+                 for s in one.stores]  # fmt: skip
+        put(tx, store_partner, owned, {"partner_id": "given"})
+    put(tx, period, [{"period_no": 1, "state": "open", "opened_at_ms": now_ms}], "nothing")
+    return coalition
+
+
+def _take_terms(tx: Connection, coalition: Coalition) -> None:
+    new = [Terms(partner_id=one.partner_id, **msgspec.structs.asdict(entry))
+           for one in coalition.partners for entry in one.terms]  # fmt: skip
+    check_terms(new)
+    known = {one.terms_id: one for one in all_terms(tx)}
+    for one in new:
+        if known.get(one.terms_id, one) != one:
+            # Lots carry the id of their terms, so another price under the same id would change the past.
+            raise BadCoalition(
+                f"Terms {one.terms_id} are in force with other prices; write new terms with a new id and a later date.",
+                terms_id=one.terms_id,
+            )
+    names = [{"partner_id": one.partner_id, "name": one.name or one.partner_id} for one in coalition.partners]
+    put(tx, partner, names, {"name": "given"})
+    put(tx, terms, [_terms_row(one) for one in new], "nothing")
+
+
+def _terms_row(one: Terms) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(one), "from_on": one.from_on.isoformat(), "refunds_fee": int(one.refunds_fee)}
+
+
+def all_terms(connection: Connection) -> tuple[Terms, ...]:
+    """The terms of all partners."""
+    return tuple(_terms(row) for row in connection.execute(select(terms)).mappings())
+
+
+def _terms(row: Any) -> Terms:
+    return Terms(**{**row, "from_on": date.fromisoformat(row["from_on"]), "refunds_fee": bool(row["refunds_fee"])})
+
+
+def partner_of(connection: Connection, store_id: str, on: str) -> str:
+    """The partner a store belongs to on a date (ISO); "" where it belongs to none."""
+    owned = store_partner.c
+    begun = select(owned.partner_id).where(owned.store_id == store_id, owned.from_on <= on)
+    return connection.execute(begun.order_by(owned.from_on.desc()).limit(1)).scalar() or ""
+
+
+def get_setting(connection: Connection, name: str, default: str = "") -> str:
+    """A value that the database keeps for all processes."""
+    found = connection.execute(select(setting.c.value).where(setting.c.name == name)).scalar()
+    return default if found is None else found
+
+
+def set_setting(tx: Connection, name: str, value: str) -> None:
+    """Keep a value."""
+    put(tx, setting, [{"name": name, "value": value}], {"value": "given"})
+
+
+def generation(connection: Connection) -> int:
+    """How often this centre was restored from a backup."""
+    return int(get_setting(connection, "generation", "0"))
+
+
+def open_period_no(connection: Connection) -> int:
+    """The period that new postings belong to; 1 before any coalition was loaded."""
+    return connection.execute(_OPEN_PERIOD).scalar() or 1
+
+
+def hold_open_period(tx: Connection) -> int:
+    """The open period's number, kept open until this transaction ends.
+
+    So it cannot be cut, and summed, between this reading and the postings that are stamped with it. SQLite has one
+    writer and ignores the lock.
+    """
+    return tx.execute(_OPEN_PERIOD.with_for_update(read=True)).scalar() or 1
+
+
+# Enrolment
+
+
+def open_slot(
+    tx: Connection, randomness: Randomness, *, store_id: str, label: str, now_ms: int, till_id: str = ""
+) -> NewSlot:
+    """A place for one machine, claimed with a one-time code within a day.
+
+    Args:
+        till_id: the lane that gets a new machine or a new start; "" for a new lane.
+    Raises:
+        UnknownStore, UnknownTillHere.
+    """
+    if tx.execute(select(store.c.store_id).where(store.c.store_id == store_id)).first() is None:
+        raise UnknownStore(f"There is no store {store_id}; load the coalition file that names it.", store_id=store_id)
+    if till_id:
+        known = tx.execute(select(till.c.epoch).where(till.c.till_id == till_id)).first()
+        if known is None:
+            raise UnknownTillHere(f"There is no till {till_id}; leave it out for a new one.", till_id=till_id)
+        epoch = known.epoch + 1
+        # Only one code may be open for a lane.
+        tx.execute(update(slot).where(slot.c.till_id == till_id, slot.c.used_by_key == "").values(expires_ms=now_ms))
+        tx.execute(update(till).where(till.c.till_id == till_id).values(store_id=store_id, label=label))
+    else:
+        till_id, epoch = randomness.bytes(16).hex(), 1
+        put(tx, till, [{"till_id": till_id, "store_id": store_id, "label": label}])
+    code = show_code(randomness.bytes(CODE_BYTES))
+    row = {"code_hash": code_hash(code), "till_id": till_id, "epoch": epoch, "key_no": epoch,
+           "genesis": randomness.bytes(32).hex(), "expires_ms": now_ms + CODE_TTL_MS}  # fmt: skip
+    put(tx, slot, [row])
+    return NewSlot(till_id=till_id, code=code, expires_ms=now_ms + CODE_TTL_MS)
+
+
+def find_slot(connection: Connection, hash_of_code: str, *, card_key: bytes, card_key_id: str) -> Slot | None:
+    """The slot behind a code, with the programme's card key for whoever claims it."""
+    joined = select(slot, till.c.store_id, till.c.label).join_from(slot, till).where(slot.c.code_hash == hash_of_code)
+    row = connection.execute(joined).mappings().first()
+    if row is None:
+        return None
+    owner = partner_of(connection, row["store_id"], "9999-12-31")
+    return Slot(**row, partner_id=owner, card_key=card_key.hex(), card_key_id=card_key_id)
+
+
+def claim_slot(tx: Connection, wanted: Slot, claim: Claim, now_ms: int) -> bool:
+    """Bind a machine and its key to a slot's till and begin its epoch; see `sync.ports.CentreStore.claim_slot`."""
+    mine = {"used_by_key": claim.public_key, "used_by_install": claim.install_id}
+    free = update(slot).where(slot.c.code_hash == wanted.code_hash, slot.c.used_by_key == "").values(mine)
+    if tx.execute(free).rowcount == 0:
+        held = select(slot.c.used_by_key, slot.c.used_by_install).where(slot.c.code_hash == wanted.code_hash)
+        return tx.execute(held).first() == (claim.public_key, claim.install_id)
+    begun = update(till).where(till.c.till_id == wanted.till_id, till.c.epoch == wanted.epoch - 1)
+    if tx.execute(begun.values(epoch=wanted.epoch, install_id=claim.install_id)).rowcount == 0:
+        return False
+    key = {"till_id": wanted.till_id, "key_no": wanted.key_no, "public": claim.public_key, "epoch": wanted.epoch,
+           "from_ms": now_ms}  # fmt: skip
+    put(tx, till_key, [key])
+    before = stream.c.till_id == wanted.till_id, stream.c.state.in_(("active", "suspended"))
+    tx.execute(update(stream).where(*before).values(state="left"))
+    begin_stream(tx, wanted.till_id, wanted.epoch, wanted.genesis, "active", now_ms)
+    return True
+
+
+# Streams
+
+
+def begin_stream(tx: Connection, till_id: str, epoch: int, genesis: str, state: str, now_ms: int) -> None:
+    """A stream at its beginning; one that is there already stays as it is."""
+    row = {"till_id": till_id, "epoch": epoch, "hash": ZERO_HASH, "genesis": genesis, "state": state,
+           "period_no": hold_open_period(tx), "opened_at_ms": now_ms}  # fmt: skip
+    put(tx, stream, [row], "nothing")
+
+
+def at(till_id: str, epoch: int) -> Any:
+    """The condition that names one stream."""
+    return (stream.c.till_id == till_id) & (stream.c.epoch == epoch)
+
+
+def till_record(connection: Connection, till_id: str) -> TillRecord | None:
+    """What the sessions need to know of a till; none when it was never enrolled."""
+    present = (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch)
+    joined = select(stream, till.c.install_id).join_from(till, stream, present).where(till.c.till_id == till_id)
+    row = connection.execute(joined).first()
+    if row is None:
+        return None
+    keys = connection.execute(select(till_key.c.key_no, till_key.c.public).where(till_key.c.till_id == till_id))
+    state: TillState = row.state
+    return TillRecord(
+        till_id=till_id,
+        epoch=row.epoch,
+        keys=PublicKeys(keys=tuple(PublicKey(key_no=key.key_no, public=key.public) for key in keys)),
+        state=state,
+        genesis=bytes.fromhex(row.genesis),
+        install_id=row.install_id,
+        counter=row.counter,
+        announced_seq=row.announced_seq,
+    )
+
+
+def stream_head(connection: Connection, till_id: str, epoch: int) -> StreamHead:
+    """Where a stream stands; at its beginning where nothing came yet."""
+    row = connection.execute(select(stream.c.seq, stream.c.hash).where(at(till_id, epoch))).first()
+    if row is None:
+        return StreamHead(till_id=till_id, epoch=epoch)
+    return StreamHead(till_id=till_id, epoch=epoch, seq=row.seq, hash=row.hash)
+
+
+def take_counter(tx: Connection, till_id: str, epoch: int, counter: int) -> bool:
+    """Raise a till's request counter; False when it is not above the last seen."""
+    raised = update(stream).where(at(till_id, epoch), stream.c.counter < counter).values(counter=counter)
+    return tx.execute(raised).rowcount == 1
+
+
+def raised(column: Any, to: int) -> Any:
+    """The greater of a column and a number, in the SQL that all engines share."""
+    return case((column < to, to), else_=column)
+
+
+def stop_stream(tx: Connection, till_id: str, epoch: int, reason: str) -> bool:
+    """Suspend an active stream until a person decides; False when it was stopped already."""
+    stopped = update(stream).where(at(till_id, epoch), stream.c.state == "active")
+    return tx.execute(stopped.values(state="suspended", reason=reason)).rowcount == 1
+
+
+def resume_stream(tx: Connection, till_id: str, epoch: int) -> bool:
+    """A person decided: the stream goes on. False when it was not suspended."""
+    resumed = update(stream).where(at(till_id, epoch), stream.c.state == "suspended")
+    return tx.execute(resumed.values(state="active", reason="")).rowcount == 1
+
+
+def revoke_till(tx: Connection, till_id: str, reason: str) -> None:
+    """A stolen or retired till: its uploads go to quarantine from now on, and it gets no more pages."""
+    present = update(stream).where(stream.c.till_id == till_id, stream.c.state.in_(("active", "suspended")))
+    tx.execute(present.values(state="revoked", reason=reason))

@@ -1,0 +1,198 @@
+"""Head office as one service: its parts put together, started in order, stopped in the other order."""
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, jsonify, redirect, request, url_for
+from sqlalchemy import Engine
+
+from central.chores import Chores, chores_of
+from central.console import console_pages
+from central.console_base import Console
+from central.login import Logins
+from central.metrics import metrics
+from central.migrations import upgrade
+from central.ports import (
+    Clock,
+    Randomness,
+    Settings,
+    SystemClock,
+    SystemRandomness,
+    open_engine,
+    read_key,
+    reading,
+)
+from central.store import SqlCentreStore
+from central.sync_http import sync_blueprint
+from central.web_server import WebServer
+from loyalty.trouble import Fault, Trouble
+from sync.centre_session import CentreSession
+from sync.envelope import MAX_BODY_BYTES
+from sync.keys import Signer
+
+CONSOLE_THREADS = 8
+LOCK_FILE = "service.lock"
+_log = logging.getLogger(__name__)
+
+
+class AlreadyRunning(Fault):
+    code = "central.already_running"
+
+
+def central_app(
+    settings: Settings,
+    engine: Engine,
+    *,
+    store: SqlCentreStore | None = None,
+    clock: Clock | None = None,
+    randomness: Randomness | None = None,
+    chore_runs: Callable[[], Mapping[tuple[str, str], int]] = dict,
+) -> Flask:
+    """Everything the centre answers: tills below /sync, the console, health, metrics.
+
+    Args:
+        engine: of a database that is at the newest schema.
+        store: what the tills' sessions stand on; made from the settings where none is given.
+        chore_runs: runs of housekeeping by (chore, outcome), for the metrics.
+    Raises:
+        BadSettings: a key file holds something else than a key.
+    """
+    clock, randomness = clock or SystemClock(), randomness or SystemRandomness()
+    store = store or open_store(settings, engine, randomness)
+    signer = Signer(read_key(settings.folder / settings.signing_key, randomness))
+    session = CentreSession(signer, randomness.bytes)
+    logins = Logins(engine, clock, randomness)
+    app = Flask("central", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.register_blueprint(sync_blueprint(session, store, clock, randomness, settings.workers))
+    app.register_blueprint(console_pages(Console(engine, clock, randomness, logins, settings.secure_cookies)))
+
+    @app.get("/")
+    def entrance() -> Any:
+        return redirect(url_for("console.overview"))
+
+    @app.get("/metrics")
+    def figures() -> Any:
+        with reading(engine) as tx:
+            return Response(metrics(tx, chore_runs(), clock.wall_ms()), content_type="text/plain; version=0.0.4")
+
+    app.register_error_handler(Trouble, _explain)
+    return app
+
+
+def open_store(settings: Settings, engine: Engine, randomness: Randomness) -> SqlCentreStore:
+    """The tills' side of the database, with the programme's card key."""
+    return SqlCentreStore(
+        engine,
+        randomness,
+        card_key=read_key(settings.folder / settings.card_key, randomness),
+        card_key_id=settings.card_key_id,
+        lane_days={"hotlist": settings.hotlist_days, "programme": settings.programme_days},
+    )
+
+
+class CentralService:
+    """Head office with everything around it. Between `start` and `stop` it answers under `url`.
+
+    Args:
+        port: instead of the settings'; 0 for any that is free.
+    Raises:
+        AlreadyRunning, PortTaken, BadSettings; and what the database says when it cannot be opened.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        port: int | None = None,
+        clock: Clock | None = None,
+        randomness: Randomness | None = None,
+    ) -> None:
+        self.settings = settings
+        self._closing: list[Callable[[], object]] = []
+        try:
+            self._open(port, clock or SystemClock(), randomness or SystemRandomness())
+        except BaseException:
+            self._close()
+            raise
+
+    def _open(self, port: int | None, clock: Clock, randomness: Randomness) -> None:
+        settings = self.settings
+        settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._closing.append(_lock(settings.folder))
+        self.engine = open_engine(settings.url)
+        self._closing.append(self.engine.dispose)
+        upgrade(self.engine)
+        self.store = open_store(settings, self.engine, randomness)
+        self.chores = Chores(chores_of(self.engine, self.store, clock, randomness, settings.grace_days), clock)
+        self.app = central_app(
+            settings, self.engine, store=self.store, clock=clock, randomness=randomness, chore_runs=self.chores.runs
+        )
+        self._server = WebServer(
+            self.app,
+            host=settings.listen_host,
+            port=settings.listen_port if port is None else port,
+            # As many tills as the gate lets in, and people beside them.
+            threads=2 * settings.workers + CONSOLE_THREADS,
+            trusted_proxy=settings.trusted_proxy,
+        )
+        self.url = self._server.url
+
+    def start(self) -> None:
+        """Answer first, then keep house."""
+        self._server.start()
+        self.chores.start()
+
+    def stop(self) -> None:
+        """Stop keeping house, answer what is under way, close the database."""
+        self.chores.stop()
+        self._server.stop()
+        self._close()
+
+    def _close(self) -> None:
+        while self._closing:
+            self._closing.pop()()
+
+
+def run_central(settings: Settings, tell: Callable[[str], None] = print) -> None:
+    """Run head office until SIGTERM or SIGINT. Raises: as `CentralService`."""
+    service = CentralService(settings)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    service.start()
+    tell(f"Head office answers on {service.url}, data in {settings.folder}")
+    tell(f"  console      {service.url}/console/")
+    tell(f"  tills        {settings.public_url or service.url}")
+    tell(f"  health       {service.url}/healthz     figures in {service.url}/metrics")
+    stopping.wait()
+    tell("Stopping: finishing what is under way.")
+    service.stop()
+    tell("Stopped. Tills keep what they could not send and send it at the next start.")
+
+
+def _explain(trouble: Trouble) -> Any:
+    if isinstance(trouble, Fault) or trouble.status >= 500:
+        _log.error("%s %s: %s", request.method, request.path, trouble.code)
+    answer = jsonify(trouble.problem())
+    answer.content_type = "application/problem+json"
+    return answer, trouble.status
+
+
+def _lock(folder: Path) -> Callable[[], None]:
+    """The data folder, for us alone until this is closed or the process ends: two schedulers would do chores twice."""
+    file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise AlreadyRunning(
+            f"Head office runs on {folder} already. Stop it first, or set another data_dir.", folder=str(folder)
+        ) from None
+    return lambda: os.close(file)

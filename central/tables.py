@@ -1,0 +1,461 @@
+"""The schema of the centre, once, for SQLite, PostgreSQL and Citus; each table says where its rows live.
+
+`info["place"]` names the placement group: A by account_id, T by till_id, K by card_token, D by statement_id, `ref` for
+small tables that every node holds, `local` for queues and the console. Instants are milliseconds since 1970 UTC, dates
+ISO text, points and money whole numbers, JSON payload only. Source: scale.md S1-S13; house.md section 3.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy import (
+    event as events,
+)
+
+PLACE_KEYS = {"A": "account_id", "T": "till_id", "K": "card_token", "D": "statement_id"}
+APPEND_ONLY = ("posting", "batch", "centre_event", "statement", "statement_line")
+
+metadata = MetaData()
+Whole = BigInteger().with_variant(Integer, "sqlite")  # STRICT tables of SQLite know no BIGINT
+
+
+def _whole(name: str, *rest: Any, default: int | None = None, none: bool = False, key: bool = False) -> Column[int]:
+    return Column(name, Whole, *rest, primary_key=key, autoincrement=False, nullable=none, default=default)
+
+
+def _text(name: str, *rest: Any, default: str | None = None, none: bool = False, key: bool = False) -> Column[str]:
+    return Column(name, Text, *rest, primary_key=key, nullable=none, default=default)
+
+
+def _bytes(name: str) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=False)
+
+
+def _table(name: str, place: str, *parts: Any) -> Table:
+    return Table(name, metadata, *parts, info={"place": place}, sqlite_strict=True)
+
+
+def _of_stream() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["till_id", "epoch"], ["stream.till_id", "stream.epoch"])
+
+
+# Partners, stores, terms, tills
+
+setting = _table("setting", "ref", _text("name", key=True), _text("value"))
+
+partner = _table("partner", "ref", _text("partner_id", key=True), _text("name"))
+
+store = _table("store", "ref", _text("store_id", key=True), _text("name"))
+
+# A store belongs to a partner from a date on.
+store_partner = _table(
+    "store_partner", "ref",
+    _text("store_id", ForeignKey("store.store_id"), key=True),
+    _text("from_on", key=True),
+    _text("partner_id", ForeignKey("partner.partner_id")),
+)  # fmt: skip
+
+# loyalty.terms.Terms
+terms = _table(
+    "terms", "ref",
+    _text("terms_id", key=True),
+    _text("partner_id", ForeignKey("partner.partner_id")),
+    _text("from_on"),
+    _whole("fee_micro"), _whole("funding_micro"), _whole("advance_micro"), _whole("reimburse_micro"),
+    _whole("expiry_back_micro"),
+    Column("refunds_fee", Boolean().with_variant(Integer, "sqlite"), nullable=False, default=False),
+)  # fmt: skip
+
+# A lane in a shop, whichever machine stands there; `epoch` is the present one, 0 before the first enrolment.
+till = _table(
+    "till", "ref",
+    _text("till_id", key=True),
+    _text("store_id", ForeignKey("store.store_id")),
+    _text("label"),
+    _whole("epoch", default=0),
+    _text("install_id", default=""),
+)  # fmt: skip
+
+till_key = _table(
+    "till_key", "ref",
+    _text("till_id", ForeignKey("till.till_id"), key=True),
+    _whole("key_no", key=True),
+    _text("public"),
+    _whole("epoch"),
+    _whole("from_ms"),
+)  # fmt: skip
+
+# sync.enrolment.Slot; the code itself and the card key are not here.
+slot = _table(
+    "slot", "local",
+    _text("code_hash", key=True),
+    _text("till_id", ForeignKey("till.till_id")),
+    _whole("epoch"), _whole("key_no"),
+    _text("genesis"),
+    _whole("expires_ms"),
+    _text("used_by_key", default=""), _text("used_by_install", default=""),
+)  # fmt: skip
+
+# Streams and what came in them
+
+# `state` is active, suspended, revoked, or left once a later epoch began; the centre's own streams are `centre`.
+stream = _table(
+    "stream", "T",
+    _text("till_id", key=True),
+    _whole("epoch", key=True),
+    _whole("seq", default=0),
+    _text("hash"),
+    _text("genesis"),
+    _text("state"),
+    _text("reason", default=""),
+    _whole("period_no"),
+    _whole("counter", default=0),
+    _whole("announced_seq", default=0),
+    _whole("float_granted", default=0),  # points of all floats ever granted in this epoch
+    _whole("float_spent", default=0),  # points that receipts spent on them, as far as the centre has seen
+    _whole("opened_at_ms"),
+    _whole("heard_at_ms", default=0),  # last contact
+    _whole("backlog", default=0),  # events the till said it had left
+    _text("about", default="{}"),  # heartbeat as JSON: version, boot, clock error, cursors
+)  # fmt: skip
+
+# Exactly as received: header, signature and body are the evidence. The first `posted_from` - `first_seq` events had
+# come before, in an earlier batch.
+batch = _table(
+    "batch", "T",
+    _text("till_id", key=True),
+    _whole("epoch", key=True),
+    _whole("last_seq", key=True),
+    _whole("first_seq"), _whole("posted_from"),
+    _bytes("header"), _bytes("signature"), _bytes("body"),
+    _whole("received_at_ms"),
+    _of_stream(),
+)  # fmt: skip
+
+# One row an event; its bytes stay in the batch `batch_seq` (the batch's last_seq). `state` is posted, waiting or
+# quarantined (`reason` says why). `checked` is "" until recomputed, then same, differs, skipped (an engine we cannot
+# run, a programme we do not have), or nothing where there is nothing to recompute.
+event = _table(
+    "event", "T",
+    _text("till_id", key=True),
+    _whole("epoch", key=True),
+    _whole("seq", key=True),
+    _text("kind"),
+    _text("state"),
+    _text("reason", default=""),
+    _text("receipt_id", default=""),
+    _whole("account_id", default=0),  # 0: nobody
+    _whole("account_version", default=0),
+    _text("partner_id", default=""), _text("store_id", default=""),
+    _text("business_date", default=""),
+    _whole("sold_at_ms", default=0),
+    _whole("net_minor", default=0),  # paid in money; of a return: paid out
+    _whole("points_earned", default=0), _whole("points_spent", default=0),
+    _whole("points_reversed", default=0),  # spent points given back by a return are negative points_spent
+    _text("of_till", default=""), _whole("of_epoch", default=0), _whole("of_seq", default=0),
+    _whole("period_no"),
+    _whole("batch_seq"),
+    _text("checked", default=""),
+    _of_stream(),
+)  # fmt: skip
+Index("event_unchecked", event.c.till_id, event.c.epoch, event.c.seq, sqlite_where=event.c.checked == "",
+      postgresql_where=event.c.checked == "")  # fmt: skip
+Index("event_of_account", event.c.account_id, event.c.account_version)
+Index("event_of_day", event.c.business_date, event.c.store_id)
+Index("event_by_receipt", event.c.receipt_id)
+
+# `(till_id, receipt_id)` belongs to one event over all epochs.
+claim = _table(
+    "claim", "T",
+    _text("till_id", key=True),
+    _text("receipt_id", key=True),
+    _whole("epoch"), _whole("seq"),
+)  # fmt: skip
+
+# Events that name one which has not arrived.
+waiting = _table(
+    "waiting", "local",
+    _text("till_id", key=True), _whole("epoch", key=True), _whole("seq", key=True),
+    _text("of_till"), _whole("of_epoch"), _whole("of_seq"),
+    _whole("since_ms"),
+)  # fmt: skip
+Index("waiting_of", waiting.c.of_till, waiting.c.of_epoch, waiting.c.of_seq)
+
+# Requests that prove something is wrong with a till: batches of stopped streams, forks, rewinds.
+quarantine = _table(
+    "quarantine", "T",
+    _text("till_id", key=True),
+    _text("sha256", key=True),
+    _whole("epoch"),
+    _text("code"),
+    _bytes("evidence"),
+    _whole("received_at_ms"),
+)  # fmt: skip
+
+# The centre's own events (grant.v1, period.v1) in streams of its own, chained like the tills'.
+centre_event = _table(
+    "centre_event", "T",
+    _text("till_id", key=True),  # central.granting.centre_stream_id(name)
+    _whole("epoch", key=True),
+    _whole("seq", key=True),
+    _bytes("payload"),
+    _text("hash"),
+    _whole("at_ms"),
+    _of_stream(),
+)  # fmt: skip
+
+# sync.wire.Grant
+till_grant = _table(
+    "till_grant", "T",
+    _text("till_id", key=True),
+    _whole("epoch", key=True),
+    _whole("grant_no", key=True),
+    _text("lease_id"),
+    _whole("account_id", none=True),
+    _whole("points"),
+    _whole("spend_for_s"), _whole("settle_until_ms"), _whole("granted_at_ms"),
+    _of_stream(),
+)  # fmt: skip
+
+# Accounts
+
+# `version` counts the events folded in. `status`: registered, unregistered (a card nobody has claimed), closed.
+account = _table(
+    "account", "A",
+    _whole("account_id", key=True),
+    _whole("version", default=0),
+    _text("status", default="registered"),
+    _whole("created_at_ms", default=0),
+)  # fmt: skip
+
+member = _table(
+    "member", "A",
+    _whole("account_id", ForeignKey("account.account_id"), key=True),
+    _text("tier", default=""),
+    _text("segments", default="[]"),  # JSON list of names
+    _text("language", default=""),
+    _text("home_store_id", default=""),
+    _text("birthday_mmdd", default=""),
+)  # fmt: skip
+
+# The number itself is nowhere. `state`: active, blocked.
+card = _table(
+    "card", "K",
+    _text("card_token", key=True),
+    _whole("account_id"),
+    _text("kind", default=""),  # loyalty.cards.CardKind, "" where only the token is known
+    _text("state", default="active"),
+    _whole("since_ms"),
+)  # fmt: skip
+Index("card_of_account", card.c.account_id)
+
+lot = _table(
+    "lot", "A",
+    _whole("account_id", ForeignKey("account.account_id"), key=True),
+    _text("valid_through", key=True),
+    _text("issuer_id", key=True),
+    _text("terms_id", key=True),
+    _whole("points"),
+)  # fmt: skip
+
+# loyalty.lots.Debt, oldest first by `n`; issuer and terms are "" for an uncovered spend.
+debt = _table(
+    "debt", "A",
+    _whole("account_id", ForeignKey("account.account_id"), key=True),
+    _whole("n", key=True),
+    _text("issuer_id"), _text("terms_id"),
+    _text("at_partner_id"), _text("at_terms_id"),
+    _whole("points"),
+    _text("of_till"), _whole("of_epoch"), _whole("of_seq"),
+    _whole("origin_period_no"),
+)  # fmt: skip
+
+# loyalty.books.Posting; account 0 holds what concerns partners only.
+posting = _table(
+    "posting", "A",
+    _whole("account_id", key=True),
+    _text("by_till", key=True), _whole("by_epoch", key=True), _whole("by_seq", key=True),
+    _whole("n", key=True),
+    _whole("account_version"),
+    _text("unit"), _text("source"), _text("target"),
+    _whole("amount"),
+    _text("valid_through"), _text("issuer_id"), _text("terms_id"),
+    _text("at_partner_id"), _text("at_terms_id"), _text("priced_by"),
+    _text("of_till"), _whole("of_epoch"), _whole("of_seq"),
+    _whole("period_no"), _whole("origin_period_no"),
+)  # fmt: skip
+Index("posting_of", posting.c.account_id, posting.c.of_till, posting.c.of_epoch, posting.c.of_seq)
+Index("posting_in_period", posting.c.period_no, posting.c.issuer_id)
+
+# loyalty.members.Use, one row per name and event; `points:` names are what the till granted and took.
+use = _table(
+    "use", "A",
+    _whole("account_id", key=True),
+    _whole("account_version", key=True),
+    _text("name", key=True),
+    _whole("amount"),
+    _text("by_till"), _whole("by_epoch"), _whole("by_seq"),
+)  # fmt: skip
+Index("use_by_stream", use.c.account_id, use.c.by_till, use.c.by_epoch, use.c.by_seq)
+
+# loyalty.books.Reversed
+reversed_ = _table(
+    "reversed", "A",
+    _whole("account_id", key=True),
+    _text("of_till", key=True), _whole("of_epoch", key=True), _whole("of_seq", key=True),
+    _text("by_till", key=True), _whole("by_epoch", key=True), _whole("by_seq", key=True),
+    _whole("account_version"),
+    _whole("restored_points"), _whole("net_minor"),
+    _text("granted"),  # JSON of Slices
+    _text("funded"),  # JSON of Funded
+)  # fmt: skip
+
+# Publishing
+
+# Accounts that changed since they were last stamped; insert only, `mark` names the change.
+changed = _table("changed", "A", _whole("account_id", key=True), _text("mark", key=True))
+
+# The newest number of each lane; cursors are these numbers.
+lane = _table("lane", "local", _text("lane", key=True), _whole("no"))
+
+member_page = _table("member_page", "local", _whole("account_id", key=True), _whole("no"), UniqueConstraint("no"))
+
+hotlist = _table(
+    "hotlist", "local",
+    _text("card_token", key=True), _text("reason"), _whole("lifted", default=0), _whole("no"), _whole("changed_at_ms"),
+    UniqueConstraint("no"),
+)  # fmt: skip
+
+programme = _table("programme", "ref", _text("version", key=True), _bytes("document"), _whole("added_at_ms"))
+
+# What was published when; the same version may come back under a new number.
+release = _table(
+    "release", "ref",
+    _whole("no", key=True),
+    _text("version", ForeignKey("programme.version")),
+    _whole("published_at_ms"),
+    _text("published_by", default=""),
+)  # fmt: skip
+
+# The worklist
+
+# One row per finding; seq 0 is about a till or slot as a whole (an alarm). `state`: open, settled.
+flag = _table(
+    "flag", "local",
+    _text("till_id", key=True), _whole("epoch", key=True), _whole("seq", key=True),
+    _text("cause", key=True),
+    _whole("n", key=True),  # tells apart two findings of one cause about one event; counts from 0
+    _text("figures"),  # JSON object
+    _text("state", default="open"),
+    _whole("times", default=1),
+    _whole("raised_at_ms"), _whole("last_at_ms"),
+    _text("receipt_id", default=""), _text("store_id", default=""), _text("partner_id", default=""),
+    _text("business_date", default=""),
+    _whole("account_id", default=0),
+    _text("note", default=""), _text("settled_by", default=""), _whole("settled_at_ms", default=0),
+)  # fmt: skip
+Index("flag_open", flag.c.state, flag.c.raised_at_ms)
+
+# Periods and statements
+
+# `state`: open, issued.
+period = _table(
+    "period", "ref",
+    _whole("period_no", key=True),
+    _text("state"),
+    _text("from_on", default=""), _text("through", default=""),
+    _whole("opened_at_ms"), _whole("issued_at_ms", default=0),
+)  # fmt: skip
+
+# Which events of each stream a period covers, for its partners to check.
+period_range = _table(
+    "period_range", "T",
+    _text("till_id", key=True), _whole("epoch", key=True), _whole("period_no", key=True),
+    _whole("first_seq"), _whole("last_seq"),
+)  # fmt: skip
+
+# `statement_id` is f"{period_no}:{partner_id}"; `document` is the frozen dataset that was hashed.
+statement = _table(
+    "statement", "D",
+    _text("statement_id", key=True),
+    _whole("period_no"), _text("partner_id"), _text("currency"),
+    _whole("total_minor"),
+    _text("sha256"),
+    _bytes("document"),
+    _whole("issued_at_ms"),
+)  # fmt: skip
+
+# loyalty.statements.StatementLine
+statement_line = _table(
+    "statement_line", "D",
+    _text("statement_id", ForeignKey("statement.statement_id"), key=True),
+    _whole("n", key=True),
+    _whole("period_no"), _whole("origin_period_no", default=0),
+    _text("partner_id"), _text("kind"), _text("counterparty_id", default=""), _text("terms_id", default=""),
+    _whole("points", default=0), _whole("price_micro", default=0), _whole("exact_micro"), _whole("amount_minor"),
+    _whole("residual_micro"),
+)  # fmt: skip
+
+payment = _table(
+    "payment", "ref",
+    _whole("period_no", key=True), _whole("n", key=True),
+    _text("payer_id"), _text("payee_id"),
+    _whole("amount_minor"),
+    _text("state", default="due"), _whole("changed_at_ms", default=0),
+)  # fmt: skip
+
+# The console
+
+console_user = _table(
+    "console_user", "ref",
+    _text("user_id", key=True),
+    _text("login"), _text("name", default=""),
+    _text("password_hash"),
+    _text("role"),
+    _text("partner_id", default=""),  # "" sees every partner
+    _text("language", default="en"),
+    _text("state", default="active"),
+    _whole("created_at_ms"), _whole("failures", default=0), _whole("locked_until_ms", default=0),
+    UniqueConstraint("login"),
+)  # fmt: skip
+
+console_session = _table(
+    "console_session", "local",
+    _text("session_hash", key=True),
+    _text("user_id", ForeignKey("console_user.user_id")),
+    _text("csrf"),
+    _whole("created_at_ms"), _whole("seen_at_ms"), _whole("expires_ms"),
+    _text("about", default="{}"),
+)  # fmt: skip
+
+# Who did what, when, about what; `audit_id` is drawn by the application and sorts by time.
+audit = _table(
+    "audit", "local",
+    _text("audit_id", key=True),
+    _whole("at_ms"),
+    _text("user_id"), _text("action"), _text("about"),
+    _text("figures", default="{}"),
+)  # fmt: skip
+
+
+for _name in APPEND_ONLY:
+    for _what in ("UPDATE", "DELETE"):
+        _trigger = DDL(  # type: ignore[no-untyped-call]
+            f"CREATE TRIGGER {_name}_no_{_what.lower()} BEFORE {_what} ON {_name} "
+            f"BEGIN SELECT RAISE(ABORT, '{_name} is append-only'); END"
+        )
+        events.listen(metadata.tables[_name], "after_create", _trigger.execute_if(dialect="sqlite"))

@@ -1,0 +1,43 @@
+"""A till's own counts of its business day against what came of it."""
+
+from sqlalchemy import Connection, func, select
+
+from central.tables import event
+from loyalty.books import Flag
+from loyalty.events import TillClose
+from loyalty.lots import EventRef
+
+COUNTED = ("receipts", "voids", "returns", "net_minor", "returned_minor", "points_earned", "points_spent",
+           "points_reversed")  # fmt: skip
+
+
+def close_flags(connection: Connection, ref: EventRef, close: TillClose) -> list[Flag]:
+    """A finding with both sides of every figure that differs; nothing when all agree.
+
+    Counted are the events of the range that bear the close's business date, whatever the centre made of them: the
+    receipts with what was paid and earned and spent, returns with what went back. A void counts as one and moves no
+    sum, so the receipt it undoes stays in them.
+    """
+    found = _counts(connection, ref, close)
+    figures: dict[str, int | str] = {}
+    for name in COUNTED:
+        if getattr(close, name) != found[name]:
+            figures |= {f"till_{name}": getattr(close, name), f"centre_{name}": found[name]}
+    return [Flag(of=ref, cause="close_differs", figures=figures)] if figures else []
+
+
+def _counts(connection: Connection, ref: EventRef, close: TillClose) -> dict[str, int]:
+    here = event.c.till_id == ref.till_id, event.c.epoch == ref.epoch
+    days = event.c.seq.between(close.first_seq, close.last_seq), (
+        event.c.business_date == close.place.business_date.isoformat())  # fmt: skip
+    sums = (func.sum(event.c[name]) for name in ("net_minor", "points_earned", "points_spent", "points_reversed"))
+    grouped = select(event.c.kind, func.count(), *sums).where(*here, *days).group_by(event.c.kind)
+    by_kind = {row[0]: row[1:] for row in connection.execute(grouped)}
+    nothing = (0, 0, 0, 0, 0)
+    receipts, voids = by_kind.get("receipt.v1", nothing), by_kind.get("void.v1", nothing)
+    returns = by_kind.get("return.v1", nothing)
+    return {
+        "receipts": receipts[0], "voids": voids[0], "returns": returns[0],
+        "net_minor": int(receipts[1]), "returned_minor": int(returns[1]),
+        "points_earned": int(receipts[2]), "points_spent": int(receipts[3]), "points_reversed": int(returns[4]),
+    }  # fmt: skip

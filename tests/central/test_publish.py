@@ -1,0 +1,230 @@
+"""What tills are told: members with what is in their rows, hotlist, programme; cursors that miss nothing."""
+
+import threading
+
+import msgspec
+import pytest
+from sqlalchemy import func, select
+
+from central.lanes import jump_all
+from central.late import post_arrived
+from central.members import block_card, lift_block, set_facts
+from central.ports import replayable, writing
+from central.programmes import publish
+from central.tables import changed, event, lot, member_page, posting, waiting
+from loyalty.cards import CardRules, card_token, read_card
+from loyalty.members import HotlistedCard, MemberRow, MemberView, PublishedMember, Use, view_of
+from loyalty.programme import read_programme
+from sync.lanes import LaneState, apply_page
+from sync.wire import Ack, Page
+from tests.central.tills import ANNA, BEN, CARD_KEY, CARDS, DAY, PROGRAMME, Centre, told
+
+MILK = Use(name="promo:milk", amount=1)
+
+
+def members(page: Page) -> dict[int, PublishedMember]:
+    rows = [msgspec.json.decode(row, type=PublishedMember) for row in page.rows]
+    return {row.row.account_id: row for row in rows}
+
+
+def token_of(number: str) -> str:
+    return card_token(CARD_KEY, read_card(msgspec.convert(CARDS, CardRules), number))
+
+
+def test_a_row_says_which_of_this_tills_events_are_in_it(centre: Centre) -> None:
+    one, other = centre.till("S1"), centre.till("S2")
+    anna = centre.member(tier="gold", segments=["vegan", "kids"], language="pl", birthday_mmdd="0229")
+    one.sell("R1", 10_000, told(anna), sku="milk")
+    one.sell("R2", 10_000)
+    one.upload()
+    other.sell("R1", 5_000, told(anna))
+    other.upload()
+    rows = [members(till.page("members"))[anna] for till in (one, other)]
+    assert rows[0] == PublishedMember(
+        row=MemberRow(account_id=anna, version=2, own_seq=2, balance_points=140, tier="gold",
+                      segments=("kids", "vegan"), birthday_mmdd="0229", counters=(MILK,)),
+        cards=(token_of(ANNA),), language="pl",
+    )  # fmt: skip
+    assert (rows[1].row.own_seq, rows[1].row.balance_points) == (1, 140)
+
+
+def test_counters_go_to_the_members_own_store_alone(centre: Centre) -> None:
+    one, other, anna = centre.till("S1"), centre.till("S2"), centre.member(home_store_id="S1")
+    one.sell("R1", 10_000, told(anna), sku="milk")
+    one.upload()
+    assert members(one.page("members"))[anna].row.counters == (MILK,)
+    assert members(other.page("members"))[anna].row.counters is None
+
+
+def test_points_that_have_lapsed_are_not_in_the_balance(centre: Centre) -> None:
+    till, anna = centre.till(), centre.member()
+    till.sell("R1", 10_000, told(anna))
+    till.upload()
+    with writing(centre.engine) as tx:
+        tx.execute(lot.update().values(valid_through="2026-03-03"))
+    centre.now += DAY
+    assert members(till.page("members"))[anna].row.balance_points == 100
+    centre.now += DAY
+    assert members(till.page("members"))[anna].row.balance_points == 0
+
+
+def test_what_waits_stays_with_its_till_and_nothing_counts_twice(centre: Centre) -> None:
+    one, other, anna = centre.till("S1"), centre.till("S2"), centre.member()
+    receipt = one.receipt("R1", 10_000, told(anna))
+    ref = one.append(receipt)
+    other.sell("R1", 20_000, told(anna))
+    other.take_back("B1", ref, receipt, 500)  # 50 points back, of a receipt that has not come
+    other.sell("R2", 3_000, told(anna, 0), sku="milk")  # 27 points and the offer
+    other.upload()
+    row = members(other.page("members"))[anna].row
+    assert (row.version, row.own_seq) == (2, 1)
+    kept = [Use(name="points:reversed", amount=50), Use(name="points:earned", amount=27), MILK]
+    view = view_of(row, kept)
+    assert (view.balance_points, view.counters) == (177, (MILK,))
+    assert members(one.page("members"))[anna].row.balance_points == 227
+    one.upload()
+    row = members(other.page("members"))[anna].row
+    assert (row.version, row.own_seq, row.balance_points, row.counters) == (4, 3, 277, (MILK,))
+
+
+def test_pages_follow_on_each_other_and_tell_only_what_changed(centre: Centre) -> None:
+    till, anna, ben = centre.till(), centre.member(ANNA), centre.member(BEN)
+    state, pages = LaneState(), []
+    for _ in range(3):
+        page = till.page("members", state.cursor, limit=1)
+        state = apply_page(page, "members", state)
+        pages.append(list(members(page)))
+    assert sorted(pages[0] + pages[1]) == sorted([anna, ben])
+    assert (pages[2], state.cursor, state.version) == ([], "2", 2)
+    with writing(centre.engine) as tx:
+        set_facts(tx, ben, centre.random, tier="gold")
+    page = till.page("members", state.cursor)
+    state = apply_page(page, "members", state)
+    assert (page.restart, list(members(page)), state.version) == (False, [ben], 3)
+
+
+def test_a_cursor_from_before_a_restore_begins_again_and_the_version_never_falls(centre: Centre) -> None:
+    till, anna = centre.till(), centre.member()
+    assert till.page("members", "77").restart
+    with writing(centre.engine) as tx:
+        jump_all(tx)
+    page = till.page("members", "1")
+    assert (page.version, page.restart) == (1_000_000_001, False)
+    assert list(members(till.page("members"))) == [anna]
+
+
+def test_a_blocked_card_reaches_the_tills_and_a_lifted_block_too(centre: Centre) -> None:
+    till, token = centre.till(), token_of(ANNA)
+    centre.member()
+    with writing(centre.engine) as tx:
+        block_card(tx, "ee" * 16, "stolen", centre.now)
+        block_card(tx, token, "lost", centre.now)
+    page = till.page("hotlist")
+    rows = [msgspec.json.decode(row, type=HotlistedCard) for row in page.rows]
+    stolen, lost = (HotlistedCard(card_token=t, reason=why) for t, why in (("ee" * 16, "stolen"), (token, "lost")))
+    assert rows == [stolen, lost]
+    with writing(centre.engine) as tx:
+        lift_block(tx, token, centre.now)
+    rows = [msgspec.json.decode(row, type=HotlistedCard) for row in till.page("hotlist", page.to_cursor).rows]
+    assert rows == [HotlistedCard(card_token=token, reason="lost", lifted=True)]
+    assert len(till.page("hotlist").rows) == 1
+
+
+def test_the_last_two_programmes_go_down_as_they_were_published(centre: Centre) -> None:
+    till = centre.till()
+    first = till.page("programme")
+    versions = [PROGRAMME, {**PROGRAMME, "name": "Two"}, {**PROGRAMME, "name": "Three"}]
+    with writing(centre.engine) as tx:
+        for document in versions[1:]:
+            publish(tx, msgspec.json.encode(document), centre.now)
+    names = [read_programme(bytes(row)).name for row in till.page("programme", first.to_cursor).rows]
+    assert names == ["Two", "Three"]
+    assert [read_programme(bytes(row)).name for row in till.page("programme").rows] == ["Two", "Three"]
+
+
+def test_an_acknowledgement_tells_of_newer_lanes(centre: Centre) -> None:
+    till, anna = centre.till(), centre.member()
+    assert till.hello().lanes.members == 1
+    till.sell("R1", 10_000, told(anna))
+    till.upload()
+    assert till.hello().lanes.members == 2
+
+
+@pytest.mark.postgresql
+def test_tills_that_send_at_once_lose_no_point_and_no_row(fresh_postgres) -> None:
+    centre = Centre(fresh_postgres())
+    tills = [centre.till(store) for store in ("S1", "S2", "S3")]
+    accounts = [centre.member(ANNA), centre.member(BEN)]
+    for till in tills:
+        for n in range(40):
+            till.sell(f"R{n}", 1_000, told(accounts[(n // 2) % 2]))
+        till.sell("last", 500, MemberView(), token="ab" * 16)
+    seen: dict[int, int] = {}
+    trouble: list[BaseException] = []
+
+    def run(till) -> None:
+        try:
+            for first in range(1, 42, 5):
+                assert isinstance(till.send(till.batch(first, min(first + 4, 41))), Ack)
+                centre.store.stamp()
+        except BaseException as problem:
+            trouble.append(problem)
+            raise
+
+    threads = [threading.Thread(target=run, args=(till,)) for till in tills]
+    for thread in threads:
+        thread.start()
+    reader, cursor = centre.till("S1"), ""
+    while any(thread.is_alive() for thread in threads):
+        page = reader.page("members", cursor, limit=2)
+        seen |= {account_id: row.row.version for account_id, row in members(page).items()}
+        cursor = page.to_cursor
+    for thread in threads:
+        thread.join()
+    page = reader.page("members", cursor)
+    seen |= {account_id: row.row.version for account_id, row in members(page).items()}
+    assert trouble == []
+    unknown = centre.account_of("ab" * 16)
+    assert seen == {accounts[0]: 60, accounts[1]: 60, unknown: 3}
+    assert centre.rows(select(func.sum(lot.c.points))) == [(1215,)]
+    assert centre.rows(select(func.sum(posting.c.amount)).where(posting.c.source == "issued")) == [(1215,)]
+    assert centre.rows(select(func.count()).select_from(changed)) == [(0,)]
+    numbers = [row[0] for row in centre.rows(select(member_page.c.no))]
+    assert len(numbers) == 3
+    centre.engine.dispose()
+
+
+@pytest.mark.postgresql
+def test_returns_that_cross_their_receipts_on_the_way_are_posted_once(fresh_postgres) -> None:
+    centre = Centre(fresh_postgres())
+    one, other, anna = centre.till("S1"), centre.till("S2"), centre.member()
+    for n in range(40):
+        receipt = one.receipt(f"R{n}", 1_000, told(anna))
+        other.take_back(f"B{n}", one.append(receipt), receipt, 1000)
+    trouble: list[BaseException] = []
+
+    def send(till) -> None:
+        try:
+            for first in range(1, 41, 2):
+                assert isinstance(till.send(till.batch(first, first + 1)), Ack)
+        except BaseException as problem:
+            trouble.append(problem)
+            raise
+
+    @replayable
+    def sweep() -> int:
+        with writing(centre.engine) as tx:
+            return post_arrived(tx, centre.now, centre.random)
+
+    threads = [threading.Thread(target=send, args=(till,)) for till in (one, other)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        sweep()
+    sweep()
+    assert trouble == []
+    assert centre.rows(select(event.c.state, func.count()).group_by(event.c.state)) == [("posted", 80)]
+    assert centre.rows(select(func.count()).select_from(waiting)) == [(0,)]
+    assert centre.rows(select(func.sum(lot.c.points))) == [(0,)]
+    assert centre.version(anna) == 80
+    centre.engine.dispose()

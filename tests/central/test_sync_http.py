@@ -1,0 +1,64 @@
+"""The routes for tills: real bytes through Flask, limits, and what the centre says of itself."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from central.sync_http import PATHS, Gate, sync_blueprint
+from sync.framing import open_signed
+from sync.keys import one_key
+from sync.wire import ACK_TAG, BATCH_PATH, CONTENT_TYPE, PROBLEM_TAG, Ack, Problem
+from tests.central.tills import NOW, Centre, Drawn
+
+
+class Standing:
+    def wall_ms(self) -> int:
+        return NOW
+
+    def mono_ms(self) -> int:
+        return 0
+
+
+@pytest.fixture
+def client(centre: Centre) -> FlaskClient:
+    app = Flask("centre")
+    app.register_blueprint(sync_blueprint(centre.session, centre.store, Standing(), Drawn("gate")))
+    return app.test_client()
+
+
+def test_a_batch_goes_in_and_its_acknowledgement_comes_out(centre: Centre, client: FlaskClient) -> None:
+    till = centre.till()
+    till.sell("R1", 100)
+    answer = client.post(BATCH_PATH, data=till.batch(), content_type=CONTENT_TYPE)
+    assert (answer.status_code, answer.content_type) == (200, CONTENT_TYPE)
+    ack = open_signed(ACK_TAG, answer.data, Ack, one_key(centre.signer.public))[0]
+    assert ack.head == till.head
+
+
+@pytest.mark.parametrize("path", list(PATHS))
+def test_rubbish_gets_a_signed_refusal(centre: Centre, client: FlaskClient, path: str) -> None:
+    answer = client.post(path, data=b"\x00\x05hello")
+    assert answer.status_code == 400
+    problem = open_signed(PROBLEM_TAG, answer.data, Problem, one_key(centre.signer.public))[0]
+    assert problem.code == "sync.bad_envelope"
+
+
+def test_a_body_over_the_cap_is_not_read(client: FlaskClient) -> None:
+    assert client.post(BATCH_PATH, data=b"x" * (320 * 1024 + 1)).status_code == 413
+
+
+def test_a_herd_is_sent_away_with_a_time_to_come_again(client: FlaskClient) -> None:
+    gate = Gate(1, Drawn("gate"))
+    with gate.enter() as first, gate.enter() as second:
+        assert (first, second) == (0, 0)
+        with gate.enter() as third:
+            assert third >= 1
+    with gate.enter() as again:
+        assert again == 0
+
+
+def test_the_centre_says_what_it_offers_and_that_it_lives(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").json
+    assert sorted(document["paths"]) == sorted([*PATHS, "/healthz"])
+    assert document["openapi"] == "3.1.0"
+    assert client.get("/healthz").json == {"status": "ok"}

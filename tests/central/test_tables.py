@@ -1,0 +1,128 @@
+"""The schema keeps the rules that let it run on SQLite, PostgreSQL and, sharded, on Citus."""
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import ForeignKeyConstraint, MetaData, Table, Text, UniqueConstraint, text
+from sqlalchemy.exc import DBAPIError
+
+from central.migrations import grant_rights, upgrade
+from central.ports import open_engine, writing
+from central.tables import APPEND_ONLY, PLACE_KEYS, metadata
+
+POSTING = (
+    "INSERT INTO posting VALUES (7, 't', 1, 1, 1, 1, 'point', 'issued', 'available', 5, '2027-01-01', 'acme', 'acme-1',"
+    " 'acme', 'none', 'reimburse', 't', 1, 1, 1, 1)"
+)
+
+
+def broken_rules(schema: MetaData) -> list[str]:
+    """What in a schema breaks S1, S2, S4 or S5 of scale.md, a sentence each."""
+    return [trouble for table in schema.sorted_tables for trouble in (*key_troubles(table), *link_troubles(table))]
+
+
+def key_troubles(table: Table) -> list[str]:
+    place = table.info.get("place")
+    if place not in (*PLACE_KEYS, "ref", "local"):
+        return [f"{table.name} has no place"]
+    found = [f"{table.name}.{column.name} is numbered by the database" for column in table.primary_key.columns
+             if column.autoincrement is True or column.server_default is not None or column.identity]  # fmt: skip
+    if key := PLACE_KEYS.get(place):
+        uniques = [table.primary_key, *(c for c in table.constraints if isinstance(c, UniqueConstraint))]
+        named = [next(iter(unique.columns)).name for unique in uniques]
+        named += [next(iter(index.columns)).name for index in table.indexes if index.unique]
+        found += [f"{table.name} has a key that begins with {name}, not {key}" for name in named if name != key]
+        wanted = Text if key != "account_id" else None
+        if wanted and key in table.c and not isinstance(table.c[key].type, wanted):
+            found.append(f"{table.name}.{key} is {table.c[key].type}")
+    return found
+
+
+def link_troubles(table: Table) -> list[str]:
+    found = []
+    for link in (c for c in table.constraints if isinstance(c, ForeignKeyConstraint)):
+        here, there = table.info["place"], link.referred_table.info["place"]
+        together = here == there and PLACE_KEYS.get(here) in link.column_keys
+        if there != "ref" and not together:
+            found.append(f"{table.name} refers to {link.referred_table.name} in another place")
+    return found
+
+
+def test_the_schema_keeps_the_rules_of_placement() -> None:
+    assert broken_rules(metadata) == []
+
+
+def test_a_schema_that_breaks_them_is_found_out() -> None:
+    from sqlalchemy import BigInteger, Column, ForeignKey
+
+    wrong = MetaData()
+    Table("stray", wrong, Column("a", Text, primary_key=True))
+    Table("account", wrong, Column("account_id", BigInteger, primary_key=True, autoincrement=True), info={"place": "A"})
+    Table("seen", wrong, Column("seq", BigInteger, primary_key=True, autoincrement=False), Column("till_id", Text),
+          Column("account_id", BigInteger, ForeignKey("account.account_id")), info={"place": "T"})  # fmt: skip
+    assert sorted(broken_rules(wrong)) == [
+        "account.account_id is numbered by the database",
+        "seen has a key that begins with seq, not till_id",
+        "seen refers to account in another place",
+        "stray has no place",
+    ]
+
+
+def test_the_migrated_database_is_what_the_tables_say(central_url: str) -> None:
+    engine = open_engine(central_url)
+    upgrade(engine)
+    upgrade(engine)
+    with writing(engine) as tx:
+        assert compare_metadata(MigrationContext.configure(tx), metadata) == []
+    engine.dispose()
+
+
+def test_sqlite_holds_nothing_but_what_the_columns_say(tmp_path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'central.db'}")
+    upgrade(engine)
+    with writing(engine) as tx:
+        loose = text("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND NOT strict")
+        assert {row.name for row in tx.execute(loose)} == {"alembic_version", "sqlite_schema"}
+        pragmas = {name: tx.exec_driver_sql(f"PRAGMA {name}").scalar() for name in (
+            "journal_mode", "synchronous", "foreign_keys", "wal_autocheckpoint")}  # fmt: skip
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "wal_autocheckpoint": 16000}
+    engine.dispose()
+
+
+@pytest.mark.parametrize("change", ["UPDATE posting SET amount = 6", "DELETE FROM posting"])
+def test_a_posting_is_never_edited_on_sqlite(tmp_path, change: str) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'central.db'}")
+    upgrade(engine)
+    with writing(engine) as tx:
+        tx.execute(text(POSTING))
+    with pytest.raises(DBAPIError, match="posting is append-only"), writing(engine) as tx:
+        tx.execute(text(change))
+    engine.dispose()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_the_service_may_not_edit_what_is_append_only_on_postgresql(fresh_postgres, table: str) -> None:
+    engine = open_engine(fresh_postgres())
+    upgrade(engine)
+    role = f"tp_{engine.url.database}"
+    with writing(engine) as tx:
+        tx.execute(text(f"CREATE ROLE {role}"))
+        grant_rights(tx, role)
+    with writing(engine) as tx:
+        tx.execute(text(f"SET LOCAL ROLE {role}"))
+        tx.execute(text(POSTING))
+        tx.execute(text("UPDATE setting SET value = '1'"))
+    for change in (f"UPDATE {table} SET period_no = 2", f"DELETE FROM {table}"):
+        with pytest.raises(DBAPIError) as refused, writing(engine) as tx:
+            tx.execute(text(f"SET LOCAL ROLE {role}"))
+            tx.execute(text(change.replace("period_no = 2", f"{first_column(table)} = {first_column(table)}")))
+        assert refused.value.orig.sqlstate == "42501"
+    with writing(engine) as tx:
+        tx.execute(text(f"DROP OWNED BY {role}"))
+        tx.execute(text(f"DROP ROLE {role}"))
+    engine.dispose()
+
+
+def first_column(table: str) -> str:
+    return next(iter(metadata.tables[table].c)).name
