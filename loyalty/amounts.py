@@ -3,7 +3,9 @@
 import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from loyalty.trouble import InvariantBroken, Refusal
 
@@ -11,6 +13,11 @@ Rounding = Literal["half_up", "half_even", "down", "up"]
 
 MICRO = 1_000_000
 LARGEST_MINOR = 10**15  # far above any receipt, far below 63 bits after a multiplication by basis points
+
+# What a document or an event may say; looked at where it is decoded, so that no figure comes in unbounded.
+Whole = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_MINOR)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=LARGEST_MINOR)]
+Step = Annotated[int, msgspec.Meta(ge=-LARGEST_MINOR, le=LARGEST_MINOR)]
 
 # ISO 4217 list one: the active codes by the number of their decimals.
 _CODES = {
@@ -42,6 +49,11 @@ class NotExact(Refusal):
 class BadQuantity(Refusal):
     code = "quantity.malformed"
     status = 422
+
+
+def is_currency(code: str) -> bool:
+    """Whether this is an active code of ISO 4217, list one."""
+    return code in _EXPONENTS
 
 
 def exponent_of(currency: str) -> int:
@@ -121,13 +133,18 @@ def parse_minor(text: str, currency: str) -> int:
     """A decimal amount such as `-12.50` as minor units, exactly.
 
     Raises:
-        NotExact: not a decimal number, or finer than the currency's minor unit.
+        NotExact: not a decimal number, finer than the currency's minor unit, or larger than any sale.
     """
+    exponent = exponent_of(currency)
     try:
-        minor = Decimal(text).scaleb(exponent_of(currency))
+        amount = Decimal(text)
     except InvalidOperation:
         raise NotExact(f"{text!r} is not a decimal amount.", amount=text) from None
-    if not minor.is_finite() or minor != minor.to_integral_value():
+    if not amount.is_finite() or abs(amount) > LARGEST_MINOR:
+        raise NotExact(f"{text!r} is larger than any sale; check the amount.", amount=text)
+    minor = amount.scaleb(exponent)
+    # The way back shows digits that the decimal context has rounded away.
+    if minor != minor.to_integral_value() or minor.scaleb(-exponent) != amount:
         raise NotExact(f"{text!r} is not a whole number of minor units of {currency}.", amount=text)
     return int(minor)
 
@@ -156,3 +173,8 @@ def parse_quantity(text: str) -> int:
 def format_quantity(milli: int) -> str:
     """Thousandths as the contract writes them: `1500` → `1.500`."""
     return f"{milli // 1000}.{milli % 1000:03d}"
+
+
+def format_units(milli: int) -> str:
+    """Thousandths as a person says them: `2000` → `2`, `350` → `0.35`."""
+    return format_quantity(milli).rstrip("0").rstrip(".")

@@ -1,6 +1,7 @@
 """Goods, tenders, and where and when they are sold."""
 
 from datetime import date
+from typing import Annotated
 
 import msgspec
 
@@ -8,6 +9,7 @@ from loyalty.amounts import LARGEST_MINOR
 from loyalty.trouble import Refusal
 
 MOST_LINES = 2000
+LATEST_MS = 10**14  # the year 5138: a clock may be wrong, but it must stay a date
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -43,8 +45,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     store_id: str
     till_id: str
     channel: str
-    sold_at_ms: int
-    offset_min: int
+    sold_at_ms: Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
+    offset_min: Annotated[int, msgspec.Meta(ge=-18 * 60, le=18 * 60)]
     business_date: date
 
 

@@ -52,7 +52,10 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reversed(msgspec.Struct, frozen=True, kw_only=True):
-    """What one event took back of another: granted points by lot, spent points, money, funded discounts."""
+    """What one event took back of another: granted points by lot, spent points, money, funded discounts.
+
+    `restored_points` went back into lots; what only cancelled an uncovered spend is among the debts repaid.
+    """
 
     of: EventRef
     by: EventRef
@@ -176,10 +179,10 @@ def less(whole: Recorded, taken: Reversed) -> Recorded:
         funded[part.partner_id] -= part.amount_minor
     return msgspec.structs.replace(
         whole,
-        granted=tuple(Slice(key=key, points=points) for key, points in granted.items()),
+        granted=tuple(Slice(key=key, points=points) for key, points in granted.items() if points),
         redeemed=_without_last(whole.redeemed, taken.restored_points),
         net_minor=whole.net_minor - taken.net_minor,
-        funded=tuple(Funded(partner_id=partner, amount_minor=amount) for partner, amount in funded.items()),
+        funded=tuple(Funded(partner_id=partner, amount_minor=amount) for partner, amount in funded.items() if amount),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from loyalty.amounts import format_minor, format_quantity
+from loyalty.amounts import format_minor, format_units
 from loyalty.baskets import Line, Place
 from loyalty.compiled import selects
 from loyalty.members import MemberView, Use, counter
@@ -167,12 +167,11 @@ def _quantity(condition: QuantityAtLeast, found: int) -> Reason | None:
     short = condition.at_least_milli - found
     if short <= 0:
         return None
-    units = format_quantity(short).rstrip("0").rstrip(".")
     return Reason(
         condition="when.quantity",
         wanted=str(condition.at_least_milli),
         found=str(found),
-        say=f"{units} more to buy.",
+        say=f"{format_units(short)} more to buy.",
         short_of_milli=short,
     )
 

@@ -9,7 +9,7 @@ from datetime import date
 
 import msgspec
 
-from loyalty.amounts import share_out
+from loyalty.amounts import Positive, share_out
 from loyalty.baskets import Line
 from loyalty.compiled import selects
 from loyalty.programme import Earn, MultiplyPoints, Promotion
@@ -20,7 +20,7 @@ class Earned(msgspec.Struct, frozen=True, kw_only=True, array_like=True, order=T
 
     issuer_id: str
     valid_through: date
-    points: int
+    points: Positive
 
 
 class Granted(msgspec.Struct, frozen=True, kw_only=True):

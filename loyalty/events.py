@@ -14,7 +14,7 @@ from loyalty.earning import Earned
 from loyalty.members import EARNED, REVERSED, SPENT, Use
 from loyalty.receipts import EMPTY, Receipt
 from loyalty.reversals import Return, Void
-from loyalty.trouble import BadInput
+from loyalty.trouble import BadInput, InvariantBroken
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True, tag="opened.v1", tag_field="type", omit_defaults=True):
@@ -80,8 +80,17 @@ _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 def encode(event: Event) -> bytes:
-    """The payload: one line of JSON, ASCII newline free. Made once, at commit."""
-    return msgspec.json.encode(event)
+    """The payload: one line of JSON, ASCII newline free. Made once, at commit.
+
+    Raises:
+        InvariantBroken: nobody could read it again; a fact like that must never be written.
+    """
+    payload = msgspec.json.encode(event)
+    try:
+        _DECODER.decode(payload)
+    except msgspec.MsgspecError as trouble:
+        raise InvariantBroken(f"an event that cannot be read was about to be written: {trouble}") from None
+    return payload
 
 
 def read_head(payload: bytes) -> Event:
@@ -92,7 +101,7 @@ def read_head(payload: bytes) -> Event:
     """
     try:
         return _DECODER.decode(payload)
-    except msgspec.MsgspecError as trouble:
+    except (msgspec.MsgspecError, RecursionError) as trouble:
         raise UnknownEvent(f"This event cannot be read: {trouble}") from None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from loyalty.amounts import format_minor
+from loyalty.amounts import format_minor, format_units
 from loyalty.conditions import Reason
 from loyalty.discounts import Effect
 from loyalty.members import MemberView
@@ -46,7 +46,8 @@ def explain(rules: Judged, applied: Sequence[Promotion], effects: Iterable[Effec
         said = [f"{format_minor(amount, currency)} {currency} off"] if amount else []
         said += [f"{points} points"] if points else []
         told.append(Why(promotion=promotion.id, applied=True, say=", ".join(said)))
-    idle = [promotion for promotion in rules.held if promotion not in applied]
+    acted = {promotion.id for promotion in applied}
+    idle = [promotion for promotion in rules.held if promotion.id not in acted]
     told += [
         Why(promotion=promotion.id, applied=False, condition="then", say="Nothing in this basket counts for it.")
         for promotion in idle
@@ -98,7 +99,7 @@ def sentences(
 def _short_of(reason: Reason, currency: str) -> str:
     if reason.short_of_minor:
         return format_minor(reason.short_of_minor, currency)
-    return str(reason.short_of_milli // 1000) if reason.short_of_milli else ""
+    return format_units(reason.short_of_milli) if reason.short_of_milli else ""
 
 
 def _sums(effects: Iterable[Effect]) -> Mapping[str, tuple[int, int]]:

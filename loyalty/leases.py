@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from loyalty.amounts import Positive, Whole
 from loyalty.lots import Slice
 from loyalty.members import MemberView
 from loyalty.programme import OfflineCaps
@@ -52,8 +53,8 @@ class Redemption(msgspec.Struct, frozen=True, kw_only=True):
     `slices` come with a lease; under a float the centre chooses the lots when the receipt arrives.
     """
 
-    points: int
-    amount_minor: int
+    points: Positive
+    amount_minor: Whole
     authority: Kind
     lease_id: str
     slices: tuple[Slice, ...] = ()

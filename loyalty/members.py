@@ -6,20 +6,25 @@ Source: house.md, "History-dependent rules".
 """
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
+
+from loyalty.amounts import Step
 
 # Uses that this till derives from its own events; the row's balance holds the rest.
 EARNED = "points:earned"
 REVERSED = "points:reversed"
 SPENT = "points:spent"
 
+AccountId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]  # drawn by the centre; 0 is nobody's
+
 
 class Use(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One step of a counter, such as `promo:spring` +1; the period is part of the name."""
 
     name: str
-    amount: int
+    amount: Step
 
 
 class MemberRow(msgspec.Struct, frozen=True, kw_only=True):

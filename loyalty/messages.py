@@ -43,8 +43,9 @@ def choose_messages(
     for message in messages:
         if message.case not in (case, "always"):
             continue
-        text = message.text.get(language) or message.text.get(fallback) or next(iter(message.text.values()), "")
-        said.append(Said(place=message.place, text=_filled(text, figures, language), promotion=promotion))
+        spoken = next((one for one in (language, fallback, *message.text) if message.text.get(one)), fallback)
+        text = _filled(message.text.get(spoken, ""), figures, spoken)
+        said.append(Said(place=message.place, text=text, promotion=promotion))
     return tuple(said)
 
 

@@ -75,7 +75,7 @@ class _Writer:
 
     def receipt(self, event: Receipt) -> Posted:
         """Redemption before earning, so a sale never spends what it earns."""
-        at_terms = self.terms(self.partner_id)
+        at_terms = self.terms(self.partner_id) if event.redemption else NO_TERMS
         redeemed: tuple[Slice, ...] = ()
         if event.redemption:
             redeemed = self._redeem(event.redemption.points, at_terms)
@@ -107,17 +107,19 @@ class _Writer:
         return slices
 
     def _accrue(self, earned: Iterable[Earned]) -> tuple[Slice, ...]:
-        slices = []
+        fresh: dict[LotKey, int] = {}
         for part in earned:
-            key = LotKey(
-                valid_through=part.valid_through, issuer_id=part.issuer_id, terms_id=self.terms(part.issuer_id)
-            )
             if not self.account_id:
                 self._flag("earned_by_nobody", points=part.points)
                 continue
-            slices.append(Slice(key=key, points=part.points))
-            self._post("issued", "available", slices[-1])
-        return tuple(slices)
+            key = LotKey(
+                valid_through=part.valid_through, issuer_id=part.issuer_id, terms_id=self.terms(part.issuer_id)
+            )
+            fresh[key] = fresh.get(key, 0) + part.points
+        slices = tuple(Slice(key=key, points=points) for key, points in fresh.items())
+        for slice_ in slices:
+            self._post("issued", "available", slice_)
+        return slices
 
     def _repay(self, granted: Iterable[Slice]) -> None:
         """New points repay debts, oldest first."""
@@ -153,7 +155,8 @@ class _Writer:
         restored = min(event.restored_points, points_in(left.redeemed) + self._open_spend(left.ref))
         if restored < event.restored_points:
             self._flag("restored_more_than_spent", asked=event.restored_points, left=restored)
-        return self._take_back(granted, restored, event.net_minor, self._cap_funded(event.funded, left), event.uses)
+        net_minor = min(event.net_minor, left.net_minor)
+        return self._take_back(granted, restored, net_minor, self._cap_funded(event.funded, left), event.uses)
 
     def void(self, event: Void) -> Posted:
         """Back everything that is left of the receipt."""
@@ -185,7 +188,7 @@ class _Writer:
     ) -> Posted:
         """Spent points come back first, so that they can meet the clawback of earned ones."""
         assert self.recorded is not None
-        self._restore(restored)
+        given_back = self._restore(restored)
         for slice_ in granted:
             self._draw_back(slice_)
         for part in funded:
@@ -197,22 +200,24 @@ class _Writer:
                 by=self.ref,
                 account_id=self.account_id,
                 granted=tuple(granted),
-                restored_points=restored,
+                restored_points=given_back,
                 net_minor=net_minor,
                 funded=tuple(funded),
             ),
         )
 
-    def _restore(self, points: int) -> None:
-        """Give a redemption back: first what nothing had covered, then its slices, last used first."""
+    def _restore(self, points: int) -> int:
+        """Give a redemption back: first what nothing had covered, then its slices, last used first; points of these."""
         assert self.recorded is not None
         for debt in self._spend_debts(self.recorded.ref):
             part = min(points, debt.points)
             if part:
                 self.repaid.append(msgspec.structs.replace(debt, points=part))
                 points -= part
-        for slice_ in give_back(self.recorded.redeemed, points):
+        slices = give_back(self.recorded.redeemed, points)
+        for slice_ in slices:
             self._post("redeemed", "available", slice_, at_terms=self.recorded.at_terms_id)
+        return points_in(slices)
 
     def _draw_back(self, wanted: Slice) -> None:
         slices = draw_back(self.lots.values(), wanted.key, wanted.points)
@@ -234,23 +239,26 @@ class _Writer:
             )
 
     def _cap_granted(self, asked: Iterable[Earned], left: Recorded) -> tuple[Slice, ...]:
-        capped = []
+        keys = {(one.key.issuer_id, one.key.valid_through): one.key for one in left.granted}
+        had = {one.key: one.points for one in left.granted}
+        capped: dict[LotKey, int] = {}
         for part in asked:
-            lots = [s for s in left.granted if (s.key.issuer_id, s.key.valid_through) == _name(part)]
-            points = min(part.points, points_in(lots))
+            key = keys.get((part.issuer_id, part.valid_through))
+            points = min(part.points, had[key] - capped.get(key, 0)) if key else 0
             if points < part.points:
                 self._flag("returned_twice", asked=part.points, left=points)
-            if points:
-                capped.append(Slice(key=lots[0].key, points=points))
-        return tuple(capped)
+            if key and points:
+                capped[key] = capped.get(key, 0) + points
+        return tuple(Slice(key=key, points=points) for key, points in capped.items())
 
     def _cap_funded(self, asked: Iterable[Funded], left: Recorded) -> tuple[Funded, ...]:
-        had = {part.partner_id: part.amount_minor for part in left.funded}
-        capped = (
-            Funded(partner_id=part.partner_id, amount_minor=min(part.amount_minor, had.get(part.partner_id, 0)))
-            for part in asked
-        )
-        return tuple(part for part in capped if part.amount_minor)
+        room = {part.partner_id: part.amount_minor for part in left.funded}
+        capped: dict[str, int] = {}
+        for part in asked:
+            amount = min(part.amount_minor, room.get(part.partner_id, 0) - capped.get(part.partner_id, 0))
+            if amount:
+                capped[part.partner_id] = capped.get(part.partner_id, 0) + amount
+        return tuple(Funded(partner_id=partner_id, amount_minor=amount) for partner_id, amount in capped.items())
 
     def _spend_debts(self, of: EventRef) -> list[Debt]:
         return [debt for debt in self.debts if debt.of == of and debt.issuer_id is None]
@@ -344,7 +352,3 @@ class _Writer:
             recorded=recorded,
             reversed=reversed_,
         )
-
-
-def _name(part: Earned) -> tuple[str, date]:
-    return part.issuer_id, part.valid_through

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from loyalty.amounts import share_out
+from loyalty.amounts import Positive, Whole, share_out
 from loyalty.baskets import Basket, Line, Place, Tender
 from loyalty.discounts import Effect
 from loyalty.earning import Earned
 from loyalty.leases import Authority, Redemption
-from loyalty.members import MemberView, Use
+from loyalty.members import AccountId, MemberView, Use
 from loyalty.quotes import Quote, QuoteLine
 from loyalty.trouble import InvariantBroken, Refusal
 
@@ -30,7 +30,7 @@ class Funded(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Discount that another partner than the store's pays for, in minor units."""
 
     partner_id: str
-    amount_minor: int
+    amount_minor: Positive
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag="receipt.v1", tag_field="type", omit_defaults=True):
@@ -38,8 +38,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag="receipt.v1", tag_f
 
     receipt_id: str
     place: Place
-    net_minor: int
-    account_id: int | None = None
+    net_minor: Whole
+    account_id: AccountId | None = None
     card_token: str | None = None
     earned: tuple[Earned, ...] = ()
     uses: tuple[Use, ...] = ()
@@ -97,11 +97,11 @@ def close_receipt(
     Returns:
         The receipt, its detail encoded.
     Raises:
-        ChargedUnknownLine: `charged` names a line that is not in the basket, or takes more than it costs.
+        ChargedUnknownLine: `charged` names a line that is not in the basket, or one twice, or takes more than it costs.
     """
     figures = {line.line: line for line in quote.lines}
     for taken in charged:
-        line = figures.get(taken.line)
+        line = figures.pop(taken.line, None)
         if line is None or not 0 <= taken.discount_minor <= line.amount_minor - line.paid_with_points_minor:
             raise ChargedUnknownLine(
                 f"The discount charged on line {taken.line} does not fit the basket; send the lines as quoted.",
@@ -170,7 +170,7 @@ def read_detail(receipt: Receipt) -> ReceiptDetail:
     """The detail of a receipt. Raises: InvariantBroken when it is malformed or was erased."""
     try:
         return msgspec.json.decode(receipt.detail, type=ReceiptDetail)
-    except msgspec.MsgspecError as trouble:
+    except (msgspec.MsgspecError, RecursionError) as trouble:
         raise InvariantBroken(f"the detail cannot be read: {trouble}", receipt_id=receipt.receipt_id) from None
 
 

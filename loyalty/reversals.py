@@ -9,11 +9,11 @@ from datetime import date
 
 import msgspec
 
-from loyalty.amounts import format_quantity
+from loyalty.amounts import Whole, format_quantity
 from loyalty.baskets import Line, Place
 from loyalty.earning import Earned
 from loyalty.lots import EventRef
-from loyalty.members import MemberView, Use, undone
+from loyalty.members import AccountId, MemberView, Use, undone
 from loyalty.quotes import Quote
 from loyalty.receipts import (
     EMPTY,
@@ -44,12 +44,12 @@ class Return(msgspec.Struct, frozen=True, kw_only=True, tag="return.v1", tag_fie
 
     receipt_id: str
     place: Place
-    net_minor: int
+    net_minor: Whole
     of: EventRef | None = None
-    account_id: int | None = None
+    account_id: AccountId | None = None
     card_token: str | None = None
     reversed: tuple[Earned, ...] = ()
-    restored_points: int = 0
+    restored_points: Whole = 0
     uses: tuple[Use, ...] = ()
     funded: tuple[Funded, ...] = ()
     detail: msgspec.Raw = EMPTY
@@ -75,7 +75,7 @@ class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void.v1", tag_field="
     receipt_id: str
     place: Place
     of: EventRef
-    account_id: int | None = None
+    account_id: AccountId | None = None
     card_token: str | None = None
     uses: tuple[Use, ...] = ()
     detail: msgspec.Raw = EMPTY
@@ -120,7 +120,8 @@ def return_lines(
         ReturnsMoreThanSold: more than is left of a line.
     Source: engine.md "Returns and voids".
     """
-    sold = {line.line: line.quantity_milli for line in detail.lines}
+    # A line sold without a quantity, such as a fee, comes back as one unit.
+    sold = {line.line: line.quantity_milli or 1000 for line in detail.lines}
     earlier = tuple(earlier)
     before = {number: sum(row.quantity_milli for row in earlier if row.line == number) for number in sold}
     after = dict(before)
@@ -145,8 +146,10 @@ def return_lines(
             sorted(Earned(issuer_id=i, valid_through=day, points=n) for (i, day), n in points.items() if n)
         ),
         restored_points=sum(part(n, line) for line, n in points_paid(detail, receipt.redemption).items()),
-        funded=tuple(Funded(partner_id=partner, amount_minor=funded[partner]) for partner in sorted(funded)),
-        whole=after == sold,
+        funded=tuple(
+            Funded(partner_id=partner, amount_minor=amount) for partner, amount in sorted(funded.items()) if amount
+        ),
+        whole=bool(lines) and after == sold,
     )
 
 
@@ -234,7 +237,8 @@ def _check(row: ReturnLine, sold: dict[int, int], before: dict[int, int], after:
             f"Line {row.line} is not on this receipt, or comes twice; scan the receipt and choose its lines.",
             line=row.line,
         )
-    left = sold[row.line] - before[row.line]
+    # Two tills that could not ask each other may have taken back more than was sold.
+    left = max(0, sold[row.line] - before[row.line])
     if row.quantity_milli > left:
         raise ReturnsMoreThanSold(
             f"Only {format_quantity(left)} of line {row.line} can still come back.",
@@ -246,4 +250,4 @@ def _check(row: ReturnLine, sold: dict[int, int], before: dict[int, int], after:
 
 def _upto(total: int, quantity: int, of: int) -> int:
     """The share of `total` that belongs to the first `quantity` of `of`."""
-    return total * quantity // of if of else 0
+    return total * quantity // of

@@ -1,0 +1,183 @@
+"""Small builders for kernel tests: what a test does not speak of has a plain default."""
+
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from loyalty.baskets import Basket, Line, Place, Tender
+from loyalty.books import Books, Posted
+from loyalty.compiled import Compiled, compile_programme
+from loyalty.earning import Earned
+from loyalty.events import Event
+from loyalty.leases import Authority, Redemption
+from loyalty.lots import FOREVER, EventRef, Lot, LotKey, Slice
+from loyalty.members import MemberView, Use
+from loyalty.postings import post_event
+from loyalty.programme import Programme, programme_from
+from loyalty.quotes import Quote, quote_basket
+from loyalty.receipts import Funded, Receipt
+from loyalty.reversals import Return, Void
+from loyalty.terms import Terms
+
+MONDAY_NOON_MS = 1_772_452_800_000  # 2026-03-02 12:00 UTC, a Monday
+A_FLOAT = Authority(kind="float", points=1_000_000, lease_id="float-1")
+
+
+def day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def line(number: int, amount_minor: int, **facts: Any) -> Line:
+    """Line `number` for `amount_minor`; its sku is `sku<number>` unless said."""
+    return Line(line=number, amount_minor=amount_minor, **{"sku": f"sku{number}"} | facts)
+
+
+def basket(*lines: Line, **facts: Any) -> Basket:
+    return Basket(**{"receipt_id": "R1", "currency": "EUR", "lines": lines} | facts)
+
+
+def cash(amount_minor: int) -> Tender:
+    return Tender(kind="cash", amount_minor=amount_minor)
+
+
+def place(**facts: Any) -> Place:
+    """Till T1 of store S1 of partner acme, at noon on Monday 2 March 2026, UTC."""
+    usual = {
+        "partner_id": "acme",
+        "store_id": "S1",
+        "till_id": "T1",
+        "channel": "store",
+        "sold_at_ms": MONDAY_NOON_MS,
+        "offset_min": 0,
+        "business_date": date(2026, 3, 2),
+    }
+    return Place(**usual | facts)
+
+
+def programme(*promotions: dict[str, Any], **facts: Any) -> Programme:
+    """A programme in EUR of these promotions, read as a document would be."""
+    return programme_from({"id": "club", "currency": "EUR", "promotions": list(promotions), **facts})
+
+
+def compiled(*promotions: dict[str, Any], **facts: Any) -> Compiled:
+    return compile_programme(programme(*promotions, **facts))
+
+
+def promotion(promotion_id: str, *then: dict[str, Any], **facts: Any) -> dict[str, Any]:
+    return {"id": promotion_id, "then": list(then), **facts}
+
+
+def percent_off(percent_bp: int, **of: Any) -> dict[str, Any]:
+    return {"kind": "percent_off", "percent_bp": percent_bp, "of": of}
+
+
+def amount_off(amount_minor: int, per: str = "basket", **of: Any) -> dict[str, Any]:
+    return {"kind": "amount_off", "amount_minor": amount_minor, "per": per, "of": of}
+
+
+def earn(points: int, per_minor: int, **of: Any) -> dict[str, Any]:
+    return {"kind": "earn", "points": points, "per_minor": per_minor, "of": of}
+
+
+def multiply(times_percent: int, **of: Any) -> dict[str, Any]:
+    return {"kind": "multiply_points", "times_percent": times_percent, "of": of}
+
+
+def spend(at_least_minor: int, **of: Any) -> dict[str, Any]:
+    return {"kind": "spend", "at_least_minor": at_least_minor, "of": of}
+
+
+def quantity(at_least_milli: int, **of: Any) -> dict[str, Any]:
+    return {"kind": "quantity", "at_least_milli": at_least_milli, "of": of}
+
+
+SPENDING = {"step_points": 100, "step_minor": 50}
+
+
+def member(**facts: Any) -> MemberView:
+    """Account 7 with nothing used yet."""
+    return MemberView(**{"account_id": 7, "counters": ()} | facts)
+
+
+def use(name: str, amount: int = 1) -> Use:
+    return Use(name=name, amount=amount)
+
+
+def quote(rules: Compiled, *lines: Line, view: MemberView | None = None, **facts: Any) -> Quote:
+    """A quote for these lines; `facts` go to the basket, but for `authority`, `language` and `place`."""
+    own = {name: facts.pop(name) for name in ("authority", "language") if name in facts}
+    where = facts.pop("place", place())
+    return quote_basket(rules, basket(*lines, **facts), where, view, **own)
+
+
+def key(valid_through: str = "", issuer_id: str = "acme", terms_id: str = "acme-1") -> LotKey:
+    return LotKey(
+        valid_through=day(valid_through) if valid_through else FOREVER, issuer_id=issuer_id, terms_id=terms_id
+    )
+
+
+def lot(points: int, valid_through: str = "", issuer_id: str = "acme", terms_id: str = "acme-1") -> Lot:
+    return Lot(key=key(valid_through, issuer_id, terms_id), points=points)
+
+
+def part(points: int, valid_through: str = "", issuer_id: str = "acme", terms_id: str = "acme-1") -> Slice:
+    return Slice(key=key(valid_through, issuer_id, terms_id), points=points)
+
+
+def earned(points: int, issuer_id: str = "acme", valid_through: str = "2026-12-31") -> Earned:
+    return Earned(issuer_id=issuer_id, valid_through=day(valid_through), points=points)
+
+
+def ref(seq: int, till_id: str = "T1") -> EventRef:
+    return EventRef(till_id=till_id, epoch=1, seq=seq)
+
+
+TERMS = tuple(
+    Terms(terms_id=f"{partner}-1", partner_id=partner, from_on=date(2026, 1, 1), funding_micro=9_500)
+    for partner in ("acme", "bolt", "core")
+)
+
+
+def sale(receipt_id: str, *granted: Earned, spent: int = 0, funded: tuple[Funded, ...] = (), **facts: Any) -> Receipt:
+    """A receipt head of account 7 that grants and spends; 10.00 paid in money unless said."""
+    redemption = Redemption(points=spent, amount_minor=spent, authority="float", lease_id="float-1") if spent else None
+    usual = {"receipt_id": receipt_id, "place": place(), "net_minor": 1000, "account_id": 7}
+    return Receipt(**usual | {"earned": granted, "redemption": redemption, "funded": funded} | facts)
+
+
+def take_back(return_id: str, of: EventRef | None, *back: Earned, restored: int = 0, **facts: Any) -> Return:
+    usual = {"receipt_id": return_id, "place": place(), "net_minor": 0, "of": of, "account_id": 7}
+    return Return(**usual | {"reversed": back, "restored_points": restored} | facts)
+
+
+def void(of: EventRef, receipt_id: str = "R1") -> Void:
+    return Void(receipt_id=f"void:{receipt_id}", place=place(), of=of, account_id=7)
+
+
+def books(period_no: int = 1) -> Books:
+    return Books(TERMS, period_no)
+
+
+def post(on: Books, event: Event, seq: int, account_id: int | None = 7, till_id: str = "T1") -> Posted:
+    """Post one event and fold it in."""
+    posted = post_event(event, ref(seq, till_id), account_id, on)
+    on.take(posted)
+    return posted
+
+
+def moves(posted: Posted) -> list[str]:
+    """Postings in a few words: `issued>available 10 acme`."""
+    return [f"{row.source}>{row.target} {row.amount} {row.key.issuer_id}" for row in posted.postings]
+
+
+def held(on: Books, account_id: int = 7) -> dict[str, int]:
+    """Points available by issuer."""
+    found: dict[str, int] = {}
+    for row in on.lots(account_id):
+        found[row.key.issuer_id] = found.get(row.key.issuer_id, 0) + row.points
+    return found
+
+
+def bytes_of(value: Any) -> bytes:
+    return msgspec.json.encode(value)

@@ -1,0 +1,146 @@
+"""Receipts: a quote that was paid, what the POS charged, and a detail that can be judged again."""
+
+import msgspec
+import pytest
+
+from loyalty.events import encode, read_head
+from loyalty.members import UNKNOWN_CARD
+from loyalty.quotes import quote_basket
+from loyalty.receipts import Charged, ChargedUnknownLine, close_receipt, paid_in_money, points_paid, read_detail
+from loyalty.trouble import InvariantBroken
+from tests.loyalty.build import (
+    A_FLOAT,
+    SPENDING,
+    amount_off,
+    basket,
+    bytes_of,
+    cash,
+    compiled,
+    earn,
+    line,
+    member,
+    percent_off,
+    place,
+    promotion,
+    quote,
+    sale,
+)
+
+RULES = compiled(
+    promotion("own", percent_off(1000, sku=["milk"])),
+    promotion("brand", amount_off(100, sku=["cheese"]), funded_by="bolt"),
+    promotion("base", earn(1, 100)),
+    spending=SPENDING,
+)
+GOODS = basket(line(1, 1000, sku="milk", brand="Alp"), line(2, 600, sku="cheese"), tenders=(cash(1400),))
+
+
+def closed(goods=GOODS, view=None, card_token=None, **facts):
+    asked = quote_basket(RULES, goods, place(), member() if view is None else view, authority=A_FLOAT)
+    return close_receipt(asked, goods, place(), card_token=card_token, **facts)
+
+
+def test_a_receipt_carries_what_posting_needs():
+    receipt = closed()
+    # 9.00 + 5.00 in money: 14 points of acme; bolt pays for its 1.00.
+    assert (receipt.receipt_id, receipt.account_id, receipt.net_minor) == ("R1", 7, 1400)
+    assert bytes_of(receipt.earned) == b'[["acme","9999-12-31",14]]'
+    assert bytes_of(receipt.funded) == b'[["bolt",100]]'
+    assert receipt.redemption is None
+
+
+def test_points_that_paid_are_a_redemption_under_the_authority_they_had():
+    receipt = closed(msgspec.structs.replace(GOODS, points_to_spend=450))
+    spent = receipt.redemption
+    assert (spent.points, spent.amount_minor, spent.authority, spent.lease_id) == (400, 200, "float", "float-1")
+    assert receipt.net_minor == 1200
+
+
+def test_points_spent_are_shared_by_what_they_paid_of_each_line():
+    receipt = closed(msgspec.structs.replace(GOODS, points_to_spend=400))
+    # 2.00 over 9.00 and 5.00: 1.29 and 0.71; 400 points by these: 258 and 142.
+    assert points_paid(read_detail(receipt), receipt.redemption) == {1: 258, 2: 142}
+
+
+def test_a_discount_of_the_stores_own_partner_is_funded_by_nobody_else():
+    rules = compiled(promotion("own", percent_off(1000), funded_by="acme"))
+    asked = quote(rules, line(1, 1000))
+    assert close_receipt(asked, basket(line(1, 1000)), place(), card_token=None).funded == ()
+
+
+def test_an_unknown_card_leaves_its_token_and_a_known_one_does_not():
+    assert closed(view=UNKNOWN_CARD, card_token="ab12").card_token == "ab12"
+    assert closed(card_token="ab12").card_token is None
+
+
+def test_the_detail_holds_what_was_told_and_decided():
+    detail = read_detail(closed(cashier="c9", offline=True))
+    assert (detail.cashier, detail.offline, detail.engine_no, detail.currency) == ("c9", True, 1, "EUR")
+    assert detail.view == member()
+    assert detail.lines[0].brand == ""  # no selector looks at brands
+    assert detail.tenders == (cash(1400),)
+
+
+def test_the_detail_is_enough_to_quote_again():
+    detail = read_detail(closed(msgspec.structs.replace(GOODS, points_to_spend=450)))
+    again = quote_basket(
+        RULES,
+        basket(*detail.lines, points_to_spend=detail.points_to_spend),
+        place(),
+        detail.view,
+        authority=detail.authority,
+    )
+    assert (again.lines, again.effects, again.digest) == (detail.figures, detail.effects, detail.digest)
+
+
+def test_a_receipt_read_back_from_its_bytes_is_the_same_receipt():
+    payload = encode(closed(msgspec.structs.replace(GOODS, points_to_spend=450)))
+    assert encode(read_head(payload)) == payload
+    assert b"\n" not in payload
+
+
+def test_discounts_charged_as_quoted_are_not_kept_twice():
+    as_quoted = [Charged(line=1, discount_minor=100), Charged(line=2, discount_minor=100)]
+    assert read_detail(closed(charged=as_quoted)).charged == ()
+    assert read_detail(closed()).charged == ()
+
+
+def test_discounts_that_the_pos_charged_otherwise_are_the_truth_and_are_kept_whole():
+    receipt = closed(charged=[Charged(line=1, discount_minor=90)])  # and none on line 2
+    assert read_detail(receipt).charged == (Charged(line=1, discount_minor=90), Charged(line=2, discount_minor=0))
+    assert paid_in_money(read_detail(receipt)) == {1: 910, 2: 600}
+    assert receipt.net_minor == 1510
+
+
+WRONG = [
+    [Charged(line=3, discount_minor=0)],
+    [Charged(line=0, discount_minor=0)],
+    [Charged(line=1, discount_minor=-1)],
+    [Charged(line=1, discount_minor=1001)],
+    [Charged(line=1, discount_minor=100), Charged(line=1, discount_minor=100)],
+]
+
+
+@pytest.mark.parametrize("charged", WRONG, ids=str)
+def test_a_charged_discount_that_does_not_fit_the_basket_is_refused(charged):
+    with pytest.raises(ChargedUnknownLine):
+        closed(charged=charged)
+
+
+def test_a_charged_discount_leaves_room_for_what_points_paid():
+    goods = basket(line(1, 1000, sku="milk"), points_to_spend=1800)  # 9.00, all by points
+    assert closed(goods, charged=[Charged(line=1, discount_minor=100)]).net_minor == 0
+    with pytest.raises(ChargedUnknownLine):
+        closed(goods, charged=[Charged(line=1, discount_minor=101)])
+
+
+def test_the_digest_that_came_back_is_kept_only_when_it_differs():
+    asked = quote_basket(RULES, GOODS, place(), member(), authority=A_FLOAT)
+    assert read_detail(closed(quoted_digest=asked.digest)).quoted_digest == ""
+    assert read_detail(closed(quoted_digest="older")).quoted_digest == "older"
+
+
+@pytest.mark.parametrize("detail", [b"null", b"{}", b"[]", b'{"programme_version":1}', b"[" * 100_000])
+def test_a_detail_that_cannot_be_read_is_told_apart_from_one_that_disagrees(detail):
+    with pytest.raises(InvariantBroken):
+        read_detail(sale("R1", detail=msgspec.Raw(detail)))
