@@ -6,132 +6,179 @@ only sums.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Ref = tuple[str, int, int]  # till_id, epoch, seq
 Key = tuple[str, str, str]  # valid_through, issuer_id, terms_id: spending order
 Parts = list[list[Any]]  # [[Key, points]], in the order of use
-TermsRows = list[tuple[str, str, str]]  # partner_id, from_on, terms_id
+TermsRow = tuple[str, str, str]  # partner_id, from_on, terms_id
+# Bucket; issuer and terms of its points, or who pays ("funded", minor units); who is reimbursed, under which terms.
+Leg = tuple[str, str, str, str, str]
 
 
 class Member:
-    """Lots and debts of one account, and how many events were folded in."""
+    """Lots, debts and sums of one account, and how many events were folded in; account 0 is nobody's."""
 
     def __init__(self) -> None:
         self.lots: dict[Key, int] = defaultdict(int)
-        self.debts: list[dict[str, Any]] = []
+        self.debts: list[Debt] = []
+        self.legs: dict[Leg, int] = defaultdict(int)
         self.events = 0
+
+
+class Debt:
+    """Points owed since event `of`: to an issuer, or (issuer "") to the partner where nothing covered a spend."""
+
+    def __init__(self, of: Ref, issuer: str, terms: str, at: str, at_terms: str, points: int) -> None:
+        self.of, self.issuer, self.terms = of, issuer, terms
+        self.at, self.at_terms = at, at_terms
+        self.points = points
+
+
+class Sale:
+    """What is left of a receipt: points by lot, slices spent in the order of use, discounts by who pays."""
+
+    def __init__(self, account_id: int, at: str, at_terms: str) -> None:
+        self.account_id, self.at, self.at_terms = account_id, at, at_terms
+        self.granted: dict[Key, int] = defaultdict(int)
+        self.spent: Parts = []
+        self.funded: dict[str, int] = defaultdict(int)
 
 
 class Refold:
     """A naive ledger. Feed it each account's events in the order in which the centre folded them."""
 
-    def __init__(self, terms: TermsRows) -> None:
-        self.terms = sorted(terms, key=lambda row: row[1])
+    def __init__(self, terms: Iterable[TermsRow]) -> None:
+        self.terms = sorted(terms, key=lambda row: (row[1], row[2]))
         self.members: dict[int, Member] = defaultdict(Member)
-        self.issued: dict[str, int] = defaultdict(int)
-        self.redeemed: dict[str, int] = defaultdict(int)
-        self.reversed: dict[str, int] = defaultdict(int)
+        self.sales: dict[Ref, Sale] = {}
         self.uncovered = 0
-        self.granted: dict[Ref, Parts] = {}
-        self.spent: dict[Ref, Parts] = {}
-        self.of_account: dict[Ref, int] = {}
 
-    def fold(self, ref: Ref, event: Mapping[str, Any], account_id: int) -> None:
-        """Fold in one event as the till sent it; account 0 is nobody."""
-        if not account_id:
-            return
+    def fold(self, ref: Ref, event: Mapping[str, Any], account_id: int, *, alone: bool = False) -> None:
+        """Fold in one event as the till sent it.
+
+        Args:
+            account_id: whose books it is in; 0 is nobody's. Nobody's events may come in any order, receipts first.
+            alone: it was posted without the receipt it names. Needs saying for nobody's events only: elsewhere a
+                return whose receipt is not there yet, or is another account's, was.
+        Raises:
+            LookupError, TypeError, ValueError: bytes that could not have been posted.
+        """
         member = self.members[account_id]
         member.events += 1
-        kind = event["type"]
-        if kind == "receipt.v1":
+        if event["type"] == "receipt.v1":
             self._receipt(ref, event, account_id, member)
-        elif event.get("of"):
-            self._reversal(ref, event, member)
-        elif kind == "return.v1":
-            on = event["place"][6]
-            for issuer, valid, points in event.get("reversed", ()):
-                self._claw(ref, member, (valid, issuer, self._terms(issuer, on)), points)
+            return
+        sale = self.sales.get(tuple(event.get("of") or ()))  # type: ignore[arg-type]
+        if sale and sale.account_id == account_id and not alone:
+            self._reversal(ref, event, sale, member)
+        elif event["type"] == "return.v1":
+            self._unreferenced(ref, event, account_id, member)
+        else:
+            raise LookupError("posted without what it undoes")
 
     def _terms(self, partner: str, on: str) -> str:
         begun = [terms_id for who, from_on, terms_id in self.terms if who == partner and from_on <= on]
         return begun[-1] if begun else "none"
 
+    # Sales
+
     def _receipt(self, ref: Ref, event: Mapping[str, Any], account_id: int, member: Member) -> None:
-        on = event["place"][6]
-        self.of_account[ref] = account_id
+        at, on = event["place"][0], event["place"][6]
+        sale = self.sales[ref] = Sale(account_id, at, self._terms(at, on))
+        for payer, amount in event.get("funded", ()):
+            sale.funded[payer] += amount
+            member.legs["funded", payer, "", at, ""] += amount
         wanted = (event.get("redemption") or {}).get("points", 0)
-        used: Parts = []
+        if not account_id:
+            self.uncovered += wanted
+            return
+        owed_before = list(member.debts)
         for key in sorted(key for key, points in member.lots.items() if points and key[0] >= on):
             taken = min(wanted, member.lots[key])
             if taken:
-                self._redeem(member, key, taken, used)
+                self._redeem(member, key, taken, sale)
                 wanted -= taken
-        self.spent[ref] = used
         if wanted:
             self.uncovered += wanted
-            member.debts.append({"of": ref, "issuer": None, "terms": "", "points": wanted})
-        fresh: dict[Key, int] = defaultdict(int)
+            member.debts.append(Debt(ref, "", "", at, sale.at_terms, wanted))
         for issuer, valid, points in event.get("earned", ()):
             key = (valid, issuer, self._terms(issuer, on))
             member.lots[key] += points
-            fresh[key] += points
-            self.issued[issuer] += points
-        self.granted[ref] = [[key, points] for key, points in fresh.items()]
-        self._repay(member, fresh)
+            sale.granted[key] += points
+            member.legs["issued", issuer, key[2], "", ""] += points
+        # A sale may not spend what it earns, so it does not cover its own shortfall either.
+        self._repay(member, owed_before, dict(sale.granted))
 
-    def _repay(self, member: Member, fresh: dict[Key, int]) -> None:
-        for debt in member.debts:
+    def _repay(self, member: Member, owed: list[Debt], fresh: dict[Key, int]) -> None:
+        for debt in owed:
             for key in sorted(fresh):
-                taken = min(debt["points"], fresh[key])
+                taken = min(debt.points, fresh[key])
                 if not taken:
                     continue
                 fresh[key] -= taken
-                debt["points"] -= taken
-                if debt["issuer"] is None:
-                    self._redeem(member, key, taken, self.spent[debt["of"]])
+                debt.points -= taken
+                if debt.issuer:
+                    self._lose(member, key, taken, debt.issuer, debt.terms)
                 else:
-                    self._lose(member, key, taken, debt["issuer"])
-        member.debts = [debt for debt in member.debts if debt["points"]]
+                    self._redeem(member, key, taken, self.sales[debt.of])
+        member.debts = [debt for debt in member.debts if debt.points]
 
-    def _reversal(self, ref: Ref, event: Mapping[str, Any], member: Member) -> None:
-        of: Ref = (event["of"][0], event["of"][1], event["of"][2])
+    # Reversals
+
+    def _reversal(self, ref: Ref, event: Mapping[str, Any], sale: Sale, member: Member) -> None:
         whole = event["type"] == "void.v1"
-        self._restore(member, of, None if whole else event.get("restored_points", 0))
-        if whole:
-            asked = [(part[0], part[1]) for part in self.granted[of]]
-        else:
-            asked = [
-                (self._granted_key(of, issuer, valid), points) for issuer, valid, points in event.get("reversed", ())
-            ]
-        for key, points in asked:
-            part = next((part for part in self.granted[of] if part[0] == key), None)
-            taken = min(points, part[1]) if part else 0
-            if part and taken:
-                part[1] -= taken
-                self._claw(ref, member, key, taken)
+        if member is not self.members[0]:
+            self._restore(ref, event, sale, member, whole)
+            wanted = dict(sale.granted) if whole else self._asked(event, sale)
+            for key, points in wanted.items():
+                taken = min(points, sale.granted[key])
+                sale.granted[key] -= taken
+                self._claw(ref, member, key, taken, sale.at)
+        asked = list(sale.funded.items()) if whole else event.get("funded", ())
+        for payer, amount in asked:
+            taken = min(amount, sale.funded[payer])
+            sale.funded[payer] -= taken
+            member.legs["funded", payer, "", sale.at, ""] -= taken
 
-    def _granted_key(self, of: Ref, issuer: str, valid: str) -> Key | None:
-        return next((part[0] for part in self.granted[of] if (part[0][1], part[0][0]) == (issuer, valid)), None)
+    def _asked(self, event: Mapping[str, Any], sale: Sale) -> dict[Key, int]:
+        """Points to take back by the lot they were granted into; parts of one lot count as one."""
+        lots = {(issuer, valid): (valid, issuer, terms) for valid, issuer, terms in sale.granted}
+        asked: dict[Key, int] = defaultdict(int)
+        for issuer, valid, points in event.get("reversed", ()):
+            if (issuer, valid) in lots:
+                asked[lots[issuer, valid]] += points
+        return asked
 
-    def _restore(self, member: Member, of: Ref, points: int | None) -> None:
-        left = sum(part[1] for part in self.spent[of])
-        owed = [debt for debt in member.debts if debt["of"] == of and debt["issuer"] is None]
-        wanted = left + sum(debt["points"] for debt in owed) if points is None else points
+    def _restore(self, ref: Ref, event: Mapping[str, Any], sale: Sale, member: Member, whole: bool) -> None:
+        """Spent points come back: first what nothing has covered, then what was used last."""
+        owed = [debt for debt in member.debts if not debt.issuer and self.sales[debt.of] is sale]
+        most = sum(part[1] for part in sale.spent) + sum(debt.points for debt in owed)
+        wanted = most if whole else event.get("restored_points", 0)
         for debt in owed:
-            taken = min(wanted, debt["points"])
-            debt["points"] -= taken
+            taken = min(wanted, debt.points)
+            debt.points -= taken
             wanted -= taken
-        member.debts = [debt for debt in member.debts if debt["points"]]
-        for part in reversed(self.spent[of]):
+        member.debts = [debt for debt in member.debts if debt.points]
+        for part in reversed(sale.spent):
             taken = min(wanted, part[1])
             part[1] -= taken
             wanted -= taken
             member.lots[part[0]] += taken
-            self.redeemed[part[0][1]] -= taken
+            member.legs["redeemed", part[0][1], part[0][2], sale.at, sale.at_terms] -= taken
 
-    def _claw(self, ref: Ref, member: Member, wanted: Key, points: int) -> None:
+    def _unreferenced(self, ref: Ref, event: Mapping[str, Any], account_id: int, member: Member) -> None:
+        """Points of today's goods are taken back; points that were spent are not given back."""
+        at, on = event["place"][0], event["place"][6]
+        for issuer, valid, points in event.get("reversed", ()) if account_id else ():
+            self._claw(ref, member, (valid, issuer, self._terms(issuer, on)), points, at)
+        for payer, amount in event.get("funded", ()):
+            member.legs["funded", payer, "", at, ""] -= amount
+
+    # Points
+
+    def _claw(self, ref: Ref, member: Member, wanted: Key, points: int, at: str) -> None:
         """The lot that was granted first, then that issuer's others, then any; what is missing is owed."""
         order = sorted(
             (key for key, held in member.lots.items() if held),
@@ -140,19 +187,18 @@ class Refold:
         for key in order:
             taken = min(points, member.lots[key])
             if taken:
-                self._lose(member, key, taken, wanted[1])
+                self._lose(member, key, taken, wanted[1], wanted[2])
                 points -= taken
         if points:
-            member.debts.append({"of": ref, "issuer": wanted[1], "terms": wanted[2], "points": points})
+            member.debts.append(Debt(ref, wanted[1], wanted[2], at, wanted[2], points))
 
-    def _lose(self, member: Member, key: Key, points: int, owed_to: str) -> None:
+    def _lose(self, member: Member, key: Key, points: int, owed_to: str, terms: str) -> None:
+        """The issuer's own points are reversed; another's are redeemed with it."""
         member.lots[key] -= points
-        if key[1] == owed_to:
-            self.reversed[key[1]] += points
-        else:
-            self.redeemed[key[1]] += points
+        leg = ("reversed", key[1], key[2], "", "") if key[1] == owed_to else ("redeemed", key[1], key[2], owed_to, terms)
+        member.legs[leg] += points
 
-    def _redeem(self, member: Member, key: Key, points: int, used: Parts) -> None:
+    def _redeem(self, member: Member, key: Key, points: int, sale: Sale) -> None:
         member.lots[key] -= points
-        self.redeemed[key[1]] += points
-        used.append([key, points])
+        member.legs["redeemed", key[1], key[2], sale.at, sale.at_terms] += points
+        sale.spent.append([key, points])

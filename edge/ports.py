@@ -8,7 +8,7 @@ import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import yaml
@@ -87,6 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         offset_min: the store's minutes east of UTC, for a POS that sends no offset.
         pos_token: what a POS must present; may be empty while listening on loopback only.
         reader_port, reader_profile: serial port of the card reader and the file that describes it; empty for none.
+        members_every_s: how often head office is asked for news of members when nothing else is said.
     """
 
     data_dir: str
@@ -103,6 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pos_token: str = ""
     reader_port: str = ""
     reader_profile: str = ""
+    members_every_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 60
 
     def __repr__(self) -> str:
         return f"Settings(data_dir={self.data_dir!r}, centre_url={self.centre_url!r})"

@@ -31,6 +31,7 @@ from edge.uplink import Uplink
 from edge.web_server import WebServer
 from loyalty.trouble import Fault
 from pos_adapters.readers.profile import Profile
+from sync.schedule import Intervals
 
 THREADS = 32 + MOST_SCREENS
 LOCK_FILE = "service.lock"
@@ -110,7 +111,11 @@ class TillService:
             identity=self.identity,
             settings=settings,
             clock=clock,
-            **{"random_bits": secrets.randbits, **more},
+            **{
+                "random_bits": secrets.randbits,
+                "intervals": Intervals(members_ms=settings.members_every_s * 1000),
+                **more,
+            },
         )
         till = Till(
             journal=self.journal,

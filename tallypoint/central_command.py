@@ -16,12 +16,11 @@ from typing import Any
 
 import msgspec
 import yaml
-from central.members import import_members
-from central.service import run_central
 from sqlalchemy import Engine
 
 from central import closing, registry
 from central.login import create_user
+from central.members import import_members
 from central.migrations import upgrade
 from central.overview import overview
 from central.ports import (
@@ -34,7 +33,8 @@ from central.ports import (
     reading,
     writing,
 )
-from central.programmes import publish
+from central.programmes import current_programme, publish
+from central.service import run_central
 from central.verify import verify_books
 from sync.enrolment import fingerprint
 from sync.keys import Signer
@@ -121,8 +121,14 @@ def run_members(args: argparse.Namespace) -> int:
     card_key = read_key(settings.folder / settings.card_key, RANDOMNESS)
     rows = list(csv.DictReader(read_text(args.file).splitlines()))
     with writing(engine) as tx:
-        counts = import_members(tx, rows, card_key=card_key, now_ms=CLOCK.wall_ms(), randomness=RANDOMNESS)
-    return _say(args, msgspec.to_builtins(counts), f"{counts}")
+        programme = current_programme(tx)
+        if programme is None:
+            raise BadFile("Publish a programme first: it says which numbers are cards.")
+        done = import_members(
+            tx, rows, rules=programme.cards, key=card_key, randomness=RANDOMNESS, now_ms=CLOCK.wall_ms()
+        )
+    aside = "".join(f"\nline {line}: {why}" for line, why in done.set_aside)
+    return _say(args, msgspec.to_builtins(done), f"{done.made} members; {len(done.set_aside)} rows set aside.{aside}")
 
 
 def run_slot(args: argparse.Namespace) -> int:
@@ -141,8 +147,9 @@ def run_user(args: argparse.Namespace) -> int:
     """Make a login."""
     password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     _, engine = _open(args)
-    create_user(engine, login=args.login, password=password, role=args.role, partner_id=args.partner,
-                now_ms=CLOCK.wall_ms())  # fmt: skip
+    create_user(
+        engine, login=args.login, password=password, role=args.role, partner_id=args.partner, now_ms=CLOCK.wall_ms()
+    )
     return _say(args, {"login": args.login}, f"{args.login} may log in as {args.role}.")
 
 
@@ -161,7 +168,8 @@ def run_close(args: argparse.Namespace) -> int:
         "payments": msgspec.to_builtins(netting.hub),
         "statements": msgspec.to_builtins(closed.statements),
     }
-    return _say(args, data, f"Period {period_no} is closed through {args.through}; {len(closed.statements)} statements.")
+    issued = len(closed.statements)
+    return _say(args, data, f"Period {period_no} is closed through {args.through}; {issued} statements are issued.")
 
 
 def run_verify(args: argparse.Namespace) -> int:

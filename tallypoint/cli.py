@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tallypoint",
-        description="Loyalty for retail coalitions: a till service that keeps working offline, and the centre that settles.",
+        description="Loyalty for retail coalitions: a till that keeps working offline, and the centre that settles.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     # Only the command that was asked for is imported, so that a till needs nothing of the centre.

@@ -1,7 +1,8 @@
 """`tallypoint demo`: two partners, three stores, four tills, 1,000 members, two business days, one period closed.
 
-Everything is real: processes of their own, HTTP on loopback, a scanner on a pseudo-terminal, a line that is pulled, a till
-that is killed in mid-sale. It ends with a table and the invariants, checked by code that shares none of the ledger's sums.
+Everything is real: processes of their own, HTTP on loopback, a scanner on a pseudo-terminal, a line that is pulled,
+a till that is killed in mid-sale. It ends with a table and the invariants, checked by code that shares none of the
+ledger's sums.
 """
 
 import argparse

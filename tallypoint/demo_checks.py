@@ -1,7 +1,7 @@
 """What must hold at the end of the demo, held against the shops' own lists and the bytes on disk.
 
-`central verify` rebuilds the books from evidence; here we ask what only the shops know: is every receipt a till answered
-at head office exactly once, do the closed figures stay closed, did a card number reach any file.
+`central verify` rebuilds the books from evidence; here we ask what only the shops know: is every receipt that a till
+answered at head office exactly once, do the closed figures stay closed, did a card number reach any file.
 """
 
 import re
@@ -53,8 +53,8 @@ def _till_chains(shop: Shop) -> list[str]:
     broken = []
     for till in shop.tills:
         with _read_only(shop.folder / "tills" / till.label / "journal.db") as db:
-            (head,) = db.execute("SELECT h FROM event ORDER BY epoch DESC, seq DESC LIMIT 1").fetchone()
-        if (head.hex() if isinstance(head, bytes) else head) != streams[till.label]:
+            (head,) = db.execute("SELECT hash FROM event ORDER BY epoch DESC, seq DESC LIMIT 1").fetchone()
+        if head != streams[till.label]:
             broken.append(f"chain: {till.label} and head office end in different hashes")
     return broken
 

@@ -1,6 +1,6 @@
 """Head office and tills in one process: the services' own classes, their own databases, their own bytes, no socket.
 
-Only the line and the clock are replaced: a till's uplink hands its request to the centre's session as bytes and gets bytes back.
+Only line and clock are replaced: a till's uplink hands its request to the centre's session and gets bytes back.
 """
 
 import os
@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from central.recompute import recompute_pending
-from central.store import Store
-from edge.uplink import Uplink
 from sqlalchemy import Engine
 
 from central import registry
 from central.migrations import upgrade
 from central.ports import SystemRandomness, open_engine, read_key, writing
 from central.programmes import publish
+from central.recompute import recompute_pending
+from central.store import SqlCentreStore
 from edge.cache import Cache
 from edge.enrol import CACHE_FILE, JOURNAL_FILE, enrol
 from edge.identity import read_identity_file
 from edge.journal import Journal
 from edge.ports import Instant, Settings
 from edge.till import Till
+from edge.uplink import Uplink
 from loyalty.programme import Programme, canonical
 from loyalty.trouble import Fault
 from sync.centre_session import CentreSession
@@ -90,7 +90,7 @@ class InProcess:
         self.card_key = read_key(folder / "programme-card.key", self.randomness)
         with writing(self.engine) as tx:
             registry.load_coalition(tx, coalition, clock.wall_ms())
-        self._store = Store(self.engine, card_key=self.card_key, card_key_id="1", randomness=self.randomness)
+        self._store = SqlCentreStore(self.engine, self.randomness, card_key=self.card_key)
         self._session = CentreSession(self.signer, os.urandom)
         self.nodes: list[Node] = []
 
@@ -155,7 +155,7 @@ class InProcess:
 
     def recompute(self) -> None:
         """Head office computes everything again that it has not yet."""
-        while recompute_pending(self.engine, limit=500).looked_at:
+        while recompute_pending(self.engine, 500, self.clock.wall_ms()).events:
             pass
 
     def close(self) -> None:

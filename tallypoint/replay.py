@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from edge.taking_back import take_back
 
-from central.accounts import enrol_cards
+from central.members import import_members
 from central.ports import reading, writing
 from central.stored import stored_events
 from central.verify import verify_books
 from central.worklist import open_counts
 from edge.asks import CommitAsk, ReturnAsk, SaleAsk
+from edge.taking_back import take_back
 from loyalty.baskets import Basket, Tender
 from loyalty.programme import Programme
 from loyalty.reversals import ReturnLine
@@ -83,7 +83,7 @@ def replay(
     coalition = InProcess(folder, clock, _coalition(programme.currency), database_url)
     try:
         coalition.publish(programme)
-        _members(coalition, read)
+        _members(coalition, read, programme)
         nodes = [coalition.add_till(f"{partner}-store", f"{partner}-till") for partner in PARTNERS]
         for node in nodes:
             coalition.sync(node)
@@ -200,11 +200,18 @@ def _ring_up(node: Node, receipt: FileReceipt, currency: str) -> None:
     )
 
 
-def _members(coalition: InProcess, read: FileRead) -> None:
-    """Every customer of the file is a member with a card."""
+def _members(coalition: InProcess, read: FileRead, programme: Programme) -> None:
+    """Every customer of the file is a member with a card; those of an earlier replay stay who they are."""
     cards = sorted({receipt.card for receipt in read.receipts if receipt.card})
     with writing(coalition.engine) as tx:
-        enrol_cards(tx, cards, card_key=coalition.card_key, now_ms=coalition.clock.wall_ms())
+        import_members(
+            tx,
+            [{"card": number} for number in cards],
+            rules=programme.cards,
+            key=coalition.card_key,
+            randomness=coalition.randomness,
+            now_ms=coalition.clock.wall_ms(),
+        )
 
 
 def _coalition(currency: str) -> dict[str, Any]:

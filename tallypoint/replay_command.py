@@ -26,7 +26,7 @@ def register(commands: Any) -> None:
     parser.add_argument("--map", required=True, help="what its columns mean; online_retail.yaml and others ship")
     parser.add_argument("--programme", type=Path, help="default: the demo's, in the file's currency")
     parser.add_argument("--data", type=Path, help="keep tills and head office in this folder, to replay into it again")
-    parser.add_argument("--database", default="", help="head office's database as a URL (default: SQLite in the folder)")
+    parser.add_argument("--database", default="", help="head office's database as a URL (default: SQLite)")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=run)
 

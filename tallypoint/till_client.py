@@ -49,5 +49,5 @@ class TillClient:
     def _answer(self, response: requests.Response) -> Any:
         said = response.json()
         if response.status_code >= 400:
-            raise TillSaysNo(f"{said.get('detail')} ({said.get('code')})", status=response.status_code, **said)
+            raise TillSaysNo(f"{said.get('detail')} ({said.get('code')})", **said)
         return said

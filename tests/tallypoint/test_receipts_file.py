@@ -86,7 +86,7 @@ def test_an_unknown_map_says_which_maps_ship():
 
 def test_a_map_with_an_unknown_word_is_refused(tmp_path):
     (tmp_path / "m.yaml").write_text("currency: GBP\ncolour: blue\n")
-    with pytest.raises(BadMap, match="colour|columns"):
+    with pytest.raises(BadMap, match=r"colour|columns"):
         read_map(str(tmp_path / "m.yaml"))
 
 
