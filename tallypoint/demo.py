@@ -16,9 +16,10 @@ from typing import Any
 from rich.console import Console
 
 from tallypoint.demo_checks import check_all
+from tallypoint.demo_days import play
 from tallypoint.demo_report import show
 from tallypoint.demo_shop import Shop, open_shop
-from tallypoint.demo_story import Story, play
+from tallypoint.demo_story import Story
 
 
 def register(commands: Any) -> None:

@@ -23,7 +23,7 @@ from central.overview import overview
 from central.ports import open_engine, reading
 from loyalty.cards import gs1_digit, luhn_digit
 from loyalty.trouble import Fault
-from tallypoint.demo_story import Till
+from tallypoint.demo_tills import Till
 from tallypoint.plug import Plug
 from tallypoint.processes import Served
 from tallypoint.till_client import TillClient

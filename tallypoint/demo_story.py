@@ -1,51 +1,14 @@
-"""What the demo's cashiers and customers do in two business days; every choice from one seed.
-
-A shop keeps its own list of what its till answered: the list, not the ledger, says what must have reached the centre.
-"""
-
-from __future__ import annotations
+"""What one customer of the demo does at a till; every choice from one seed."""
 
 from datetime import date
 from random import Random
-from typing import TYPE_CHECKING, Any
-
-import msgspec
-from rich.console import Console
-from rich.progress import Progress
+from typing import Any
 
 from tallypoint.demo_goods import basket
-from tallypoint.till_client import TillClient, TillSaysNo
-
-if TYPE_CHECKING:
-    from tallypoint.demo_shop import Shop
-
+from tallypoint.demo_tills import Rung, Till
+from tallypoint.till_client import TillSaysNo
 
 REGULARS = 60
-
-
-class Rung(msgspec.Struct, kw_only=True):
-    """One answered receipt: what the customer holds in hand."""
-
-    receipt_id: str
-    card: str | None
-    basket: dict[str, Any]
-    net_minor: int
-    points_earned: int
-    points_spent: int
-    undone: bool = False
-
-
-class Till(msgspec.Struct, kw_only=True):
-    """A till of the demo: where it stands, how it is called, and what it answered."""
-
-    label: str
-    partner: str
-    store: str
-    client: TillClient
-    rung: list[Rung] = msgspec.field(default_factory=list)
-    answered: list[str] = msgspec.field(default_factory=list)
-    refused: list[str] = msgspec.field(default_factory=list)
-    held: int = 0
 
 
 class Story:
@@ -164,48 +127,3 @@ class Story:
     @staticmethod
     def _when(day: date) -> dict[str, str]:
         return {"sold_at": f"{day}T19:30:00+01:00", "business_date": day.isoformat(), "cashier": "c1"}
-
-
-def play(shop: Shop, story: Story, sales: int, console: Console) -> None:
-    """Both days: the first to earn, the second to spend, with a line pulled and a till killed on the way."""
-    first, second = shop.days
-    half = sales // 2
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("Day one: customers earn", total=sales)
-        for number in range(half):
-            till = shop.tills[number % len(shop.tills)]
-            card = shop.scan() if till is shop.tills[0] else None
-            story.ring_up(till, first, may_spend=False, card=card)
-            bar.advance(task)
-        _close(shop, first)
-        shop.wait_until_synced()
-        bar.update(task, description="Day two: customers spend")
-        for number in range(sales - half):
-            till = shop.tills[number % len(shop.tills)]
-            if number == half // 4:
-                shop.pull_the_plug()
-            if number == half // 2:
-                _kill_in_mid_sale(shop, story, second)
-            if number == 3 * half // 4:
-                shop.plug_in()
-            card = shop.scan() if till is shop.tills[0] else None
-            story.ring_up(till, second, may_spend=True, card=card)
-            bar.advance(task)
-        _close(shop, second)
-        bar.update(task, description="Everything reconnects")
-        shop.wait_until_synced()
-
-
-def _kill_in_mid_sale(shop: Shop, story: Story, day: date) -> None:
-    """A till dies with a commit on the way; the POS asks again under the same id and gets one receipt."""
-    till = shop.tills[-1]
-    body = story.sale(till, day, story.random.choice(story.cards))
-    till.client.post_and_hang_up("/v1/receipts", body)
-    shop.kill_and_restart(till)
-    story.commit(till, body)
-
-
-def _close(shop: Shop, day: date) -> None:
-    for till in shop.tills:
-        till.client.post("/v1/day-close", {"business_date": day.isoformat()})
-        till.answered.append(f"till_close:{day.isoformat()}")

@@ -1,0 +1,149 @@
+"""What one event writes into the books, row by row, on lots that shrink and grow as it goes."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from loyalty.books import NO_TERMS, NOBODY, Books, Bucket, Flag, Posted, Posting, Recorded, Reversed, Unit
+from loyalty.earning import Earned
+from loyalty.lots import FOREVER, Debt, EventRef, Lot, LotKey, Slice
+from loyalty.members import Use
+from loyalty.receipts import Funded
+
+
+class Writer:
+    """Collects what one event posts.
+
+    Args:
+        account_id: none for an anonymous event, whose points concern nobody.
+        partner_id: the partner at whose till it happened; of a reversal, where the receipt was.
+        on: its business date.
+        recorded: of a reversal, what is left of the event it names.
+    """
+
+    def __init__(
+        self,
+        ref: EventRef,
+        account_id: int | None,
+        books: Books,
+        partner_id: str,
+        on: date,
+        recorded: Recorded | None = None,
+    ) -> None:
+        self.ref = ref
+        self.account_id = account_id or NOBODY
+        self.books = books
+        self.partner_id = partner_id
+        self.on = on
+        self.recorded = recorded
+        self.version = books.account(self.account_id).version + 1 if account_id else 0
+        self.lots = {lot.key: lot for lot in books.lots(self.account_id)} if account_id else {}
+        self.debts = list(books.account(self.account_id).debts) if account_id else []
+        self.postings: list[Posting] = []
+        self.owed: list[Debt] = []
+        self.repaid: list[Debt] = []
+        self.flags: list[Flag] = []
+
+    def key_of(self, part: Earned) -> LotKey:
+        """The lot that granted points go to: the issuer's terms of the day complete its key."""
+        return LotKey(valid_through=part.valid_through, issuer_id=part.issuer_id, terms_id=self.terms(part.issuer_id))
+
+    def claw(
+        self, part: Slice, issuer_id: str, terms_id: str, of: EventRef | None = None, origin: int | None = None
+    ) -> None:
+        """The issuer's own points are reversed; another issuer's are redeemed there, at the funding price."""
+        if part.key.issuer_id == issuer_id:
+            self.post("available", "reversed", part, of=of, origin=origin)
+        else:
+            self.post(
+                "available", "redeemed", part, at=issuer_id, at_terms=terms_id, of=of, origin=origin, funding=True
+            )
+
+    def terms(self, partner_id: str) -> str:
+        """The partner's terms on the day of the event; flagged where there are none."""
+        terms_id = self.books.terms_id(partner_id, self.on)
+        if terms_id == NO_TERMS:
+            self.flag("no_terms", partner_id=partner_id)
+        return terms_id
+
+    def fund(self, part: Funded, source: Bucket, target: Bucket) -> None:
+        """A discount that one partner pays and another gave, in minor units."""
+        key = LotKey(valid_through=FOREVER, issuer_id=part.partner_id, terms_id=NO_TERMS)
+        self.post(source, target, Slice(key=key, points=part.amount_minor), unit="currency")
+
+    def post(
+        self,
+        source: Bucket,
+        target: Bucket,
+        part: Slice,
+        *,
+        unit: Unit = "point",
+        at: str | None = None,
+        at_terms: str = NO_TERMS,
+        of: EventRef | None = None,
+        origin: int | None = None,
+        funding: bool = False,
+    ) -> None:
+        """One posting; a reversal corrects the period of what it reverses unless `origin` names another."""
+        corrects = self.recorded.period_no if self.recorded else self.books.period_no
+        posting = Posting(
+            account_id=self.account_id,
+            account_version=self.version,
+            n=len(self.postings) + 1,
+            unit=unit,
+            source=source,
+            target=target,
+            amount=part.points,
+            key=part.key,
+            at_partner_id=at or self.partner_id,
+            at_terms_id=at_terms,
+            priced_by="funding" if funding else "reimburse",
+            by=self.ref,
+            of=of or self.ref,
+            period_no=self.books.period_no,
+            origin_period_no=corrects if origin is None else origin,
+        )
+        self.postings.append(posting)
+        if unit == "point":
+            self._move(posting)
+
+    def _move(self, posting: Posting) -> None:
+        held = self.lots.get(posting.key)
+        step = (posting.target == "available") - (posting.source == "available")
+        points = (held.points if held else 0) + step * posting.amount
+        self.lots[posting.key] = Lot(key=posting.key, points=points)
+
+    def owe(self, issuer_id: str | None, terms_id: str | None, at_terms: str, points: int) -> None:
+        """Points that no lot held."""
+        self.owed.append(
+            Debt(
+                account_id=self.account_id,
+                issuer_id=issuer_id,
+                terms_id=terms_id,
+                at_partner_id=self.partner_id,
+                at_terms_id=at_terms,
+                points=points,
+                of=self.ref,
+                origin_period_no=self.recorded.period_no if self.recorded else self.books.period_no,
+            )
+        )
+
+    def flag(self, cause: str, **figures: int | str) -> None:
+        """Something that does not add up about this event."""
+        self.flags.append(Flag(of=self.ref, cause=cause, figures=figures))
+
+    def posted(
+        self, uses: Sequence[Use], recorded: Recorded | None = None, reversed_: Reversed | None = None
+    ) -> Posted:
+        """Everything this event did."""
+        return Posted(
+            ref=self.ref,
+            account_id=self.account_id,
+            account_version=self.version,
+            postings=tuple(self.postings),
+            owed=tuple(self.owed),
+            repaid=tuple(self.repaid),
+            uses=tuple(uses) if self.account_id else (),
+            flags=tuple(self.flags),
+            recorded=recorded,
+            reversed=reversed_,
+        )

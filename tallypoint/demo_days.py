@@ -1,0 +1,54 @@
+"""The demo's two business days, with a line pulled and a till killed on the way."""
+
+from datetime import date
+
+from rich.console import Console
+from rich.progress import Progress
+
+from tallypoint.demo_shop import Shop
+from tallypoint.demo_story import Story
+
+
+def play(shop: Shop, story: Story, sales: int, console: Console) -> None:
+    """Both days: the first to earn, the second to spend, with a line pulled and a till killed on the way."""
+    first, second = shop.days
+    half = sales // 2
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("Day one: customers earn", total=sales)
+        for number in range(half):
+            till = shop.tills[number % len(shop.tills)]
+            card = shop.scan() if till is shop.tills[0] else None
+            story.ring_up(till, first, may_spend=False, card=card)
+            bar.advance(task)
+        _close(shop, first)
+        shop.wait_until_synced()
+        bar.update(task, description="Day two: customers spend")
+        for number in range(sales - half):
+            till = shop.tills[number % len(shop.tills)]
+            if number == half // 4:
+                shop.pull_the_plug()
+            if number == half // 2:
+                _kill_in_mid_sale(shop, story, second)
+            if number == 3 * half // 4:
+                shop.plug_in()
+            card = shop.scan() if till is shop.tills[0] else None
+            story.ring_up(till, second, may_spend=True, card=card)
+            bar.advance(task)
+        _close(shop, second)
+        bar.update(task, description="Everything reconnects")
+        shop.wait_until_synced()
+
+
+def _kill_in_mid_sale(shop: Shop, story: Story, day: date) -> None:
+    """A till dies with a commit on the way; the POS asks again under the same id and gets one receipt."""
+    till = shop.tills[-1]
+    body = story.sale(till, day, story.random.choice(story.cards))
+    till.client.post_and_hang_up("/v1/receipts", body)
+    shop.kill_and_restart(till)
+    story.commit(till, body)
+
+
+def _close(shop: Shop, day: date) -> None:
+    for till in shop.tills:
+        till.client.post("/v1/day-close", {"business_date": day.isoformat()})
+        till.answered.append(f"till_close:{day.isoformat()}")

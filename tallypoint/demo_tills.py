@@ -1,0 +1,35 @@
+"""A till of the demo and its shop's own list of what it answered.
+
+The list, not the ledger, says what must have reached the centre.
+"""
+
+from typing import Any
+
+import msgspec
+
+from tallypoint.till_client import TillClient
+
+
+class Rung(msgspec.Struct, kw_only=True):
+    """One answered receipt: what the customer holds in hand."""
+
+    receipt_id: str
+    card: str | None
+    basket: dict[str, Any]
+    net_minor: int
+    points_earned: int
+    points_spent: int
+    undone: bool = False
+
+
+class Till(msgspec.Struct, kw_only=True):
+    """A till of the demo: where it stands, how it is called, and what it answered."""
+
+    label: str
+    partner: str
+    store: str
+    client: TillClient
+    rung: list[Rung] = msgspec.field(default_factory=list)
+    answered: list[str] = msgspec.field(default_factory=list)
+    refused: list[str] = msgspec.field(default_factory=list)
+    held: int = 0
