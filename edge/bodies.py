@@ -11,7 +11,7 @@ import msgspec
 from loyalty.programme import Language
 
 # Long enough for any key of a POS, short enough for an index; no control characters, so it can be printed.
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+(?!\n)$")]
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 Quantity = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?$", description="at most three decimals")]
 Points = Annotated[int, msgspec.Meta(ge=0)]

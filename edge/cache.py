@@ -14,36 +14,22 @@ from typing import TypeVar
 import msgspec
 
 from edge.cache_rows import make_tables, take_hotlist, take_members, take_programmes
-from edge.database import Database, is_damaged, is_full
+from edge.cache_troubles import BadRow, CacheDamaged, trouble_of
+from edge.database import Database
 from edge.identity import TillIdentity
 from edge.ports import Clock
 from loyalty.compiled import Compiled, compile_programme
 from loyalty.members import HotlistedCard, PublishedMember
 from loyalty.programme import Programme, programme_from
-from loyalty.trouble import BadInput, Fault, Trouble
+from loyalty.trouble import Refusal, Trouble
 from sync.lanes import LaneState, is_expired
 from sync.wire import LANES, Lane, Page
 
+MEMBERS_KEPT_MS = 30 * 86_400_000
+MOST_NAMES = 50_000
 _TOUCH_MS = 3_600_000
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-
-
-class CacheFull(Fault):
-    code = "cache.disk_full"
-    status = 507
-
-
-class CacheDamaged(Fault):
-    code = "cache.damaged"
-
-
-class CacheBroken(Fault):
-    code = "cache.broken"
-
-
-class BadRow(BadInput):
-    code = "cache.bad_row"
 
 
 class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,6 +199,22 @@ class Cache:
             self._compile()
         return taken
 
+    def forget_members(self) -> bool:
+        """Forget every member once head office was silent for 30 days: a till that stays dark forgets people too.
+
+        Returns:
+            Whether there was something to forget. The lane begins anew with the next contact.
+        Source: sync.md section 9.
+        """
+        heard_ms = self.heard_ms("members")
+        if not heard_ms or self._clock.now().wall_ms - heard_ms <= MEMBERS_KEPT_MS:
+            return False
+        with self._database.writing() as writer:
+            for where in ("member", "card", "lane WHERE lane = 'members'"):
+                writer.execute(f"DELETE FROM {where}")
+        self._lanes["members"] = (LaneState(), 0)
+        return True
+
     def load_programme(self, programme: Programme) -> None:
         """Make a programme the current one, for a till that stays alone."""
         with self._database.writing() as writer:
@@ -227,7 +229,8 @@ class Cache:
         self.take_page(page, state)
 
     def remember_names(self, names: Mapping[str, str]) -> None:
-        """Keep names of goods for receipts; writes only what is new."""
+        """Keep names of goods for receipts, the newest of them: a barcode with a weight in it is never seen again.
+        Writes only what is new."""
         fresh = {sku: name for sku, name in names.items() if name and self._names.get(sku) != name}
         if fresh:
             with self._database.writing() as writer:
@@ -235,7 +238,10 @@ class Cache:
                     "INSERT INTO goods (sku, name) VALUES (?, ?) ON CONFLICT (sku) DO UPDATE SET name = excluded.name",
                     list(fresh.items()),
                 )
+                writer.execute("DELETE FROM goods WHERE rowid <= (SELECT max(rowid) FROM goods) - ?", (MOST_NAMES,))
             self._names.update(fresh)
+            while len(self._names) > MOST_NAMES:
+                del self._names[next(iter(self._names))]
 
     def _compile(self) -> None:
         """Compile what is new, keep what is not, and swap all at once."""
@@ -244,8 +250,7 @@ class Cache:
         if [version for version, _ in found] == list(held):
             return
         self._compiled = tuple(
-            held.get(version) or compile_programme(msgspec.json.decode(document, type=Programme))
-            for version, document in found
+            held.get(version) or compile_programme(_read_programme(document)) for version, document in found
         )
         self._on_swap()
 
@@ -267,6 +272,14 @@ class Cache:
         return lanes
 
 
+def _read_programme(document: bytes) -> Programme:
+    try:
+        return msgspec.json.decode(document, type=Programme)
+    except (msgspec.MsgspecError, Refusal) as trouble:
+        # Another version of this service wrote it.
+        raise CacheDamaged(f"A programme in the cache cannot be read: {trouble}.") from None
+
+
 def _read_rows(page: Page, kind: type[T]) -> list[T]:
     try:
         return [msgspec.json.decode(row, type=kind) for row in page.rows]
@@ -275,12 +288,3 @@ def _read_rows(page: Page, kind: type[T]) -> list[T]:
             f"A row of {page.lane} cannot be read ({trouble}); update this till, it goes on with what it has.",
             lane=page.lane,
         ) from None
-
-
-def trouble_of(error: sqlite3.Error) -> Trouble:
-    """What an error of SQLite means for whoever runs the till."""
-    if is_full(error):
-        return CacheFull("The disk of this till is full; free some space. Sales go on with what the till knows.")
-    if is_damaged(error):
-        return CacheDamaged("The cache of this till is damaged; start the service again, it is fetched anew.")
-    return CacheBroken(f"The cache cannot be used ({error}); check the disk and start the service again.")

@@ -14,6 +14,7 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_MA
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from edge.cache import Cache
 from edge.identity import TillIdentity
 from edge.journal import Journal
 from edge.ports import Clock, Instant
@@ -46,10 +47,11 @@ class Chore(msgspec.Struct, frozen=True, kw_only=True):
     do: Callable[[], object]
 
 
-def chores_of(journal: Journal, identity: TillIdentity) -> tuple[Chore, ...]:
+def chores_of(journal: Journal, cache: Cache, identity: TillIdentity) -> tuple[Chore, ...]:
     """What a till's files need: forget what is old and safe, empty the log, look whether the chain still holds."""
     return (
         Chore(name="prune", every_s=3600, do=journal.prune),
+        Chore(name="members", every_s=3600, do=cache.forget_members),
         Chore(name="checkpoint", every_s=300, do=journal.checkpoint),
         Chore(name="chain", every_s=900, do=lambda: check_chain(journal, identity)),
     )

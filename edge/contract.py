@@ -25,6 +25,7 @@ from edge.instants import read_instant
 from edge.telling import quote_answer as quote_answer
 from loyalty.amounts import parse_quantity
 from loyalty.baskets import Basket, Line, Tender, WrongCurrency
+from loyalty.payment_ranges import holds_payment
 from loyalty.receipts import Charged
 from loyalty.reversals import ReturnLine
 from loyalty.trouble import BadInput, Refusal
@@ -81,8 +82,11 @@ def basket_from(body: SaleBody, receipt_id: str = "") -> Basket:
         currency=currency,
         lines=tuple(line_from(line) for line in body.basket.lines),
         tax_included=body.basket.tax_included,
-        tenders=tuple(Tender(kind=tender.kind, amount_minor=tender.amount_minor) for tender in body.tenders),
-        coupons=body.coupons,
+        tenders=tuple(
+            Tender(kind=without_payment(tender.kind) or "card", amount_minor=tender.amount_minor)
+            for tender in body.tenders
+        ),
+        coupons=tuple(code for code in body.coupons if without_payment(code)),
         points_to_spend=body.points_to_spend,
     )
 
@@ -177,7 +181,7 @@ def asked(body: When, here: Here) -> dict[str, Any]:
         "sold_at_ms": sold_at_ms,
         "offset_min": offset_min,
         "business_date": body.business_date,
-        "cashier": body.cashier,
+        "cashier": without_payment(body.cashier),
         "training": body.training,
         "channel": body.channel,
         "language": body.language,
@@ -187,7 +191,13 @@ def asked(body: When, here: Here) -> dict[str, Any]:
 def names_in(body: SaleBody | ReturnBody) -> dict[str, str]:
     """Goods by sku as the POS names them, for the receipt's text."""
     lines = body.basket.lines if isinstance(body, SaleBody) else body.lines
-    return {line.sku: line.name for line in lines if line.sku and line.name}
+    return {line.sku: line.name for line in lines if line.sku and without_payment(line.name)}
+
+
+def without_payment(text: str) -> str:
+    """A free text as it came; nothing of it where a payment card number is in it, which some POS put there. It is
+    left out rather than refused: the goods are paid, and the receipt must be kept (PCI DSS 3.3)."""
+    return "" if holds_payment(text) else text
 
 
 def _explained(text: str) -> BadInput:

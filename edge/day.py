@@ -6,6 +6,8 @@ It labels and changes nothing else, except that receipts before it can no longer
 from collections.abc import Sequence
 from datetime import date
 
+import msgspec
+
 from edge.asks import Asked, DayClosed, Warn
 from edge.journal import Entry, Journal
 from edge.recalling import record_of
@@ -18,7 +20,13 @@ from loyalty.trouble import InvariantBroken
 from sync.chain import StreamHead
 
 
-def close_day(till: Till, business_date: date) -> DayClosed:
+class CloseDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who closed it."""
+
+    cashier: str = ""
+
+
+def close_day(till: Till, business_date: date, cashier: str = "") -> DayClosed:
     """Write the close of a business day; closed already, the same close again.
 
     Events still to be sent and holds still open are told, and stop nothing.
@@ -31,6 +39,9 @@ def close_day(till: Till, business_date: date) -> DayClosed:
         last = journal.last_close()
         entries = journal.entries_after(last.head.seq if last else 0)
         close = _totals(entries, journal.head().seq, till.place(asked))
+        if cashier:
+            detail = msgspec.Raw(msgspec.json.encode(CloseDetail(cashier=cashier)))
+            close = msgspec.structs.replace(close, detail=detail)
         head = journal.append(close)
     till.on_written()
     return _answer(journal, close, head, replayed=False)

@@ -25,7 +25,7 @@ from edge.answers import (
     ReturnSaid,
     VoidSaid,
 )
-from edge.asks import Identified, Quoted, SaleAsk
+from edge.asks import Identified, Quoted, SaleAsk, TakenBack, Voided, Written
 from edge.bodies import CommitBody, DayCloseBody, HoldBody, IdentifyBody, QuoteBody, ReturnBody, VoidBody
 from edge.day import close_day
 from edge.identity import TillIdentity
@@ -33,11 +33,12 @@ from edge.instants import local_time, show_instant, show_known
 from edge.ports import Clock, Settings
 from edge.screens import Screen, Screens
 from edge.slips import Reader, Slips
-from edge.taking_back import take_back, void_receipt
+from edge.taking_back import reversal_again, sale_of, take_back, void_receipt
 from edge.till import Till
 from loyalty.amounts import exponent_of
 from loyalty.programme import Language, Spending
 from loyalty.trouble import Fault, Refusal
+from receipt_templates.compose import AnyView
 from receipt_templates.render import render
 
 MOST_FACES = 64
@@ -106,18 +107,16 @@ class Desk:
         with self._writing:
             told = self.till.commit(contract.commit_ask(body, self._here(body.receipt_id)))
         self._remember_names(contract.names_in(body))
-        face = self._face(body.card)
-        language = body.language or face.language
+        reader = self._reader(body.language, told.receipt.account_id, self._face(body.card))
         if not told.replayed:
-            blank = self.blank_screen(language)
-            self.screens.publish(display.screen_of_receipt(told, blank, last4=face.last4))
-        view = self.slips.of_receipt(told, self._reader(body.language, face))
+            blank = self.blank_screen(reader.language)
+            self.screens.publish(display.screen_of_receipt(told, blank, last4=reader.last4))
+        view = self.slips.of_receipt(told, reader)
         return telling.receipt_said(told, render(view, "text", self.slips.paper))
 
     def rendered(self, receipt_id: str, *, language: Language | None = None, copy: bool = True) -> RenderedSaid:
-        """A sale of this till in all its renderings. Raises: the till's `receipt.unknown`."""
-        told = self.till.receipt(receipt_id, language)
-        view = self.slips.of_receipt(told, self._reader(language, NOBODY), copy=copy)
+        """A sale, return or void (`void:` and the receipt's id) in all its renderings. Raises: ReceiptUnknown."""
+        told, view = self._again(receipt_id, language, copy)
         return RenderedSaid(
             receipt_id=receipt_id,
             event=telling.event_said(told),
@@ -128,9 +127,8 @@ class Desk:
         )
 
     def print_job(self, receipt_id: str, *, language: Language | None = None, copy: bool = True) -> bytes:
-        """A sale of this till as a print job of the store's printer."""
-        told = self.till.receipt(receipt_id, language)
-        view = self.slips.of_receipt(told, self._reader(language, NOBODY), copy=copy)
+        """The same as a print job of the store's printer."""
+        _, view = self._again(receipt_id, language, copy)
         return render(view, "escpos", self.slips.printer)
 
     def programme_name(self) -> str:
@@ -152,7 +150,7 @@ class Desk:
         """Undo a whole receipt."""
         with self._writing:
             told = void_receipt(self.till, contract.void_ask(body, receipt_id, self._here(f"void:{receipt_id}")))
-        view = self.slips.of_void(told, self._reader(body.language, NOBODY))
+        view = self.slips.of_void(told, self._reader(body.language, told.void.account_id))
         return telling.void_said(told, render(view, "text", self.slips.paper))
 
     def take_back(self, body: ReturnBody) -> ReturnSaid:
@@ -160,8 +158,8 @@ class Desk:
         with self._writing:
             told = take_back(self.till, contract.return_ask(body, self._here(body.return_id)))
         self._remember_names(contract.names_in(body))
-        sold = self.till.receipt(told.detail.of_receipt).receipt if told.detail.of_receipt else None
-        view = self.slips.of_return(told, sold, self._reader(body.language, self._face(body.card)))
+        reader = self._reader(body.language, told.returned.account_id, self._face(body.card))
+        view = self.slips.of_return(told, sale_of(self.till, told.detail.of_receipt), reader)
         return telling.return_said(told, render(view, "text", self.slips.paper))
 
     def balance(self, card: str) -> BalanceSaid:
@@ -178,7 +176,7 @@ class Desk:
         asked = contract.asked(body, self._here())
         offset_min = self.settings.offset_min if asked["offset_min"] is None else asked["offset_min"]
         day = body.business_date or local_time(asked["sold_at_ms"], offset_min).date()
-        return telling.close_said(close_day(self.till, day))
+        return telling.close_said(close_day(self.till, day, asked["cashier"]))
 
     def blank_screen(self, language: str = "") -> Screen:
         """The display between sales."""
@@ -239,8 +237,20 @@ class Desk:
                     self._faces.popitem(last=False)
         return face
 
-    def _reader(self, language: str | None, face: Face) -> Reader:
-        return Reader(language=language or face.language or self.settings.language, last4=face.last4)
+    def _again(self, event_id: str, language: Language | None, copy: bool) -> tuple[Written, AnyView]:
+        """What was written under an id, and its slip."""
+        match reversal_again(self.till, event_id):
+            case TakenBack() as told:
+                sold = sale_of(self.till, told.detail.of_receipt)
+                reader = self._reader(language, told.returned.account_id)
+                return told, self.slips.of_return(told, sold, reader, copy=copy)
+            case Voided() as told:
+                return told, self.slips.of_void(told, self._reader(language, told.void.account_id), copy=copy)
+        sale = self.till.receipt(event_id, language)
+        return sale, self.slips.of_receipt(sale, self._reader(language, sale.receipt.account_id), copy=copy)
+
+    def _reader(self, language: Language | None, account_id: int | None, face: Face = NOBODY) -> Reader:
+        return Reader(language=self.till.language_of(account_id, language), last4=face.last4)
 
     def _here(self, event_id: str = "") -> contract.Here:
         """This till, now; for an event that is written already, when it was: a body without `sold_at`, sent again,

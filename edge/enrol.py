@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.folder import FolderLock
 from edge.identity import TillIdentity, make_folder, read_identity_file, read_secret, write_identity_file, write_secret
 from edge.journal import Journal, open_epoch
 from edge.ports import Clock, Settings
@@ -16,7 +17,7 @@ from loyalty.trouble import Refusal
 from sync.enrolment import make_claim, read_code, read_identity
 from sync.framing import read_json, split
 from sync.keys import Signer
-from sync.wire import ENROL_PATH, Answer, Problem
+from sync.wire import ENROL_PATH, Answer, Identity, Problem
 
 CLAIM_FILE = "claim.json"
 JOURNAL_FILE = "journal.db"
@@ -66,7 +67,7 @@ def enrol(
         random_bytes: gives so many random bytes, such as `os.urandom`.
         again: replace an identity; head office gives a new epoch with the code.
     Raises:
-        AlreadyEnrolled, NoCentre: nothing was sent.
+        AlreadyEnrolled, NoCentre, AlreadyRunning: nothing was sent.
         BadCode: not a code.
         EnrolRefused: head office said no, with its own sentence.
         WrongCentre, BadSignature, NotOurAnswer, BadBody: the answer does not come from that head office.
@@ -76,9 +77,26 @@ def enrol(
     if not settings.centre_url:
         raise NoCentre("Set centre_url to the address of head office, then enrol.")
     make_folder(folder)
-    if not again and (before := read_identity_file(folder)):
-        raise AlreadyEnrolled(f"This machine is till {before.label or before.till_id} already.", till_id=before.till_id)
-    draft = _draft(folder, read_code(code), random_bytes)
+    lock = FolderLock(folder)
+    try:
+        if not again and (before := read_identity_file(folder)):
+            raise AlreadyEnrolled(
+                f"This machine is till {before.label or before.till_id} already.", till_id=before.till_id
+            )
+        draft = _draft(folder, read_code(code), random_bytes)
+        granted = _claim(settings, draft, fingerprint, exchange)
+        identity = TillIdentity(seed=draft.seed, install_id=draft.install_id, granted=granted)
+        write_identity_file(folder, identity)
+        journal = Journal.open(folder / JOURNAL_FILE, identity, clock)
+        open_epoch(journal, "enrolled")
+        journal.close()
+        (folder / CLAIM_FILE).unlink()
+        return identity
+    finally:
+        lock.close()
+
+
+def _claim(settings: Settings, draft: Draft, fingerprint: str, exchange: Exchange) -> Identity:
     exchange_private = bytes.fromhex(draft.exchange_private)
     # The time is left out: a claim made again must be the same bytes, so that an earlier answer fits it.
     request = make_claim(
@@ -92,14 +110,7 @@ def enrol(
     answer = exchange(settings.centre_url.rstrip("/") + ENROL_PATH, request)
     if answer.status != 200:
         raise _refused(answer)
-    granted = read_identity(answer.body, request, exchange_private, fingerprint)
-    identity = TillIdentity(seed=draft.seed, install_id=draft.install_id, granted=granted)
-    write_identity_file(folder, identity)
-    journal = Journal.open(folder / JOURNAL_FILE, identity, clock)
-    open_epoch(journal, "enrolled")
-    journal.close()
-    (folder / CLAIM_FILE).unlink()
-    return identity
+    return read_identity(answer.body, request, exchange_private, fingerprint)
 
 
 def _draft(folder: Path, code: str, random_bytes: Callable[[int], bytes]) -> Draft:

@@ -13,7 +13,7 @@ from edge.instants import show_instant, show_known
 from edge.journal import Journal
 from edge.status import LaneSaid, LineStateSaid, ReaderSaid, StatusSaid, StreamSaid
 from edge.uplink import Uplink
-from loyalty.events import TillClose, read_head
+from loyalty.events import TillClose
 from pos_adapters.readers.port import ReaderHealth
 
 PREFIX = "tallypoint_till_"
@@ -95,6 +95,7 @@ class Health:
             ("acked_seq", {}, stream.acked_seq),
             ("backlog_events", {}, stream.backlog),
             ("oldest_unsent_seconds", {}, stream.oldest_unsent_s or 0),
+            ("left_unsent_events", {}, stream.left_unsent),
             ("offline", {}, int(line.offline)),
             ("suspended", {}, int(bool(line.suspended))),
             ("clock_error_milliseconds", {}, line.clock_error_ms),
@@ -121,15 +122,15 @@ class Health:
 
     def _stream(self, wall_ms: int) -> StreamSaid:
         head, acked = self._journal.head(), self._journal.outbox.acked()
-        unsent = self._journal.outbox.unsent(acked.seq, 1, 1)
-        place = getattr(read_head(unsent[0].payload), "place", None) if unsent else None
+        oldest_ms = self._journal.outbox.oldest_unsent_ms()
         return StreamSaid(
             till_id=head.till_id,
             epoch=head.epoch,
             head_seq=head.seq,
             acked_seq=acked.seq,
             backlog=self._journal.backlog(),
-            oldest_unsent_s=max(0, wall_ms - place.sold_at_ms) // 1000 if place else None,
+            oldest_unsent_s=max(0, wall_ms - oldest_ms) // 1000 if oldest_ms is not None else None,
+            left_unsent=self._journal.outbox.left_unsent(),
         )
 
     def _line(self, offset_min: int) -> LineStateSaid:

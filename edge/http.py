@@ -30,6 +30,7 @@ class BadQuery(BadInput):
 def till_app(desk: Desk, health: Health, readers: Readers) -> Flask:
     """The Flask application of one till."""
     app = Flask("edge", root_path=str(_FOLDER))
+    app.url_map.merge_slashes = False  # an id may have any slashes
     guard(app, desk.settings)
     answer_troubles(app, health.incident)
     _sales(app, desk)

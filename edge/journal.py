@@ -18,11 +18,13 @@ from edge.journal_troubles import OtherTill, damaged, trouble_of
 from edge.outbox import Outbox
 from edge.ports import Clock, Instant
 from edge.promises import FloatLeft, Hold, Promises
+from edge.refusals import EventTooLarge
 from loyalty.events import Event, Opened, encode, read_head
 from loyalty.lots import EventRef
 from loyalty.members import Use
 from loyalty.trouble import InvariantBroken, Trouble
 from sync.chain import StreamHead, next_head
+from sync.envelope import fits_a_batch
 
 KEPT_MS = 14 * 86_400_000
 _VERIFIED_AT_ONCE = 1_000
@@ -122,10 +124,14 @@ class Journal:
             of_id: the receipt that it voids or takes back.
         Returns:
             The stream after it. It counts once the transaction is through.
+        Raises:
+            EventTooLarge: no batch could carry it, and nothing behind it would ever be sent.
         """
         if not self._database.is_writing():
             raise InvariantBroken("an event was written outside a transaction", receipt_id=event.receipt_id)
         payload = encode(event)
+        if not fits_a_batch(payload):
+            raise EventTooLarge("This is more than can be sent to head office at once. Split it.", bytes=len(payload))
         head = next_head(self._next, self._genesis, payload)
         kind = str(type(event).__struct_config__.tag)
         self._database.writer.execute(
@@ -147,6 +153,12 @@ class Journal:
         return head
 
     # Reading
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nothing is written or forgotten meanwhile, for reads that belong together."""
+        with self._database.lock:
+            yield
 
     def head(self) -> StreamHead:
         """The last event written; seq 0 in a new epoch."""

@@ -8,7 +8,7 @@ import re
 import msgspec
 
 from edge.asks import Warn
-from edge.cache import Cache
+from edge.cache import MEMBERS_KEPT_MS, Cache
 from edge.identity import TillIdentity
 from edge.journal import Journal
 from edge.ports import Instant
@@ -20,7 +20,6 @@ from loyalty.members import SPENT, UNKNOWN_CARD, MemberView, PublishedMember, co
 from loyalty.members import add_uses as fold
 from loyalty.programme import OfflineCaps, Programme
 
-STALE_MS = 30 * 86_400_000
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _EXPIRED = {
     "hotlist": "The list of blocked cards is out of date; fewer points than usual can be spent until it is renewed.",
@@ -78,12 +77,14 @@ def know(journal: Journal, cache: Cache, token: str | None, now: Instant, *, but
     """
     if token is None:
         return Known()
-    member = cache.member(token)
-    if member is None:
-        return Known(card_token=token, view=UNKNOWN_CARD)
-    row = member.row
-    own = journal.own_uses_after(row.account_id, row.own_seq)
-    held = journal.promises.held_points(row.account_id, now, but=but_hold)
+    # A page that came between the row and the uses would have made the journal forget what the row does not hold.
+    with journal.still():
+        member = cache.member(token)
+        if member is None:
+            return Known(card_token=token, view=UNKNOWN_CARD)
+        row = member.row
+        own = journal.own_uses_after(row.account_id, row.own_seq)
+        held = journal.promises.held_points(row.account_id, now, but=but_hold)
     return Known(
         card_token=token,
         member=member,
@@ -109,7 +110,7 @@ def caps_of(programme: Programme, cache: Cache, now: Instant) -> OfflineCaps | N
 
 def is_stale(cache: Cache, now: Instant) -> bool:
     """Whether head office has said nothing of members for so long that no points are spent on its word."""
-    return now.wall_ms - cache.heard_ms("members") > STALE_MS
+    return now.wall_ms - cache.heard_ms("members") > MEMBERS_KEPT_MS
 
 
 def authority(

@@ -49,6 +49,22 @@ class Outbox:
             taken.append(Unsent(seq=seq, payload=payload, hash=hash_))
         return taken
 
+    def oldest_unsent_ms(self) -> int | None:
+        """When the first event was written that the centre has not acknowledged (wall); None for none."""
+        found = self._database.row(
+            "SELECT written_ms FROM event WHERE epoch = ? AND seq = ?", (self._epoch, self._acked.seq + 1)
+        )
+        return int(found[0]) if found else None
+
+    def left_unsent(self) -> int:
+        """Events of earlier epochs that the centre never acknowledged: kept here, for a person to bring over."""
+        found = self._database.rows(
+            "SELECT max(e.seq) - s.acked_seq FROM stream s JOIN event e ON e.epoch = s.epoch"
+            " WHERE s.epoch < ? GROUP BY s.epoch",
+            (self._epoch,),
+        )
+        return sum(max(0, left) for (left,) in found)
+
     def take_ack(self, ack: Ack) -> None:
         """Keep where the centre stands and what it flagged."""
         with self._database.writing() as writer:

@@ -18,6 +18,7 @@ from loyalty.trouble import Fault
 from sync.pacing import Moment
 
 ENVIRONMENT_PREFIX = "TALLYPOINT_TILL_"
+FARTHEST_OFFSET_MIN = 18 * 60  # as an event may say it
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # CLOCK_BOOTTIME goes on while the machine sleeps; a hold must not outlive a night with the lid closed.
 _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -158,7 +159,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 def _check(settings: Settings) -> None:
     if not 1 <= settings.listen_port <= 65_535:
         raise BadSettings("listen_port must be 1 to 65535.", listen_port=settings.listen_port)
-    if not -24 * 60 < settings.offset_min < 24 * 60:
+    if abs(settings.offset_min) > FARTHEST_OFFSET_MIN:
         raise BadSettings("offset_min is minutes east of UTC, such as -180 or 60.", offset_min=settings.offset_min)
     if settings.centre_url and not settings.centre_url.startswith(("https://", "http://")):
         raise BadSettings("centre_url must begin with https:// (or http:// in a test).", centre_url=settings.centre_url)

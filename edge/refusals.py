@@ -45,6 +45,11 @@ class ReceiptUnknown(Refusal):
     status = 404
 
 
+class EventTooLarge(Refusal):
+    code = "receipt.too_large"
+    status = 413
+
+
 class TrainingSale(Refusal):
     code = "receipt.training"
     status = 422

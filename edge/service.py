@@ -1,11 +1,9 @@
 """One till service: its parts put together, started in order, stopped in the other order.
 
-Two services on one data folder would write two histories, so the folder is locked for as long as one runs.
+The data folder is ours alone for as long as it runs.
 """
 
-import fcntl
 import logging
-import os
 import secrets
 import signal
 import threading
@@ -19,6 +17,7 @@ from edge.cache import Cache
 from edge.chores import Chores, chores_of
 from edge.desk import Desk
 from edge.enrol import CACHE_FILE, JOURNAL_FILE
+from edge.folder import FolderLock
 from edge.health import Health
 from edge.http import till_app
 from edge.identity import TillIdentity, read_identity_file
@@ -34,39 +33,11 @@ from pos_adapters.readers.profile import Profile
 from sync.schedule import Intervals
 
 THREADS = 32 + MOST_SCREENS
-LOCK_FILE = "service.lock"
 _log = logging.getLogger(__name__)
-
-
-class AlreadyRunning(Fault):
-    code = "service.already_running"
 
 
 class NotEnrolled(Fault):
     code = "service.not_enrolled"
-
-
-class FolderLock:
-    """The data folder, for us alone until closed or until this process ends, however it ends.
-
-    Raises:
-        AlreadyRunning: another service has it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._file)
-            raise AlreadyRunning(
-                f"Another till service works on {folder}. Stop it first, or set another data_dir.", folder=str(folder)
-            ) from None
-
-    def close(self) -> None:
-        """Let it go."""
-        os.close(self._file)
 
 
 class TillService:
@@ -105,18 +76,7 @@ class TillService:
         open_epoch(self.journal, "enrolled")
         self.cache = Cache.open(settings.folder / CACHE_FILE, self.identity, clock)
         self._closing.append(self.cache.close)
-        self.uplink = Uplink(
-            journal=self.journal,
-            cache=self.cache,
-            identity=self.identity,
-            settings=settings,
-            clock=clock,
-            **{
-                "random_bits": secrets.randbits,
-                "intervals": Intervals(members_ms=settings.members_every_s * 1000),
-                **more,
-            },
-        )
+        self.uplink = self._uplink(more)
         till = Till(
             journal=self.journal,
             cache=self.cache,
@@ -131,7 +91,9 @@ class TillService:
         )
         self.readers = Readers(self.desk, reader_profiles(settings))
         self.chores = Chores(
-            chores_of(self.journal, self.identity), uplink=self.uplink if settings.centre_url else None, clock=clock
+            chores_of(self.journal, self.cache, self.identity),
+            uplink=self.uplink if settings.centre_url else None,
+            clock=clock,
         )
         self.health = Health(
             desk=self.desk,
@@ -144,6 +106,17 @@ class TillService:
             till_app(self.desk, self.health, self.readers), host=settings.listen_host, port=port, threads=THREADS
         )
         self.url = self._server.url
+
+    def _uplink(self, more: dict[str, Any]) -> Uplink:
+        intervals = Intervals(members_ms=self.settings.members_every_s * 1000)
+        return Uplink(
+            journal=self.journal,
+            cache=self.cache,
+            identity=self.identity,
+            settings=self.settings,
+            clock=self.clock,
+            **{"random_bits": secrets.randbits, "intervals": intervals, **more},
+        )
 
     def start(self) -> None:
         """Answer first, then read cards, speak to head office and keep house."""

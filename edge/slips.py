@@ -11,6 +11,7 @@ from edge.telling import ending_of
 from loyalty.receipts import Receipt, read_detail
 from loyalty.reversals import VoidDetail
 from receipt_templates.compose import AnyView
+from receipt_templates.languages import TONGUES
 from receipt_templates.profiles import PROFILES, PrinterProfile, profile_named
 from receipt_templates.reversal_views import view_of_return, view_of_void
 from receipt_templates.view import ReceiptView, Shop, view_of_receipt
@@ -29,7 +30,7 @@ class Slips:
     """Makes the views of one till's slips."""
 
     def __init__(self, cache: Cache, settings: Settings, till_name: str) -> None:
-        self._cache, self._settings, self._till_name = cache, settings, till_name
+        self._cache, self._settings, self._till_name = cache, settings, bare_name(till_name)
         named = profile_named(settings.receipt_profile) if settings.receipt_profile else PROFILES[PLAIN]
         paper = msgspec.structs.replace(PROFILES[PLAIN], columns=settings.receipt_columns)
         self.paper: PrinterProfile = paper
@@ -53,7 +54,7 @@ class Slips:
         )
         return msgspec.structs.replace(view, till_id=self._till_name)
 
-    def of_return(self, told: TakenBack, sold: Receipt | None, reader: Reader) -> AnyView:
+    def of_return(self, told: TakenBack, sold: Receipt | None, reader: Reader, *, copy: bool = False) -> AnyView:
         """Goods taken back; `sold` is the sale they come from, where this till has it."""
         goods = read_detail(sold).lines if sold else told.detail.goods
         view = view_of_return(
@@ -65,10 +66,11 @@ class Slips:
             language=reader.language,
             record=told.record,
             member=ending_of(reader.last4),
+            copy=copy,
         )
         return msgspec.structs.replace(view, till_id=self._till_name)
 
-    def of_void(self, told: Voided, reader: Reader) -> AnyView:
+    def of_void(self, told: Voided, reader: Reader, *, copy: bool = False) -> AnyView:
         """A receipt undone."""
         view = view_of_void(
             told.void,
@@ -78,6 +80,7 @@ class Slips:
             language=reader.language,
             record=told.record,
             member=ending_of(reader.last4),
+            copy=copy,
         )
         return msgspec.structs.replace(view, till_id=self._till_name)
 
@@ -90,6 +93,13 @@ class Slips:
             if compiled.version == version:
                 return {promotion.id: promotion.name for promotion in compiled.programme.promotions if promotion.name}
         return {}
+
+
+def bare_name(label: str) -> str:
+    """A till's label without the word for till, which every slip prints before it: `Till 3` → `3`."""
+    first, _, rest = label.partition(" ")
+    is_word = any(first.casefold() == tongue.words.till.casefold() for tongue in TONGUES.values())
+    return rest.strip() or label if is_word else label
 
 
 def balance_after(receipt: Receipt) -> int | None:

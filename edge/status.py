@@ -29,7 +29,8 @@ class LineStateSaid(Answer, frozen=True, kw_only=True):
 
 
 class StreamSaid(Answer, frozen=True, kw_only=True):
-    """The chain of this till: written, acknowledged, and what still waits."""
+    """The chain of this till: written, acknowledged, and what still waits. `left_unsent` counts events of enrolments
+    before this one that head office never had."""
 
     till_id: str
     epoch: int
@@ -37,6 +38,7 @@ class StreamSaid(Answer, frozen=True, kw_only=True):
     acked_seq: int
     backlog: int
     oldest_unsent_s: int | None
+    left_unsent: int
 
 
 class LaneSaid(Answer, frozen=True, kw_only=True):

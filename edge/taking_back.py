@@ -63,7 +63,7 @@ def take_back(till: Till, ask: ReturnAsk) -> TakenBack:
         IdReused, IdReserved, TrainingSale, BadTime.
         ReturnOfUnknownReceipt: not of this till; the sentence says what to do.
         ReturnOfVoided, ReturnsMoreThanSold, UnknownLine.
-        GoodsMissing: without a reference, a line without its goods.
+        GoodsMissing: no line at all; without a reference, a line without its goods.
         BadBasket, WrongCurrency, PaymentCardScanned, CardUnreadable, NotOurCard, NoProgramme.
     """
     check_id(ask.return_id)
@@ -79,6 +79,24 @@ def take_back(till: Till, ask: ReturnAsk) -> TakenBack:
         head = till.journal.append(returned, ask_sha256=sha, uses=own_uses(returned), of_id=ask.of)
     till.on_written()
     return _taken_back(returned, head, replayed=False)
+
+
+def reversal_again(till: Till, event_id: str) -> TakenBack | Voided | None:
+    """A return or void of this till as it was answered; None for an id that stands for neither."""
+    entry = till.journal.find(event_id)
+    match entry.event if entry else None:
+        case Return() as returned if entry:
+            return _taken_back(returned, entry.head, replayed=True)
+        case Void() if entry and (receipt := sale_of(till, event_id.removeprefix("void:"))):
+            return _voided(entry, receipt)
+        case _:
+            return None
+
+
+def sale_of(till: Till, receipt_id: str) -> Receipt | None:
+    """The sale that a reversal names; None for none, or once it is forgotten here."""
+    entry = till.journal.find(receipt_id) if receipt_id else None
+    return entry.event if entry and isinstance(entry.event, Receipt) else None
 
 
 def _check_may_void(journal: Journal, entry: Entry, receipt_id: str) -> None:
@@ -97,6 +115,8 @@ def _of_receipt(till: Till, ask: ReturnAsk, receipt_id: str) -> Return:
             "This till does not know that receipt. Return the goods at the till that sold them, or without a receipt.",
             receipt_id=receipt_id,
         )
+    if not ask.lines:
+        raise GoodsMissing("Name the lines of the receipt that come back, at least one.")
     earlier: list[ReturnLine] = []
     for reversal in till.journal.reversals_of(receipt_id):
         before = reversal.event

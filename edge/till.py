@@ -11,7 +11,7 @@ from edge.holding import hold_of_sale, let_go, set_aside
 from edge.identity import TillIdentity
 from edge.journal import Entry, Journal
 from edge.knowing import Known, authority, know, not_covered, scan, token_of, warnings_for
-from edge.ports import Clock, Instant, Settings
+from edge.ports import FARTHEST_OFFSET_MIN, Clock, Instant, Settings
 from edge.promises import Hold
 from edge.recalling import check_id, check_same, recall, record_of
 from edge.refusals import (
@@ -23,7 +23,7 @@ from edge.refusals import (
     ReceiptUnknown,
     TrainingSale,
 )
-from loyalty.baskets import Basket, Place
+from loyalty.baskets import LATEST_MS, Basket, Place
 from loyalty.cards import Code, card_token
 from loyalty.compiled import Compiled
 from loyalty.events import own_uses
@@ -33,9 +33,9 @@ from loyalty.programme import Language
 from loyalty.quotes import Quote, quote_basket
 from loyalty.receipts import Receipt, close_receipt, read_detail
 
-_LATEST_MS = 253_000_000_000_000  # in the year 9987: room for an offset, and for points that live for years
 _LANGUAGES: dict[str, Language] = {"en": "en", "pt-BR": "pt-BR", "ru": "ru", "pl": "pl"}
 _FIRST_DAY = date(1970, 1, 1)
+_LAST_YEAR = 5138  # that of LATEST_MS: room for points that live for years
 
 
 def _always() -> bool:
@@ -208,8 +208,10 @@ class Till:
     def place(self, ask: Asked) -> Place:
         """Where and when something happened. Raises: BadTime."""
         offset_min = self.settings.offset_min if ask.offset_min is None else ask.offset_min
-        if not 0 <= ask.sold_at_ms <= _LATEST_MS or abs(offset_min) >= 24 * 60:
+        if not 0 <= ask.sold_at_ms <= LATEST_MS or abs(offset_min) > FARTHEST_OFFSET_MIN:
             raise BadTime("The time of sale cannot be; check the clock of the POS.", sold_at_ms=ask.sold_at_ms)
+        if ask.business_date is not None and ask.business_date.year > _LAST_YEAR:
+            raise BadTime("The business date cannot be; check the calendar of the POS.", year=ask.business_date.year)
         local_days = (ask.sold_at_ms + offset_min * 60_000) // 86_400_000
         return Place(
             partner_id=self.identity.partner_id,
@@ -225,6 +227,11 @@ class Till:
         """Of what is said: as asked, else the member's, else this till's."""
         members = known.member.language if known.member else ""
         return asked or _LANGUAGES.get(members, self.settings.language)
+
+    def language_of(self, account_id: int | None, asked: Language | None) -> Language:
+        """As `language`, for an event that is written: of its account, whatever became of the card since."""
+        member = self.cache.member_of_account(account_id) if account_id is not None else None
+        return self.language(asked, Known(member=member))
 
     # Inside
 
@@ -281,5 +288,4 @@ class Till:
 
     def _recall(self, entry: Entry, language: Language | None) -> Committed:
         account_id = entry.event.account_id if isinstance(entry.event, Receipt) else None
-        member = self.cache.member_of_account(account_id) if account_id is not None else None
-        return recall(self.cache.programmes(), entry, language or self.language(None, Known(member=member)))
+        return recall(self.cache.programmes(), entry, self.language_of(account_id, language))

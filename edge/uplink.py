@@ -14,7 +14,7 @@ from edge.cache import Cache
 from edge.identity import TillIdentity
 from edge.journal import Journal
 from edge.ports import Clock, Settings
-from loyalty.trouble import Fault, InvariantBroken, Trouble
+from loyalty.trouble import Fault, Trouble
 from sync.chain import StreamHead
 from sync.envelope import Unsent
 from sync.lanes import LaneState
@@ -212,7 +212,7 @@ class Uplink:
             try:
                 wait_ms = self.run_once()
                 self._last_fault = ""
-            except (Fault, InvariantBroken) as trouble:
+            except Trouble as trouble:
                 self._told(trouble)
                 wait_ms = AFTER_TROUBLE_MS
             if wait_ms and not self._stopping:

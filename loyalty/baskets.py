@@ -95,6 +95,8 @@ def check_basket(basket: Basket, currency: str) -> None:
     seen: set[int] = set()
     for line in basket.lines:
         _check_line(line, seen)
+    if sum(line.amount_minor for line in basket.lines) > LARGEST_MINOR:
+        raise BadBasket("The basket costs more than any sale; check the amounts.", lines=len(basket.lines))
 
 
 def _check_line(line: Line, seen: set[int]) -> None:

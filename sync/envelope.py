@@ -21,6 +21,7 @@ from sync.wire import BATCH_TAG, PROTO, BatchHeader, Lanes
 MAX_EVENTS = 500
 MAX_RAW_BYTES = 2 * 1024 * 1024
 MAX_WIRE_BYTES = 256 * 1024
+_HEADER_ROOM = 8 * 1024  # what a header and its signature never need
 MAX_BODY_BYTES = 320 * 1024  # of a request: what the HTTP shell may read before it hands the bytes on
 
 
@@ -83,6 +84,13 @@ def seal_batch(after: StreamHead, events: Sequence[Unsent], sender: Sender, sign
         if count == 1:
             raise TooLarge("One event alone is over the limits of a batch.", seq=events[0].seq, bytes=len(data))
         count //= 2
+
+
+def fits_a_batch(payload: bytes) -> bool:
+    """Whether one event, alone in a batch, stays within the limits."""
+    if len(payload) < MAX_WIRE_BYTES // 2:
+        return True
+    return len(payload) < MAX_RAW_BYTES and len(zlib.compress(payload, 6)) < MAX_WIRE_BYTES - _HEADER_ROOM
 
 
 def _fitting(events: Sequence[Unsent]) -> int:

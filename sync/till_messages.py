@@ -128,4 +128,7 @@ def own_hash(store: TillStore, seq: int) -> str | None:
     for known in (store.head(), store.acked()):
         if known.seq == seq:
             return known.hash
-    return ZERO_HASH if seq == 0 else store.hash_at(seq)
+    if seq == 0:
+        # Every till began there, but one whose first events are pruned cannot send them again.
+        return ZERO_HASH if store.hash_at(1) is not None else None
+    return store.hash_at(seq)

@@ -198,12 +198,13 @@ class TillSession:
             body, till_id=self._store.head().till_id, answers=sha256(request.body), keys=self._keys
         )
         state = apply_page(page, lane, self._store.lane(lane))
+        # Done before it is kept: a cache that fails must not leave the lane due, for a hotlist overdue goes before
+        # the events.
+        self._schedule.lane_done(lane, now)
         self._store.take_page(page, state)
         self._schedule.heard(request.sent, now, header.server_at_ms, error=self._suspended)
         if page.more:
             self._schedule.lane_now(lane, now)
-        else:
-            self._schedule.lane_done(lane, now)
 
     def _take_problem(self, now: Moment, request: Request, answer: Answer) -> None:
         if answer.status == 413:

@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.cache import BadRow, Cache
+from edge.cache import Cache
+from edge.cache_troubles import BadRow
 from edge.till import Till
 from loyalty.members import HotlistedCard
 from loyalty.programme import BadProgramme, canonical, read_programme
@@ -155,3 +156,41 @@ def test_a_damaged_cache_is_put_aside_and_the_till_sells_on(till: Till, open_til
     assert after.cache.lane("members") == LaneState()
     after.cache.load_programme(read_programme(PROGRAMME))
     assert after.cache.member(token(ANA)) is None
+
+
+def test_a_programme_of_another_version_of_the_service_is_fetched_anew(
+    cache: Cache, tmp_path: Path, clock: FakeClock
+) -> None:
+    cache.take_page(*page("programme", programme(1_000)))
+    with cache._database.writing() as writer:
+        writer.execute("UPDATE programme SET document = ?", (b'{"id":"p","newer":1}',))
+    cache.close()
+    again = Cache.open(tmp_path / "cache.db", identity(), clock)
+    assert (again.programmes(), again.lane("programme")) == ((), LaneState())
+
+
+def test_after_thirty_days_without_head_office_a_till_forgets_people(cache: Cache, clock: FakeClock) -> None:
+    cache.take_page(*page("members", published("ana", points=40), version=7))
+    cache.take_page(*page("programme", programme(1_000)))
+    clock.pass_ms(30 * 86_400_000)
+    assert not cache.forget_members()
+    clock.pass_ms(1)
+    assert cache.forget_members()
+    assert (points_of(cache, ANA), cache.counts()["member"], cache.counts()["card"]) == (None, 0, 0)
+    assert (cache.lane("members"), len(cache.programmes())) == (LaneState(), 1)
+    assert not cache.forget_members()
+    cache.take_page(*page("members", published("ana", points=50), version=9))
+    assert points_of(cache, ANA) == 50
+
+
+def test_names_of_goods_do_not_grow_without_end(
+    cache: Cache, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.cache.MOST_NAMES", 3)
+    for grams in range(5):
+        cache.remember_names({f"21012340{grams:05d}": "Ham by weight"})
+    newest = ["2101234000002", "2101234000003", "2101234000004"]
+    every = [f"21012340{grams:05d}" for grams in range(5)]
+    assert list(cache.names(every)) == newest
+    cache.close()
+    assert list(Cache.open(tmp_path / "cache.db", identity(), clock).names(every)) == newest

@@ -54,3 +54,9 @@ def test_what_is_unsent_or_still_open_is_told_and_stops_nothing(till: Till) -> N
     done = close_day(till, DAY)
     assert (done.unsent, done.open_holds) == (3, 1)
     assert [warning.code for warning in done.warnings] == ["day.unsent", "day.open_holds"]
+
+
+def test_a_close_says_who_closed_and_the_first_one_stands(till: Till) -> None:
+    first = close_day(till, DAY, "anna")
+    assert bytes(first.close.detail) == b'{"cashier":"anna"}'
+    assert bytes(close_day(till, DAY, "ben").close.detail) == b'{"cashier":"anna"}'

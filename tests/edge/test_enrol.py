@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from edge.enrol import AlreadyEnrolled, EnrolRefused, NoCentre, enrol
+from edge.folder import AlreadyRunning, FolderLock
 from edge.identity import IdentityDamaged, IdentityOpen, TillIdentity, read_identity_file
 from edge.journal import Journal
 from edge.ports import Settings
@@ -83,7 +84,7 @@ def test_a_till_enrols_keeps_its_secrets_to_itself_and_opens_its_stream(settings
     assert (identity.till_id, identity.epoch, identity.partner_id, identity.store_id) == (TILL_ID, 1, "fresh", "s1")
     assert read_identity_file(settings.folder) == identity
     assert stat.S_IMODE(settings.folder.stat().st_mode) == 0o700
-    assert {path.name for path in settings.folder.iterdir()} == {"identity.json", "journal.db"}
+    assert {path.name for path in settings.folder.iterdir()} == {"identity.json", "journal.db", "service.lock"}
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in settings.folder.iterdir())
     event = Journal.open(settings.folder / "journal.db", identity, FakeClock()).entries_after(0)[0].event
     assert isinstance(event, Opened)
@@ -116,6 +117,15 @@ def test_enrolling_anew_begins_an_epoch_and_keeps_the_old_identity_aside(setting
     event = Journal.open(settings.folder / "journal.db", second, FakeClock()).entries_after(0)[0].event
     assert isinstance(event, Opened)
     assert (event.left_epoch, event.left_seq) == (1, 1)
+
+
+def test_nobody_enrols_anew_beside_a_running_service(settings: Settings, office: Office) -> None:
+    claim(settings, office)
+    running = FolderLock(settings.folder)
+    with pytest.raises(AlreadyRunning, match="Stop it first"):
+        claim(settings, office, OTHER_CODE, again=True)
+    running.close()
+    assert claim(settings, office, OTHER_CODE, again=True).epoch == 2
 
 
 def test_a_code_nobody_gave_is_refused_in_head_offices_words(settings: Settings, office: Office) -> None:

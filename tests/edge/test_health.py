@@ -20,14 +20,14 @@ def rim(tmp_path: Path) -> Rim:
 
 
 def test_a_till_tells_what_waits_to_be_sent_and_for_how_long(rim: Rim):
-    rim.post("/v1/receipts", commit())
+    rim.post("/v1/receipts", commit(sold_at="2026-03-05T09:00:00+01:00"))  # rung up long before it was paid
     rim.journal.outbox.take_ack(ack(rim, 1))
     rim.clock.move(90_000)
     told = rim.client.get("/v1/status").json
     assert told["ready"] is True
     assert told["stream"] == {
         "till_id": "0123456789abcdef0123456789abcdef", "epoch": 1, "head_seq": 2, "acked_seq": 1, "backlog": 1,
-        "oldest_unsent_s": 90,
+        "oldest_unsent_s": 90, "left_unsent": 0,
     }  # fmt: skip
     assert (told["float_points"], told["open_holds"], told["members"]) == (5000, 0, 1)
     assert (told["store_id"], told["partner_id"], told["label"]) == ("S1", "verde", "3")
@@ -92,8 +92,9 @@ def test_the_chain_check_walks_what_was_not_sent_and_names_the_event_that_was_ch
 
 def test_every_chore_of_a_till_runs(rim: Rim):
     rim.post("/v1/receipts", commit())
-    assert [chore.name for chore in chores_of(rim.journal, rim.identity)] == ["prune", "checkpoint", "chain"]
-    for chore in chores_of(rim.journal, rim.identity):
+    chores = chores_of(rim.journal, rim.cache, rim.identity)
+    assert [chore.name for chore in chores] == ["prune", "members", "checkpoint", "chain"]
+    for chore in chores:
         chore.do()
     assert rim.client.get("/v1/receipts/R1").status_code == 200
 

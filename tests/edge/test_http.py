@@ -5,9 +5,10 @@ from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.edge.rim import CARD, GOODS, PAYMENT, STRANGER, TILL, Rim, basket, commit, line, quote
+from tests.edge.rim import CARD, GOODS, PAYMENT, STRANGER, TILL, Rim, basket, commit, line, member, quote
 
 
 @pytest.fixture
@@ -74,6 +75,40 @@ def test_a_reprint_says_copy_and_comes_in_three_renderings(rim: Rim):
     assert rim.client.get("/v1/receipts/R1?format=text").mimetype == "text/plain"
     assert "SEGUNDA VIA" in rim.client.get("/v1/receipts/R1?format=text&language=pt-BR").text
     assert rim.client.get("/v1/receipts/R1?format=pdf").json["code"] == "request.bad_query"
+
+
+def test_a_return_and_a_void_are_printed_again_too(rim: Rim):
+    rim.post("/v1/receipts", commit())
+    rim.post("/v1/receipts", commit(receipt_id="R2"))
+    said = rim.post("/v1/returns", {"return_id": "B1", "of": "R1", "lines": [{"line": 2, "quantity": "1"}]}).json
+    void = rim.client.post("/v1/receipts/R2/void").json
+    for event_id, first, words in (("B1", said, "RETURN"), ("void:R2", void, "CANCELLED")):
+        told = rim.client.get(f"/v1/receipts/{event_id}?copy=false").json
+        assert (told["text"], told["event"]) == (first["text"], first["event"])
+        assert words in told["text"]
+        assert "*** COPY ***" in rim.client.get(f"/v1/receipts/{event_id}").json["text"]
+    assert rim.client.get("/v1/receipts/opened:1").json["code"] == "receipt.unknown"
+
+
+def test_a_reprint_speaks_the_members_language_like_the_receipt(rim: Rim):
+    rim.cache.load_members([msgspec.structs.replace(member(), language="pl")])
+    paid = rim.post("/v1/receipts", commit()).json["text"]
+    reprint = rim.client.get("/v1/receipts/R1?format=text&copy=false").text
+    for words in ("Kasa 3", "RAZEM"):
+        assert words in paid
+        assert words in reprint
+
+
+def test_a_till_called_till_is_not_printed_as_till_till(tmp_path: Path):
+    text = Rim(tmp_path, label="Till 3").post("/v1/receipts", commit()).json["text"]
+    assert "Till 3" in text
+    assert "Till Till" not in text
+
+
+def test_an_id_that_begins_with_a_slash_is_never_taken_for_another(rim: Rim):
+    rim.post("/v1/receipts", commit())
+    assert rim.client.post("/v1/receipts//R1/void", follow_redirects=True).status_code == 404
+    assert rim.client.get("/v1/receipts/void:R1").status_code == 404
 
 
 def test_an_id_with_slashes_is_found_again(rim: Rim):
@@ -157,6 +192,10 @@ BAD = [
     ("/v1/receipts/R7/void", {"training": True}, 422, "receipt.training", "nothing to void"),
     ("/v1/day-close", {"training": True}, 422, "day.training", "Leave training mode"),
     ("/v1/receipts/R7/void", {}, 404, "receipt.unknown", "at the till that sold it"),
+    ("/v1/receipts", commit(receipt_id="R7\n"), 400, "request.malformed", "receipt_id"),
+    ("/v1/receipts", commit(sold_at="2026-03-05T18:30:00+20:00"), 422, "sale.bad_time", "clock of the POS"),
+    ("/v1/receipts", commit(sold_at="7000-01-01T00:00:00Z"), 422, "sale.bad_time", "clock of the POS"),
+    ("/v1/receipts", commit(business_date="9999-12-31"), 422, "sale.bad_time", "calendar of the POS"),
     ("/v1/nothing", {}, 404, "request.unknown_path", "/openapi.json lists"),
     ("/v1/status", {}, 405, "request.wrong_method", "/openapi.json says how"),
 ]  # fmt: skip
@@ -260,6 +299,23 @@ def test_a_whole_sale_logs_nothing_that_was_sent(rim: Rim, caplog: pytest.LogCap
         rim.post("/v1/receipts", commit())
     for secret in (CARD, PAYMENT, GOODS, "8903", "espresso"):
         assert secret not in caplog.text
+
+
+def test_a_payment_card_in_a_field_of_another_kind_is_kept_nowhere(rim: Rim, caplog: pytest.LogCaptureFixture):
+    bread = line(1, "bread", 250, name=f"Bread {PAYMENT}")
+    body = commit(
+        basket=basket(bread), cashier=f"card {PAYMENT}", coupons=["4111 1111 1111 1111", "SPRING"],
+        tenders=[{"kind": f"VISA {PAYMENT}", "amount_minor": 250}],
+    )  # fmt: skip
+    with caplog.at_level(logging.DEBUG):
+        told = rim.post("/v1/receipts", body)
+    assert told.status_code == 201
+    kept = rim.journal.find("R1")
+    assert kept is not None
+    assert (b"SPRING" in kept.payload, b'["card",250]' in kept.payload) == (True, True)
+    names = repr(rim.cache.names(["bread"]))
+    for place in (kept.payload.decode(), names, told.text, caplog.text):
+        assert "4111" not in place
 
 
 def test_a_bad_language_or_cursor_is_refused(rim: Rim):

@@ -14,6 +14,7 @@ import pytest
 from edge.database import UnsafeDatabase
 from edge.journal import Journal, open_epoch
 from edge.journal_troubles import JournalBroken, JournalDamaged, JournalFull, OtherTill
+from edge.refusals import EventTooLarge
 from edge.till import Till
 from loyalty.events import Opened
 from loyalty.trouble import InvariantBroken
@@ -94,6 +95,12 @@ def test_an_event_outside_a_transaction_is_a_mistake_of_ours(journal: Journal) -
         journal.append(Opened(receipt_id="r1", reason="test"))
 
 
+def test_an_event_that_no_batch_could_carry_is_refused_before_it_blocks_all_behind_it(journal: Journal) -> None:
+    with pytest.raises(EventTooLarge, match="Split it"), journal.writing():
+        journal.append(Opened(receipt_id="r1", reason="x" * 2_097_152))
+    assert opened(journal, "r2").seq == 1
+
+
 def test_events_to_send_come_in_order_and_within_the_bytes_asked_for(journal: Journal) -> None:
     for n in range(1, 6):
         opened(journal, f"r{n}")
@@ -147,6 +154,7 @@ def test_a_new_epoch_says_what_it_left_behind_and_begins_without_floats_and_uses
     assert (event.reason, event.left_epoch, event.left_seq, event.left_hash) == ("rewound", 1, 2, last.hash)
     assert (journal.float_left(clock.now()).points, journal.own_uses_after(1, 0)) == (0, ())
     assert journal.find("r1") is not None
+    assert (journal.backlog(), journal.outbox.left_unsent()) == (1, 2)  # head office never had the first epoch's two
     journal.close()
     with pytest.raises(OtherTill):
         Journal.open(tmp_path / "journal.db", identity(epoch=1), clock)

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import requests
 
+from edge.folder import AlreadyRunning
 from edge.identity import write_identity_file
 from edge.ports import BadSettings, Settings
-from edge.service import AlreadyRunning, NotEnrolled, TillService, reader_profiles
+from edge.service import NotEnrolled, TillService, reader_profiles
 from edge.web_server import PortTaken
 from tests.edge.rim import CARD, PAYMENT, commit, furnish, identity, quote, settings
 from tests.edge.test_health import wait_for

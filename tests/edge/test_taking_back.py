@@ -5,9 +5,10 @@ from datetime import date
 import msgspec
 import pytest
 
+from edge.asks import TakenBack
 from edge.day import close_day
-from edge.refusals import IdReused, TrainingSale
-from edge.taking_back import take_back, void_receipt
+from edge.refusals import GoodsMissing, IdReused, TrainingSale
+from edge.taking_back import reversal_again, sale_of, take_back, void_receipt
 from edge.till import Till
 from loyalty.members import HotlistedCard
 from loyalty.trouble import Refusal
@@ -156,3 +157,23 @@ def test_the_goods_of_a_member_known_by_the_card_alone_come_back_under_its_token
     done = take_back(till, back("b1", "r1", (1, 1_000, 1_000)))
     assert (done.returned.card_token, done.returned.account_id) == (token(stranger), None)
     assert done.returned.place.sold_at_ms == NOON_MS
+
+
+def test_a_return_of_nothing_is_refused(till: Till) -> None:
+    till.commit(commit("r1"))
+    with pytest.raises(GoodsMissing, match="at least one"):
+        take_back(till, back("b1", "r1"))
+    assert till.journal.find("b1") is None
+
+
+def test_a_return_is_answered_again_when_its_sale_is_forgotten(till: Till) -> None:
+    till.commit(commit("r1"))
+    ask = back("b1", "r1", (1, 1_000, 1_000))
+    first = take_back(till, ask)
+    with till.journal._database.writing() as writer:
+        writer.execute("DELETE FROM event WHERE receipt_id = 'r1'")
+    assert take_back(till, ask).returned == first.returned
+    assert sale_of(till, "r1") is None
+    again = reversal_again(till, "b1")
+    assert isinstance(again, TakenBack)
+    assert again.detail == first.detail

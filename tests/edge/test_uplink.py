@@ -12,11 +12,12 @@ from edge.journal import Journal
 from edge.journal_troubles import JournalFull
 from edge.ports import Settings
 from edge.till import Till
-from edge.uplink import Uplink
+from edge.uplink import JournalStore, Uplink
 from loyalty.members import PublishedMember
 from loyalty.programme import canonical, read_programme
 from sync.centre_session import CentreSession
 from sync.keys import Signer
+from sync.lanes import LaneState
 from sync.ports import TillRecord
 from sync.schedule import Intervals
 from sync.transport import LineDown
@@ -299,3 +300,51 @@ def test_a_till_that_stays_alone_starts_no_thread(shop: Shop) -> None:
     assert not alone.status().alive
     assert alone.is_offline()
     alone.stop()
+
+
+def test_a_page_that_comes_while_a_balance_is_looked_up_does_not_show_it_too_high(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.centre.publish(published("ana"))
+    shop.centre.grants.append(a_grant(1, 700))
+    shop.settle()
+    shop.till.commit(commit("r1", sale(line(1, "bread", 10_000), points=300)))
+    row = msgspec.Raw(msgspec.json.encode(published("ana", points=797, version=3, own_seq=1)))
+    page = Page(lane="members", from_cursor="1", to_cursor="2", version=2, more=False, rows=(row,))
+    store = JournalStore(shop.journal, shop.cache, shop.clock)
+    uplink = threading.Thread(target=store.take_page, args=(page, LaneState(cursor="2", version=2)))
+    page_kept, forgotten = threading.Event(), threading.Event()
+    forget, look_up = shop.journal.forget_own_uses, shop.cache.member
+
+    def forget_and_tell(rows: Any) -> None:
+        page_kept.set()
+        forget(rows)
+        forgotten.set()
+
+    def look_up_slowly(card: str) -> PublishedMember | None:
+        found = look_up(card)
+        uplink.start()
+        assert page_kept.wait(10)
+        forgotten.wait(0.2)  # it must not come: the uses belong to the row that was read
+        return found
+
+    monkeypatch.setattr(shop.journal, "forget_own_uses", forget_and_tell)
+    monkeypatch.setattr(shop.cache, "member", look_up_slowly)
+    assert shop.balance() == (797, 700)
+    uplink.join()
+    monkeypatch.setattr(shop.cache, "member", look_up)
+    assert shop.balance() == (797, 797)
+
+
+def test_a_centre_that_lost_everything_stops_the_upload_but_never_the_till(shop: Shop) -> None:
+    shop.settle()
+    for n in range(3):
+        shop.till.commit(commit(f"r{n}", sale(card=None)))
+    shop.settle()
+    shop.journal.outbox.prune(shop.clock.wall_ms + 1, keep=0)
+    shop.line.centre = Centre()
+    shop.crash()
+    shop.settle(300_000)
+    assert shop.journal.outbox.suspended() == "sync.beyond_retention"
+    shop.crash()  # the chain is walked from what was acknowledged
+    assert shop.till.commit(commit("r3", sale(card=None))).head.seq == 4

@@ -9,7 +9,7 @@ from tests.loyalty.build import basket, bytes_of, line, place
 
 
 def test_a_basket_of_plain_lines_is_taken():
-    check_basket(basket(line(1, 250), line(7, 0), line(3, LARGEST_MINOR)), "EUR")
+    check_basket(basket(line(1, 250), line(7, 0), line(3, LARGEST_MINOR - 250)), "EUR")
 
 
 def test_an_empty_basket_is_taken():
@@ -30,6 +30,7 @@ WRONG = [
     ("a negative floor", basket(line(1, 100, floor_unit_minor=-1))),
     ("an amount larger than any sale", basket(line(1, LARGEST_MINOR + 1))),
     ("a quantity larger than any sale", basket(line(1, 1, quantity_milli=LARGEST_MINOR + 1))),
+    ("lines that together cost more than any sale", basket(line(1, 1), line(2, LARGEST_MINOR))),
     ("a line number twice", basket(line(1, 100), line(1, 100))),
     ("a line number below 1", basket(line(0, 100))),
     ("no sku", basket(line(1, 100, sku=""))),

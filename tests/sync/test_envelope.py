@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from loyalty.trouble import Refusal
 from sync.chain import StreamHead, blank, walk
-from sync.envelope import MAX_WIRE_BYTES, SealedBatch, Sender, Unsent, open_batch, seal_batch, walk_batch
+from sync.envelope import (
+    MAX_WIRE_BYTES,
+    SealedBatch,
+    Sender,
+    Unsent,
+    fits_a_batch,
+    open_batch,
+    seal_batch,
+    walk_batch,
+)
 from sync.framing import pack, sha256
 from sync.keys import Signer, verify
 from sync.refusals import BadBody, BadChain, BadEnvelope, BadSignature, TooLarge, UnknownProto
@@ -195,3 +204,21 @@ def test_a_header_has_exactly_the_fields_that_were_agreed():
         "proto till_id epoch key_no counter sent_at_ms first_seq last_seq prev_hash head_hash raw_bytes body_sha256"
         " clock_error_ms boot backlog cursors grants".split()
     )
+
+
+@pytest.mark.parametrize(
+    ("payload", "fits"),
+    [
+        (b"a" * 2_097_151, True),
+        (b"a" * 2_097_152, False),  # with its line feed it is over 2 MiB
+        (random.Random(1).randbytes(240_000).replace(b"\n", b" "), True),
+        (random.Random(1).randbytes(262_000).replace(b"\n", b" "), False),
+    ],
+)
+def test_what_fits_a_batch_can_be_sealed_and_what_cannot_be_sealed_does_not_fit(payload: bytes, fits: bool):
+    assert fits_a_batch(payload) is fits
+    if fits:
+        assert seal([payload]).header.last_seq == 1
+    else:
+        with pytest.raises(TooLarge):
+            seal([payload])

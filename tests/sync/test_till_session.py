@@ -57,6 +57,21 @@ def test_a_long_backlog_does_not_keep_the_hotlist_from_the_till(talk):
     assert talk.turns(2) == ["hotlist", "batch"]
 
 
+def test_a_cache_that_fails_does_not_keep_the_events_from_the_centre(talk, monkeypatch):
+    talk.until_quiet()
+
+    def gone(page, state):
+        raise OSError("the disk of the cache is gone")
+
+    monkeypatch.setattr(talk.till, "take_page", gone)
+    talk.now += 60_000  # the hotlist is overdue, and goes first
+    request = talk.ask()
+    with pytest.raises(OSError, match="gone"):
+        talk.give(request, talk.carry(request))
+    talk.sell(1)
+    assert talk.turns(1) == ["batch"]
+
+
 def test_news_told_in_an_ack_is_fetched_at_once_and_page_by_page(talk):
     talk.until_quiet()
     talk.centre.hotlist = [b'"card 1"', b'"card 2"', b'"card 3"', b'"card 4"', b'"card 5"']
@@ -247,14 +262,16 @@ def test_the_till_itself_notices_a_centre_with_another_history(talk):
     assert acked(talk) == 0
 
 
-def test_events_that_the_centre_needs_and_the_till_no_longer_has_stop_the_upload_loudly(talk):
+@pytest.mark.parametrize("events", [0, 1])
+def test_events_that_the_centre_needs_and_the_till_no_longer_has_stop_the_upload_loudly(talk, events):
     talk.sell(3)
     talk.turns(2)
-    talk.centre.heads[TILL_A] = talk.centre.heads[TILL_A][:2]
+    talk.centre.heads[TILL_A] = talk.centre.heads[TILL_A][: events + 1]
     talk.till.hash_at = lambda seq: None  # pruned
     talk.start()
     talk.turn()
     assert talk.status().suspended == "sync.beyond_retention"
+    assert acked(talk) == 3  # at the next start it must not look as if events were gone that nobody has
 
 
 def test_grants_come_with_acks_and_hellos_once_each_with_their_proof(talk):
