@@ -48,6 +48,9 @@ class Plug:
             far.settimeout(None)
             with self._lock:
                 self._open |= {near, far}
+            if listener is not self._listener:  # pulled while we connected
+                _shut(near)
+                _shut(far)
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=self._relay, args=(source, sink), daemon=True).start()
 

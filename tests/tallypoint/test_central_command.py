@@ -1,0 +1,76 @@
+"""Setting head office up from the command line, and what it says when something is missing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tallypoint.cli import main
+
+SHIPPED = Path(__file__).parents[2] / "tallypoint"
+
+
+@pytest.fixture
+def office(tmp_path, capsys):
+    """Runs an action of `central` on one folder; answers status and what was printed as JSON."""
+
+    def act(*arguments: str) -> tuple[int, dict]:
+        status = main(["central", *arguments, "--data", str(tmp_path / "office"), "--json"])
+        return status, json.loads(capsys.readouterr().out)
+
+    return act
+
+
+def test_head_office_is_set_up_in_a_few_commands(office, tmp_path):
+    (tmp_path / "members.csv").write_text("card,language\n2037215727383,en\n12345,en\n")
+    assert len(office("init")[1]["fingerprint"]) >= 16
+    assert office("coalition", str(SHIPPED / "coalitions" / "harbour.yaml")) == (0, {"partners": 2})
+    assert len(office("publish", str(SHIPPED / "programmes" / "harbour.yaml"))[1]["version"]) == 64
+    status, said = office("members", str(tmp_path / "members.csv"))
+    assert (status, said["made"], [line for line, _ in said["set_aside"]]) == (0, 1, [2])
+    assert len(office("slot", "--store", "leith", "--label", "1")[1]["till_id"]) == 32
+    assert office("verify") == (
+        0,
+        {
+            "batches": 0,
+            "events": 0,
+            "accounts": 0,
+            "points": {},
+            "uncovered_points": 0,
+            "granted_points": 0,
+            "violations": [],
+        },
+    )
+
+
+def test_the_fingerprint_stays_the_same(office):
+    assert office("init") == office("init")
+
+
+def test_an_unknown_store_ends_with_a_code_and_a_remedy(office, capsys):
+    assert office("slot", "--store", "nowhere", "--label", "1")[0] == 2
+
+
+def test_members_before_a_programme_say_what_to_do_first(office, tmp_path, capsys):
+    (tmp_path / "members.csv").write_text("card\n2037215727383\n")
+    status, said = office("members", str(tmp_path / "members.csv"))
+    assert status == 2
+    assert "Publish a programme first" in said["detail"]
+
+
+def test_a_corrupt_programme_is_refused_and_the_old_one_stays(office, tmp_path):
+    office("coalition", str(SHIPPED / "coalitions" / "harbour.yaml"))
+    published = office("publish", str(SHIPPED / "programmes" / "harbour.yaml"))[1]["version"]
+    (tmp_path / "bad.yaml").write_text("id: harbour\ncurrency: EUR\npromotions: 7\n")
+    status, said = office("publish", str(tmp_path / "bad.yaml"))
+    assert (status, said["code"]) == (2, "programme.malformed")
+    assert office("publish", str(SHIPPED / "programmes" / "harbour.yaml"))[1]["version"] == published
+
+
+def test_closing_a_period_answers_positions_that_sum_to_zero_and_the_same_again(office):
+    office("coalition", str(SHIPPED / "coalitions" / "harbour.yaml"))
+    office("publish", str(SHIPPED / "programmes" / "harbour.yaml"))
+    status, closed = office("close", "--through", "2026-03-31")
+    assert status == 0
+    assert sum(one["net_minor"] for one in closed["positions"]) == 0
+    assert office("close", "--through", "2026-03-31", "--period", str(closed["period_no"]))[1] == closed
