@@ -48,17 +48,21 @@ class CentreBooks:
         """Read all that these events may touch, and lock their accounts, in the order of their numbers."""
         heads = [one for one in events if isinstance(one, Receipt | Return | Void)]
         refs = {one.of for one in heads if isinstance(one, Return | Void) and one.of is not None}
-        for recorded in recorded_receipts(self._tx, refs, self.books):
-            self.books.remember(recorded)
-        places = [msgspec.structs.asdict(ref) for ref in refs]
-        for row in find(self._tx, event, places, ["till_id", "epoch", "seq", "points_earned", "points_spent"]):
-            ref = EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq)
-            self._points[ref] = (row.points_earned, row.points_spent)
+        arrived = {EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq): row
+                   for row in find(self._tx, event, [msgspec.structs.asdict(ref) for ref in refs])}  # fmt: skip
+        self._points = {ref: (row.points_earned, row.points_spent) for ref, row in arrived.items()}
         tokens = {one.card_token for one in heads if one.card_token is not None}
         self._cards = accounts_of_cards(self._tx, tokens, self._now_ms, self._randomness)
         told = {one.account_id for one in heads if one.account_id is not None}
-        seen = {earlier.account_id for ref in refs if (earlier := self.books.recorded(ref))}
+        seen = {row.account_id for row in arrived.values()}
+        # A sale to nobody has no account to lock, so whoever takes its goods back locks the sale.
+        put(self._tx, event, [row._mapping for row in arrived.values() if row.account_id == NOBODY],
+            {"checked": "keep"})  # fmt: skip
         self._lock((told | seen | set(self._cards.values())) - {NOBODY}, told)
+        # Read last: while we waited, another till may have taken goods of the same receipt back. Only of what had
+        # arrived before we locked.
+        for recorded in recorded_receipts(self._tx, arrived, self.books):
+            self.books.remember(recorded)
 
     def _lock(self, account_ids: set[int], told: set[int]) -> None:
         keys = [{"account_id": account_id} for account_id in account_ids]

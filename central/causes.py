@@ -16,6 +16,10 @@ WHY = {
     "posted_unreferenced": "The receipt that it takes back never came. After the grace it was booked without one.",
     "void_of_nothing": "It voids a receipt that never came, so nothing was booked. Look for what is missing.",
     "account_unknown": "The till named an account that was not here. It was opened and booked on; find whose it is.",
+    "partner_differs": "The receipt names another partner than its store's on that day. It was booked as it says.",
+    "till_differs": "The receipt names another till than the one that sent it. Look at this till's enrolment.",
+    "void_elsewhere": "It voids a receipt of another till, which a till never does by itself. It was booked.",
+    "float_overspent": "The till says it spent more points than it was ever granted. Its float was not raised by them.",
     "store_differs": "The receipt names another store than the one this till stands in. It was booked as it says.",
 }
 OTHERWISE = "Compare the figures below with the receipt, decide who is right, and note down what you found."

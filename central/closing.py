@@ -8,7 +8,7 @@ crash between the two leaves the period `cut`; closing it again goes on from the
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -37,11 +37,17 @@ from loyalty.statements import StatementLine, owed_by_partner
 from loyalty.trouble import Refusal
 
 STREAM = "periods"
+MOST_DAYS_AHEAD = 366
 SYSTEM_RANDOMNESS = SystemRandomness()
 
 
 class BadThrough(Refusal):
     code = "period.through_before_start"
+    status = 422
+
+
+class FarThrough(Refusal):
+    code = "period.through_far_ahead"
     status = 422
 
 
@@ -57,8 +63,11 @@ def close_period(
     Raises:
         UnknownPeriod: there is no such period.
         BadThrough: it would end before it began.
+        FarThrough: it would end more than a year from now; the next one could not be closed before.
         NoCurrency: nothing says what currency to settle in.
     """
+    if through > datetime.fromtimestamp(now_ms / 1000, UTC).date() + timedelta(days=MOST_DAYS_AHEAD):
+        raise FarThrough(f"{through} lies more than a year ahead; check the year.", through=through.isoformat())
     with reading(engine) as tx:
         settled_in(tx)
     _cut(engine, period_no, through, now_ms)
@@ -76,8 +85,11 @@ def _cut(engine: Engine, period_no: int, through: date, now_ms: int) -> None:
             return
         if through.isoformat() < row["from_on"]:
             raise BadThrough(f"Period {period_no} began on {row['from_on']}; name that day or a later one.")
-        # Waits for batches that are being written, which still belong to the old page.
-        tx.execute(update(stream).values(period_no=period_no + 1))
+        # Waits for batches that are being written, which still belong to the old page. A batch locks its till's stream
+        # first and one of the centre's own after it, and so do we.
+        turned = update(stream).values(period_no=period_no + 1)
+        tx.execute(turned.where(stream.c.state != "centre"))
+        tx.execute(turned.where(stream.c.state == "centre"))
         _cover(tx, period_no)
         tx.execute(
             update(period).where(period.c.period_no == period_no).values(state="cut", through=through.isoformat())

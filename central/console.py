@@ -1,5 +1,6 @@
 """The pages of head office and of partners, server-rendered; every action is a plain form."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
@@ -52,12 +53,13 @@ def console_pages(console: Console) -> Blueprint:
     @pages.get("/")
     def overview() -> Any:
         own = here().person.partner_id
+        today = datetime.fromtimestamp(console.clock.wall_ms() / 1000, UTC).date().isoformat()
         with reading(console.engine) as tx:
             closed = select(period.c.period_no).where(period.c.state == "issued").order_by(period.c.period_no.desc())
             shown = [no for no in (_open_no(tx), tx.execute(closed.limit(1)).scalar()) if no is not None]
             return render_template(
                 "console/overview.html",
-                tills=views.tills(tx, own),
+                tills=views.tills(tx, own, today),
                 piles=[] if own else views.piles(tx),
                 positions=[views.positions(tx, no) for no in shown if get_setting(tx, "currency")],
                 currency=get_setting(tx, "currency"),

@@ -18,6 +18,7 @@ class TillRow(msgspec.Struct, frozen=True, kw_only=True):
 
     till_id: str
     label: str
+    store_id: str
     store_name: str
     partner_id: str
     state: str
@@ -62,10 +63,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     postings: Sequence[Row[Any]]
 
 
-def tills(tx: Connection, partner_id: str = "") -> list[TillRow]:
-    """All tills by partner, store and label, or those in a partner's stores."""
+def tills(tx: Connection, partner_id: str = "", on: str = "9999-12-31") -> list[TillRow]:
+    """All tills by store and label, or those in the stores that a partner has on a date (ISO)."""
     rows = tx.execute(
-        select(till, stream, store.c.name.label("store_name"), _owner().label("partner_id"))
+        select(till, stream, store.c.name.label("store_name"), _owner(on).label("partner_id"))
         .join_from(till, store, store.c.store_id == till.c.store_id)
         .outerjoin(stream, (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch))
         .order_by(till.c.store_id, till.c.label)
@@ -133,11 +134,11 @@ def _both(told: dict[str, Any], name: str) -> bool:
     return f"till_{name}" in told and f"centre_{name}" in told
 
 
-def _owner() -> Any:
-    """The partner that a till's store belongs to by its latest row."""
+def _owner(on: str) -> Any:
+    """The partner that a till's store belongs to on a date."""
     return (
         select(store_partner.c.partner_id)
-        .where(store_partner.c.store_id == till.c.store_id)
+        .where(store_partner.c.store_id == till.c.store_id, store_partner.c.from_on <= on)
         .order_by(store_partner.c.from_on.desc())
         .limit(1)
         .scalar_subquery()
@@ -164,6 +165,7 @@ def _till_row(row: Any, clock_error_ms: int | None) -> TillRow:
     return TillRow(
         till_id=row["till_id"],
         label=row["label"],
+        store_id=row["store_id"],
         store_name=row["store_name"],
         partner_id=row["partner_id"] or "",
         state=row["state"] or "not enrolled",

@@ -11,6 +11,7 @@ from loyalty.trouble import Refusal
 
 COOKIE = "tallypoint_session"
 LOGIN_COOKIE = "tallypoint_login"
+LARGEST = 2**53
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none';"
@@ -35,6 +36,11 @@ class NotSignedIn(Refusal):
     status = 401
 
 
+class BadAsk(Refusal):
+    code = "console.not_askable"
+    status = 404
+
+
 class BadForm(Refusal):
     code = "login.stale_form"
     status = 403
@@ -50,6 +56,7 @@ def guard(pages: Blueprint, logins: Logins, rights: Mapping[str, frozenset[Role]
 
     @pages.before_request
     def check() -> Any:
+        _check_askable()
         name = (request.endpoint or "").removeprefix(f"{pages.name}.")
         if name in public:
             return None
@@ -71,6 +78,13 @@ def guard(pages: Blueprint, logins: Logins, rights: Mapping[str, frozenset[Role]
         if not (request.endpoint or "").endswith(".static"):
             response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _check_askable() -> None:
+    """Refuse what no database can be asked: PostgreSQL knows no zero character, and numbers end at 63 bits."""
+    told = [*request.args.values(), *request.form.values(), *(request.view_args or {}).values()]
+    if any(one > LARGEST if isinstance(one, int) else "\0" in one for one in told):
+        raise BadAsk("There is nothing under this address, or the form holds a character that cannot be kept.")
 
 
 def check_token(wanted: str) -> None:

@@ -14,6 +14,7 @@ from loyalty.receipts import EMPTY, Receipt
 from loyalty.reversals import Return, Void
 
 LARGEST = 2**53
+MOST = 10**13  # points and minor units that one event may move: above any sale, and a million of them fit 63 bits
 LONGEST = 200
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
@@ -49,15 +50,39 @@ def _trouble(head: Event) -> str:
     plain = msgspec.to_builtins(msgspec.structs.replace(head, detail=EMPTY), builtin_types=(msgspec.Raw,))
     if trouble := _wild(plain):
         return trouble
-    token = head.card_token if isinstance(head, Receipt | Return | Void) else None
-    return "" if token is None or _TOKEN.fullmatch(token) else "The card token is not one."
+    if not isinstance(head, Receipt | Return | Void):
+        return ""
+    if _moved(head) > MOST:
+        return "It moves more than any sale."
+    return "" if head.card_token is None or _TOKEN.fullmatch(head.card_token) else "The card token is not one."
+
+
+def _moved(head: Receipt | Return | Void) -> int:
+    """All its points, money and steps of counters together, whatever their sign."""
+    moved = sum(abs(use.amount) for use in head.uses)
+    if isinstance(head, Void):
+        return moved
+    moved += head.net_minor + sum(part.amount_minor for part in head.funded)
+    if isinstance(head, Return):
+        return moved + head.restored_points + sum(part.points for part in head.reversed)
+    spent = head.redemption.points + head.redemption.amount_minor if head.redemption else 0
+    return moved + spent + sum(part.points for part in head.earned)
 
 
 def _wild(value: Any) -> str:
     """Numbers and texts that no index or column should have to hold."""
-    if isinstance(value, int):
-        return "" if abs(value) <= LARGEST else "A number is too large."
-    if isinstance(value, str):
-        return "" if len(value) <= LONGEST and "\0" not in value else "A text is too long or holds a zero character."
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return next((found for part in parts if (found := _wild(part))), "")
+    left = [value]
+    while left:
+        part = left.pop()
+        kind = type(part)
+        if kind is int:
+            if abs(part) > LARGEST:
+                return "A number is too large."
+        elif kind is str:
+            if len(part) > LONGEST or "\0" in part:
+                return "A text is too long or holds a zero character."
+        elif kind is list or kind is tuple:
+            left += part
+        elif kind is dict:
+            left += part.values()
+    return ""

@@ -7,17 +7,17 @@ arrived waits for it, and the sequence advances all the same. Source: sync.md se
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from central.evidence import payloads_of
 from central.heads import Unfit, read_fit_head
 from central.ports import Randomness
 from central.posting import Heads, Poster
-from central.registry import at, raised
+from central.registry import at, partner_of, raised
 from central.rows import find, put
 from central.tables import batch, claim, stream, till
 from central.till_close import close_flags
-from central.worklist import raise_flags
+from central.worklist import raise_alarm, raise_flags
 from loyalty.events import TillClose
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt
@@ -50,10 +50,10 @@ def take_events(tx: Connection, opened: OpenedBatch, verdict: Take, now_ms: int,
             poster.strike(ref, unfit.cause, unfit.say, header.last_seq)
     for ref, say in _seen_before(tx, heads, reused, payloads).items():
         poster.strike(ref, "receipt_id_reused", say, header.last_seq, heads[ref])
-    _flag_strange_stores(tx, poster, fresh)
+    _flag_strange_places(tx, poster, fresh)
     _store_batch(tx, opened, new[0].seq, now_ms)
     poster.write(f"{header.till_id}:{header.epoch}:{header.last_seq}")
-    _count_spent(tx, header, fresh)
+    _count_spent(tx, header, fresh, now_ms)
     for ref, head in fresh.items():
         if isinstance(head, TillClose):
             raise_flags(tx, close_flags(tx, ref, head), poster.rows, now_ms)
@@ -111,11 +111,22 @@ def _seen_before(
     return said
 
 
-def _flag_strange_stores(tx: Connection, poster: Poster, heads: Heads) -> None:
+def _flag_strange_places(tx: Connection, poster: Poster, heads: Heads) -> None:
+    """What an event says of its place is booked as it says, for it may be right: a person looks."""
     own = {row.till_id: row.store_id for row in find(tx, till, _tills(heads))}
-    for ref, head in heads.items():
-        if isinstance(head, Receipt | Return | Void) and head.place.store_id != own.get(ref.till_id):
-            poster.flag(ref, "store_differs", told=head.place.store_id, enrolled=own.get(ref.till_id, ""))
+    sales = {ref: head for ref, head in heads.items() if isinstance(head, Receipt | Return | Void)}
+    days = {(head.place.store_id, head.place.business_date.isoformat()) for head in sales.values()}
+    owners = {(store_id, on): partner_of(tx, store_id, on) for store_id, on in days}
+    for ref, head in sales.items():
+        place = head.place
+        if place.till_id != ref.till_id:
+            poster.flag(ref, "till_differs", told=place.till_id)
+        if place.store_id != own.get(ref.till_id):
+            poster.flag(ref, "store_differs", told=place.store_id, enrolled=own.get(ref.till_id, ""))
+        elif place.partner_id != (owner := owners[place.store_id, place.business_date.isoformat()]):
+            poster.flag(ref, "partner_differs", told=place.partner_id, owner=owner)
+        if isinstance(head, Void) and head.of.till_id != ref.till_id:
+            poster.flag(ref, "void_elsewhere", of_till=head.of.till_id)
 
 
 def _tills(heads: Iterable[EventRef]) -> list[dict[str, str]]:
@@ -130,10 +141,15 @@ def _store_batch(tx: Connection, opened: OpenedBatch, posted_from: int, now_ms: 
     tx.execute(batch.insert().values(**place, **seqs, **kept, received_at_ms=now_ms))
 
 
-def _count_spent(tx: Connection, header: BatchHeader, heads: Heads) -> None:
-    """Points spent on the till's floats, so that they can be topped up."""
+def _count_spent(tx: Connection, header: BatchHeader, heads: Heads, now_ms: int) -> None:
+    """Points spent on the till's floats, so that they can be topped up: never more than it was granted."""
     paid = [head.redemption for head in heads.values() if isinstance(head, Receipt) and head.redemption]
     spent = sum(one.points for one in paid if one.authority == "float")
-    if spent:
-        here = update(stream).where(at(header.till_id, header.epoch))
-        tx.execute(here.values(float_spent=stream.c.float_spent + spent))
+    if not spent:
+        return
+    here = at(header.till_id, header.epoch)
+    row = tx.execute(select(stream.c.float_granted, stream.c.float_spent).where(here)).one()
+    left = row.float_granted - row.float_spent
+    tx.execute(update(stream).where(here).values(float_spent=row.float_spent + min(spent, left)))
+    if spent > left:
+        raise_alarm(tx, "float_overspent", header.till_id, now_ms, epoch=header.epoch, spent=spent, float_left=left)

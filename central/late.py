@@ -29,8 +29,8 @@ def post_arrived(tx: Connection, now_ms: int, randomness: Randomness) -> int:
     """
     of = (event.c.till_id == waiting.c.of_till) & (event.c.epoch == waiting.c.of_epoch)
     here = select(waiting).join(event, of & (event.c.seq == waiting.c.of_seq))
-    heads = _chosen(tx, here.where(event.c.state == "posted", event.c.kind == RECEIPT))
     poster = _poster(tx, now_ms, randomness)
+    heads = _chosen(tx, here.where(event.c.state == "posted", event.c.kind == RECEIPT))
     poster.post_late(heads)
     poster.write(_mark(heads, now_ms))
     return len(heads)
@@ -42,8 +42,8 @@ def post_overdue(tx: Connection, now_ms: int, randomness: Randomness, grace_days
     Returns:
         How many were settled; at most `AT_ONCE`, so call it again until it is 0.
     """
-    heads = _chosen(tx, select(waiting).where(waiting.c.since_ms <= now_ms - grace_days * DAY_MS))
     poster = _poster(tx, now_ms, randomness)
+    heads = _chosen(tx, select(waiting).where(waiting.c.since_ms <= now_ms - grace_days * DAY_MS))
     returns = {ref: msgspec.structs.replace(head, of=None) for ref, head in heads.items() if isinstance(head, Return)}
     for ref in returns:
         poster.flag(ref, "posted_unreferenced", grace_days=grace_days)
@@ -55,6 +55,7 @@ def post_overdue(tx: Connection, now_ms: int, randomness: Randomness, grace_days
 
 
 def _poster(tx: Connection, now_ms: int, randomness: Randomness) -> Poster:
+    """Made before anything else is locked: a close holds the period while it waits for batches, and these for us."""
     return Poster(tx, period_no=hold_open_period(tx), now_ms=now_ms, randomness=randomness)
 
 

@@ -27,6 +27,8 @@ FIRST_LOCK_MS = 30_000
 LONGEST_LOCK_MS = 15 * 60_000
 # A hash takes a quarter of a second and 64 MiB, so strangers may not run many at a time.
 LOGINS_AT_A_TIME = 2
+# Nor may those who queue for it take all threads of the server from the tills.
+LOGINS_IN_LINE = 4
 SYSTEM_RANDOMNESS = SystemRandomness()
 
 
@@ -50,6 +52,11 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 class WrongLogin(Refusal):
     code = "login.refused"
     status = 401
+
+
+class TooManyLogins(Refusal):
+    code = "login.busy"
+    status = 503
 
 
 class BadUser(Refusal):
@@ -113,6 +120,7 @@ class Logins:
         self._randomness = randomness
         self._hasher = hasher or PasswordHasher()
         self._turn = threading.BoundedSemaphore(LOGINS_AT_A_TIME)
+        self._line = threading.BoundedSemaphore(LOGINS_AT_A_TIME + LOGINS_IN_LINE)
         # Checked for a login that nobody has, so that its answer takes as long.
         self._nobody = self._hasher.hash(randomness.bytes(16).hex())
 
@@ -121,6 +129,7 @@ class Logins:
 
         Raises:
             WrongLogin: one answer for an unknown login, a wrong password, a locked and a closed login.
+            TooManyLogins: others are signing in just now.
         """
         now = self._clock.wall_ms()
         with reading(self._engine) as tx:
@@ -191,11 +200,15 @@ class Logins:
         return token
 
     def _is_right(self, password_hash: str, password: str) -> bool:
-        with self._turn:
-            try:
+        if not self._line.acquire(blocking=False):
+            raise TooManyLogins("Many people are signing in just now. Try again in a few seconds.")
+        try:
+            with self._turn:
                 return self._hasher.verify(password_hash, password)
-            except VerificationError:
-                return False
+        except VerificationError:
+            return False
+        finally:
+            self._line.release()
 
 
 def _refused() -> WrongLogin:

@@ -2,38 +2,29 @@
 
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, func, select
 
+from central import console_views as views
 from central.registry import get_setting
-from central.tables import changed, event, lane, stream, till
+from central.tables import changed, event, lane
 from central.worklist import open_counts
 
 
 def overview(connection: Connection) -> dict[str, Any]:
-    """Tills with their counts, open worklist rows by cause, and what is still under way.
+    """Tills as the console shows them, with their receipts; open worklist rows by cause; what is still under way.
 
     `unchecked` receipts wait to be recomputed, `unstamped` accounts to be published; `lanes` are the newest numbers.
     """
-    receipts = select(func.count()).where(event.c.till_id == till.c.till_id, event.c.kind == "receipt.v1")
-    rows = connection.execute(
-        select(
-            till.c.label,
-            till.c.store_id,
-            stream.c.seq,
-            stream.c.state,
-            stream.c.backlog,
-            stream.c.heard_at_ms,
-            receipts.scalar_subquery().label("receipts"),
-        )
-        .join_from(till, stream, (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch))
-        .order_by(till.c.label)
-    )
+    counted = select(event.c.till_id, func.count()).where(event.c.kind == "receipt.v1").group_by(event.c.till_id)
+    receipts = {till_id: number for till_id, number in connection.execute(counted)}
     unchecked = select(func.count()).where(event.c.checked == "", event.c.state == "posted")
     return {
         "currency": get_setting(connection, "currency"),
-        "tills": [dict(row) for row in rows.mappings()],
+        "tills": [{**msgspec.structs.asdict(one), "receipts": receipts.get(one.till_id, 0)}
+                  for one in views.tills(connection)],
         "worklist": open_counts(connection),
         "unchecked": connection.execute(unchecked).scalar_one(),
         "unstamped": connection.execute(select(func.count()).select_from(changed)).scalar_one(),
         "lanes": {row.lane: row.no for row in connection.execute(select(lane))},
-    }
+    }  # fmt: skip

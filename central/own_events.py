@@ -27,10 +27,14 @@ def append_own(
 ) -> StreamHead:
     """Write events at the end of one of the centre's streams, which begins with the first. Returns its new head."""
     stream_id = centre_stream_id(name)
-    begin_stream(tx, stream_id, EPOCH, randomness.bytes(32).hex(), "centre", now_ms)
     here = update(stream).where(at(stream_id, EPOCH))
     # Written before it is read: this locks the stream for whoever else would append.
-    row = tx.execute(here.values(heard_at_ms=now_ms).returning(stream.c.seq, stream.c.hash, stream.c.genesis)).one()
+    locked = here.values(heard_at_ms=now_ms).returning(stream.c.seq, stream.c.hash, stream.c.genesis)
+    row = tx.execute(locked).first()
+    if row is None:
+        # It asks for the open period, which a close holds while it waits for streams such as our caller's: once only.
+        begin_stream(tx, stream_id, EPOCH, randomness.bytes(32).hex(), "centre", now_ms)
+        row = tx.execute(locked).one()
     head = StreamHead(till_id=stream_id, epoch=EPOCH, seq=row.seq, hash=row.hash)
     payloads = [encode(event) for event in events]
     for payload, link in zip(payloads, walk(head, bytes.fromhex(row.genesis), payloads), strict=True):

@@ -4,17 +4,31 @@ A member's row says which events of the asking till are in it (`own_seq`), so th
 own uses. Source: house.md "History-dependent rules"; sync.md section 3.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, and_, func, select
 
 from central.books import live_points
 from central.lanes import newest
 from central.registry import at
 from central.rows import find
-from central.tables import account, card, event, hotlist, member, member_page, programme, release, stream, till, use
+from central.tables import (
+    account,
+    card,
+    event,
+    hotlist,
+    member,
+    member_page,
+    programme,
+    release,
+    stream,
+    till,
+    use,
+    waiting,
+)
 from loyalty.members import EARNED, REVERSED, SPENT, HotlistedCard, MemberRow, PublishedMember, Use, add_uses, counter
 from sync.ports import TillRecord
 from sync.wire import Lane, Page, PageAsk
@@ -22,6 +36,7 @@ from sync.wire import Lane, Page, PageAsk
 KEPT_PROGRAMMES = 2  # a till keeps the last two (DECISIONS 5)
 MOST_ROWS = 10_000
 
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 Numbered = list[tuple[int, Any]]
 
 
@@ -33,7 +48,7 @@ def page_for(connection: Connection, asking: TillRecord, ask: PageAsk, today: st
         expires_ms: until when the lane may be relied on, 0 for ever.
     """
     version = newest(connection).of(ask.lane)
-    restart = not ask.cursor.isdigit() or int(ask.cursor) > version
+    restart = _NUMBER.fullmatch(ask.cursor) is None or int(ask.cursor) > version
     after = 0 if restart else int(ask.cursor)
     limit = min(ask.limit, MOST_ROWS)
     rows = _rows(connection, asking, ask.lane, after, limit, today)
@@ -133,8 +148,10 @@ class _Told:
 
 def _first_waiting(connection: Connection, asking: TillRecord, keys: Sequence[Mapping[str, int]]) -> dict[int, int]:
     """By account, the first event of this stream that waits: it and all behind it stay with the till."""
-    here = event.c.till_id == asking.till_id, event.c.epoch == asking.epoch, event.c.state == "waiting"
-    grouped = select(event.c.account_id, func.min(event.c.seq)).where(*here).group_by(event.c.account_id)
+    its_own = and_(*(event.c[name] == waiting.c[name] for name in ("till_id", "epoch", "seq")))
+    here = waiting.c.till_id == asking.till_id, waiting.c.epoch == asking.epoch
+    waits = select(event.c.account_id, func.min(event.c.seq)).join_from(waiting, event, its_own).where(*here)
+    grouped = waits.group_by(event.c.account_id)
     wanted = {key["account_id"] for key in keys}
     return {account_id: seq for account_id, seq in connection.execute(grouped) if account_id in wanted}
 

@@ -7,24 +7,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Row, exists, select
 
 from central.explaining import Finding, History, histories, overshot, unexplained
 from central.judging import Judged, judge_receipt, judge_return, judge_void
 from central.ports import reading, replayable, writing
 from central.posting import Heads, stored_heads
 from central.programmes import compiled
-from central.rows import find, put
-from central.tables import event
+from central.rows import put
+from central.tables import event, waiting
 from central.worklist import CONTEXT, raise_flags
 from loyalty.books import Flag
 from loyalty.compiled import Compiled
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt, read_detail
 from loyalty.reversals import Return, Void
+from loyalty.trouble import Trouble
 
 AT_ONCE = 500
 KEY = ("till_id", "epoch", "seq")
+# What a detail that does not hang together can do to the kernel; a failing database is not among them.
+WILD = (Trouble, ArithmeticError, LookupError, ValueError, TypeError, RecursionError)
 
 
 class Recomputed(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,15 +63,12 @@ def recompute_pending(engine: Engine, limit: int, now_ms: int) -> Recomputed:
 
 def _pending(connection: Connection, limit: int) -> Sequence[Row[Any]]:
     """Posted and unchecked, but for those whose till had an event of the same account before that still waits."""
-    chosen = select(event).where(event.c.checked == "", event.c.state == "posted")
-    rows = connection.execute(chosen.order_by(*(event.c[name] for name in KEY)).limit(limit)).all()
-    streams = [{"till_id": till_id, "epoch": epoch} for till_id, epoch in {(row.till_id, row.epoch) for row in rows}]
-    waits: dict[Any, int] = {}
-    of_somebody = event.c.state == "waiting", event.c.account_id > 0
-    for row in find(connection, event, streams, (*KEY, "account_id"), *of_somebody):
-        stream_and_account = (row.till_id, row.epoch, row.account_id)
-        waits[stream_and_account] = min(row.seq, waits.get(stream_and_account, row.seq))
-    return [row for row in rows if row.seq < waits.get((row.till_id, row.epoch, row.account_id), row.seq + 1)]
+    earlier = event.alias("earlier")
+    its_own = [earlier.c[name] == waiting.c[name] for name in KEY]
+    same = [earlier.c[name] == event.c[name] for name in ("till_id", "epoch", "account_id")]
+    blocked = exists().where(*its_own, *same, earlier.c.seq < event.c.seq, event.c.account_id > 0)
+    chosen = select(event).where(event.c.checked == "", event.c.state == "posted", ~blocked)
+    return connection.execute(chosen.order_by(*(event.c[name] for name in KEY)).limit(limit)).all()
 
 
 def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> dict[EventRef, Judged]:
@@ -79,13 +79,17 @@ def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> dict[EventRe
     known = histories(connection, {row.account_id for row in rows if row.account_id})
     judged = {}
     for row in rows:
-        ref = _ref(row)
-        one = _judge(heads.get(ref), receipts, programmes)
-        more: list[Finding] = []
-        if "detail_malformed" not in dict(one.findings):
-            more = _second(connection, row, heads.get(ref), programmes, known.get(row.account_id, History()))
+        head, history = heads.get(_ref(row)), known.get(row.account_id, History())
+        try:
+            one = _judge(head, receipts, programmes)
+            more: list[Finding] = []
+            if "detail_malformed" not in dict(one.findings):
+                more = _second(connection, row, head, programmes, history)
+        except WILD as trouble:
+            # Whatever one till wrote down, the events of the others behind it get their turn.
+            one, more = Judged(state="differs", findings=(("detail_malformed", {"say": _said(trouble)}),)), []
         state = "differs" if more and one.state == "same" else one.state
-        judged[ref] = Judged(state=state, findings=(*one.findings, *more))
+        judged[_ref(row)] = Judged(state=state, findings=(*one.findings, *more))
     return judged
 
 
@@ -120,9 +124,13 @@ def _versions(heads: Heads) -> set[str]:
         if isinstance(head, Receipt | Return):
             try:
                 found.add(msgspec.json.decode(head.detail, type=_Version).programme_version)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, UnicodeDecodeError):
                 continue  # judged as malformed
-    return found
+    return {version for version in found if "\0" not in version}  # PostgreSQL would turn the whole list away
+
+
+def _said(trouble: Exception) -> str:
+    return trouble.say[:200] if isinstance(trouble, Trouble) else f"{type(trouble).__name__}: {trouble}"[:200]
 
 
 class _Version(msgspec.Struct):

@@ -1,7 +1,7 @@
 """Who belongs to the coalition: partners, stores, terms; and its tills, their enrolment, keys and streams."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -175,7 +175,11 @@ def hold_open_period(tx: Connection) -> int:
     So it cannot be cut, and summed, between this reading and the postings that are stamped with it. SQLite has one
     writer and ignores the lock.
     """
-    return tx.execute(_OPEN_PERIOD.with_for_update(read=True)).scalar() or 1
+    held = tx.execute(_OPEN_PERIOD.with_for_update(read=True)).scalar()
+    if held is None:
+        # Either there is no period yet, or we waited while the page was turned: the next one is seen only from here on.
+        held = tx.execute(_OPEN_PERIOD.with_for_update(read=True)).scalar()
+    return held or 1
 
 
 # Enrolment
@@ -217,7 +221,9 @@ def find_slot(connection: Connection, hash_of_code: str, *, card_key: bytes, car
     row = connection.execute(joined).mappings().first()
     if row is None:
         return None
-    owner = partner_of(connection, row["store_id"], "9999-12-31")
+    # Whose store it is on the day the code was given out; of one that opens later, whose it will be.
+    today = datetime.fromtimestamp((row["expires_ms"] - CODE_TTL_MS) / 1000, UTC).date().isoformat()
+    owner = partner_of(connection, row["store_id"], today) or partner_of(connection, row["store_id"], "9999-12-31")
     return Slot(**row, partner_id=owner, card_key=card_key.hex(), card_key_id=card_key_id)
 
 

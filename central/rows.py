@@ -6,6 +6,7 @@ scale.md S7, S10.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Table,
+    Text,
     and_,
     bindparam,
     cast,
@@ -44,12 +46,13 @@ def as_table(dialect: str, columns: Sequence[Column[Any]], given: Sequence[Given
     """
     if dialect == "postgresql":
         arrays = [
-            cast(bindparam(None, [row[one.name] for row in given], type_=ARRAY(one.type), unique=True), ARRAY(one.type))
+            cast(bindparam(None, _array(row[one.name] for row in given), type_=Text, unique=True), ARRAY(one.type))
             for one in columns
         ]
         listed = func.unnest(*arrays).table_valued(*(column(one.name, one.type) for one in columns), name=name)
         return listed.render_derived()
-    packed = msgspec.json.encode([[row[one.name] for one in columns] for row in given]).decode()
+    names = [one.name for one in columns]
+    packed = msgspec.json.encode([[row[name] for name in names] for row in given]).decode()
     listed = func.json_each(bindparam(None, packed, unique=True)).table_valued("value", name=f"{name}_json")
     parts = (
         func.json_extract(listed.c.value, f"$[{i}]", type_=one.type).label(one.name) for i, one in enumerate(columns)
@@ -129,6 +132,16 @@ def remove(tx: Connection, table: Table, keys: Iterable[Given]) -> None:
         tx.execute(delete(table).where(tuple_(*columns).in_(select(*(source.c[one.name] for one in columns)))))
 
 
+def _array(cells: Iterable[int | str | None]) -> str:
+    """An array as PostgreSQL reads it; written here, for the driver takes ten times as long over each cell."""
+    return "{" + ",".join(_quoted(cell) if isinstance(cell, str) else "NULL" if cell is None else str(cell)
+                          for cell in cells) + "}"  # fmt: skip
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _become(old: Column[Any], new: Any, how: str) -> Any:
     return {"given": new, "add": old + new, "keep": old}[how]
 
@@ -137,5 +150,4 @@ def _sorted(table: Table, given: Iterable[Given]) -> list[dict[str, Any]]:
     """By primary key, with the defaults that the schema declares filled in."""
     defaults = {one.name: one.default.arg for one in table.c if isinstance(one.default, ScalarElementColumnDefault)}
     rows = [{**defaults, **row} for row in given]
-    keys = [one.name for one in table.primary_key.columns]
-    return sorted(rows, key=lambda row: tuple(row[key] for key in keys))
+    return sorted(rows, key=itemgetter(*(one.name for one in table.primary_key.columns)))

@@ -101,7 +101,7 @@ def read_head(payload: bytes) -> Event:
     """
     try:
         return _DECODER.decode(payload)
-    except (msgspec.MsgspecError, RecursionError) as trouble:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as trouble:
         raise UnknownEvent(f"This event cannot be read: {trouble}") from None
 
 

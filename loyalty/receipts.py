@@ -170,7 +170,7 @@ def read_detail(receipt: Receipt) -> ReceiptDetail:
     """The detail of a receipt. Raises: InvariantBroken when it is malformed or was erased."""
     try:
         return msgspec.json.decode(receipt.detail, type=ReceiptDetail)
-    except (msgspec.MsgspecError, RecursionError) as trouble:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as trouble:
         raise InvariantBroken(f"the detail cannot be read: {trouble}", receipt_id=receipt.receipt_id) from None
 
 

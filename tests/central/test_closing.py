@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from central.annex import annex_csv
-from central.closing import BadThrough, _cut, close_period
+from central.closing import BadThrough, FarThrough, _cut, close_period
 from central.issued import Closed, NotClosed, UnknownPeriod, read_closed, read_statement
 from central.own_events import centre_stream_id
 from central.ports import reading, writing
@@ -193,6 +193,12 @@ def test_a_period_cannot_end_before_it_began(centre: SmallCentre) -> None:
         close(centre, 2, "2026-11-30")
     with reading(centre.engine) as tx:
         assert open_period_no(tx) == 2
+
+
+@pytest.mark.parametrize("through", [date(2062, 11, 30), date.max])
+def test_a_period_does_not_end_in_a_year_that_was_mistyped(centre: SmallCentre, through: date) -> None:
+    with pytest.raises(FarThrough):
+        close_period(centre.engine, period_no=1, through=through, now_ms=NOW)
 
 
 def test_a_period_that_does_not_exist_cannot_be_closed(centre: SmallCentre) -> None:

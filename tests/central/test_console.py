@@ -16,7 +16,7 @@ from central.console_base import Console
 from central.console_format import age, count, money
 from central.login import Logins, create_user
 from central.ports import reading, writing
-from central.registry import stop_stream
+from central.registry import load_coalition, stop_stream
 from central.tables import audit, flag, period, statement, stream
 from central.worklist import raise_alarm, raise_flags
 from loyalty.books import Flag
@@ -260,6 +260,38 @@ def test_a_page_that_is_not_there_says_so(ana: FlaskClient) -> None:
         answer = ana.get(f"/console{path}")
         assert answer.status_code == 404
         assert "This did not work" in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/worklist?cause=a%00b", "/statements/1%00", "/periods/9007199254740993", "/worklist/t/1/1/c/9999999999999999999"],
+)
+def test_what_no_database_can_be_asked_is_not_found(ana: FlaskClient, path: str) -> None:
+    answer = ana.get(f"/console{path}")
+    assert answer.status_code == 404
+    assert "console.not_askable" in answer.get_data(as_text=True)
+
+
+def test_a_note_with_a_character_that_cannot_be_kept_is_refused(centre: SmallCentre, ana: FlaskClient) -> None:
+    find_uncovered(centre)
+    assert send(ana, FINDING, note="a\0b").status_code == 404
+    with reading(centre.engine) as tx:
+        assert tx.execute(select(flag.c.state)).scalar_one() == "open"
+
+
+def test_a_partner_sees_a_store_from_the_day_it_is_its_own(centre: SmallCentre, finn: FlaskClient) -> None:
+    with writing(centre.engine) as tx:
+        load_coalition(tx, sold_to_c("2026-12-01"), NOW)
+    assert "Lane D" not in page(finn, "/")
+    centre.clock.now_ms += 40 * 24 * 3_600_000
+    finn = signed_in(finn.application, "finn")
+    assert "Lane D" in page(finn, "/")
+
+
+def sold_to_c(from_on: str) -> dict:
+    """The coalition, and D's store sold to C."""
+    store = {"store_id": "D-1", "name": "Dune & Sons Main Street", "from_on": from_on}
+    return {"currency": "EUR", "partners": [{"partner_id": "C", "name": "Cobalt Fuel", "stores": [store]}]}
 
 
 def test_pages_run_no_scripts_and_load_nothing_from_elsewhere(ana: FlaskClient) -> None:

@@ -46,6 +46,19 @@ def test_what_was_spent_on_a_float_is_topped_up_with_the_acknowledgement(centre:
     assert out(centre) == 2000
 
 
+def test_a_till_that_says_it_spent_more_than_its_float_is_not_granted_more_for_it(centre: Centre) -> None:
+    till, anna = centre.till(), centre.member()
+    till.hello()
+    for n in range(3):
+        till.sell(f"R{n}", 1_000_000, told(anna, n, 1_000_000), spend=1_000_000)
+        till.upload()
+    assert centre.flags()[0] == (0, "float_overspent")
+    assert centre.figures("float_overspent") == {"epoch": 1, "spent": 1_000_000, "float_left": 2000}
+    spent = select(stream.c.float_granted, stream.c.float_spent).where(stream.c.till_id == till.head.till_id)
+    assert centre.rows(spent) == [(8000, 6000)]
+    assert out(centre) == 2000
+
+
 def test_a_new_epoch_starts_with_a_float_of_its_own_and_the_old_one_gets_no_more(centre: Centre) -> None:
     till = centre.till()
     till.hello()

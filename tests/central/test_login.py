@@ -1,6 +1,7 @@
 """Who may see what: passwords, throttling, sessions, rights and form tokens."""
 
 import re
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from central.console_base import Console
 from central.login import BadUser, Logins, LoginTaken, WrongLogin, create_user
 from central.ports import reading, writing
 from central.tables import console_session, console_user
+from loyalty.trouble import Refusal
 from tests.central.settling import SmallCentre
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -150,6 +152,42 @@ def test_a_closed_login_ends_its_sessions(centre: SmallCentre, logins: Logins) -
 def test_a_user_that_makes_no_sense_is_refused(centre: SmallCentre, role: str, partner: str, password: str) -> None:
     with pytest.raises(BadUser):
         add(centre, role=role, partner=partner, password=password)
+
+
+class SlowHasher:
+    """Checks a password once the test lets it."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def hash(self, _password: str) -> str:
+        return "?"
+
+    def verify(self, _hash: str, _password: str) -> bool:
+        return not self.go_on.wait(20)
+
+
+def test_those_who_queue_to_sign_in_leave_threads_to_the_tills(centre: SmallCentre) -> None:
+    slow = SlowHasher()
+    logins = Logins(centre.engine, centre.clock, centre.randomness, slow)
+    refused: list[str] = []
+
+    def try_it() -> None:
+        try:
+            logins.sign_in("ana", PASSWORD)
+        except Refusal as refusal:
+            refused.append(refusal.code)
+
+    strangers = [threading.Thread(target=try_it) for _ in range(9)]
+    for stranger in strangers:
+        stranger.start()
+    for stranger in strangers:
+        stranger.join(0.5)
+    assert refused == ["login.busy"] * 3
+    slow.go_on.set()
+    for stranger in strangers:
+        stranger.join(20)
+    assert refused[3:] == ["login.refused"] * 6
 
 
 def test_a_login_belongs_to_one_person(centre: SmallCentre) -> None:

@@ -1,10 +1,13 @@
 """What the centre finds when it decides again what a till decided, and asks who could have told it so."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from sqlalchemy import select
 
 from central.ports import writing
+from central.recompute import recompute_pending
 from central.tables import event
 from loyalty.members import MemberView, Use
 from loyalty.receipts import Charged, Receipt, read_detail
@@ -165,6 +168,47 @@ def test_a_receipt_is_judged_only_when_what_its_till_did_before_is_in_the_books(
     one.upload()
     assert counts(centre) == (3, 0, 0)
     assert centre.flags() == []
+
+
+def test_what_waits_for_an_earlier_event_keeps_nobody_else_waiting(centre: Centre) -> None:
+    one, other, anna = centre.till("S1"), centre.till("S2"), centre.member()
+    receipt = one.receipt("R1", 10_000, told(anna))
+    other.take_back("B1", one.append(receipt), receipt, 500)
+    other.sell("R1", 1_000, told(anna))
+    other.sell("R2", 1_000)
+    other.upload()
+    # One at a time: the first in line is not the one that waits.
+    assert [recompute_pending(centre.engine, 1, centre.now).same for _ in range(2)] == [1, 0]
+
+
+def no_text(detail: bytes) -> bytes:
+    return detail.replace(b'"bread"', b'"br\xff"')
+
+
+def no_version(detail: bytes) -> bytes:
+    return b'{"programme_version":"a\\u0000b"}'
+
+
+def another_line(detail: bytes) -> bytes:
+    return detail.replace(b'"figures":[[1,', b'"figures":[[9,')
+
+
+@pytest.mark.parametrize("tear", [no_text, no_version, another_line])
+def test_a_detail_that_makes_no_sense_is_found_and_the_next_receipt_gets_its_turn(
+    centre: Centre, tear: Callable[[bytes], bytes]
+) -> None:
+    till = centre.till()
+    whole = till.receipt("R1", 10_000)
+    torn = msgspec.structs.replace(whole, detail=msgspec.Raw(tear(bytes(whole.detail))))
+    assert bytes(torn.detail) != bytes(whole.detail)
+    ref = till.append(torn)
+    till.append(till.returned("B1", ref, whole, (ReturnLine(line=1, quantity_milli=500),)))
+    till.sell("R2", 1_000)
+    assert till.upload().flagged == ()
+    assert centre.recompute().events == 3
+    checked = select(event.c.checked).where(event.c.receipt_id.in_(("R1", "R2"))).order_by(event.c.receipt_id)
+    assert centre.rows(checked) == [("differs",), ("same",)]
+    assert set(centre.flags()) <= {(1, "detail_malformed"), (1, "decision_differs"), (2, "detail_malformed")}
 
 
 def test_running_again_over_the_same_receipts_finds_nothing_twice(centre: Centre) -> None:

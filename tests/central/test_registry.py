@@ -62,6 +62,7 @@ def test_a_store_belongs_to_its_new_partner_from_the_day_on(centre: Centre) -> N
         days = ["2026-06-30", "2026-07-01"]
         assert [partner_of(tx, "S3", day) for day in days] == ["acme", "bolt"]
         assert partner_of(tx, "S9", "2026-07-01") == ""
+    assert centre.till("S3").identity.partner_id == "acme"  # enrolled in March
 
 
 def test_a_code_enrols_one_machine_and_warns_of_a_second(centre: Centre) -> None:

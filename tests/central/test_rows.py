@@ -8,6 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from central.migrations import upgrade
 from central.ports import open_engine, reading, replayable, writing
+from central.registry import begin_stream
 from central.rows import find, put, remove
 from central.tables import account, lot, till_grant
 
@@ -42,16 +43,15 @@ def test_rows_are_added_replaced_kept_and_found(engine: Engine) -> None:
         assert (put(tx, lot, []), find(tx, lot, [])) == ((), ())
 
 
-def test_nothing_and_letters_of_four_languages_go_in_and_out(engine: Engine) -> None:
-    from central.registry import begin_stream
-
+@pytest.mark.parametrize("text", ["Łódź São \"Я'", "", "NULL", "a,b}{c", "back\\slash\\", 'q"\\"', "two\nlines\t", " "])
+def test_nothing_and_any_text_go_in_and_out(engine: Engine, text: str) -> None:
     with writing(engine) as tx:
         begin_stream(tx, "t", 1, "00", "active", 1)
-        row = {"till_id": "t", "epoch": 1, "grant_no": 1, "lease_id": "Łódź São \"Я'", "account_id": None, "points": 1,
+        row = {"till_id": "t", "epoch": 1, "grant_no": 1, "lease_id": text, "account_id": None, "points": 1,
                "spend_for_s": 1, "settle_until_ms": 1, "granted_at_ms": 1}  # fmt: skip
         put(tx, till_grant, [row])
-        (found,) = find(tx, till_grant, [{"lease_id": "Łódź São \"Я'"}])
-        assert found.account_id is None
+        (found,) = find(tx, till_grant, [{"lease_id": text}])
+        assert (found.lease_id, found.account_id) == (text, None)
 
 
 def test_a_transaction_in_trouble_leaves_nothing(engine: Engine) -> None:

@@ -73,6 +73,7 @@ def test_the_detail_stays_as_it_came_until_somebody_needs_it():
 GOOD = encode(sale("R1", earned(10), spent=5, funded=(Funded(partner_id="bolt", amount_minor=100),)))
 MALFORMED = [
     b"",
+    GOOD.replace(b"R1", b"\xff1"),
     b"null",
     b"[]",
     b"{}",
