@@ -13,8 +13,9 @@ Ref = tuple[str, int, int]  # till_id, epoch, seq
 Key = tuple[str, str, str]  # valid_through, issuer_id, terms_id: spending order
 Parts = list[list[Any]]  # [[Key, points]], in the order of use
 TermsRow = tuple[str, str, str]  # partner_id, from_on, terms_id
-# Bucket; issuer and terms of its points, or who pays ("funded", minor units); who is reimbursed, under which terms.
-Leg = tuple[str, str, str, str, str]
+# Bucket; issuer and terms of its points, or who pays ("funded", minor units); who is reimbursed, under which terms, at
+# which of their prices.
+Leg = tuple[str, str, str, str, str, str]
 
 
 class Member:
@@ -70,7 +71,7 @@ class Refold:
         if event["type"] == "receipt.v1":
             self._receipt(ref, event, account_id, member)
             return
-        sale = self.sales.get(tuple(event.get("of") or ()))  # type: ignore[arg-type]
+        sale = self.sales.get(tuple(event.get("of") or ()))
         if sale and sale.account_id == account_id and not alone:
             self._reversal(ref, event, sale, member)
         elif event["type"] == "return.v1":
@@ -89,7 +90,7 @@ class Refold:
         sale = self.sales[ref] = Sale(account_id, at, self._terms(at, on))
         for payer, amount in event.get("funded", ()):
             sale.funded[payer] += amount
-            member.legs["funded", payer, "", at, ""] += amount
+            member.legs["funded", payer, "", at, "", ""] += amount
         wanted = (event.get("redemption") or {}).get("points", 0)
         if not account_id:
             self.uncovered += wanted
@@ -107,7 +108,7 @@ class Refold:
             key = (valid, issuer, self._terms(issuer, on))
             member.lots[key] += points
             sale.granted[key] += points
-            member.legs["issued", issuer, key[2], "", ""] += points
+            member.legs["issued", issuer, key[2], "", "", ""] += points
         # A sale may not spend what it earns, so it does not cover its own shortfall either.
         self._repay(member, owed_before, dict(sale.granted))
 
@@ -129,8 +130,8 @@ class Refold:
 
     def _reversal(self, ref: Ref, event: Mapping[str, Any], sale: Sale, member: Member) -> None:
         whole = event["type"] == "void.v1"
-        if member is not self.members[0]:
-            self._restore(ref, event, sale, member, whole)
+        if sale.account_id:
+            self._restore(member, sale, None if whole else event.get("restored_points", 0))
             wanted = dict(sale.granted) if whole else self._asked(event, sale)
             for key, points in wanted.items():
                 taken = min(points, sale.granted[key])
@@ -140,7 +141,7 @@ class Refold:
         for payer, amount in asked:
             taken = min(amount, sale.funded[payer])
             sale.funded[payer] -= taken
-            member.legs["funded", payer, "", sale.at, ""] -= taken
+            member.legs["funded", payer, "", sale.at, "", ""] -= taken
 
     def _asked(self, event: Mapping[str, Any], sale: Sale) -> dict[Key, int]:
         """Points to take back by the lot they were granted into; parts of one lot count as one."""
@@ -151,11 +152,11 @@ class Refold:
                 asked[lots[issuer, valid]] += points
         return asked
 
-    def _restore(self, ref: Ref, event: Mapping[str, Any], sale: Sale, member: Member, whole: bool) -> None:
-        """Spent points come back: first what nothing has covered, then what was used last."""
+    def _restore(self, member: Member, sale: Sale, points: int | None) -> None:
+        """Spent points come back, all of them for none: first what nothing has covered, then what was used last."""
         owed = [debt for debt in member.debts if not debt.issuer and self.sales[debt.of] is sale]
         most = sum(part[1] for part in sale.spent) + sum(debt.points for debt in owed)
-        wanted = most if whole else event.get("restored_points", 0)
+        wanted = most if points is None else points
         for debt in owed:
             taken = min(wanted, debt.points)
             debt.points -= taken
@@ -166,7 +167,7 @@ class Refold:
             part[1] -= taken
             wanted -= taken
             member.lots[part[0]] += taken
-            member.legs["redeemed", part[0][1], part[0][2], sale.at, sale.at_terms] -= taken
+            member.legs["redeemed", part[0][1], part[0][2], sale.at, sale.at_terms, "reimburse"] -= taken
 
     def _unreferenced(self, ref: Ref, event: Mapping[str, Any], account_id: int, member: Member) -> None:
         """Points of today's goods are taken back; points that were spent are not given back."""
@@ -174,7 +175,7 @@ class Refold:
         for issuer, valid, points in event.get("reversed", ()) if account_id else ():
             self._claw(ref, member, (valid, issuer, self._terms(issuer, on)), points, at)
         for payer, amount in event.get("funded", ()):
-            member.legs["funded", payer, "", at, ""] -= amount
+            member.legs["funded", payer, "", at, "", ""] -= amount
 
     # Points
 
@@ -195,10 +196,12 @@ class Refold:
     def _lose(self, member: Member, key: Key, points: int, owed_to: str, terms: str) -> None:
         """The issuer's own points are reversed; another's are redeemed with it."""
         member.lots[key] -= points
-        leg = ("reversed", key[1], key[2], "", "") if key[1] == owed_to else ("redeemed", key[1], key[2], owed_to, terms)
-        member.legs[leg] += points
+        if key[1] == owed_to:
+            member.legs["reversed", key[1], key[2], "", "", ""] += points
+        else:
+            member.legs["redeemed", key[1], key[2], owed_to, terms, "funding"] += points
 
     def _redeem(self, member: Member, key: Key, points: int, sale: Sale) -> None:
         member.lots[key] -= points
-        member.legs["redeemed", key[1], key[2], sale.at, sale.at_terms] += points
+        member.legs["redeemed", key[1], key[2], sale.at, sale.at_terms, "reimburse"] += points
         sale.spent.append([key, points])

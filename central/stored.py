@@ -16,9 +16,17 @@ def batches_of(connection: Connection, till_id: str, epoch: int) -> Iterator[Row
     yield from connection.execute(select(batch).where(*here).order_by(batch.c.last_seq))
 
 
+def payloads_in(body: bytes) -> list[bytes]:
+    """The bytes of each event in a batch's body. Raises: ValueError where it cannot be inflated."""
+    try:
+        return zlib.decompress(body).split(b"\n")[:-1]
+    except zlib.error as trouble:
+        raise ValueError(f"a body that cannot be inflated: {trouble}") from None
+
+
 def lines_of(row: Row[Any]) -> list[tuple[int, bytes]]:
-    """Sequence number and bytes of each event that a batch brought first."""
-    lines = zlib.decompress(bytes(row.body)).split(b"\n")[:-1]
+    """Sequence number and bytes of each event that a batch brought first. Raises: as `payloads_in`."""
+    lines = payloads_in(bytes(row.body))
     return [(seq, line) for seq, line in enumerate(lines, start=row.first_seq) if seq >= row.posted_from]
 
 
@@ -34,6 +42,6 @@ def event_of(payload: bytes) -> dict[str, Any]:
     """One event as JSON."""
     try:
         event = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     return event if isinstance(event, dict) and "type" in event else {"type": "unreadable"}

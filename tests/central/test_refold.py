@@ -1,0 +1,315 @@
+"""The books folded twice: by the kernel, and from the events' bytes by dictionaries that share no line with it."""
+
+import ast
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import central.refold
+import central.stored
+import central.verify
+import central.verify_receipts
+import central.verify_statements
+import central.verify_streams
+from central.refold import Leg, Refold
+from loyalty.books import Books, Posting
+from loyalty.events import Event, encode
+from loyalty.lots import EventRef
+from loyalty.postings import post_event
+from loyalty.receipts import Funded, Receipt
+from loyalty.reversals import Return, Void
+from loyalty.terms import Terms
+from tests.loyalty.build import day, earned, place, ref, sale, take_back, void
+
+# acme's terms change on 2 March; core has none before the third; of two that begin together the later id holds.
+TERMS = tuple(
+    Terms(terms_id=terms_id, partner_id=terms_id[:-2], from_on=date.fromisoformat(from_on), funding_micro=9_500)
+    for terms_id, from_on in (
+        ("acme-2", "2026-03-02"), ("acme-1", "2026-01-01"), ("bolt-1", "2026-01-01"), ("bolt-0", "2026-01-01"),
+        ("core-1", "2026-03-03"),
+    )
+)  # fmt: skip
+NOBODY = 0
+
+
+class Twice:
+    """Kernel books as events come, and a refold account by account, nobody's receipts first, as verification does."""
+
+    def __init__(self) -> None:
+        self.books = Books(TERMS, 1)
+        self.postings: list[Posting] = []
+        self.told: list[tuple[int, bool, EventRef, bytes, bool]] = []
+
+    def feed(self, event: Event, at: EventRef, whom: int | None, *, alone: bool = False) -> None:
+        """Post an event; `alone` posts it without the receipt it names, as after the grace."""
+        posted = post_event(msgspec.structs.replace(event, of=None) if alone else event, at, whom, self.books)
+        if posted.waits_for is not None:
+            return
+        self.books.take(posted)
+        self.postings += posted.postings
+        whose, later = posted.account_id, posted.account_id == NOBODY and not isinstance(event, Receipt)
+        self.told.append((whose, later, at, encode(event), alone and whose == NOBODY))
+
+    def refold(self) -> Refold:
+        fold = empty()
+        for whose, _, at, payload, alone in sorted(self.told, key=lambda one: one[:2]):
+            fold.fold((at.till_id, at.epoch, at.seq), json.loads(payload), whose, alone=alone)
+        return fold
+
+
+def empty() -> Refold:
+    return Refold((one.partner_id, one.from_on.isoformat(), one.terms_id) for one in TERMS)
+
+
+def kernel_lots(books: Books, account_id: int) -> dict[tuple[str, str, str], int]:
+    held = books.lots(account_id)
+    return {(one.key.valid_through.isoformat(), one.key.issuer_id, one.key.terms_id): one.points for one in held}
+
+
+def kernel_debts(books: Books, account_id: int) -> list[tuple[Any, ...]]:
+    return [(tuple(msgspec.structs.astuple(one.of)), one.issuer_id or "", one.terms_id or "", one.at_partner_id,
+             one.at_terms_id, one.points) for one in books.account(account_id).debts]  # fmt: skip
+
+
+def kernel_legs(postings: Iterable[Posting], account_id: int) -> dict[Leg, int]:
+    sums: dict[Leg, int] = defaultdict(int)
+    for one in postings:
+        if one.account_id != account_id:
+            continue
+        issuer, terms, at = one.key.issuer_id, one.key.terms_id, one.at_partner_id
+        if one.unit == "currency":
+            sums["funded", issuer, "", at, "", ""] += one.amount if one.target == "redeemed" else -one.amount
+        elif one.source == "issued":
+            sums["issued", issuer, terms, "", "", ""] += one.amount
+        elif one.target == "reversed":
+            sums["reversed", issuer, terms, "", "", ""] += one.amount
+        else:
+            step = one.amount if one.target == "redeemed" else -one.amount
+            sums["redeemed", issuer, terms, at, one.at_terms_id, one.priced_by] += step
+    return {leg: points for leg, points in sums.items() if points}
+
+
+def folded_lots(fold: Refold, account_id: int) -> dict[tuple[str, str, str], int]:
+    return {key: points for key, points in fold.members[account_id].lots.items() if points}
+
+
+def assert_same(both: Twice) -> Refold:
+    fold = both.refold()
+    for account_id in {NOBODY, *both.books.accounts}:
+        member = fold.members[account_id]
+        assert folded_lots(fold, account_id) == kernel_lots(both.books, account_id)
+        debts = [(one.of, one.issuer, one.terms, one.at, one.at_terms, one.points) for one in member.debts]
+        assert debts == kernel_debts(both.books, account_id)
+        legs = {leg: points for leg, points in member.legs.items() if points}
+        assert legs == kernel_legs(both.postings, account_id)
+        if account_id:
+            assert member.events == both.books.account(account_id).version
+    return fold
+
+
+# Any story
+
+PARTNERS = ["acme", "bolt", "core"]
+DAYS = st.sampled_from(["2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04"])
+UNTIL = st.sampled_from(["2026-03-01", "2026-03-03", "2026-06-30", "2026-12-31", "9999-12-31"])
+EARNED = st.lists(st.builds(earned, st.integers(1, 60), st.sampled_from(PARTNERS), UNTIL), max_size=3)
+FUNDED = st.lists(
+    st.builds(Funded, partner_id=st.sampled_from(PARTNERS), amount_minor=st.integers(1, 90)),
+    max_size=2, unique_by=lambda part: part.partner_id,
+)  # fmt: skip
+WHOM = st.sampled_from([7, 8, None])
+PLACES = st.builds(
+    lambda partner, on: place(partner_id=partner, store_id=f"{partner}-1", business_date=day(on)),
+    st.sampled_from(["acme", "bolt"]), DAYS,
+)  # fmt: skip
+WHICH = st.integers(0, 30)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("sale"), WHOM, PLACES, EARNED, st.sampled_from([0, 0, 20, 80]), FUNDED),
+        st.tuples(st.just("sale"), WHOM, PLACES, EARNED, st.sampled_from([0, 0, 20, 80]), FUNDED),
+        st.tuples(st.just("whole"), WHOM, PLACES, WHICH),
+        st.tuples(st.just("part"), WHOM, PLACES, WHICH),
+        st.tuples(st.just("return"), WHOM, PLACES, WHICH, EARNED, st.integers(0, 60), FUNDED),
+        st.tuples(st.just("void"), PLACES, WHICH),
+        st.tuples(st.just("unreferenced"), WHOM, PLACES, EARNED, FUNDED),
+        st.tuples(st.just("overdue"), WHOM, WHOM, PLACES, EARNED, FUNDED),
+        st.tuples(st.just("waiting"), WHOM, PLACES, EARNED),
+    ),
+    max_size=16,
+)
+GONE = 900  # receipts at till T9 that come late or never
+
+
+def came_back(name: str, where: Any, of: EventRef, bought: Receipt, part: int) -> Return:
+    """A `part`-th of everything that a receipt says comes back."""
+    back = [msgspec.structs.replace(one, points=-(-one.points // part)) for one in bought.earned]
+    funded = tuple(msgspec.structs.replace(one, amount_minor=-(-one.amount_minor // part)) for one in bought.funded)
+    spent = bought.redemption.points if bought.redemption else 0
+    return take_back(name, of, *back, restored=spent // part, funded=funded, place=where, net_minor=1000 // part)
+
+
+def play(steps: list[tuple[Any, ...]]) -> Twice:
+    both, sales, late = Twice(), [], 0
+    for seq, (kind, *facts) in enumerate(steps, 1):
+        at = ref(seq)
+        if kind == "sale":
+            whom, where, granted, spent, funded = facts
+            event: Event = sale(f"R{seq}", *granted, spent=spent, funded=tuple(funded), place=where, account_id=whom)
+            sales.append((at, event))
+            both.feed(event, at, whom)
+        elif kind in ("whole", "part") and sales:
+            whom, where, which = facts
+            of, bought = sales[which % len(sales)]
+            both.feed(came_back(f"B{seq}", where, of, bought, 1 if kind == "whole" else 2), at, whom)
+        elif kind == "return" and sales:
+            whom, where, which, back, restored, funded = facts
+            of = sales[which % len(sales)][0]
+            event = take_back(f"B{seq}", of, *back, restored=restored, funded=tuple(funded), place=where)
+            both.feed(event, at, whom)
+        elif kind == "void" and sales:
+            where, which = facts
+            both.feed(Void(receipt_id=f"void:{seq}", place=where, of=sales[which % len(sales)][0]), at, None)
+        elif kind == "unreferenced":
+            whom, where, back, funded = facts
+            both.feed(take_back(f"B{seq}", None, *back, funded=tuple(funded), place=where), at, whom)
+        elif kind == "overdue":
+            # Given up waiting for its receipt, which then comes after all.
+            whom, buyer, where, back, funded = facts
+            late += 1
+            gone = ref(GONE + late, "T9")
+            both.feed(take_back(f"B{seq}", gone, *back, funded=tuple(funded), place=where), at, whom, alone=True)
+            late_sale = sale(f"L{seq}", *back, funded=tuple(funded), place=where, account_id=buyer)
+            sales.append((gone, late_sale))
+            both.feed(late_sale, gone, buyer)
+        elif kind == "waiting":
+            whom, where, back = facts
+            both.feed(take_back(f"B{seq}", ref(1, "T8"), *back, place=where), at, whom)
+    return both
+
+
+@settings(max_examples=800)
+@given(STEPS)
+def test_kernel_and_refold_agree_on_every_lot_debt_and_sum(steps: list[tuple[Any, ...]]) -> None:
+    assert_same(play(steps))
+
+
+# Figures by hand
+
+
+def fold_of(*told: tuple[Receipt | Return | Void, int]) -> Refold:
+    fold = empty()
+    for seq, (event, account_id) in enumerate(told, 1):
+        fold.fold(("T1", 1, seq), json.loads(encode(event)), account_id)
+    return fold
+
+
+def owed(fold: Refold, account_id: int = 7) -> list[tuple[str, int]]:
+    return [(one.issuer, one.points) for one in fold.members[account_id].debts]
+
+
+YEAR = "2026-12-31"
+
+
+def test_a_sale_does_not_cover_its_own_shortfall_with_what_it_earns() -> None:
+    fold = fold_of((sale("R1", earned(10), spent=10), 7))
+    assert (folded_lots(fold, 7), owed(fold), fold.uncovered) == ({(YEAR, "acme", "acme-2"): 10}, [("", 10)], 10)
+
+
+def test_points_spent_come_from_what_lapses_first_then_by_issuer() -> None:
+    first = sale("R1", earned(30, "bolt"), earned(30), earned(10, "acme", "2026-06-30"))
+    fold = fold_of((first, 7), (sale("R2", spent=50), 7))
+    assert folded_lots(fold, 7) == {(YEAR, "bolt", "bolt-1"): 20}
+
+
+def test_what_was_spent_last_comes_back_first() -> None:
+    first = sale("R1", earned(30, "bolt"), earned(10, "acme", "2026-06-30"))
+    fold = fold_of((first, 7), (sale("R2", spent=25), 7), (take_back("B1", ref(2), restored=17), 7))
+    assert folded_lots(fold, 7) == {(YEAR, "bolt", "bolt-1"): 30, ("2026-06-30", "acme", "acme-2"): 2}
+
+
+def test_a_return_takes_its_own_lot_then_its_issuers_then_any_and_the_rest_is_owed() -> None:
+    stock = sale("R1", earned(3), earned(4, "acme", "2026-06-30"), earned(5, "bolt"))
+    fold = fold_of((stock, 7), (take_back("B1", None, earned(20)), 7))
+    assert (folded_lots(fold, 7), owed(fold)) == ({}, [("acme", 8)])
+    assert dict(fold.members[7].legs) == {
+        ("issued", "acme", "acme-2", "", "", ""): 7,
+        ("issued", "bolt", "bolt-1", "", "", ""): 5,
+        ("reversed", "acme", "acme-2", "", "", ""): 7,
+        ("redeemed", "bolt", "bolt-1", "acme", "acme-2", "funding"): 5,
+    }
+
+
+def test_parts_of_one_lot_that_come_apart_in_a_return_are_taken_as_one() -> None:
+    """Else what the second part finds would hang on how the till listed the first."""
+    bought = sale("R1", earned(9), earned(3, "bolt"))
+    spent = sale("R2", spent=7)  # of acme's nine two are left
+    back = take_back("B1", ref(1), earned(5), earned(3, "bolt"), earned(4))
+    both = Twice()
+    for seq, event in enumerate((bought, spent, back), 1):
+        both.feed(event, ref(seq), 7)
+    assert owed(assert_same(both)) == [("acme", 4), ("bolt", 3)]
+
+
+def test_a_lot_bears_the_terms_of_the_day_it_was_earned_on() -> None:
+    days = [place(business_date=day(on)) for on in ("2026-03-01", "2026-03-02")]
+    fold = fold_of(*((sale(f"R{n}", earned(10), place=where), 7) for n, where in enumerate(days)))
+    assert folded_lots(fold, 7) == {(YEAR, "acme", "acme-1"): 10, (YEAR, "acme", "acme-2"): 10}
+
+
+def test_a_return_that_came_before_its_receipt_is_one_without_it() -> None:
+    """Posted after the grace; that the receipt came at last does not make it a part of it."""
+    fold = fold_of((take_back("B1", ref(2), earned(10)), 7), (sale("R1", earned(10)), 7))
+    assert (folded_lots(fold, 7), owed(fold)) == ({}, [])
+    assert fold.sales["T1", 1, 2].granted == {(YEAR, "acme", "acme-2"): 10}
+
+
+def test_a_return_on_another_account_than_its_receipts_is_one_without_it() -> None:
+    fold = fold_of((sale("R1", earned(10)), 7), (take_back("B1", ref(1), earned(10)), 8))
+    assert (folded_lots(fold, 7), owed(fold, 8)) == ({(YEAR, "acme", "acme-2"): 10}, [("acme", 10)])
+
+
+def test_discounts_of_nobodys_receipts_come_back_at_most_once() -> None:
+    paid = (Funded(partner_id="bolt", amount_minor=150),)
+    back = take_back("B1", ref(1), funded=(Funded(partner_id="bolt", amount_minor=100),))
+    fold = fold_of((sale("R1", funded=paid, account_id=None), 0), (back, 0), (back, 0))
+    assert dict(fold.members[0].legs) == {("funded", "bolt", "", "acme", "", ""): 0}
+
+
+def test_a_void_of_what_was_never_posted_is_refused() -> None:
+    with pytest.raises(LookupError):
+        fold_of((void(ref(9)), 7))
+
+
+# Independence
+
+KERNEL_OF_SUMS = {
+    "loyalty.postings", "loyalty.books", "loyalty.lots", "loyalty.statements", "central.books", "central.posting",
+    "central.recorded", "central.positions", "central.evidence", "central.annex",
+}  # fmt: skip
+
+
+def imported(module: Any) -> set[str]:
+    tree = ast.parse(Path(module.__file__).read_text("utf-8"))
+    named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    return named | {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
+
+
+def test_the_refold_knows_nothing_but_the_standard_library() -> None:
+    assert imported(central.refold) == {"collections", "collections.abc", "typing"}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [central.verify, central.verify_receipts, central.verify_statements, central.verify_streams, central.stored],
+)
+def test_verification_shares_none_of_the_ledgers_sums(module: Any) -> None:
+    assert imported(module) & KERNEL_OF_SUMS == set()
+    assert not {name for name in imported(module) if name.split(".")[0] == "loyalty"}
