@@ -39,9 +39,13 @@ def post_arrived(tx: Connection, now_ms: int, randomness: Randomness) -> int:
 def post_overdue(tx: Connection, now_ms: int, randomness: Randomness, grace_days: int = GRACE_DAYS) -> int:
     """Post returns whose receipt did not come in time as returns without one; give up voids of nothing.
 
+    What has arrived after all is posted as it should be, first.
+
     Returns:
         How many were settled; at most `AT_ONCE`, so call it again until it is 0.
     """
+    if arrived := post_arrived(tx, now_ms, randomness):
+        return arrived
     poster = _poster(tx, now_ms, randomness)
     heads = _chosen(tx, select(waiting).where(waiting.c.since_ms <= now_ms - grace_days * DAY_MS))
     returns = {ref: msgspec.structs.replace(head, of=None) for ref, head in heads.items() if isinstance(head, Return)}

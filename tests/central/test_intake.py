@@ -1,5 +1,6 @@
 """What becomes of a batch at the centre, on each engine."""
 
+from collections.abc import Callable
 from datetime import date
 
 import msgspec
@@ -281,7 +282,10 @@ def test_a_return_waits_for_its_receipt_and_posts_right_after_it(centre: Centre)
     assert point_identity(centre) == {"acme": (20, 20)}
 
 
-def test_a_return_whose_receipt_came_at_the_same_moment_is_found_by_the_sweep(centre: Centre) -> None:
+@pytest.mark.parametrize("days, sweep", [(0, post_arrived), (8, post_overdue)])
+def test_a_return_whose_receipt_came_at_the_same_moment_is_found_by_the_sweep(
+    centre: Centre, days: int, sweep: Callable[..., int]
+) -> None:
     one, other, anna = centre.till("S1"), centre.till("S2"), centre.member()
     receipt = one.receipt("R1", 10_000, told(anna))
     ref = one.append(receipt)
@@ -296,10 +300,11 @@ def test_a_return_whose_receipt_came_at_the_same_moment_is_found_by_the_sweep(ce
         tx.execute(waiting.insert(), [dict(row) for row in rows])
     assert events_of(centre, other) == [(1, "waiting", "")]
     with writing(centre.engine) as tx:
-        assert post_arrived(tx, centre.now, centre.random) == 1
-        assert post_arrived(tx, centre.now, centre.random) == 0
+        assert sweep(tx, centre.now + days * DAY, centre.random) == 1
+        assert sweep(tx, centre.now + days * DAY, centre.random) == 0
     assert events_of(centre, other) == [(1, "posted", "")]
     assert lots_of(centre, anna) == []
+    assert centre.flags() == []
 
 
 def test_a_return_whose_receipt_never_comes_is_posted_without_it_after_seven_days(centre: Centre) -> None:
