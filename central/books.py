@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from central.accounts import accounts_of_cards
 from central.lanes import mark_changed
@@ -142,12 +142,6 @@ def live_points(connection: Connection, account_ids: Sequence[int], today: str) 
     for row in rows:
         sums[row.account_id] += row.points
     return sums
-
-
-def folded_uses(connection: Connection, account_id: int, *conditions: Any) -> tuple[Use, ...]:
-    """The uses of an account that meet the conditions, folded."""
-    chosen = select(use.c.name, use.c.amount).where(use.c.account_id == account_id, *conditions)
-    return add_uses((), (Use(name=row.name, amount=row.amount) for row in connection.execute(chosen)))
 
 
 def points_told(head: Event) -> dict[str, int]:

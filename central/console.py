@@ -27,6 +27,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "findings": HEAD_OFFICE,
     "finding": HEAD_OFFICE,
     "settle": HEAD_OFFICE,
+    "reopen": HEAD_OFFICE,
     "periods": EVERYBODY,
     "period_page": EVERYBODY,
     "close": HEAD_OFFICE,

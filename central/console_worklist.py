@@ -18,7 +18,7 @@ LONGEST_NOTE = 2000
 
 
 def add_worklist(pages: Blueprint, console: Console) -> None:
-    """List, row and settling."""
+    """List, row, settling and taking that back."""
 
     @pages.get("/worklist")
     def findings() -> Any:
@@ -53,3 +53,11 @@ def add_worklist(pages: Blueprint, console: Console) -> None:
             worklist.settle_flag(tx, key, note=note, by=here().person.login, now_ms=console.clock.wall_ms())
         console.note("worklist.settled", f"{till_id}/{epoch}/{seq}", cause=cause, n=n)
         return redirect(url_for(".findings", cause=cause), 303)
+
+    @pages.post("/worklist/<till_id>/<int:epoch>/<int:seq>/<cause>/<int:n>/reopen")
+    def reopen(till_id: str, epoch: int, seq: int, cause: str, n: int) -> Any:
+        key = FlagKey(till_id=till_id, epoch=epoch, seq=seq, cause=cause, n=n)
+        with writing(console.engine) as tx:
+            worklist.reopen_flag(tx, key)
+        console.note("worklist.reopened", f"{till_id}/{epoch}/{seq}", cause=cause, n=n)
+        return redirect(url_for(".finding", till_id=till_id, epoch=epoch, seq=seq, cause=cause, n=n), 303)

@@ -154,11 +154,6 @@ def get_setting(connection: Connection, name: str, default: str = "") -> str:
     return default if found is None else found
 
 
-def set_setting(tx: Connection, name: str, value: str) -> None:
-    """Keep a value."""
-    put(tx, setting, [{"name": name, "value": value}], {"value": "given"})
-
-
 def generation(connection: Connection) -> int:
     """How often this centre was restored from a backup."""
     return int(get_setting(connection, "generation", "0"))

@@ -17,25 +17,6 @@ from loyalty.trouble import Refusal
 Kind = Literal["none", "hold", "lease", "float"]
 
 
-class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """Points a till may let members spend without asking; `account_id` is none for a float.
-
-    Attributes:
-        grant: the centre's signed bytes, kept so that a restored centre can be told of it.
-    """
-
-    lease_id: str
-    till_id: str
-    epoch: int
-    points: int
-    account_id: int | None = None
-    receipt_id: str | None = None
-    slices: tuple[Slice, ...] = ()
-    spend_for_s: int = 0
-    settle_until_ms: int = 0
-    grant: bytes = b""
-
-
 class Authority(msgspec.Struct, frozen=True, kw_only=True):
     """What a till was allowed when it quoted: the kind and the most points; travels in the receipt."""
 

@@ -5,42 +5,27 @@ Each action opens the same database as the running service, for one short transa
 
 import argparse
 import csv
-import getpass
 import json
-import os
-import sys
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
-from sqlalchemy import Engine
 
 from central import closing, registry
 from central.login import create_user
 from central.members import import_members
-from central.migrations import upgrade
 from central.overview import overview
-from central.ports import (
-    Settings,
-    SystemClock,
-    SystemRandomness,
-    open_engine,
-    read_key,
-    read_settings,
-    reading,
-    writing,
-)
+from central.ports import read_key, reading, writing
 from central.programmes import current_programme, publish
 from central.service import run_central
 from central.verify import verify_books
 from sync.enrolment import fingerprint
 from sync.keys import Signer
+from tallypoint.central_office import CLOCK, RANDOMNESS, adder, open_office, say, secret, settings_of
+from tallypoint.central_upkeep import add_upkeep
 from tallypoint.files import BadFile, read_text
-
-CLOCK, RANDOMNESS = SystemClock(), SystemRandomness()
 
 
 def register(commands: Any) -> None:
@@ -48,14 +33,7 @@ def register(commands: Any) -> None:
     central = commands.add_parser("central", help="head office")
     actions = central.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    def action(name: str, run: Callable[[argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
-        parser = actions.add_parser(name, help=about)
-        parser.add_argument("--data", type=Path, help="folder of head office (default: central-data)")
-        parser.add_argument("--settings", type=Path, help="YAML; TALLYPOINT_CENTRAL_<NAME> overrules it")
-        parser.add_argument("--json", action="store_true", help="print data instead of a sentence")
-        parser.set_defaults(run=run)
-        return parser
-
+    action = adder(actions)
     action("init", run_init, "make keys and database, print the fingerprint that tills check")
     serve = action("serve", run_serve, "run head office until it is stopped")
     serve.add_argument("--port", type=int)
@@ -73,23 +51,24 @@ def register(commands: Any) -> None:
     close = action("close", run_close, "close the open period and issue its statements")
     close.add_argument("--through", required=True, type=date.fromisoformat, help="its last business date, YYYY-MM-DD")
     close.add_argument("--period", type=int, help="a period that is closed already: say again what was issued")
+    add_upkeep(action)
     action("verify", run_verify, "rebuild the books from evidence; exit 1 when anything differs")
     action("status", run_status, "tills, worklist, what is still to be recomputed")
 
 
 def run_init(args: argparse.Namespace) -> int:
     """Keys, schema and fingerprint; again changes nothing."""
-    settings, engine = _open(args)
+    settings, engine = open_office(args)
     signer = Signer(read_key(settings.folder / settings.signing_key, RANDOMNESS))
     read_key(settings.folder / settings.card_key, RANDOMNESS)
     shown = fingerprint(signer.public)
     engine.dispose()
-    return _say(args, {"fingerprint": shown}, f"Head office is set up. Fingerprint of its key: {shown}")
+    return say(args, {"fingerprint": shown}, f"Head office is set up. Fingerprint of its key: {shown}")
 
 
 def run_serve(args: argparse.Namespace) -> int:
     """Run head office; it stops cleanly on SIGTERM or Ctrl-C."""
-    settings = _settings(args)
+    settings = settings_of(args)
     run_central(msgspec.structs.replace(settings, listen_port=args.port) if args.port else settings)
     return 0
 
@@ -100,24 +79,24 @@ def run_coalition(args: argparse.Namespace) -> int:
         document = yaml.safe_load(read_text(args.file))
     except yaml.YAMLError as trouble:
         raise BadFile(f"{args.file} is not YAML: {trouble}") from None
-    _, engine = _open(args)
+    _, engine = open_office(args)
     with writing(engine) as tx:
         loaded = registry.load_coalition(tx, document or {}, CLOCK.wall_ms())
-    return _say(args, {"partners": len(loaded.partners)}, f"{len(loaded.partners)} partners in {loaded.currency}.")
+    return say(args, {"partners": len(loaded.partners)}, f"{len(loaded.partners)} partners in {loaded.currency}.")
 
 
 def run_publish(args: argparse.Namespace) -> int:
     """Publish a programme."""
     text = read_text(args.file)
-    _, engine = _open(args)
+    _, engine = open_office(args)
     with writing(engine) as tx:
         told = publish(tx, text, CLOCK.wall_ms(), by="command line")
-    return _say(args, {"version": told.version}, f"Published as version {told.version}")
+    return say(args, {"version": told.version}, f"Published as version {told.version}")
 
 
 def run_members(args: argparse.Namespace) -> int:
     """Load members; a row whose card is known already changes nothing."""
-    settings, engine = _open(args)
+    settings, engine = open_office(args)
     card_key = read_key(settings.folder / settings.card_key, RANDOMNESS)
     rows = list(csv.DictReader(read_text(args.file).splitlines()))
     with writing(engine) as tx:
@@ -128,34 +107,34 @@ def run_members(args: argparse.Namespace) -> int:
             tx, rows, rules=programme.cards, key=card_key, randomness=RANDOMNESS, now_ms=CLOCK.wall_ms()
         )
     aside = "".join(f"\nline {line}: {why}" for line, why in done.set_aside)
-    return _say(args, msgspec.to_builtins(done), f"{done.made} members; {len(done.set_aside)} rows set aside.{aside}")
+    return say(args, msgspec.to_builtins(done), f"{done.made} members; {len(done.set_aside)} rows set aside.{aside}")
 
 
 def run_slot(args: argparse.Namespace) -> int:
     """A one-time code, shown once."""
-    settings, engine = _open(args)
+    settings, engine = open_office(args)
     signer = Signer(read_key(settings.folder / settings.signing_key, RANDOMNESS))
     with writing(engine) as tx:
         slot = registry.open_slot(
             tx, RANDOMNESS, store_id=args.store, label=args.label, now_ms=CLOCK.wall_ms(), till_id=args.till
         )
     data = {"till_id": slot.till_id, "code": slot.code, "fingerprint": fingerprint(signer.public)}
-    return _say(args, data, f"Code {slot.code}, good for a day, once.\nFingerprint {data['fingerprint']}")
+    return say(args, data, f"Code {slot.code}, good for a day, once.\nFingerprint {data['fingerprint']}")
 
 
 def run_user(args: argparse.Namespace) -> int:
     """Make a login."""
-    password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    _, engine = _open(args)
+    password = secret("Password: ")
+    _, engine = open_office(args)
     create_user(
         engine, login=args.login, password=password, role=args.role, partner_id=args.partner, now_ms=CLOCK.wall_ms()
     )
-    return _say(args, {"login": args.login}, f"{args.login} may log in as {args.role}.")
+    return say(args, {"login": args.login}, f"{args.login} may log in as {args.role}.")
 
 
 def run_close(args: argparse.Namespace) -> int:
     """Close a period; a period that is closed says the same again."""
-    _, engine = _open(args)
+    _, engine = open_office(args)
     with reading(engine) as tx:
         period_no = args.period or registry.open_period_no(tx)
     closed = closing.close_period(engine, period_no=period_no, through=args.through, now_ms=CLOCK.wall_ms())
@@ -169,12 +148,12 @@ def run_close(args: argparse.Namespace) -> int:
         "statements": msgspec.to_builtins(closed.statements),
     }
     issued = len(closed.statements)
-    return _say(args, data, f"Period {period_no} is closed through {args.through}; {issued} statements are issued.")
+    return say(args, data, f"Period {period_no} is closed through {args.through}; {issued} statements are issued.")
 
 
 def run_verify(args: argparse.Namespace) -> int:
     """Exit status 0 only when nothing is violated."""
-    _, engine = _open(args)
+    _, engine = open_office(args)
     found = verify_books(engine)
     if args.json:
         print(json.dumps(msgspec.to_builtins(found), indent=2))
@@ -188,27 +167,9 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_status(args: argparse.Namespace) -> int:
     """Print tills and worklist."""
-    _, engine = _open(args)
+    _, engine = open_office(args)
     with reading(engine) as tx:
         data = overview(tx)
     lines = [f"{row['label']:<16} {row['receipts']:>8} receipts, backlog {row['backlog']}" for row in data["tills"]]
     lines += [f"worklist: {cause} {count}" for cause, count in sorted(data["worklist"].items())]
-    return _say(args, data, "\n".join(lines))
-
-
-def _settings(args: argparse.Namespace) -> Settings:
-    settings = read_settings(args.settings, os.environ)
-    return msgspec.structs.replace(settings, data_dir=str(args.data)) if args.data else settings
-
-
-def _open(args: argparse.Namespace) -> tuple[Settings, Engine]:
-    settings = _settings(args)
-    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = open_engine(settings.url)
-    upgrade(engine)
-    return settings, engine
-
-
-def _say(args: argparse.Namespace, data: Any, sentence: str) -> int:
-    print(json.dumps(data) if args.json else sentence)
-    return 0
+    return say(args, data, "\n".join(lines))

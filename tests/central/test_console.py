@@ -160,6 +160,13 @@ def test_a_row_cannot_be_settled_without_a_note_or_twice(centre: SmallCentre, an
     assert send(ana, FINDING, note="twice").status_code == 404
 
 
+def test_a_settled_row_can_be_opened_again_and_keeps_its_note(centre: SmallCentre, ana: FlaskClient) -> None:
+    find_uncovered(centre)
+    send(ana, FINDING, note="a mistake")
+    assert send(ana, FINDING + "/reopen").status_code == 303
+    assert send(ana, FINDING, note="the right reason").status_code == 303
+
+
 def test_an_alarm_about_a_till_has_a_page_too(centre: SmallCentre, ana: FlaskClient) -> None:
     with writing(centre.engine) as tx:
         raise_alarm(tx, "sync.clone", TILLS["A"], NOW)

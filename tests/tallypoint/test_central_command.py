@@ -1,5 +1,6 @@
 """Setting head office up from the command line, and what it says when something is missing."""
 
+import io
 import json
 from pathlib import Path
 
@@ -65,6 +66,42 @@ def test_a_corrupt_programme_is_refused_and_the_old_one_stays(office, tmp_path):
     status, said = office("publish", str(tmp_path / "bad.yaml"))
     assert (status, said["code"]) == (2, "programme.malformed")
     assert office("publish", str(SHIPPED / "programmes" / "harbour.yaml"))[1]["version"] == published
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """What is typed where a secret is asked for."""
+
+    def type_in(text: str) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO(text + "\n"))
+
+    return type_in
+
+
+def test_a_card_is_blocked_and_served_again_and_its_number_is_printed_nowhere(office, typed):
+    office("coalition", str(SHIPPED / "coalitions" / "harbour.yaml"))
+    office("publish", str(SHIPPED / "programmes" / "harbour.yaml"))
+    typed("2037215727383")
+    status, said = office("block", "--reason", "stolen")
+    assert (status, len(said["blocked"])) == (0, 32)
+    typed("2037215727383")
+    assert office("lift") == (0, {"lifted": said["blocked"]})
+    typed("2037215727383")
+    assert office("lift")[0] == 2
+    typed("12345")
+    assert office("block", "--reason", "stolen")[1]["code"] == "central.not_a_card"
+
+
+def test_a_till_that_was_never_stopped_cannot_be_resumed_and_an_unknown_one_is_named(office):
+    office("coalition", str(SHIPPED / "coalitions" / "harbour.yaml"))
+    office("slot", "--store", "leith", "--label", "1")
+    assert office("resume", "1")[1]["code"] == "central.till_not_stopped"
+    assert office("revoke", "2", "--reason", "stolen")[1]["code"] == "central.unknown_till"
+    assert office("revoke", "1", "--reason", "stolen")[0] == 0
+
+
+def test_rights_are_a_matter_of_postgresql(office):
+    assert office("rights", "service")[1]["code"] == "central.no_roles"
 
 
 def test_closing_a_period_answers_positions_that_sum_to_zero_and_the_same_again(office):
