@@ -21,7 +21,7 @@ from central.ports import read_key, reading, writing
 from central.programmes import current_programme, publish
 from central.service import run_central
 from central.verify import verify_books
-from sync.enrolment import fingerprint
+from sync.enrolment import comparison_code, fingerprint
 from sync.keys import Signer
 from tallypoint.central_office import CLOCK, RANDOMNESS, adder, open_office, say, secret, settings_of
 from tallypoint.central_upkeep import add_upkeep
@@ -148,7 +148,7 @@ def run_close(args: argparse.Namespace) -> int:
         "statements": msgspec.to_builtins(closed.statements),
     }
     issued = len(closed.statements)
-    return say(args, data, f"Period {period_no} is closed through {args.through}; {issued} statements are issued.")
+    return say(args, data, f"Period {period_no} is closed through {closed.through}; {issued} statements are issued.")
 
 
 def run_verify(args: argparse.Namespace) -> int:
@@ -167,9 +167,15 @@ def run_verify(args: argparse.Namespace) -> int:
 
 def run_status(args: argparse.Namespace) -> int:
     """Print tills and worklist."""
-    _, engine = open_office(args)
+    settings, engine = open_office(args)
+    signer = Signer(read_key(settings.folder / settings.signing_key, RANDOMNESS))
     with reading(engine) as tx:
         data = overview(tx)
-    lines = [f"{row['label']:<16} {row['receipts']:>8} receipts, backlog {row['backlog']}" for row in data["tills"]]
+    for row in data["tills"]:
+        row["comparison"] = comparison_code(row["public"], signer.public) if row["public"] else "not enrolled"
+    lines = [
+        f"{row['label']:<16} {row['receipts']:>8} receipts, backlog {row['backlog']}, comparison {row['comparison']}"
+        for row in data["tills"]
+    ]
     lines += [f"worklist: {cause} {count}" for cause, count in sorted(data["worklist"].items())]
     return say(args, data, "\n".join(lines))

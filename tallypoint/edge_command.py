@@ -12,6 +12,7 @@ from edge.enrol import enrol
 from edge.ports import Settings, SystemClock, read_settings
 from edge.service import run_till
 from loyalty.trouble import Fault
+from sync.enrolment import comparison_code
 from sync.transport import exchange, new_session
 from sync.wire import Answer
 
@@ -59,6 +60,8 @@ def run_enrol(args: argparse.Namespace) -> int:
     )
     place = f"{identity.label} of store {identity.store_id}"
     print(f"Enrolled as {place}: till {identity.till_id}, epoch {identity.epoch}.")
+    compared = comparison_code(identity.signer.public, identity.granted.centre_public_key)
+    print(f"Comparison code {compared}: `central status` must show the same, or somebody stands between you.")
     return 0
 
 
