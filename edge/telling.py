@@ -63,7 +63,7 @@ def quote_said(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int 
         redemption=RedemptionSaid(
             most_points=quote.redemption.most_points,
             step=quote.redemption.step,
-            authority=quote.redemption.authority,  # type: ignore[arg-type]  # the kernel keeps it as text
+            authority=quote.redemption.authority,
             bound_by=quote.redemption.bound_by,
         ),
         gifts=quote.gifts,

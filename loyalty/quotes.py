@@ -6,6 +6,7 @@ The same call serves quote, commit and recomputation: same inputs, same bytes, o
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 import msgspec
 
@@ -15,7 +16,7 @@ from loyalty.conditions import Reason, Setting, first_unmet, moment_of, uses_of
 from loyalty.discounts import Effect, take_off
 from loyalty.earning import Earned, earn_points
 from loyalty.explaining import Judged, Why, explain, sentences
-from loyalty.leases import NO_AUTHORITY, Authority
+from loyalty.leases import NO_AUTHORITY, Authority, Kind
 from loyalty.members import MemberView, Use
 from loyalty.messages import Said
 from loyalty.programme import AmountOff, Earn, Language, MultiplyPoints, PercentOff, Promotion, valid_through
@@ -52,7 +53,7 @@ class MayRedeem(msgspec.Struct, frozen=True, kw_only=True):
 
     most_points: int
     step: int
-    authority: str
+    authority: Kind
     bound_by: str
 
 
@@ -169,14 +170,12 @@ def check_sums(quote: Quote) -> None:
 
 def earned_of(effects: Iterable[Effect], store_partner_id: str) -> tuple[Earned, ...]:
     """Points by issuer and last valid day; the issuer is who funds the promotion, else the store's partner."""
-    sums: dict[tuple[str, object], int] = {}
+    sums: dict[tuple[str, date], int] = {}
     for effect in effects:
-        if effect.points:
+        if effect.points and effect.valid_through:
             key = (effect.funded_by or store_partner_id, effect.valid_through)
             sums[key] = sums.get(key, 0) + effect.points
-    return tuple(
-        sorted(Earned(issuer_id=issuer, valid_through=day, points=points) for (issuer, day), points in sums.items())  # type: ignore[arg-type]
-    )
+    return tuple(Earned(issuer_id=i, valid_through=day, points=sums[i, day]) for i, day in sorted(sums))
 
 
 def _discount(compiled: Compiled, setting: Setting) -> Judged:
