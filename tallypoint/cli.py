@@ -19,13 +19,18 @@ COMMANDS = {
 }
 
 
+class NotInstalled(Fault):
+    code = "command.not_installed"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 only when nothing is wrong."""
-    args = _parser(argv if argv is not None else sys.argv[1:]).parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
+        args = _parser(words).parse_args(words)
         return int(args.run(args))
     except Trouble as trouble:
-        if getattr(args, "json", False):
+        if "--json" in words:
             print(json.dumps(trouble.problem()))
         print(f"tallypoint: {trouble.say}\n  ({trouble.code})", file=sys.stderr)
         return 3 if isinstance(trouble, Fault) else 2
@@ -48,7 +53,14 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     asked = next((word for word in argv if word in COMMANDS), None)
     for name, module in COMMANDS.items():
         if asked in (None, name):
-            importlib.import_module(module).register(commands)
+            try:
+                importlib.import_module(module).register(commands)
+            except ModuleNotFoundError as missing:
+                if asked:
+                    raise NotInstalled(
+                        f"`tallypoint {asked}` needs {missing.name}, which is not installed here. A till has the parts"
+                        " of EXTRA=till, head office those of EXTRA=central; `make env EXTRA=dev` installs both."
+                    ) from None
     return parser
 
 
