@@ -264,7 +264,7 @@ def test_what_only_head_office_may_open_is_closed_to_partners(centre: SmallCentr
     add(centre, "finn", "partner_finance", "C")
     client, _ = sign_in(app, "finn")
     closed = {name for name, roles in RIGHTS.items() if roles == HEAD_OFFICE}
-    assert closed == {"findings", "finding", "settle", "close"}
+    assert closed == {"findings", "finding", "reopen", "settle", "close"}
     answer = client.get("/console/worklist", base_url="https://localhost")
     assert answer.status_code == 403
     assert "login.not_allowed" in answer.get_data(as_text=True)
