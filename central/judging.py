@@ -13,7 +13,7 @@ from loyalty.baskets import Basket
 from loyalty.compiled import Compiled
 from loyalty.members import undone
 from loyalty.quotes import ENGINE_NO, Quote, quote_basket
-from loyalty.receipts import Receipt, ReceiptDetail, funded_by_others, paid_in_money, read_detail
+from loyalty.receipts import Receipt, ReceiptDetail, funded_by_others, paid_in_money, quote_again, read_detail
 from loyalty.reversals import Return, ReturnDetail, Void, return_lines
 from loyalty.trouble import Refusal, Trouble
 
@@ -104,16 +104,8 @@ def _unreferenced(returned: Return, detail: ReturnDetail, programmes: Mapping[st
 
 
 def _decision(receipt: Receipt, detail: ReceiptDetail, compiled: Compiled) -> list[tuple[str, Figures]]:
-    basket = Basket(
-        receipt_id=receipt.receipt_id,
-        currency=detail.currency,
-        lines=detail.lines,
-        tenders=detail.tenders,
-        coupons=detail.coupons,
-        points_to_spend=detail.points_to_spend,
-    )
     try:
-        quote = quote_basket(compiled, basket, receipt.place, detail.view, authority=detail.authority)
+        quote = quote_again(compiled, receipt, detail)
     except Trouble as trouble:
         return [("decision_differs", {"say": trouble.say[:200], "code": trouble.code})]
     return list(_compared(_both(receipt, detail, quote)).findings)

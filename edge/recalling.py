@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from edge.asks import Committed
 from edge.journal import Entry
 from edge.refusals import IdReserved, IdReused
-from loyalty.baskets import Basket
 from loyalty.compiled import Compiled
 from loyalty.programme import Language
-from loyalty.quotes import ENGINE_NO, Quote, quote_basket
-from loyalty.receipts import Receipt, ReceiptDetail, read_detail
+from loyalty.quotes import ENGINE_NO, Quote
+from loyalty.receipts import Receipt, ReceiptDetail, quote_again, read_detail
 from sync.chain import StreamHead
 
 LONGEST_ID = 200
@@ -50,7 +49,7 @@ def recall(programmes: Iterable[Compiled], entry: Entry, language: Language) -> 
     return Committed(
         receipt=receipt,
         detail=detail,
-        quote=_quote_again(compiled, receipt, detail, language) if compiled else None,
+        quote=_same_quote(compiled, receipt, detail, language) if compiled else None,
         head=entry.head,
         record=record_of(entry.head),
         replayed=True,
@@ -62,18 +61,8 @@ def record_of(head: StreamHead) -> str:
     return head.hash[:8].upper()
 
 
-def _quote_again(compiled: Compiled, receipt: Receipt, detail: ReceiptDetail, language: Language) -> Quote | None:
+def _same_quote(compiled: Compiled, receipt: Receipt, detail: ReceiptDetail, language: Language) -> Quote | None:
     """Same inputs, same quote; none when they were priced by an engine with other figures."""
     if detail.engine_no != ENGINE_NO:
         return None
-    basket = Basket(
-        receipt_id=receipt.receipt_id,
-        currency=detail.currency,
-        lines=detail.lines,
-        tenders=detail.tenders,
-        coupons=detail.coupons,
-        points_to_spend=detail.points_to_spend,
-    )
-    return quote_basket(
-        compiled, basket, receipt.place, detail.view, authority=detail.authority, language=language
-    )
+    return quote_again(compiled, receipt, detail, language)

@@ -9,11 +9,13 @@ import msgspec
 
 from loyalty.amounts import Positive, Whole, share_out
 from loyalty.baskets import Basket, Line, Place, Tender
+from loyalty.compiled import Compiled
 from loyalty.discounts import Effect
 from loyalty.earning import Earned
 from loyalty.leases import Authority, Redemption
 from loyalty.members import AccountId, MemberView, Use
-from loyalty.quotes import Quote, QuoteLine
+from loyalty.programme import Language
+from loyalty.quotes import Quote, QuoteLine, quote_basket
 from loyalty.trouble import InvariantBroken, Refusal
 
 EMPTY = msgspec.Raw(b"null")
@@ -137,6 +139,31 @@ def close_receipt(
         redemption=_redemption(quote),
         funded=funded_by_others(quote.effects, place.partner_id),
         detail=msgspec.Raw(msgspec.json.encode(detail)),
+    )
+
+
+def quote_again(
+    compiled: Compiled, receipt: Receipt, detail: ReceiptDetail, language: Language | None = None
+) -> Quote:
+    """The quote of a receipt, from what its till was told: same inputs, same figures.
+
+    Args:
+        compiled: the programme that `detail` names; `detail.engine_no` must be one that this engine is.
+        language: of the messages, which are no figures.
+    Raises:
+        BadBasket, WrongCurrency, InvariantBroken: what was recorded cannot be priced.
+    Source: DECISIONS 13.
+    """
+    basket = Basket(
+        receipt_id=receipt.receipt_id,
+        currency=detail.currency,
+        lines=detail.lines,
+        tenders=detail.tenders,
+        coupons=detail.coupons,
+        points_to_spend=detail.points_to_spend,
+    )
+    return quote_basket(
+        compiled, basket, receipt.place, detail.view, authority=detail.authority, language=language
     )
 
 

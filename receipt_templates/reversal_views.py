@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from loyalty.messages import Said
-from loyalty.receipts import Receipt, read_detail
+from loyalty.receipts import Receipt, ReceiptDetail, read_detail
 from loyalty.reversals import Return, ReturnDetail, ReturnLine, Void, VoidDetail, return_lines
 from receipt_templates.view import Shop, Slip, local_time, said_on_paper
 
@@ -83,7 +83,7 @@ def view_of_return(
                 line=row.line,
                 name=names.get(goods.get(row.line, "")) or goods.get(row.line, ""),
                 quantity_milli=row.quantity_milli,
-                amount_minor=_amount(row, detail, sold),
+                amount_minor=_amount(row, detail, sold, sold_detail),
             )
             for row in detail.lines
         ),
@@ -127,9 +127,11 @@ def view_of_void(
     )
 
 
-def _amount(row: ReturnLine, detail: ReturnDetail, sold: Receipt | None) -> int | None:
+def _amount(
+    row: ReturnLine, detail: ReturnDetail, sold: Receipt | None, sold_detail: ReceiptDetail | None
+) -> int | None:
     """Money paid out for one line: what the sale gives back for it, or what the POS said where there is no sale."""
-    if sold:
+    if sold and sold_detail:
         # A line's part depends on that line alone, so the parts make the whole.
-        return return_lines(sold, read_detail(sold), detail.earlier, [row]).net_minor
+        return return_lines(sold, sold_detail, detail.earlier, [row]).net_minor
     return row.amount_minor if not detail.of_receipt else None
