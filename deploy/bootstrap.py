@@ -164,7 +164,8 @@ def fill(root: Path, extra: str, way: str, wanted: Stamp) -> None:
     try:
         if fresh:
             make(venv, way)
-        run(*installer(venv, way), "--require-hashes", "-r", str(requirements(root, extra)))
+        # The list is whole. Left to resolve it again, an older pip stops at a newer release of a part with extras.
+        run(*installer(venv, way), "--no-deps", "--require-hashes", "-r", str(requirements(root, extra)))
     except (OSError, subprocess.CalledProcessError):
         if fresh:
             remove(venv)
