@@ -28,6 +28,9 @@ imports: env  ## which folder may import which
 bench: env  ## how fast it is here
 	$(VENV)/python -m bench
 
+mutants: env  ## mistakes that no test notices, by mutmut (about half an hour; GROUP="amounts lots": these alone)
+	$(VENV)/python -m tests.mutation $(GROUP)
+
 requirements:  ## the hashed lists of packages, from pyproject.toml (UPGRADE=1: newest versions)
 	@command -v $(UV) >/dev/null || { echo "make requirements needs uv: install it with pip, then try again"; exit 2; }
 	@for extra in dev till central; do \
@@ -41,4 +44,4 @@ clean:  ## what tools leave behind; the environment stays
 	rm -rf build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help env demo test lint types imports bench requirements clean
+.PHONY: help env demo test lint types imports bench mutants requirements clean

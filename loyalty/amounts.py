@@ -10,6 +10,7 @@ import msgspec
 from loyalty.trouble import InvariantBroken, Refusal
 
 Rounding = Literal["half_up", "half_even", "down", "up"]
+Spreading = Literal["largest_remainder", "floor_first", "floor_last", "half_down_first"]
 
 MICRO = 1_000_000
 LARGEST_MINOR = 10**15  # far above any receipt, far below 63 bits after a multiplication by basis points
@@ -94,14 +95,16 @@ def round_ratio(numerator: int, denominator: int, mode: Rounding = "half_up") ->
     return sign * whole
 
 
-def share_out(total: int, weights: Sequence[int]) -> tuple[int, ...]:
-    """Split `total` in proportion to `weights` by largest remainder; ties go to the first.
+def share_out(total: int, weights: Sequence[int], rule: Spreading = "largest_remainder") -> tuple[int, ...]:
+    """Split `total` in proportion to `weights`; the rule says who gets what rounding leaves over.
 
     Args:
         total: units to hand out, 0 or more.
         weights: 0 or more each; at least one above 0 unless `total` is 0.
+        rule: largest_remainder (ties go to the first); floor_first (a unit each from the first on); floor_last (all
+            to the last); half_down_first (each rounded half down, the first evens it out). No weight gets nothing.
     Returns:
-        One part per weight; together they make `total`, and none strays a whole unit from its exact share.
+        One part per weight, 0 or more each; together they make `total`.
     Source: engine.md, "remainder of a spread amount".
     """
     whole = sum(weights)
@@ -109,10 +112,35 @@ def share_out(total: int, weights: Sequence[int]) -> tuple[int, ...]:
         return (0,) * len(weights)
     if total < 0 or whole <= 0 or min(weights) < 0:
         raise InvariantBroken("cannot share out", total=total, weights=list(weights))
+    if len(weights) == 1:
+        return (total,)
+    if rule == "half_down_first":
+        return _half_down(total, weights, whole)
     parts = [total * weight // whole for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
-    for i in by_remainder[: total - sum(parts)]:
-        parts[i] += 1
+    left = total - sum(parts)
+    if rule == "largest_remainder":
+        turns = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
+        for i in turns[:left]:
+            parts[i] += 1
+    elif rule == "floor_first":
+        for i in [i for i, weight in enumerate(weights) if weight][:left]:
+            parts[i] += 1
+    else:
+        parts[max(i for i, weight in enumerate(weights) if weight)] += left
+    return tuple(parts)
+
+
+def _half_down(total: int, weights: Sequence[int], whole: int) -> tuple[int, ...]:
+    """Each part rounded, a half down; what is then missing or too much is evened out from the first part on."""
+    parts = [(2 * total * weight + whole - 1) // (2 * whole) for weight in weights]
+    left = total - sum(parts)
+    for i, weight in enumerate(weights):
+        if left == 0:
+            break
+        step = left if left > 0 else -min(-left, parts[i])
+        if weight:
+            parts[i] += step
+            left -= step
     return tuple(parts)
 
 

@@ -1,5 +1,6 @@
 """Goods, tenders, and where and when they are sold."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated
 
@@ -9,6 +10,9 @@ from loyalty.amounts import LARGEST_MINOR
 from loyalty.trouble import Refusal
 
 MOST_LINES = 2000
+MOST_CODES = 100
+MOST_MILLI = 10**12
+MOST_TAX_BP = 100_000
 LATEST_MS = 10**14  # the year 5138: a clock may be wrong, but it must stay a date
 
 
@@ -29,6 +33,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     discountable: bool = True
     accrual: bool = True
     floor_unit_minor: int = 0  # no discount takes a unit below this
+    tax_bp: int = 0  # its rate of tax, in the amount or on top of it as the basket says
 
 
 class Tender(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -48,10 +53,27 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     sold_at_ms: Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
     offset_min: Annotated[int, msgspec.Meta(ge=-18 * 60, le=18 * 60)]
     business_date: date
+    till_kind: str = ""
+
+
+class CertificateAsk(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A certificate laid against the basket; `amount_minor` 0 asks for as much as there is.
+
+    `code` stands for money, so the shell hands in a token of it, as of a card.
+    """
+
+    code: str
+    amount_minor: int = 0
 
 
 class Basket(msgspec.Struct, frozen=True, kw_only=True):
-    """What is being rung up, in one currency; `receipt_id` is the caller's and kept through every retry."""
+    """What is being rung up, in one currency; `receipt_id` is the caller's and kept through every retry.
+
+    Attributes:
+        coupons: codes as entered, in that order.
+        events: what happened besides: enrolment, referral, survey.
+        prizes: ids of prizes asked for; each pays one unit of its goods with points.
+    """
 
     receipt_id: str
     currency: str
@@ -60,6 +82,10 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True):
     tenders: tuple[Tender, ...] = ()
     coupons: tuple[str, ...] = ()
     points_to_spend: int = 0
+    events: tuple[str, ...] = ()
+    prizes: tuple[str, ...] = ()
+    certificates: tuple[CertificateAsk, ...] = ()
+    from_wallet_minor: int = 0
 
 
 class BadBasket(Refusal):
@@ -92,11 +118,24 @@ def check_basket(basket: Basket, currency: str) -> None:
         raise BadBasket(f"A basket holds at most {MOST_LINES} lines; split the sale.", lines=len(basket.lines))
     if basket.points_to_spend < 0:
         raise BadBasket("Points to spend cannot be negative; send 0 to spend none.", points=basket.points_to_spend)
+    if max(map(len, (basket.coupons, basket.events, basket.prizes, basket.certificates))) > MOST_CODES:
+        raise BadBasket(f"At most {MOST_CODES} codes of a kind fit on one basket; take some off.", most=MOST_CODES)
+    asked = [basket.points_to_spend, basket.from_wallet_minor, *(one.amount_minor for one in basket.certificates)]
+    if min(asked) < 0 or max(asked) > LARGEST_MINOR:
+        raise BadBasket("What certificates and wallet pay lies between 0 and any sale; check it.", asked=asked)
+    if any("\ud800" <= letter <= "\udfff" for text in (basket.receipt_id, *_kinds(basket)) for letter in text):
+        raise BadBasket("A text of the basket holds half a character (a lone surrogate); send it as UTF-8.")
+    if any(not 0 <= tender.amount_minor <= LARGEST_MINOR for tender in basket.tenders):
+        raise BadBasket("A tender is negative, or larger than any sale; money given back is no tender of a sale.")
     seen: set[int] = set()
     for line in basket.lines:
         _check_line(line, seen)
     if sum(line.amount_minor for line in basket.lines) > LARGEST_MINOR:
         raise BadBasket("The basket costs more than any sale; check the amounts.", lines=len(basket.lines))
+
+
+def _kinds(basket: Basket) -> Iterable[str]:
+    return (tender.kind for tender in basket.tenders)
 
 
 def _check_line(line: Line, seen: set[int]) -> None:
@@ -105,12 +144,12 @@ def _check_line(line: Line, seen: set[int]) -> None:
     seen.add(line.line)
     if not line.sku:
         raise BadBasket(f"Line {line.line} has no sku; send the article number.", line=line.line)
-    low = min(line.amount_minor, line.quantity_milli, line.unit_price_minor, line.floor_unit_minor)
-    if low < 0:
+    figures = (line.amount_minor, line.quantity_milli, line.unit_price_minor, line.floor_unit_minor, line.tax_bp)
+    if min(figures) < 0:
         raise BadBasket(
             f"Line {line.line} is negative. Goods that come back go through a return, not a sale.",
             line=line.line,
             amount_minor=line.amount_minor,
         )
-    if max(line.amount_minor, line.quantity_milli, line.unit_price_minor, line.floor_unit_minor) > LARGEST_MINOR:
-        raise BadBasket(f"Line {line.line} is larger than any sale; check the amount.", line=line.line)
+    if max(figures) > LARGEST_MINOR or line.quantity_milli > MOST_MILLI or line.tax_bp > MOST_TAX_BP:
+        raise BadBasket(f"Line {line.line} is larger than any sale; check its figures.", line=line.line)

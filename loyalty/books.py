@@ -54,6 +54,7 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
 class Reversed(msgspec.Struct, frozen=True, kw_only=True):
     """What one event took back of another: granted points by lot, spent points, money, funded discounts.
 
+    `granted` counts what a till kept the worth of in money, too: none of it can be taken back again.
     `restored_points` went back into lots; what only cancelled an uncovered spend is among the debts repaid.
     """
 
@@ -77,7 +78,8 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """What an earlier event posted, less what reversals have taken back of it since.
 
-    `redeemed` is in the order in which the slices were used.
+    `granted` includes what a return granted anew for goods that were kept. `redeemed` is in the order in which the
+    slices were used.
     """
 
     ref: EventRef
@@ -92,7 +94,10 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
-    """What an event does to the books. With `waits_for` set it does nothing yet."""
+    """What an event does to the books. With `waits_for` set it does nothing yet.
+
+    `shared_uses` advance counters of no account; `on` is the business date, from which lots know when they were earned.
+    """
 
     ref: EventRef
     account_id: int = NOBODY
@@ -105,14 +110,17 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     reversed: Reversed | None = None
     recorded: Recorded | None = None
     waits_for: EventRef | None = None
+    shared_uses: tuple[Use, ...] = ()
+    on: date | None = None
 
 
 class Account(msgspec.Struct, kw_only=True):
-    """A working copy of one account: version, lots by key, debts oldest first."""
+    """A working copy of one account: version, lots by key, debts oldest first, when lots were first earned."""
 
     version: int = 0
     lots: dict[LotKey, int] = msgspec.field(default_factory=dict)
     debts: list[Debt] = msgspec.field(default_factory=list)
+    earned_on: dict[LotKey, date] = msgspec.field(default_factory=dict)
 
 
 class Books:
@@ -130,7 +138,12 @@ class Books:
 
     def lots(self, account_id: int) -> tuple[Lot, ...]:
         """The account's open lots, lapsed ones included."""
-        return tuple(Lot(key=key, points=points) for key, points in self.account(account_id).lots.items() if points)
+        account = self.account(account_id)
+        return tuple(
+            Lot(key=key, points=points, earned_on=account.earned_on.get(key))
+            for key, points in account.lots.items()
+            if points
+        )
 
     def recorded(self, ref: EventRef) -> Recorded | None:
         """What an earlier event posted; none while it has not arrived."""
@@ -152,21 +165,35 @@ class Books:
         if posted.account_id != NOBODY:
             account = self.account(posted.account_id)
             account.version = posted.account_version
-            _move(account, posted.postings)
+            _move(account, posted.postings, posted.on)
             _owe(account, posted.owed, posted.repaid)
         if posted.recorded is not None:
             self.remember(posted.recorded)
         if posted.reversed is not None and (whole := self._recorded.get(posted.reversed.of)):
             self.remember(less(whole, posted.reversed))
         for posting in posted.postings:
-            self._covered_later(posting)
+            self._belongs_to(posting)
 
-    def _covered_later(self, posting: Posting) -> None:
-        """A spend that later points covered counts as redeemed by the receipt that spent."""
+    def _belongs_to(self, posting: Posting) -> None:
+        """A spend that later points covered counts as redeemed by the receipt that spent, and what a return granted
+        anew for the goods that were kept counts as granted by the receipt that sold them."""
         whole = self._recorded.get(posting.of)
-        if whole is not None and posting.of != posting.by and posting.target == "redeemed":
+        if whole is None or posting.of == posting.by:
+            return
+        if posting.target == "redeemed":
             part = Slice(key=posting.key, points=posting.amount)
             self.remember(msgspec.structs.replace(whole, redeemed=(*whole.redeemed, part)))
+        elif posting.source == "issued":
+            self.remember(with_granted(whole, posting.key, posting.amount))
+
+
+def with_granted(whole: Recorded, key: LotKey, points: int) -> Recorded:
+    """What an event granted, with more in one lot."""
+    granted = {slice_.key: slice_.points for slice_ in whole.granted}
+    granted[key] = granted.get(key, 0) + points
+    return msgspec.structs.replace(
+        whole, granted=tuple(Slice(key=key, points=points) for key, points in granted.items())
+    )
 
 
 def less(whole: Recorded, taken: Reversed) -> Recorded:
@@ -196,13 +223,24 @@ def _without_last(used: tuple[Slice, ...], points: int) -> tuple[Slice, ...]:
     return tuple(kept)
 
 
-def _move(account: Account, postings: Iterable[Posting]) -> None:
+def _move(account: Account, postings: Iterable[Posting], on: date | None) -> None:
     for posting in postings:
-        if posting.unit == "point":
-            if posting.target == "available":
-                account.lots[posting.key] = account.lots.get(posting.key, 0) + posting.amount
-            if posting.source == "available":
-                account.lots[posting.key] = account.lots.get(posting.key, 0) - posting.amount
+        if posting.unit != "point":
+            continue
+        if posting.source == "issued" and on is not None:
+            _remember_earning(account, posting.key, on)
+        if posting.target == "available":
+            account.lots[posting.key] = account.lots.get(posting.key, 0) + posting.amount
+        if posting.source == "available":
+            account.lots[posting.key] = account.lots.get(posting.key, 0) - posting.amount
+
+
+def _remember_earning(account: Account, key: LotKey, on: date) -> None:
+    """A lot that held nothing is earned on this day; one that holds points nobody remembers stays the oldest."""
+    if not account.lots.get(key):
+        account.earned_on[key] = on
+    elif key in account.earned_on:
+        account.earned_on[key] = min(account.earned_on[key], on)
 
 
 def _owe(account: Account, owed: Iterable[Debt], repaid: Iterable[Debt]) -> None:

@@ -1,92 +1,209 @@
 """A programme document as immutable indexes, so that a quote costs what the basket costs.
 
-A promotion concerns a basket when one of its effects selects one of the lines; each selector is filed under the most
-telling thing it names, so a line looks up a handful of candidates instead of walking the programme.
+Every different selector of the document gets a number. A line is looked up by the most telling thing a selector names,
+and what it matches is remembered by its facts, so that the same goods in the next basket cost one look. A promotion
+concerns a basket when one of its benefits selects one of the lines, or when something else sets it off.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
 from loyalty.baskets import Line
-from loyalty.programme import Programme, Promotion, Selector
+from loyalty.benefits import EXTRAS, MONEY, POINTS, Benefit, Period, selectors_of
+from loyalty.goods_index import Key, facts_of, keys_of_line, keys_of_selector
+from loyalty.programme import Group, Options, Programme
+from loyalty.promotion import (
+    ByCode,
+    ByCoupon,
+    ByItself,
+    OnEvent,
+    Promotion,
+    QuantityIs,
+    SpendIs,
+    Valid,
+    Where,
+    Who,
+)
+from loyalty.selectors import EVERYTHING, Selector, selects
+from loyalty.tracking import shared_counters, tracked
 
-STAGES = ("before", "main", "after")
-Key = tuple[str, str]
-_ANY: Key = ("any", "")
+STAGES = ("price_list", "before", "main", "after", "redemption", "earning")
+DISCOUNT_STAGES = STAGES[:4]
+MOST_REMEMBERED = 50_000  # goods; what they match is forgotten all at once beyond that
+ALL = 0  # the number of the selector that names everything
+Numbers = tuple[int, ...]
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A promotion ready to run.
+
+    Attributes:
+        no: its place in the running order; `rank`: of its priority; `listed`: in the document.
+        triggered: something has to set it off.
+        stage: in which it is judged; that of its discounts, else earning.
+        options: the programme's, with its own put in.
+        money, points, extras: its benefits by where they take effect, each with the numbers of its selectors.
+        when: the numbers of the selectors of its conditions, 0 where a condition has none.
+        asks: what has to hold: place, time, member, limits, when; empty for a plain one.
+        swift: nothing is capped or skipped, and it takes off by one benefit only.
+        stacking: how it adds up with those of its group.
+        needs_goods: it does nothing where none of its goods are.
+        turn: of the code that set it off among the codes of a basket, -1 where none did.
+    """
+
+    promotion: Promotion
+    no: int
+    rank: int
+    listed: int
+    triggered: bool
+    stage: str
+    options: Options
+    money: tuple[tuple[Benefit, Numbers], ...]
+    points: tuple[tuple[Benefit, Numbers], ...]
+    extras: tuple[tuple[Benefit, Numbers], ...]
+    when: Numbers
+    asks: frozenset[str]
+    swift: bool
+    stacking: str
+    needs_goods: bool
+    turn: int = -1
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """A programme ready to quote: promotions in the order in which they run, filed by what they select.
+    """A programme ready to quote.
 
     Attributes:
         version: of the programme, computed once.
-        promotions: stage, then priority (high first), then as listed.
-        filed: what a line can be looked up by → positions in `promotions`, ascending.
-        messages_alone: positions of promotions without effects; they concern every basket.
+        rules: promotions in the order in which they run: stage, priority, by themselves before set off, as listed.
+        selectors: by number; the first names everything.
+        filed: what a line can be looked up by → numbers of selectors that it may match.
+        by_selector: number of a selector → the rules, by place, whose benefits it belongs to.
+        always: rules that concern every basket; `triggered`: those that something has to set off.
+        by_code, by_coupon, by_event: what sets off which rules, by place.
+        combines: whether any promotion is exclusive, or in a group.
+        speaking: places of rules that have something to say.
+        shared: counters of no account that limits look at.
+        tracked: counters that a receipt advances: `visits`, `last:visit`, `spend`, each with its period.
         line_facts: which facts of a line selectors look at; only these travel in a receipt.
+        remembered: what goods matched, by their facts; no figure depends on it.
     """
 
     version: str
     programme: Programme
-    promotions: tuple[Promotion, ...]
-    filed: Mapping[Key, tuple[int, ...]]
-    messages_alone: tuple[int, ...]
+    rules: tuple[Rule, ...]
+    selectors: tuple[Selector, ...]
+    filed: Mapping[Key, Numbers]
+    by_selector: tuple[Numbers, ...]
+    always: Numbers
+    triggered: frozenset[int]
+    by_code: Mapping[str, Numbers]
+    by_coupon: Mapping[str, Numbers]
+    by_event: Mapping[str, Numbers]
+    groups: Mapping[str, Group]
+    combines: bool
+    certificates: int | None
+    spending: int
+    prizes: Numbers
+    speaking: frozenset[int]
+    shared: tuple[str, ...]
+    tracked: tuple[tuple[str, Period], ...]
     line_facts: frozenset[str]
+    remembered: dict[Any, Numbers]
+
+    @property
+    def promotions(self) -> tuple[Promotion, ...]:
+        """The promotions in running order."""
+        return tuple(rule.promotion for rule in self.rules)
 
 
 def compile_programme(programme: Programme) -> Compiled:
     """Order and index a programme; done once when it is published or swapped in."""
-    ranked = sorted(
-        enumerate(programme.promotions),
-        key=lambda item: (STAGES.index(item[1].stage), -item[1].priority, item[0]),
-    )
-    promotions = tuple(promotion for _, promotion in ranked)
+    numbers: dict[Selector, int] = {EVERYTHING: ALL}
+
+    def number(selector: Selector) -> int:
+        return numbers.setdefault(selector, len(numbers))
+
+    rules = tuple(_rules(programme, number))
+    by_selector: dict[int, set[int]] = {}
+    for rule in rules:
+        for _, chosen in (*rule.money, *rule.points, *rule.extras):
+            for one in chosen:
+                by_selector.setdefault(one, set()).add(rule.no)
+    certificates = number(programme.certificates.sold) if programme.certificates else None
+    spending = number(programme.spending.of) if programme.spending else ALL
+    prizes = tuple(number(prize.of) for prize in programme.prizes)
     filed: dict[Key, set[int]] = {}
-    for position, promotion in enumerate(promotions):
-        for effect in promotion.then:
-            for key in _keys_of_selector(effect.of):
-                filed.setdefault(key, set()).add(position)
+    for selector, one in numbers.items():
+        for key in keys_of_selector(selector) if one != ALL else ():
+            filed.setdefault(key, set()).add(one)
     return Compiled(
         version=programme.version,
         programme=programme,
-        promotions=promotions,
-        filed=MappingProxyType({key: tuple(sorted(positions)) for key, positions in filed.items()}),
-        messages_alone=tuple(i for i, promotion in enumerate(promotions) if not promotion.then),
-        line_facts=frozenset(_facts(programme)),
+        rules=rules,
+        selectors=tuple(numbers),
+        filed=_frozen(filed),
+        by_selector=tuple(tuple(sorted(by_selector.get(one, ()))) for one in range(len(numbers))),
+        always=tuple(rule.no for rule in rules if not rule.needs_goods),
+        triggered=frozenset(rule.no for rule in rules if rule.triggered),
+        by_code=_frozen(_set_off(rules, ByCode)),
+        by_coupon=_frozen(_set_off(rules, ByCoupon)),
+        by_event=_frozen(_set_off(rules, OnEvent)),
+        groups=MappingProxyType({group.id: group for group in programme.groups}),
+        combines=any(one.exclusive or one.group for one in programme.promotions),
+        certificates=certificates,
+        spending=spending,
+        prizes=prizes,
+        speaking=frozenset(rule.no for rule in rules if rule.promotion.messages),
+        shared=tuple(shared_counters(programme)),
+        tracked=tracked(programme),
+        line_facts=frozenset(facts_of(numbers)),
+        remembered={},
     )
 
 
-def candidates_for(compiled: Compiled, lines: Iterable[Line]) -> tuple[int, ...]:
-    """Positions of the promotions that could concern these lines, in running order."""
-    found: set[int] = set(compiled.messages_alone)
+def matches_of(compiled: Compiled, line: Line) -> Numbers:
+    """The selectors that name a line, by number, ascending; the one that names everything left out."""
+    facts = compiled.line_facts
+    known = (line.sku, line.category, line.brand, line.tags, line.unit_price_minor if "unit_price" in facts else 0)
+    found = compiled.remembered.get(known)
+    if found is None:
+        filed, selectors = compiled.filed, compiled.selectors
+        maybe = {one for key in keys_of_line(line) for one in filed.get(key, ())}
+        found = tuple(sorted(one for one in maybe if selects(selectors[one], line)))
+        if len(compiled.remembered) >= MOST_REMEMBERED:
+            compiled.remembered.clear()
+        compiled.remembered[known] = found
+    return found
+
+
+def candidates_for(compiled: Compiled, lines: Iterable[Line]) -> Numbers:
+    """Places of the promotions that could concern these lines by themselves, in running order."""
+    found: set[int] = set(compiled.always)
+    by_selector = compiled.by_selector
     for line in lines:
-        for key in _keys_of_line(line):
-            found.update(compiled.filed.get(key, ()))
-    return tuple(sorted(found))
+        for one in matches_of(compiled, line):
+            found.update(by_selector[one])
+        found.update(by_selector[ALL])
+    return tuple(sorted(found - compiled.triggered))
 
 
-def selects(selector: Selector, line: Line) -> bool:
-    """Whether a selector names a line: every kind that is given must match, one match within a kind suffices."""
-    if selector.sku and line.sku not in selector.sku:
-        return False
-    if selector.category and not any(line.category[: len(path)] == path for path in selector.category):
-        return False
-    if selector.brand and line.brand not in selector.brand:
-        return False
-    if selector.tags and not any(tag in line.tags for tag in selector.tags):
-        return False
-    if selector.unit_price_from_minor is not None and line.unit_price_minor < selector.unit_price_from_minor:
-        return False
-    if selector.unit_price_to_minor is not None and line.unit_price_minor > selector.unit_price_to_minor:
-        return False
-    return selector.exclude is None or not selects(selector.exclude, line)
+def plain_code(text: str) -> str:
+    """A code as it is compared: case, blanks and hyphens make no difference."""
+    return "".join(text.split()).replace("-", "").upper()
 
 
 def slim(compiled: Compiled, line: Line) -> Line:
     """The line without facts that no selector looks at; quoting it again gives the same figures."""
     facts = compiled.line_facts
+    if not (
+        (line.category and "category" not in facts)
+        or (line.brand and "brand" not in facts)
+        or (line.tags and "tags" not in facts)
+    ):
+        return line
     return msgspec.structs.replace(
         line,
         category=line.category if "category" in facts else (),
@@ -95,39 +212,91 @@ def slim(compiled: Compiled, line: Line) -> Line:
     )
 
 
-def _keys_of_selector(selector: Selector) -> Iterable[Key]:
-    """The most telling kind that a selector names: goods are filed under it alone."""
-    if selector.sku:
-        return [("sku", sku) for sku in selector.sku]
-    if selector.category:
-        return [("category", "\x1f".join(path)) for path in selector.category]
-    if selector.brand:
-        return [("brand", brand) for brand in selector.brand]
-    if selector.tags:
-        return [("tag", tag) for tag in selector.tags]
-    return [_ANY]
+def _rules(programme: Programme, number: Any) -> Iterable[Rule]:
+    options = programme.options
+    stacking = {"": options.stacking} | {group.id: group.stacking for group in programme.groups}
+    ranked = sorted(
+        ((_stage(one), _rank(one, listed, options), not isinstance(one.trigger, ByItself), listed, one)
+         for listed, one in enumerate(programme.promotions)),
+        key=lambda item: (STAGES.index(item[0]), *item[1:4]),
+    )  # fmt: skip
+    for no, (stage, rank, triggered, listed, promotion) in enumerate(ranked):
+        parts = [(benefit, tuple(number(one) for one in selectors_of(benefit))) for benefit in promotion.then]
+        money = tuple(part for part in parts if isinstance(part[0], MONEY))
+        adds_up = stacking[promotion.group]
+        yield Rule(
+            promotion=promotion,
+            no=no,
+            rank=rank,
+            listed=listed,
+            triggered=triggered,
+            stage=stage,
+            options=_with_own(options, promotion),
+            money=money,
+            points=tuple(part for part in parts if isinstance(part[0], POINTS)),
+            extras=tuple(part for part in parts if isinstance(part[0], EXTRAS)),
+            when=tuple(
+                number(one.of) if isinstance(one, SpendIs | QuantityIs) else ALL for one in promotion.when
+            ),
+            asks=frozenset(_asks(promotion)),
+            swift=len(money) == 1 and adds_up == "sequential" and not _is_bounded(promotion),
+            stacking=adds_up,
+            needs_goods=_needs_goods(promotion, [chosen for _, chosen in parts]),
+        )
 
 
-def _keys_of_line(line: Line) -> Iterable[Key]:
-    yield _ANY
-    yield ("sku", line.sku)
-    for depth in range(1, len(line.category) + 1):
-        yield ("category", "\x1f".join(line.category[:depth]))
-    if line.brand:
-        yield ("brand", line.brand)
-    for tag in line.tags:
-        yield ("tag", tag)
+def _needs_goods(promotion: Promotion, chosen: Sequence[Numbers]) -> bool:
+    """Each of its benefits is for certain goods, and it is not an event that sets it off."""
+    return bool(chosen) and all(chosen) and not isinstance(promotion.trigger, OnEvent)
 
 
-def _facts(programme: Programme) -> Iterable[str]:
-    selectors: list[Selector] = []
-    for promotion in programme.promotions:
-        selectors += [effect.of for effect in promotion.then]
-        selectors += [condition.of for condition in promotion.when]
-    if programme.spending is not None:
-        selectors.append(programme.spending.of)
-    while selectors:
-        selector = selectors.pop()
-        yield from (fact for fact in ("category", "brand", "tags") if getattr(selector, fact))
-        if selector.exclude is not None:
-            selectors.append(selector.exclude)
+def _asks(promotion: Promotion) -> Iterable[str]:
+    valid, limits = promotion.valid, promotion.limits
+    yearly = valid.birthday or valid.anniversary
+    per_member = any(cap.per != "receipt" for cap in promotion.caps)
+    for what, is_asked in (
+        ("place", promotion.where != Where()),
+        ("time", valid != Valid()),
+        ("member", promotion.who != Who() or yearly or per_member or (limits and limits.times)),
+        ("limits", limits is not None or per_member),
+        ("when", promotion.when),
+    ):
+        if is_asked:
+            yield what
+
+
+def _is_bounded(promotion: Promotion) -> bool:
+    budget = promotion.limits and promotion.limits.budget_minor
+    return bool(promotion.caps or promotion.skip_reduced or budget)
+
+
+def _stage(promotion: Promotion) -> str:
+    return promotion.stage if promotion.takes_money_off else "earning"
+
+
+def _rank(promotion: Promotion, listed: int, options: Options) -> int:
+    return {"high_first": -promotion.priority, "low_first": promotion.priority, "as_listed": listed}[options.priority]
+
+
+def _with_own(options: Options, promotion: Promotion) -> Options:
+    own = {name: value for name, value in msgspec.structs.asdict(promotion.options).items() if value is not None}
+    return msgspec.structs.replace(options, **own) if own else options
+
+
+def _set_off(rules: Sequence[Rule], kind: type) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for rule in rules:
+        trigger = rule.promotion.trigger
+        if isinstance(trigger, kind):
+            names = (
+                [plain_code(code) for code in trigger.codes]
+                if isinstance(trigger, ByCode)
+                else [trigger.coupon if isinstance(trigger, ByCoupon) else trigger.event]  # type: ignore[union-attr]
+            )
+            for name in names:
+                found.setdefault(name, set()).add(rule.no)
+    return found
+
+
+def _frozen(sets: Mapping[Any, set[int]]) -> Mapping[Any, Numbers]:
+    return MappingProxyType({key: tuple(sorted(found)) for key, found in sets.items()})

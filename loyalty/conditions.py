@@ -1,180 +1,165 @@
-"""Does a promotion hold for this basket, member, place and moment; if not, the first figure that fails.
+"""Does a promotion hold for this basket, member, place and moment; if not, the first figure that fails."""
 
-Time is read from `sold_at` and the store's own offset, so no time-zone database is needed (DECISIONS 6).
-"""
-
-from collections.abc import Sequence
+import hashlib
 from datetime import UTC, date, datetime, timedelta
 
-import msgspec
+from loyalty.baskets import Place
+from loyalty.compiled import Rule
+from loyalty.members import MemberView
+from loyalty.moments import in_period
+from loyalty.promotion import Cap, Promotion, Window
+from loyalty.when_conditions import first_condition_unmet
+from loyalty.workings import Reason, Workings, no_card, not_met, unknown_here
 
-from loyalty.amounts import format_minor, format_units
-from loyalty.baskets import Line, Place
-from loyalty.compiled import selects
-from loyalty.members import MemberView, Use, counter
-from loyalty.programme import WEEKDAYS, Promotion, QuantityAtLeast, SpendAtLeast
-
-
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a promotion does not apply: the condition, what it wanted, what it found, and the sentence."""
-
-    condition: str
-    wanted: str
-    found: str
-    say: str
-    short_of_minor: int = 0
-    short_of_milli: int = 0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Moment(msgspec.Struct, frozen=True, kw_only=True):
-    """The store's local date, weekday and `HH:MM` of a sale."""
-
-    on: date
-    weekday: str
-    at: str
-
-
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything conditions look at, but for the running amounts."""
-
-    lines: tuple[Line, ...]
-    place: Place
-    moment: Moment
-    view: MemberView | None
-    currency: str
-
-
-def moment_of(place: Place) -> Moment:
-    """Store time of a sale, from its instant and offset."""
-    local = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=place.sold_at_ms, minutes=place.offset_min)
-    return Moment(on=local.date(), weekday=WEEKDAYS[local.weekday()], at=f"{local:%H:%M}")
-
-
-def first_unmet(promotion: Promotion, setting: Setting, remaining: Sequence[int]) -> Reason | None:
+def first_unmet(rule: Rule, workings: Workings) -> Reason | None:
     """The first thing that keeps a promotion from applying, none when it holds.
 
-    Args:
-        setting: basket, place, moment and member.
-        remaining: what each line still costs after earlier promotions, in minor units, by position.
+    What only depends on place and time comes first, then the member, then the goods.
     """
-    return (
-        _place(promotion, setting.place)
-        or _time(promotion, setting.moment)
-        or _member(promotion, setting.view)
-        or _limit(promotion, setting)
-        or _goods(promotion, setting, remaining)
-    )
+    asks, promotion = rule.asks, rule.promotion
+    if not asks:
+        return None
+    if "place" in asks and (reason := _place(promotion, workings.place)):
+        return reason
+    if "time" in asks and (reason := _time(promotion, workings)):
+        return reason
+    if "member" in asks and (reason := _member(promotion, workings)):
+        return reason
+    if "limits" in asks and (reason := limits_unmet(rule, workings)):
+        return reason
+    return first_condition_unmet(rule, workings) if "when" in asks else None
 
 
-def limit_name(promotion: Promotion, moment: Moment) -> str:
-    """The counter behind a limit per member; the period is in the name, so it lapses by itself."""
+def limit_name(promotion: Promotion, on: date) -> str:
+    """The counter behind a limit per member, in the period of a day."""
     assert promotion.limits is not None
-    period = {
-        "ever": "",
-        "year": f":{moment.on:%Y}",
-        "month": f":{moment.on:%Y-%m}",
-        "day": f":{moment.on:%Y-%m-%d}",
-    }[promotion.limits.per]
-    return f"promo:{promotion.id}{period}"
+    return in_period(f"promo:{promotion.id}", promotion.limits.per, on)
 
 
-def uses_of(promotion: Promotion, setting: Setting) -> tuple[Use, ...]:
-    """What an applied promotion adds to the member's counters."""
-    if promotion.limits is None or setting.view is None:
-        return ()
-    return (Use(name=limit_name(promotion, setting.moment), amount=1),)
+def cap_name(promotion: Promotion, cap: Cap, on: date) -> str:
+    """The counter behind a cap per member and period."""
+    return in_period(f"cap:{promotion.id}:{cap.of}", cap.per, on)
 
 
 def _place(promotion: Promotion, place: Place) -> Reason | None:
+    where = promotion.where
     for kind, wanted, found in (
-        ("partners", promotion.where.partners, place.partner_id),
-        ("stores", promotion.where.stores, place.store_id),
-        ("channels", promotion.where.channels, place.channel),
+        ("partners", where.partners, place.partner_id),
+        ("stores", where.stores, place.store_id),
+        ("channels", where.channels, place.channel),
+        ("till_kinds", where.till_kinds, place.till_kind),
     ):
         if wanted and found not in wanted:
-            return _reason(f"where.{kind}", ", ".join(wanted), found, f"Runs only in: {', '.join(wanted)}.")
+            return not_met(f"where.{kind}", ", ".join(wanted), found, f"Runs only in: {', '.join(wanted)}.")
     return None
 
 
-def _time(promotion: Promotion, moment: Moment) -> Reason | None:
-    valid = promotion.valid
+def _time(promotion: Promotion, workings: Workings) -> Reason | None:
+    valid, moment = promotion.valid, workings.moment
+    sold_at_ms = workings.place.sold_at_ms
+    if valid.from_at and sold_at_ms < _ms(valid.from_at):
+        return not_met("valid.from_at", valid.from_at.isoformat(), str(sold_at_ms), f"Starts at {valid.from_at}.")
+    if valid.to_at and sold_at_ms >= _ms(valid.to_at):
+        return not_met("valid.to_at", valid.to_at.isoformat(), str(sold_at_ms), f"Ended at {valid.to_at}.")
     today = moment.on.isoformat()
     if valid.from_on and moment.on < valid.from_on:
-        return _reason("valid.from_on", valid.from_on.isoformat(), today, f"Starts on {valid.from_on}.")
+        return not_met("valid.from_on", valid.from_on.isoformat(), today, f"Starts on {valid.from_on}.")
     if valid.to_on and moment.on > valid.to_on:
-        return _reason("valid.to_on", valid.to_on.isoformat(), today, f"Ended on {valid.to_on}.")
+        return not_met("valid.to_on", valid.to_on.isoformat(), today, f"Ended on {valid.to_on}.")
     if valid.weekdays and moment.weekday not in valid.weekdays:
         days = ", ".join(valid.weekdays)
-        return _reason("valid.weekdays", days, moment.weekday, f"Runs on {days}.")
+        return not_met("valid.weekdays", days, moment.weekday, f"Runs on {days}.")
     if valid.hours and not any(start <= moment.at < end for start, end in valid.hours):
         hours = ", ".join(f"{start}-{end}" for start, end in valid.hours)
-        return _reason("valid.hours", hours, moment.at, f"Runs at {hours}.")
+        return not_met("valid.hours", hours, moment.at, f"Runs at {hours}.")
     return None
 
 
-def _member(promotion: Promotion, view: MemberView | None) -> Reason | None:
-    who = promotion.who
+def _member(promotion: Promotion, workings: Workings) -> Reason | None:
+    who, valid, view = promotion.who, promotion.valid, workings.view
     if view is None:
-        needs_card = who.card or who.segments or who.tiers or promotion.limits
-        return _reason("who.card", "card", "none", "Needs a loyalty card.") if needs_card else None
+        return no_card() if _needs_card(promotion) else None
     if who.segments and not set(who.segments) & set(view.segments):
-        return _reason("who.segments", ", ".join(who.segments), ", ".join(view.segments), "Is for other members.")
-    if who.tiers and view.tier not in who.tiers:
-        return _reason("who.tiers", ", ".join(who.tiers), view.tier, f"Is for tier {', '.join(who.tiers)}.")
-    return None
-
-
-def _limit(promotion: Promotion, setting: Setting) -> Reason | None:
-    limits, view = promotion.limits, setting.view
-    if limits is None or view is None:
-        return None
-    if view.counters is None:
-        # Tills hold counters only for their own store's members; without them a limited promotion is not granted.
-        return _reason("limits", str(limits.times), "unknown", "Cannot be checked at this store; try your home store.")
-    used = counter(view.counters, limit_name(promotion, setting.moment))
-    if used >= limits.times:
-        return _reason("limits", str(limits.times), str(used), f"Already used {used} of {limits.times} times.")
-    return None
-
-
-def _goods(promotion: Promotion, setting: Setting, remaining: Sequence[int]) -> Reason | None:
-    for condition in promotion.when:
-        chosen = [i for i, line in enumerate(setting.lines) if selects(condition.of, line)]
-        reason: Reason | None = None
-        if isinstance(condition, SpendAtLeast):
-            reason = _spend(condition, sum(remaining[i] for i in chosen), setting.currency)
-        elif isinstance(condition, QuantityAtLeast):
-            reason = _quantity(condition, sum(setting.lines[i].quantity_milli for i in chosen))
-        if reason:
-            return reason
-    return None
-
-
-def _spend(condition: SpendAtLeast, found: int, currency: str) -> Reason | None:
-    short = condition.at_least_minor - found
-    if short <= 0:
-        return None
-    return Reason(
-        condition="when.spend",
-        wanted=str(condition.at_least_minor),
-        found=str(found),
-        say=f"{format_minor(short, currency)} {currency} more.",
-        short_of_minor=short,
+        return not_met("who.segments", ", ".join(who.segments), ", ".join(view.segments), "Is for other members.")
+    if who.not_segments and set(who.not_segments) & set(view.segments):
+        return not_met(
+            "who.not_segments", ", ".join(who.not_segments), ", ".join(view.segments), "Is for other members."
+        )
+    if who.tiers and workings.tier not in who.tiers:
+        return not_met("who.tiers", ", ".join(who.tiers), workings.tier, f"Is for tier {', '.join(who.tiers)}.")
+    if who.control_bp and _is_control(promotion, view):
+        return not_met("who.control", str(who.control_bp), "control", "Is not offered to this member.")
+    return _yearly("birthday", valid.birthday, view.birthday_in_days) or _yearly(
+        "anniversary", valid.anniversary, view.anniversary_in_days
     )
 
 
-def _quantity(condition: QuantityAtLeast, found: int) -> Reason | None:
-    short = condition.at_least_milli - found
-    if short <= 0:
-        return None
-    return Reason(
-        condition="when.quantity",
-        wanted=str(condition.at_least_milli),
-        found=str(found),
-        say=f"{format_units(short)} more to buy.",
-        short_of_milli=short,
+def _needs_card(promotion: Promotion) -> bool:
+    who, valid, limits = promotion.who, promotion.valid, promotion.limits
+    return bool(
+        who.card
+        or who.segments
+        or who.not_segments
+        or who.tiers
+        or who.control_bp
+        or valid.birthday
+        or valid.anniversary
+        or (limits and limits.times)
+        or any(cap.per != "receipt" for cap in promotion.caps)
     )
 
 
-def _reason(condition: str, wanted: str, found: str, say: str) -> Reason:
-    return Reason(condition=condition, wanted=wanted, found=found, say=say)
+def _is_control(promotion: Promotion, view: MemberView) -> bool:
+    """The same members are left out at every till and for as long as the promotion has its name."""
+    if view.account_id is None:
+        return False
+    told = hashlib.sha256(f"{promotion.id}:{view.account_id}".encode()).digest()
+    return int.from_bytes(told[:8], "big") % 10_000 < promotion.who.control_bp
+
+
+def _yearly(name: str, window: Window | None, in_days: int | None) -> Reason | None:
+    if window is None or (in_days is not None and -window.days_after <= in_days <= window.days_before):
+        return None
+    found = "unknown" if in_days is None else str(in_days)
+    return not_met(f"valid.{name}", f"-{window.days_after}..{window.days_before}", found, f"Runs around the {name}.")
+
+
+def limits_unmet(rule: Rule, workings: Workings) -> Reason | None:
+    """The first limit of a promotion that is used up, what it did on this receipt counted."""
+    promotion = rule.promotion
+    limits, now = promotion.limits, workings.acted.get(rule.no, 0) + workings.pending.get(rule.no, 0)
+    if workings.counters is None and workings.view is not None:
+        if limits and limits.times:
+            # Tills hold counters only for their own store's members; without them a limit cannot be kept.
+            return unknown_here("limits.times", str(limits.times))
+        if any(cap.per != "receipt" for cap in promotion.caps):
+            return unknown_here("caps", "known")
+    if limits is None:
+        return None
+    if limits.times and workings.counters is not None:
+        used = workings.counters.get(limit_name(promotion, workings.moment.on), 0) + now
+        if used >= limits.times:
+            say = f"Already used {used} of {limits.times} times."
+            return not_met("limits.times", str(limits.times), str(used), say)
+    if limits.times_in_all:
+        used = workings.shared.get(f"promo:{promotion.id}", 0) + now
+        if used >= limits.times_in_all:
+            say = "All that there were have been given out."
+            return not_met("limits.times_in_all", str(limits.times_in_all), str(used), say)
+    return None
+
+
+def budget_left(rule: Rule, workings: Workings) -> int | None:
+    """What is left of a promotion's budget, in minor units; none where it has none."""
+    limits = rule.promotion.limits
+    if limits is None or limits.budget_minor is None:
+        return None
+    used = workings.shared.get(f"budget:{rule.promotion.id}", 0) + workings.taken.get(rule.no, 0)
+    return limits.budget_minor - used
+
+
+def _ms(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(milliseconds=1)

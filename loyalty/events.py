@@ -105,6 +105,18 @@ def read_head(payload: bytes) -> Event:
         raise UnknownEvent(f"This event cannot be read: {trouble}") from None
 
 
+def read_receipt(payload: bytes) -> Receipt:
+    """A sale from its event's bytes, whichever till they come from; all that its return needs is in them.
+
+    Raises:
+        UnknownEvent: malformed, or no sale.
+    """
+    event = read_head(payload)
+    if not isinstance(event, Receipt):
+        raise UnknownEvent("This event is no sale, so nothing of it can come back.", receipt_id=event.receipt_id)
+    return event
+
+
 def own_uses(event: Event) -> tuple[Use, ...]:
     """What an event adds to its member's counters, points granted and taken included.
 
@@ -114,7 +126,8 @@ def own_uses(event: Event) -> tuple[Use, ...]:
         spent = event.redemption.points if event.redemption else 0
         return event.uses + _points(EARNED, _sum(event.earned)) + _points(SPENT, spent)
     if isinstance(event, Return):
-        return event.uses + _points(REVERSED, _sum(event.reversed)) + _points(SPENT, -event.restored_points)
+        moved = _points(REVERSED, _sum(event.reversed)) + _points(SPENT, -event.restored_points)
+        return event.uses + _points(EARNED, _sum(event.earned)) + moved
     if isinstance(event, Void):
         return event.uses
     return ()

@@ -6,21 +6,34 @@ Source: DECISIONS 6; settlement.md "Expire". When the run starts is the caller's
 from datetime import date
 
 from loyalty.books import NO_TERMS, Books, Posted, Posting
-from loyalty.lots import EventRef
+from loyalty.lots import END_OF_DAY, EventRef, Expiry, is_live
+from loyalty.moments import Moment
 
 
-def expire_lots(account_id: int, ref: EventRef, on: date, books: Books) -> Posted:
+def expire_lots(
+    account_id: int,
+    ref: EventRef,
+    on: date,
+    books: Books,
+    *,
+    now: Moment | None = None,
+    expiry: Expiry = END_OF_DAY,
+) -> Posted:
     """What the expiry run of a date does to one account.
 
     Args:
         account_id: the account, open in `books`.
         ref: the run's event.
-        on: a lot is good through its last valid day, so those before `on` lapse.
+        on: the business date of the run. A lot is good through its last valid day, so those before `on` lapse; and
+            those of `on` itself where points go earlier.
         books: not changed here, see `Books.take`.
+        now: store time of the run; without it its day has just begun.
+        expiry: when lots go on their last valid day.
     Returns:
         One posting per lapsed lot, soonest first; none, and no new version, where nothing lapses.
     """
-    lapsed = sorted((lot for lot in books.lots(account_id) if lot.key.valid_through < on), key=lambda lot: lot.key)
+    lots = books.lots(account_id)
+    lapsed = sorted((lot for lot in lots if not is_live(lot.key, expiry, on, now)), key=lambda lot: lot.key)
     version = books.account(account_id).version + (1 if lapsed else 0)
     postings = tuple(
         Posting(

@@ -1,23 +1,24 @@
-"""Why a promotion applied or not, and the sentences that follow from it.
+"""Why a promotion applied or not: the lines and amounts it touched, or the first condition that failed.
 
 The same text feeds the cashier screen, the near-miss line on the receipt, the complaint desk and the worklist.
 Source: engine.md "Explanations".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
-from loyalty.amounts import format_minor, format_units
-from loyalty.conditions import Reason
-from loyalty.discounts import Effect
-from loyalty.members import MemberView
-from loyalty.messages import Figures, Said, choose_messages
-from loyalty.programme import Language, Programme, Promotion
+from loyalty.amounts import format_minor
+from loyalty.effects import Effect
+from loyalty.messages import short_of
+from loyalty.workings import Reason, Workings
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
-    """One promotion that could concern this basket: applied with its figures, or the first condition that failed."""
+    """One promotion that could concern this basket: applied with its figures, or the first condition that failed.
+
+    `lines` are (line, minor units off, points) of what it did; line 0 is the receipt as a whole.
+    """
 
     promotion: str
     applied: bool
@@ -26,85 +27,50 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     found: str = ""
     say: str = ""
     short_of: str = ""
+    lines: tuple[tuple[int, int, int], ...] = ()
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """Promotions that hold, those that do not with their reason, what the first took off, and what lines still cost."""
+def reasons_for(
+    workings: Workings, effects: Iterable[Effect], extras: Iterable[tuple[str, str]]
+) -> tuple[Why, ...]:
+    """Every promotion that could concern the basket: those that applied, then the others, each in running order.
 
-    held: tuple[Promotion, ...]
-    unmet: tuple[tuple[Promotion, Reason], ...]
-    effects: tuple[Effect, ...]
-    remaining: tuple[int, ...]
-
-
-def explain(rules: Judged, applied: Sequence[Promotion], effects: Iterable[Effect], currency: str) -> tuple[Why, ...]:
-    """Every promotion that could concern the basket: what it did, or the first condition that failed."""
-    sums = _sums(effects)
+    Args:
+        extras: (promotion, what it gave) of gifts and coupons.
+    """
+    currency = workings.compiled.programme.currency
+    rules = workings.compiled.rules
+    did: dict[str, dict[int, tuple[int, int]]] = {}
+    for effect in effects:
+        of_line = did.setdefault(effect.promotion, {})
+        amount, points = of_line.get(effect.line, (0, 0))
+        of_line[effect.line] = (amount + effect.amount_minor, points + effect.points)
+    given: dict[str, list[str]] = {}
+    for promotion, what in extras:
+        given.setdefault(promotion, []).append(what)
     told = []
-    for promotion in applied:
-        amount, points = sums.get(promotion.id, (0, 0))
-        said = [f"{format_minor(amount, currency)} {currency} off"] if amount else []
+    for no in sorted(workings.acted):
+        promotion = rules[no].promotion.id
+        touched = did.get(promotion, {})
+        ordered = sorted(touched.items()) if len(touched) > 1 else touched.items()
+        lines = tuple([(line, amount, points) for line, (amount, points) in ordered])
+        off, points = sum([line[1] for line in lines]), sum([line[2] for line in lines])
+        said = [f"{format_minor(off, currency)} {currency} off"] if off else []
         said += [f"{points} points"] if points else []
-        told.append(Why(promotion=promotion.id, applied=True, say=", ".join(said)))
-    acted = {promotion.id for promotion in applied}
-    idle = [promotion for promotion in rules.held if promotion.id not in acted]
-    told += [
-        Why(promotion=promotion.id, applied=False, condition="then", say="Nothing in this basket counts for it.")
-        for promotion in idle
-    ]
-    told += [
-        Why(
-            promotion=promotion.id,
-            applied=False,
-            condition=reason.condition,
-            wanted=reason.wanted,
-            found=reason.found,
-            say=reason.say,
-            short_of=_short_of(reason, currency),
-        )
-        for promotion, reason in rules.unmet
-    ]
+        said += given.get(promotion, [])
+        told.append(Why(promotion=promotion, applied=True, say=", ".join(said), lines=lines))
+    told += [_not(rules[no].promotion.id, workings.unmet[no], currency)
+             for no in sorted(workings.unmet) if no not in workings.acted]  # fmt: skip
     return tuple(told)
 
 
-def sentences(
-    programme: Programme,
-    rules: Judged,
-    applied: Sequence[Promotion],
-    effects: Iterable[Effect],
-    view: MemberView | None,
-    language: Language,
-) -> tuple[Said, ...]:
-    """What to say where: of promotions that applied, of those just missed, and the programme's own."""
-    sums = _sums(effects)
-    balance = view.balance_points if view else 0
-    said: list[Said] = []
-    for promotion in applied:
-        amount, points = sums.get(promotion.id, (0, 0))
-        figures = Figures(saved=format_minor(amount, programme.currency), points=points, balance=balance)
-        said += choose_messages(promotion.messages, "applied", figures, language, programme.language, promotion.id)
-    for promotion, reason in rules.unmet:
-        if near := _short_of(reason, programme.currency):
-            figures = Figures(short_of=near, balance=balance)
-            said += choose_messages(promotion.messages, "missed", figures, language, programme.language, promotion.id)
-    total = Figures(
-        saved=format_minor(sum(amount for amount, _ in sums.values()), programme.currency),
-        points=sum(points for _, points in sums.values()),
-        balance=balance,
+def _not(promotion: str, reason: Reason, currency: str) -> Why:
+    return Why(
+        promotion=promotion,
+        applied=False,
+        condition=reason.condition,
+        wanted=reason.wanted,
+        found=reason.found,
+        say=reason.say,
+        short_of=short_of(reason, currency),
     )
-    said += choose_messages(programme.messages, "applied", total, language, programme.language)
-    return tuple(said)
-
-
-def _short_of(reason: Reason, currency: str) -> str:
-    if reason.short_of_minor:
-        return format_minor(reason.short_of_minor, currency)
-    return format_units(reason.short_of_milli) if reason.short_of_milli else ""
-
-
-def _sums(effects: Iterable[Effect]) -> Mapping[str, tuple[int, int]]:
-    sums: dict[str, tuple[int, int]] = {}
-    for effect in effects:
-        amount, points = sums.get(effect.promotion, (0, 0))
-        sums[effect.promotion] = (amount + effect.amount_minor, points + effect.points)
-    return sums

@@ -9,9 +9,9 @@ from typing import Literal
 import msgspec
 
 from loyalty.amounts import Positive, Whole
-from loyalty.lots import Slice
+from loyalty.lots import END_OF_DAY, Expiry, LotOrder, Slice
 from loyalty.members import MemberView
-from loyalty.programme import OfflineCaps
+from loyalty.programme import OfflineCaps, Options
 from loyalty.trouble import Refusal
 
 Kind = Literal["none", "hold", "lease", "float"]
@@ -28,10 +28,11 @@ class Authority(msgspec.Struct, frozen=True, kw_only=True):
 NO_AUTHORITY = Authority()
 
 
-class Redemption(msgspec.Struct, frozen=True, kw_only=True):
+class Redemption(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Points that paid: their worth and the authority they were spent under.
 
-    `slices` come with a lease; under a float the centre chooses the lots when the receipt arrives.
+    `slices` come with a lease; under a float the centre chooses the lots when the receipt arrives, in `lot_order` of
+    those live by `expiry`: said here as the programme of the sale has them, for posting reads no programme.
     """
 
     points: Positive
@@ -39,6 +40,8 @@ class Redemption(msgspec.Struct, frozen=True, kw_only=True):
     authority: Kind
     lease_id: str
     slices: tuple[Slice, ...] = ()
+    lot_order: LotOrder = "valid_through"
+    expiry: Expiry = END_OF_DAY
 
 
 class NotEnoughPoints(Refusal):
@@ -62,3 +65,10 @@ def authority_for(
         return NO_AUTHORITY
     points = min(view.spendable_points, caps.sale_points, caps.card_points - card_spent, float_points)
     return Authority(kind="float", points=points, lease_id=lease_id) if points > 0 else NO_AUTHORITY
+
+
+def expiry_of(options: Options) -> Expiry:
+    """When points go on their last valid day, as a programme says."""
+    if options.expiry == "end_of_day":
+        return END_OF_DAY  # the very value, else a usual receipt would spell it out
+    return Expiry(when=options.expiry, at=options.expiry_at)

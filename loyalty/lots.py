@@ -5,12 +5,26 @@ A lot has no id but its key: last valid day, issuer, terms. Accruals under the s
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Literal
 
 import msgspec
 
+from loyalty.document import TimeOfDay
+from loyalty.moments import Moment
 from loyalty.trouble import InvariantBroken
 
 FOREVER = date.max  # points without an end sort last
+LotOrder = Literal["valid_through", "first_earned"]
+
+
+class Expiry(msgspec.Struct, frozen=True, kw_only=True):
+    """When points go on their last valid day: with it, at its start, or at an instant of it, `HH:MM` in store time."""
+
+    when: Literal["end_of_day", "start_of_day", "instant"] = "end_of_day"
+    at: TimeOfDay = "24:00"
+
+
+END_OF_DAY = Expiry()
 
 
 class LotKey(msgspec.Struct, frozen=True, kw_only=True, array_like=True, order=True):
@@ -22,10 +36,14 @@ class LotKey(msgspec.Struct, frozen=True, kw_only=True, array_like=True, order=T
 
 
 class Lot(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """Points of one issuer under one set of terms that lapse together: good through `key.valid_through`."""
+    """Points of one issuer under one set of terms that lapse together: good through `key.valid_through`.
+
+    `earned_on` is the business date of its first accrual since it was last empty; none where nobody remembers.
+    """
 
     key: LotKey
     points: int
+    earned_on: date | None = None
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -60,28 +78,51 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
     origin_period_no: int = 0
 
 
-def draw_down(lots: Iterable[Lot], points: int, *, today: date) -> tuple[Slice, ...]:
+def draw_down(
+    lots: Iterable[Lot],
+    points: int,
+    *,
+    today: date,
+    now: Moment | None = None,
+    order: LotOrder = "valid_through",
+    expiry: Expiry = END_OF_DAY,
+) -> tuple[Slice, ...]:
     """Choose which lots pay, soonest to lapse first; fewer points than asked when the live lots hold fewer.
 
     Args:
         lots: the account's open lots, in any order; lapsed ones are passed over.
         points: whole points to take, 0 or more.
-        today: business date of the basket, not the wall clock; a lot is good through its last valid day.
+        today: business date of the basket, not the wall clock.
+        now: store time of the basket; without it its day has just begun.
+        order: or the first earned first; a lot whose accrual nobody remembers is older than all others.
+        expiry: when lots go on their last valid day.
     Returns:
         One slice per lot used, in spending order.
-    Source: DECISIONS 8; settlement.md "Attribution".
+    Source: DECISIONS 8; settlement.md "Attribution"; docs/programme.md, options `lot_order` and `expiry`.
     """
     if points < 0:
         raise InvariantBroken("cannot draw a negative number of points", points=points)
-    live = sorted((lot for lot in lots if today <= lot.key.valid_through and lot.points > 0), key=lambda lot: lot.key)
+
+    def turn(lot: Lot) -> tuple[date, LotKey]:
+        return (lot.earned_on or date.min if order == "first_earned" else lot.key.valid_through, lot.key)
+
+    live = [lot for lot in lots if is_live(lot.key, expiry, today, now) and lot.points > 0]
     slices: list[Slice] = []
-    for lot in live:
+    for lot in sorted(live, key=turn):
         if points == 0:
             break
         taken = min(lot.points, points)
         slices.append(Slice(key=lot.key, points=taken))
         points -= taken
     return tuple(slices)
+
+
+def is_live(key: LotKey, expiry: Expiry, today: date, now: Moment | None) -> bool:
+    """Whether a lot can still be spent. Days are business days; an instant is one of the clock of the store."""
+    last_day = key.valid_through
+    if expiry.when == "instant":
+        return (now.on, now.at) < (last_day, expiry.at) if now else (today, "00:00") < (last_day, expiry.at)
+    return today < last_day if expiry.when == "start_of_day" else today <= last_day
 
 
 def draw_back(lots: Iterable[Lot], wanted: LotKey, points: int) -> tuple[Slice, ...]:

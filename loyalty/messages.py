@@ -1,12 +1,23 @@
-"""Which sentence, where, in which language. Figures are filled in; nothing of them enters the digest."""
+"""Which sentence, where, in which language, and who is heard first. Nothing of a sentence enters the digest.
 
-from collections.abc import Iterable
+Source: engine.md capability 26; docs/programme.md "Promotions" and "The programme document".
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
-from loyalty.programme import Language, Message
+from loyalty.amounts import format_minor, format_units
+from loyalty.compiled import Rule
+from loyalty.document import Language
+from loyalty.members import Use
+from loyalty.moments import in_period
+from loyalty.promotion import Message
+from loyalty.workings import Reason, Workings
 
 _COMMA = ("pt-BR", "ru", "pl")
+Sums = Mapping[str, tuple[int, int]]
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,7 +28,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     promotion: str = ""
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class Figures(NamedTuple):
     """What a sentence may name: plain decimals for money, whole points."""
 
     saved: str = ""
@@ -26,31 +37,123 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     balance: int = 0
 
 
-def choose_messages(
-    messages: Iterable[Message],
-    case: str,
-    figures: Figures,
-    language: Language,
-    fallback: Language,
-    promotion: str = "",
-) -> tuple[Said, ...]:
-    """The sentences of one promotion (or of the programme) for a case, in the asked language or the programme's own.
+class _Turn(NamedTuple):
+    """A sentence in its turn: the name it is counted under, and what it may name."""
+
+    counted: str
+    promotion: str
+    message: Message
+    figures: Figures
+
+
+def speak(workings: Workings, sums: Sums, language: Language | None) -> tuple[tuple[Said, ...], tuple[Use, ...]]:
+    """Everything that is said of a basket.
 
     Args:
-        case: `applied` or `missed`; sentences marked `always` are said in both.
+        sums: minor units off and points by promotion.
+        language: none for the programme's own.
+    Returns:
+        Sentences, most important first; what those add to counters that may be heard only so often.
     """
-    said = []
-    for message in messages:
-        if message.case not in (case, "always"):
+    programme = workings.compiled.programme
+    spoken = language or programme.language
+    room = dict(programme.speaking.at_most)
+    said: list[Said] = []
+    uses: list[Use] = []
+    for turn in (*_of_promotions(workings, sums), *_of_programme(workings, sums)):
+        message = turn.message
+        if room.get(message.place) == 0:
             continue
-        spoken = next((one for one in (language, fallback, *message.text) if message.text.get(one)), fallback)
-        text = _filled(message.text.get(spoken, ""), figures, spoken)
-        said.append(Said(place=message.place, text=text, promotion=promotion))
-    return tuple(said)
+        if message.at_most is not None:
+            use = _use_of(turn, workings)
+            if use is None:
+                continue
+            uses.append(use)
+        if message.place in room:
+            room[message.place] -= 1
+        tongue = next((one for one in (spoken, programme.language, *message.text) if message.text.get(one)), spoken)
+        text = _filled(message.text[tongue], turn.figures, tongue)
+        said.append(Said(place=message.place, text=text, promotion=turn.promotion))
+    return tuple(said), tuple(uses)
 
 
-def _filled(text: str, figures: Figures, language: Language) -> str:
+def short_of(reason: Reason, currency: str) -> str:
+    """What a near miss is short of, as a plain decimal; empty where no figure would do."""
+    if reason.short_of_minor:
+        return format_minor(reason.short_of_minor, currency)
+    return format_units(reason.short_of_milli) if reason.short_of_milli else ""
+
+
+def _of_promotions(workings: Workings, sums: Sums) -> Iterator[_Turn]:
+    currency = workings.compiled.programme.currency
+    balance = workings.view.balance_points if workings.view else 0
+    for rule in _in_turn(_speaking(workings), workings):
+        promotion = rule.promotion
+        if rule.no in workings.acted:
+            amount, points = sums.get(promotion.id, (0, 0))
+            case, figures = "applied", Figures(format_minor(amount, currency), points, "", balance)
+        else:
+            near = short_of(workings.unmet[rule.no], currency)
+            case, figures = "missed", Figures("", 0, near, balance)
+        for n, message in enumerate(promotion.messages):
+            if message.case in (case, "always"):
+                yield _Turn(f"said:{promotion.id}:{n}", promotion.id, message, figures)
+
+
+def _of_programme(workings: Workings, sums: Sums) -> Iterator[_Turn]:
+    programme = workings.compiled.programme
+    total = Figures(
+        format_minor(sum(amount for amount, _ in sums.values()), programme.currency),
+        sum(points for _, points in sums.values()),
+        "",
+        workings.view.balance_points if workings.view else 0,
+    )
+    for n, message in enumerate(programme.messages):
+        if message.case != "missed":
+            yield _Turn(f"said::{n}", "", message, total)
+
+
+def _speaking(workings: Workings) -> Iterator[Rule]:
+    """Rules that applied or were just missed, and have something to say."""
+    rules, speaking = workings.compiled.rules, workings.compiled.speaking
+    if not speaking:
+        return
+    for no in speaking & workings.acted.keys():
+        yield rules[no]
+    for no in (speaking & workings.unmet.keys()) - workings.acted.keys():
+        reason = workings.unmet[no]
+        if reason.short_of_minor or reason.short_of_milli:
+            yield rules[no]
+
+
+def _in_turn(rules: Iterable[Rule], workings: Workings) -> list[Rule]:
+    """The store's own partner first, then partners as they are listed, then the others; as they run within that."""
+    speaking, own = workings.compiled.programme.speaking, workings.place.partner_id
+
+    def turn(rule: Rule) -> tuple[int, int]:
+        partner = rule.promotion.funded_by or own
+        if speaking.own_first and partner == own:
+            return -1, rule.no
+        listed = speaking.partners
+        return (listed.index(partner) if partner in listed else len(listed)), rule.no
+
+    return sorted(rules, key=turn)
+
+
+def _use_of(turn: _Turn, workings: Workings) -> Use | None:
+    """The use that saying it once more makes; none where the member has heard it often enough, or nobody knows."""
+    rule = turn.message.at_most
+    assert rule is not None
+    if workings.counters is None:
+        return None
+    name = in_period(turn.counted, rule.per, workings.moment.on)
+    return Use(name=name, amount=1) if workings.counters.get(name, 0) < rule.times else None
+
+
+def _filled(text: str, figures: Figures, language: str) -> str:
     """Only the four known placeholders are replaced, so a stray brace stays a brace."""
+    if "{" not in text:
+        return text
     for name in ("saved", "points", "short_of", "balance"):
         value = str(getattr(figures, name))
         if name in ("saved", "short_of") and language in _COMMA:

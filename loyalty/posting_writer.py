@@ -1,12 +1,15 @@
-"""What one event writes into the books, row by row, on lots that shrink and grow as it goes."""
+"""What one event writes into the books, row by row, on lots and debts that shrink and grow as it goes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+
+import msgspec
 
 from loyalty.books import NO_TERMS, NOBODY, Books, Bucket, Flag, Posted, Posting, Recorded, Reversed, Unit
 from loyalty.earning import Earned
 from loyalty.lots import FOREVER, Debt, EventRef, Lot, LotKey, Slice
 from loyalty.members import Use
+from loyalty.moments import Moment
 from loyalty.receipts import Funded
 
 
@@ -16,7 +19,7 @@ class Writer:
     Args:
         account_id: none for an anonymous event, whose points concern nobody.
         partner_id: the partner at whose till it happened; of a reversal, where the receipt was.
-        on: its business date.
+        on: its business date; `now`: its store time.
         recorded: of a reversal, what is left of the event it names.
     """
 
@@ -27,6 +30,7 @@ class Writer:
         books: Books,
         partner_id: str,
         on: date,
+        now: Moment,
         recorded: Recorded | None = None,
     ) -> None:
         self.ref = ref
@@ -34,6 +38,7 @@ class Writer:
         self.books = books
         self.partner_id = partner_id
         self.on = on
+        self.now = now
         self.recorded = recorded
         self.version = books.account(self.account_id).version + 1 if account_id else 0
         self.lots = {lot.key: lot for lot in books.lots(self.account_id)} if account_id else {}
@@ -46,6 +51,52 @@ class Writer:
     def key_of(self, part: Earned) -> LotKey:
         """The lot that granted points go to: the issuer's terms of the day complete its key."""
         return LotKey(valid_through=part.valid_through, issuer_id=part.issuer_id, terms_id=self.terms(part.issuer_id))
+
+    def accrue(self, earned: Iterable[Earned], of: EventRef | None = None) -> tuple[Slice, ...]:
+        """Points granted, as lots of their issuers; what is granted under one key is one lot.
+
+        Args:
+            of: the receipt whose goods they are granted for, where that is another event.
+        """
+        fresh: dict[LotKey, int] = {}
+        for part in earned:
+            if not self.account_id:
+                self.flag("earned_by_nobody", points=part.points)
+                continue
+            key = self.key_of(part)
+            fresh[key] = fresh.get(key, 0) + part.points
+        slices = tuple(Slice(key=key, points=points) for key, points in fresh.items())
+        for slice_ in slices:
+            self.post("issued", "available", slice_, of=of, origin=self.books.period_no)
+        return slices
+
+    def repay(self, fresh: Iterable[Slice]) -> None:
+        """Points that have just become available repay debts, oldest first, as far as nothing has spent them since."""
+        left: dict[LotKey, int] = {}
+        for slice_ in fresh:
+            left[slice_.key] = left.get(slice_.key, 0) + slice_.points
+        for at in range(len(self.debts)):
+            for key in sorted(left):
+                debt = self.debts[at]
+                part = Slice(key=key, points=min(debt.points, left[key], self.lots[key].points))
+                if part.points:
+                    self._settle(debt, part)
+                    left[key] -= part.points
+                    self.forgive(at, part.points)
+
+    def forgive(self, at: int, points: int) -> None:
+        """Take points off the debt at a place in `debts`; one that is paid stays there with none left."""
+        debt = self.debts[at]
+        self.repaid.append(msgspec.structs.replace(debt, points=points))
+        self.debts[at] = msgspec.structs.replace(debt, points=debt.points - points)
+
+    def _settle(self, debt: Debt, part: Slice) -> None:
+        origin = debt.origin_period_no
+        if debt.issuer_id is None:
+            at, terms = debt.at_partner_id, debt.at_terms_id
+            self.post("available", "redeemed", part, at=at, at_terms=terms, of=debt.of, origin=origin)
+        else:
+            self.claw(part, debt.issuer_id, debt.terms_id or NO_TERMS, of=debt.of, origin=origin)
 
     def claw(
         self, part: Slice, issuer_id: str, terms_id: str, of: EventRef | None = None, origin: int | None = None
@@ -107,10 +158,11 @@ class Writer:
             self._move(posting)
 
     def _move(self, posting: Posting) -> None:
-        held = self.lots.get(posting.key)
+        held = self.lots.get(posting.key) or Lot(
+            key=posting.key, points=0, earned_on=self.on if posting.source == "issued" else None
+        )
         step = (posting.target == "available") - (posting.source == "available")
-        points = (held.points if held else 0) + step * posting.amount
-        self.lots[posting.key] = Lot(key=posting.key, points=points)
+        self.lots[posting.key] = msgspec.structs.replace(held, points=held.points + step * posting.amount)
 
     def owe(self, issuer_id: str | None, terms_id: str | None, at_terms: str, points: int) -> None:
         """Points that no lot held."""
@@ -132,7 +184,11 @@ class Writer:
         self.flags.append(Flag(of=self.ref, cause=cause, figures=figures))
 
     def posted(
-        self, uses: Sequence[Use], recorded: Recorded | None = None, reversed_: Reversed | None = None
+        self,
+        uses: Sequence[Use],
+        shared_uses: Sequence[Use],
+        recorded: Recorded | None = None,
+        reversed_: Reversed | None = None,
     ) -> Posted:
         """Everything this event did."""
         return Posted(
@@ -146,4 +202,6 @@ class Writer:
             flags=tuple(self.flags),
             recorded=recorded,
             reversed=reversed_,
+            shared_uses=tuple(shared_uses),
+            on=self.on,
         )

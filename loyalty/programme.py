@@ -7,181 +7,21 @@ Source: engine.md, "A shape to start from".
 """
 
 import hashlib
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from loyalty.amounts import Positive, Rounding, Whole, is_currency
+from loyalty.amounts import Positive, Rounding, Spreading, Whole, is_currency
+from loyalty.benefits import IssueCoupon, Period, Which
 from loyalty.cards import CardRules
+from loyalty.document import Document, Language, PromotionId, TimeOfDay, Word
 from loyalty.lots import FOREVER
 from loyalty.programme_text import BadProgramme as BadProgramme
 from loyalty.programme_text import read_text
-
-PLACES = ("cashier", "customer", "kiosk", "receipt")
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Language = Literal["en", "pt-BR", "ru", "pl"]
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-Word = Annotated[str, msgspec.Meta(min_length=1)]
-Path = Annotated[tuple[Word, ...], msgspec.Meta(min_length=1)]
-# A counter is named promo:id:period, so the colon is taken.
-PromotionId = Annotated[str, msgspec.Meta(pattern="^[^:]+$")]
-Percent = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-TimeOfDay = Annotated[str, msgspec.Meta(pattern="^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
-
-
-class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What every part of the document is: immutable, strict about its words, silent about defaults."""
-
-
-class Selector(Document, frozen=True):
-    """Names goods. Within a kind one match is enough, all kinds given must match; empty means everything.
-
-    `category` holds paths from the root: `[Grocery, Dairy]` matches everything below Dairy.
-    """
-
-    sku: tuple[Word, ...] = ()
-    category: tuple[Path, ...] = ()
-    brand: tuple[Word, ...] = ()
-    tags: tuple[Word, ...] = ()
-    unit_price_from_minor: Whole | None = None
-    unit_price_to_minor: Whole | None = None
-    exclude: "Selector | None" = None
-
-    def __post_init__(self) -> None:
-        low, high = self.unit_price_from_minor, self.unit_price_to_minor
-        if low is not None and high is not None and low > high:
-            raise ValueError("unit_price_to_minor: lies below unit_price_from_minor; swap the two")
-
-
-EVERYTHING = Selector()
-
-
-class PercentOff(Document, frozen=True, tag="percent_off", tag_field="kind"):
-    """`percent_bp` basis points off each selected line, rounded per line on the discount."""
-
-    percent_bp: Percent
-    of: Selector = EVERYTHING
-
-
-class AmountOff(Document, frozen=True, tag="amount_off", tag_field="kind"):
-    """An amount off: the basket's selected lines together (spread), each line, or each unit."""
-
-    amount_minor: Positive
-    per: Literal["basket", "line", "unit"] = "basket"
-    of: Selector = EVERYTHING
-
-
-class Earn(Document, frozen=True, tag="earn", tag_field="kind"):
-    """`points` for every `per_minor` paid in money for the selected goods; floored once per receipt."""
-
-    points: Positive
-    per_minor: Positive
-    of: Selector = EVERYTHING
-
-
-class MultiplyPoints(Document, frozen=True, tag="multiply_points", tag_field="kind"):
-    """Multiplies the rate of every earning promotion on the selected goods; 200 doubles it."""
-
-    times_percent: Annotated[int, msgspec.Meta(gt=100, le=100_000)]
-    of: Selector = EVERYTHING
-
-
-Effect = PercentOff | AmountOff | Earn | MultiplyPoints
-
-
-class SpendAtLeast(Document, frozen=True, tag="spend", tag_field="kind"):
-    """The selected goods must cost this much after earlier promotions."""
-
-    at_least_minor: Positive
-    of: Selector = EVERYTHING
-
-
-class QuantityAtLeast(Document, frozen=True, tag="quantity", tag_field="kind"):
-    """So many units (thousandths) of the selected goods must be in the basket."""
-
-    at_least_milli: Positive
-    of: Selector = EVERYTHING
-
-
-Condition = SpendAtLeast | QuantityAtLeast
-
-
-class Valid(Document, frozen=True):
-    """When a promotion runs, in store time: dates inclusive, weekdays, hours `HH:MM` from (in) to (out)."""
-
-    from_on: date | None = None
-    to_on: date | None = None
-    weekdays: tuple[Weekday, ...] = ()
-    hours: tuple[tuple[TimeOfDay, TimeOfDay], ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.from_on and self.to_on and self.to_on < self.from_on:
-            raise ValueError("to_on: lies before from_on; swap the two, both days count")
-        for i, (start, end) in enumerate(self.hours):
-            if start >= end:
-                raise ValueError(f"hours[{i}]: ends before it starts; split a night at 24:00 into two ranges")
-
-
-class Where(Document, frozen=True):
-    """Partners, stores and channels a promotion runs in; empty means all."""
-
-    partners: tuple[str, ...] = ()
-    stores: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
-
-
-class Who(Document, frozen=True):
-    """Whom a promotion is for: anyone, or card holders; narrowed to segments and tiers (one of each suffices)."""
-
-    card: bool = False
-    segments: tuple[str, ...] = ()
-    tiers: tuple[str, ...] = ()
-
-
-class Limits(Document, frozen=True):
-    """How often one member may have a promotion in a period of store time."""
-
-    times: Positive
-    per: Literal["ever", "year", "month", "day"] = "ever"
-
-
-class Lifetime(Document, frozen=True):
-    """How long points live: none set means for ever; the end of a month or year is counted after days and months."""
-
-    days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
-    months: Annotated[int, msgspec.Meta(ge=0, le=1_200)] = 0
-    end_of: Literal["", "month", "year"] = ""
-
-
-class Message(Document, frozen=True):
-    """A sentence for one place, by language, when the promotion applied, was just missed, or always.
-
-    Placeholders: `{saved}`, `{points}`, `{short_of}`, `{balance}`.
-    """
-
-    place: Literal["cashier", "customer", "kiosk", "receipt"]
-    text: Annotated[dict[Language, Word], msgspec.Meta(min_length=1)]
-    case: Literal["applied", "missed", "always"] = "applied"
-
-
-class Promotion(Document, frozen=True):
-    """One rule: where, when and for whom it runs, what must hold, what it does, who pays for it."""
-
-    id: PromotionId
-    then: tuple[Effect, ...] = ()
-    name: str = ""
-    stage: Literal["before", "main", "after"] = "main"
-    priority: int = 0
-    valid: Valid = Valid()
-    where: Where = Where()
-    who: Who = Who()
-    when: tuple[Condition, ...] = ()
-    limits: Limits | None = None
-    funded_by: str = ""
-    lifetime: Lifetime | None = None
-    messages: tuple[Message, ...] = ()
+from loyalty.promotion import Bp, ByCoupon, Days, Lifetime, Message, Promotion
+from loyalty.selectors import EVERYTHING, Selector
 
 
 class OfflineCaps(Document, frozen=True):
@@ -199,28 +39,162 @@ class OfflineCaps(Document, frozen=True):
 
 
 class Spending(Document, frozen=True):
-    """Points as tender: `step_points` are worth `step_minor`; offline spending is off until `offline` is given."""
+    """Points as tender: `step_points` are worth `step_minor`; offline spending is off until `offline` is given.
+
+    With `rest` the last part may be less than a step, so that points can pay a sum to its last minor unit.
+    """
 
     step_points: Positive
     step_minor: Positive
     least_points: Whole = 0
-    largest_share_bp: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 10_000
+    largest_share_bp: Bp = 10_000
+    rest: bool = False
     of: Selector = EVERYTHING
     offline: OfflineCaps | None = None
 
     def __post_init__(self) -> None:
-        if self.least_points % self.step_points:
+        if self.least_points % self.step_points and not self.rest:
             raise ValueError(f"least_points: is not a multiple of step_points, {self.step_points}; round it up to one")
 
 
 class Options(Document, frozen=True):
-    """Where systems disagree the programme declares; the default is the first column of engine.md's table."""
+    """Where systems disagree the programme declares; each default is the first choice of engine.md's table.
 
+    Attributes:
+        spread_remainder: who gets what is left over when an amount is spread.
+        spread_over_nothing: whether points of the basket go to goods that cost nothing, in equal parts.
+        percent_rounding, percent_rounds, percent_per: how, on the discount or on the resulting price, per line or unit.
+        stacking: how promotions without a group of their own add up within a stage.
+        stacking_base: percentages are of what earlier promotions left, or of the price before them.
+        priority: which number goes first; `as_listed` looks at the order of the document alone.
+        exclusive: whether an exclusive promotion wins over others of higher priority.
+        exclusive_over: whether it keeps out everything else, or only what does the same (money off, points).
+        spend_looks_at, spend_tax: what a minimum spend is measured on.
+        rewarded_unit: which unit a reward is for; `gift_lines`: whether units that cost nothing count.
+        amount_each: what `per: each` means.
+        earn_on, earn_tax: what points are earned on.
+        spends_what_it_earns: whether a sale may spend the points that it earns itself.
+        points_on_return, clawback_short, coupon_on_return: see `reversals`.
+        lot_order: which points are spent first.
+        points_rounding: floored once per promotion and receipt, floored per line, or half up per receipt.
+        expiry: points are good through their last day, gone at its start, or gone at `expiry_at` of it (store time).
+        points_over: asking for more points than allowed grants the most allowed, or is refused.
+        floor_rest: what a floor price refuses moves to other lines, or is dropped.
+    """
+
+    spread_remainder: Spreading = "largest_remainder"
+    spread_over_nothing: Literal["nothing", "evenly"] = "nothing"
     percent_rounding: Rounding = "half_up"
+    percent_rounds: Literal["discount", "price"] = "discount"
+    percent_per: Literal["line", "unit"] = "line"
+    stacking: Literal["sequential", "best_of", "best_of_line", "sum"] = "sequential"
+    stacking_base: Literal["remaining", "original"] = "remaining"
+    priority: Literal["high_first", "low_first", "as_listed"] = "high_first"
+    exclusive: Literal["exclusive_wins", "priority_wins"] = "exclusive_wins"
+    exclusive_over: Literal["everything", "same_kind"] = "everything"
+    spend_looks_at: Literal["after", "before"] = "after"
+    spend_tax: Literal["in", "out"] = "in"
+    rewarded_unit: Which = "cheapest"
+    gift_lines: Literal["ignored", "counted"] = "ignored"
+    amount_each: Literal["unit", "line"] = "unit"
+    earn_on: Literal["paid", "before_discounts", "before_points"] = "paid"
+    earn_tax: Literal["in", "out"] = "in"
+    spends_what_it_earns: bool = False
+    points_on_return: Literal["pro_rata", "recompute", "claw_all"] = "pro_rata"
+    clawback_short: Literal["debt", "clamp", "money"] = "debt"
+    coupon_on_return: Literal["full", "always", "never"] = "full"
+    lot_order: Literal["valid_through", "first_earned"] = "valid_through"
+    points_rounding: Literal["receipt", "line", "half_up"] = "receipt"
+    expiry: Literal["end_of_day", "start_of_day", "instant"] = "end_of_day"
+    expiry_at: TimeOfDay = "24:00"
+    points_over: Literal["largest", "refuse"] = "largest"
+    floor_rest: Literal["moves", "dropped"] = "moves"
+
+
+class Group(Document, frozen=True):
+    """Promotions that add up in their own way, and with whom: with everybody, or only with the groups in `with_`."""
+
+    id: Word
+    stacking: Literal["sequential", "best_of", "best_of_line", "sum"] = "sequential"
+    with_: tuple[Word, ...] | None = msgspec.field(default=None, name="with")
+
+
+class CouponKind(Document, frozen=True):
+    """A kind of coupon: for whoever brings it or for one member, good from some days after issue for so many days."""
+
+    id: PromotionId
+    name: str = ""
+    holder: Literal["bearer", "personal"] = "bearer"
+    good_after_days: Days = 0
+    good_for_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 30
+
+
+class Prize(Document, frozen=True):
+    """Goods that can be had for points: one unit of the goods `of` for `points`."""
+
+    id: Word
+    points: Positive
+    of: Selector
+    name: str = ""
+    note: str = ""
+    tiers: tuple[Word, ...] = ()
+
+
+class Certificates(Document, frozen=True):
+    """Stored value. `sold` names the goods that are certificates: they earn nothing and are never discounted.
+
+    `largest_share_bp` is the most of a receipt that certificates and wallet may pay.
+    """
+
+    sold: Selector
+    largest_share_bp: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10_000
+    wallet: bool = False
+
+
+class Threshold(Document, frozen=True):
+    """So much spend or so many purchases within the running period, or within the last `days` days."""
+
+    spend_minor: Positive | None = None
+    purchases: Positive | None = None
+    period: Period = "year"
+    days: Annotated[int, msgspec.Meta(ge=1, le=800)] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.spend_minor is None) == (self.purchases is None):
+            raise ValueError("spend_minor: give one of spend_minor and purchases")
+
+
+class Tier(Document, frozen=True):
+    """A tier of membership: how it is reached, how it is kept, and how long it lasts once reached.
+
+    It lasts to the end of the year after it was reached, or `lasts_days`; then `keep` (else `reach`) is judged, and
+    after `grace_days` more without it the member goes down to the tier that was earned.
+    """
+
+    id: Word
+    reach: Threshold
+    keep: Threshold | None = None
+    lasts_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] | None = None
+    grace_days: Days = 0
+    name: str = ""
+
+
+class Speaking(Document, frozen=True):
+    """Who is heard first, and how much is said: at most so many sentences a place, partners in this order.
+
+    With `own_first` the partner of the store speaks before the others.
+    """
+
+    at_most: dict[Literal["cashier", "customer", "kiosk", "receipt"], Whole] = msgspec.field(default_factory=dict)
+    partners: tuple[Word, ...] = ()
+    own_first: bool = True
 
 
 class Programme(Document, frozen=True):
-    """A whole programme in one currency. `version` is the hash of what it says."""
+    """A whole programme in one currency. `version` is the hash of what it says.
+
+    `base_tier` is the tier of members who have reached none.
+    """
 
     id: Word
     currency: str
@@ -231,16 +205,23 @@ class Programme(Document, frozen=True):
     spending: Spending | None = None
     cards: CardRules = CardRules()
     promotions: tuple[Promotion, ...] = ()
+    groups: tuple[Group, ...] = ()
+    coupons: tuple[CouponKind, ...] = ()
+    prizes: tuple[Prize, ...] = ()
+    certificates: Certificates | None = None
+    tiers: tuple[Tier, ...] = ()
+    base_tier: str = ""
+    speaking: Speaking = Speaking()
     messages: tuple[Message, ...] = ()
 
     def __post_init__(self) -> None:
         if not is_currency(self.currency):
             raise ValueError("currency: is not an active ISO 4217 code; use three capital letters such as EUR")
-        seen: set[str] = set()
-        for i, promotion in enumerate(self.promotions):
-            if promotion.id in seen:
-                raise ValueError(f"promotions[{i}].id: {promotion.id} is taken; give each promotion an id of its own")
-            seen.add(promotion.id)
+        for part in ("promotions", "groups", "coupons", "prizes", "tiers"):
+            _check_ids(part, [entry.id for entry in getattr(self, part)])
+        for path, kind, name in _references(self):
+            if name not in {entry.id for entry in getattr(self, kind)}:
+                raise ValueError(f"{path}: {name} is not among the {kind}; add it there, or correct the name")
 
     @property
     def version(self) -> str:
@@ -291,6 +272,29 @@ def valid_through(lifetime: Lifetime, business_date: date) -> date:
     if lifetime.end_of == "month":
         return day.replace(day=_days_in(day.year, day.month))
     return date(day.year, 12, 31) if lifetime.end_of == "year" else day
+
+
+def _check_ids(part: str, ids: list[str]) -> None:
+    seen: set[str] = set()
+    for i, one in enumerate(ids):
+        if one in seen:
+            raise ValueError(f"{part}[{i}].id: {one} is taken; give each of the {part} an id of its own")
+        seen.add(one)
+
+
+def _references(programme: Programme) -> Iterator[tuple[str, str, str]]:
+    """Every name that must stand elsewhere in the document: where it is used, among what it must be, the name."""
+    for i, promotion in enumerate(programme.promotions):
+        if promotion.group:
+            yield f"promotions[{i}].group", "groups", promotion.group
+        if isinstance(promotion.trigger, ByCoupon):
+            yield f"promotions[{i}].trigger.coupon", "coupons", promotion.trigger.coupon
+        for n, benefit in enumerate(promotion.then):
+            if isinstance(benefit, IssueCoupon):
+                yield f"promotions[{i}].then[{n}].coupon", "coupons", benefit.coupon
+    for i, group in enumerate(programme.groups):
+        for n, other in enumerate(group.with_ or ()):
+            yield f"groups[{i}].with[{n}]", "groups", other
 
 
 def _days_in(year: int, month: int) -> int:

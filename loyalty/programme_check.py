@@ -1,7 +1,7 @@
 """Mistakes in a programme document, by line, each with its remedy.
 
 An error is what `read_programme` refuses, a warning what it reads and nobody can have meant. All errors are told at
-once: what cannot be read is taken out, text and value alike, and the rest is read again.
+once: what cannot be read is taken out, and the rest is read again.
 """
 
 import re
@@ -10,20 +10,35 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
+from loyalty.cards import CardRules
 from loyalty.programme import Programme
-from loyalty.programme_doubts import doubts_about
-from loyalty.programme_remedies import remedy_for
-from loyalty.programme_text import Loader, doubled_keys, line_of
+from loyalty.programme_conflicts import doubts_about_conflicts
+from loyalty.programme_doubts import doubts_about_rules
+from loyalty.programme_idle import doubts_about_effect
+from loyalty.programme_remedies import Mistake, remedy_for
+from loyalty.programme_riddles import doubts_about_sense
+from loyalty.programme_sentences import doubts_about_sentences
+from loyalty.programme_sheet import Place, Sheet
+from loyalty.programme_text import BadProgramme, line_of
+from loyalty.programme_words import Path, choices_at, keys_at
 from loyalty.trouble import Refusal
 
 MOST_ERRORS = 100
-Path = tuple[str | int, ...]
+DOUBTS = (
+    doubts_about_rules, doubts_about_effect, doubts_about_conflicts, doubts_about_sense, doubts_about_sentences,
+)  # fmt: skip
 
 _TOLD = re.compile(r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`(?P<path>[^`]*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 # What a rule of the document's own says: `to_on: lies before from_on; ...`.
 _OWN = re.compile(r"(?P<path>\w+(?:\[\d+\]|\.\w+)*): (?P<say>.*)", re.DOTALL)
+_NAMES_NOTHING = re.compile(r".* is not among the (\w+); .*", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+_BOUND = re.compile(r"Expected `int` (<=|>=) (-?\d+)")
 _NEEDED = {"id": "unnamed", "currency": "EUR"}  # stand in at the top, so that the rest can be read
+
+Severity = Literal["error", "warning"]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +48,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     rule: str
     say: str
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
 
 def check_programme(text: str) -> tuple[Finding, ...]:
@@ -45,169 +60,149 @@ def check_programme(text: str) -> tuple[Finding, ...]:
         Findings sorted by line: errors, or else warnings; without an error `read_programme` takes the text.
     """
     try:
-        # JSON may be laid out with tabs; within its strings there are none.
-        loader = Loader(text.replace("\t", " ") if text.lstrip().startswith("{") else text)
-        root = loader.get_single_node()
-        if root is None:
-            return (_unreadable(1, "the file is empty"),)
-        sheet = _Sheet(root)
-        sheet.value = loader.construct_document(root)
+        sheet = Sheet(text)
+    except BadProgramme as trouble:
+        return (Finding(line=1, path="$", rule="twice", say=trouble.say),)
     except (yaml.YAMLError, ValueError, RecursionError) as trouble:
-        return (_unreadable(line_of(trouble), str(getattr(trouble, "problem", None) or "it cannot be read")),)
-    programme = sheet.read()
-    if programme is not None and not sheet.findings:
-        for doubt in doubts_about(programme):
-            sheet.find(doubt.path, doubt.rule, doubt.say, "warning")
-    return tuple(sorted(sheet.findings, key=lambda finding: (finding.line, finding.path)))
+        why = getattr(trouble, "problem", None) or "it cannot be read"
+        say = f"This is neither YAML nor JSON: {why}. Mend it first."
+        return (Finding(line=line_of(trouble), path="$", rule="syntax", say=say),)
+    check = _Check(sheet)
+    programme = check.read()
+    if programme is not None and not check.findings:
+        check.doubt(programme)
+    return tuple(sorted(check.findings, key=lambda finding: (finding.line, finding.path)))
 
 
-def _unreadable(line: int, why: str) -> Finding:
-    return Finding(line=line, path="$", rule="syntax", say=f"This is neither YAML nor JSON: {why}. Mend it first.")
+def _finding(place: Place, rule: str, say: str, severity: Severity = "error") -> Finding:
+    return Finding(line=place.line, path=place.path, rule=rule, say=say, severity=severity)
 
 
-class _Sheet:
-    """A document as values beside the nodes they came from; what was found wrong is taken out of both."""
+class _Check:
+    """What was found in one document so far."""
 
-    def __init__(self, root: yaml.Node) -> None:
-        self.root = root
-        self.value: Any = None
-        self.findings: list[Finding] = []
-        self._paths: dict[int, str] = {}
-        self._cut: set[int] = set()
-        self._walk(root, "$")
-
-    def _walk(self, node: yaml.Node, path: str) -> None:
-        """Note where every node stood, and keep the last of keys that stand twice, as YAML does."""
-        if id(node) in self._paths:
-            return
-        self._paths[id(node)] = path
-        if isinstance(node, yaml.MappingNode):
-            for again in tuple(doubled_keys(node)):
-                say = f"{again.value} stands here twice; keep one."
-                self._add(again.start_mark.line, f"{path}.{again.value}", "twice", say)
-            node.value = list({str(key.value): (key, part) for key, part in node.value}.values())
-            for key, part in node.value:
-                self._walk(part, f"{path}.{key.value}")
-        elif isinstance(node, yaml.SequenceNode):
-            for i, part in enumerate(node.value):
-                self._walk(part, f"{path}[{i}]")
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        self.findings = [
+            _finding(place, "twice", f"{word} stands here twice; keep one.") for place, word in sheet.doubled
+        ]
 
     def read(self) -> Programme | None:
         """The programme without what is wrong; none where nothing of it can be read."""
+        while (path := self.sheet.half_character()) is not None:
+            self._tell(path, "half_character", "This holds half a character (a lone surrogate); type the text again.")
+            if not self._take_out(path):
+                return None
         while len(self.findings) < MOST_ERRORS:
             try:
-                return msgspec.convert(self.value, Programme)
+                return msgspec.convert(self.sheet.value, Programme)
             except msgspec.ValidationError as trouble:
-                if not self._take_out(str(trouble)):
+                if not self._mistake(str(trouble)):
                     return None
             except Refusal as trouble:
-                self.find(("cards",), trouble.code, trouble.say)
-                self._remove(("cards",))
+                path = self._first_bad_range()
+                self._tell(path, trouble.code, trouble.say)
+                self._take_out(path)
             except RecursionError:
-                self.find((), "syntax", "This document holds itself; write the part out instead of naming it.")
+                self._tell((), "syntax", "This document holds itself; write the part out instead of naming it.")
                 return None
         return None
 
-    def find(self, path: Path, rule: str, say: str, severity: Literal["error", "warning"] = "error") -> None:
-        """Note a finding at a path of the document as it stands now, at the line where that path was written."""
-        line, written = self._where(path)
-        self._add(line, written, rule, say, severity)
+    def doubt(self, programme: Programme) -> None:
+        """Note what the programme says and hardly means."""
+        for place, written, read in self.sheet.odd_numbers():
+            say = f"YAML reads {written} as {read}; write the number that is meant, without leading zeros or colons."
+            self.findings.append(_finding(place, "read_otherwise", say, "warning"))
+        for doubt in (doubt for doubts in DOUBTS for doubt in doubts(programme)):
+            self.findings.append(_finding(self.sheet.place_of(doubt.path), doubt.rule, doubt.say, "warning"))
 
-    def _add(self, line: int, path: str, rule: str, say: str, severity: Literal["error", "warning"] = "error") -> None:
-        self.findings.append(Finding(line=line + 1, path=path, rule=rule, say=say, severity=severity))
+    def _tell(self, path: Path, rule: str, say: str) -> None:
+        self.findings.append(_finding(self.sheet.place_of(path), rule, say))
 
-    def _take_out(self, told: str) -> bool:
+    def _take_out(self, path: Path) -> bool:
+        """Remove what is wrong; false when that is the whole document."""
+        if path:
+            self.sheet.take_out(path)
+            return True
+        document = self.sheet.value
+        if isinstance(document, dict) and not _NEEDED.keys() <= document.keys():
+            self.sheet.value = _NEEDED | document
+            return True
+        return False
+
+    def _mistake(self, told: str) -> bool:
         """Note one error of the reader and remove its cause; false when the cause is the whole document."""
         match = _TOLD.fullmatch(told)
         assert match is not None
         what, named = match["what"], match["path"] or "$"
         path = _steps(named)
         if own := _OWN.fullmatch(what):
-            path += _steps("." + own["path"])
-            self.find(path, "impossible", f"{path[-1] if isinstance(path[-1], str) else path[-2]} {own['say']}.")
-            return self._remove(path)
-        value = self._value(path)
-        if id(value) in self._cut and ("missing required field" in what or "of length" in what):
-            return self._remove(path)  # only because a part of it is wrong, which has been told
-        path, value = _closer(path, value, what, key=bool(match["key"]), inside=named.endswith("[...]"))
-        written = value if match["key"] else getattr(self._node(path), "value", "")
-        rule, say = remedy_for(what, path, value, "" if isinstance(written, list) else str(written))
-        self.find(path, rule, say)
-        return self._remove(path)
+            return self._own_rule(path, _steps("." + own["path"]), own["say"])
+        if self.sheet.is_cut(path) and (_MISSING.fullmatch(what) or "of length" in what):
+            return self._take_out(path)  # only because a part of it is wrong, which has been told
+        path = self._closer(path, what, key=bool(match["key"]), inside=named.endswith("[...]"))
+        rule, say = remedy_for(self._about(what, path, of_key=bool(match["key"])))
+        self._tell(path, rule, say)
+        return self._take_out(path)
 
-    def _remove(self, path: Path) -> bool:
-        if not path:
-            if isinstance(self.value, dict) and not _NEEDED.keys() <= self.value.keys():
-                self.value = _NEEDED | self.value
-                return True
-            return False
-        holder, node, last = self._value(path[:-1]), self._node(path[:-1]), path[-1]
-        del holder[last]
-        self._cut.add(id(holder))
-        if isinstance(node, yaml.SequenceNode):
-            del node.value[last]
-        elif isinstance(node, yaml.MappingNode):
-            node.value = [pair for pair in node.value if not _is_key(pair[0], last)]
-        return True
+    def _own_rule(self, path: Path, below: Path, say: str) -> bool:
+        """A rule of the document's own was broken by what stands at `below`, or by nothing standing there."""
+        nothing = _NAMES_NOTHING.fullmatch(say)
+        stands = self.sheet.value_at((*path, *below)) is not None
+        broken = (*path, *below) if stands else path
+        # What is missing, or what a name meant, may have been taken out because of a mistake of its own.
+        followed = self.sheet.has_lost(nothing[1]) if nothing else not stands and self.sheet.is_cut(path)
+        if not followed:
+            name = next(step for step in reversed(below) if isinstance(step, str))
+            self._tell(broken, "names_nothing" if nothing else "impossible", f"{name}: {say}.")
+        return self._take_out(broken)
 
-    def _value(self, path: Path) -> Any:
-        value = self.value
-        for step in path:
-            value = value[step] if not isinstance(value, dict) or step in value else None
-        return value
+    def _about(self, what: str, path: Path, *, of_key: bool) -> Mistake:
+        document, value = self.sheet.value, self.sheet.value_at(path)
+        written = self.sheet.key_at(path) if of_key else self.sheet.written_at(path)
+        if _UNKNOWN.fullmatch(what):
+            words = keys_at(document, path[:-1])
+        elif missing := _MISSING.fullmatch(what):
+            words = choices_at(document, (*path, missing[1]))
+        else:
+            words = choices_at(document, path, of_key=of_key) if path else ()
+        name = next((step for step in reversed(path) if isinstance(step, str)), "the document")
+        return Mistake(what=what, name=name, value=path[-1] if of_key else value, written=written, words=words)
 
-    def _node(self, path: Path) -> yaml.Node | None:
-        node: yaml.Node | None = self.root
-        for step in path:
-            node = _part(node, step)
-        return node
+    def _closer(self, path: Path, what: str, *, key: bool, inside: bool) -> Path:
+        """The very entry that is meant, where the reader names only what holds it."""
+        if unknown := _UNKNOWN.fullmatch(what):
+            return (*path, unknown[1])
+        if key:
+            return (*path, next(name for name in self.sheet.value_at(path) if _is_odd_key(name, what)))
+        if inside:
+            return (*path, next(name for name, value in self.sheet.value_at(path).items() if _is_odd(value, what)))
+        return path
 
-    def _where(self, path: Path) -> tuple[int, str]:
-        """Line (from 0) and path as written; of what holds it, where the part itself was not written."""
-        node, line, written = self.root, self.root.start_mark.line, "$"
-        for step in path:
-            below = _part(node, step)
-            if below is None:
-                return line, written + (f"[{step}]" if isinstance(step, int) else f".{step}")
-            line = _line(node, step, below)
-            node, written = below, self._paths.get(id(below), written)
-        return line, written
+    def _first_bad_range(self) -> Path:
+        """The card range without which those before it would be taken."""
+        ranges = self.sheet.value_at(("cards", "ranges"))
+        for i in range(len(ranges)):
+            try:
+                msgspec.convert({"ranges": ranges[: i + 1]}, CardRules)
+            except Refusal:
+                return ("cards", "ranges", i)
+        return ("cards",)
 
 
-def _closer(path: Path, value: Any, what: str, *, key: bool, inside: bool) -> tuple[Path, Any]:
-    """The very entry that is meant, where the reader names only what holds it."""
-    if unknown := re.search(r"unknown field `(.*)`", what):
-        return (*path, unknown[1]), None
-    if key:
-        odd = next(name for name in value if not isinstance(name, str) or repr(name) in what)
-        return (*path, odd), odd
-    if inside:
-        odd = next(name for name, text in value.items() if not isinstance(text, str) or not text)
-        return (*path, odd), value[odd]
-    return path, value
+def _is_odd_key(name: Any, what: str) -> bool:
+    return not isinstance(name, str) or not name or f"'{name}'" in what
+
+
+def _is_odd(value: Any, what: str) -> bool:
+    """Whether this is the value of a mapping that the reader did not take."""
+    if bound := _BOUND.match(what):
+        most = int(bound[2])
+        return isinstance(value, int) and (value > most if bound[1] == "<=" else value < most)
+    if "of length" in what:
+        return isinstance(value, str) and not value
+    return not isinstance(value, str) if "Expected `str`" in what else type(value) is not int
 
 
 def _steps(path: str) -> Path:
     return tuple(name or int(position) for name, position in _STEP.findall(path))
-
-
-def _part(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-        return node.value[step] if step < len(node.value) else None
-    if isinstance(node, yaml.MappingNode):
-        return next((part for key, part in reversed(node.value) if _is_key(key, step)), None)
-    return None
-
-
-def _line(node: yaml.Node, step: str | int, below: yaml.Node) -> int:
-    """Of an entry the line of its key, of a list's item its own."""
-    if isinstance(node, yaml.MappingNode):
-        return next(int(key.start_mark.line) for key, _ in reversed(node.value) if _is_key(key, step))
-    return int(below.start_mark.line)
-
-
-def _is_key(node: yaml.Node, step: Any) -> bool:
-    """Whether a key was written so; what YAML made of it besides text (`on` is true) is told by its tag."""
-    if isinstance(step, str):
-        return bool(node.value == step)
-    return not str(node.tag).endswith(":str")

@@ -1,104 +1,136 @@
 """What to do about each kind of mistake the reader of a programme can name; YAML's own traps first."""
 
 import re
-import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 
-from loyalty import programme
-from loyalty.cards import CardRule
-
-Path = tuple[str | int, ...]
+MOST_LISTED = 15  # words that a sentence still holds
 
 
-def remedy_for(what: str, path: Path, value: Any, written: str) -> tuple[str, str]:
-    """The rule that a mistake breaks, and a sentence with its remedy.
+class Mistake(msgspec.Struct, frozen=True, kw_only=True):
+    """What the reader of a programme did not take, and where.
 
-    Args:
+    Attributes:
         what: as the reader put it, such as "Expected `int`, got `str`".
-        path: where it is, from the top.
+        name: the key it belongs to.
         value: what stands there.
-        written: a single value as it stands in the file, before YAML made something of it.
+        written: a single value as it stands in the file, before YAML made something of it; empty for a list or a part.
+        words: what may stand there instead: keys for an unknown key, choices for a value, none where any text may.
     """
-    name = next((step for step in reversed(path) if isinstance(step, str)), "the document")
+
+    what: str
+    name: str
+    value: Any
+    written: str = ""
+    words: tuple[str, ...] = ()
+
+
+def remedy_for(mistake: Mistake) -> tuple[str, str]:
+    """The rule that a mistake breaks, and a sentence with its remedy."""
     for pattern, rule, remedy in _REMEDIES:
-        if match := re.search(pattern, what):
-            return rule, remedy(name, value, written, match)
-    return "malformed", f"{name}: {what}."
+        if match := re.search(pattern, mistake.what):
+            return rule, remedy(mistake, match)
+    return "malformed", f"{mistake.name}: {mistake.what}."
 
 
-Remedy = Callable[[str, Any, str, re.Match[str]], str]
+Remedy = Callable[[Mistake, re.Match[str]], str]
 
 
-def _unknown_word(name: str, value: Any, written: str, match: re.Match[str]) -> str:
-    return f"Nothing is called {match[1]} here; {_near(match[1], _KEYS, 'take it out')}."
+def _unknown_word(mistake: Mistake, match: re.Match[str]) -> str:
+    few = len(mistake.words) <= MOST_LISTED
+    otherwise = f"here may stand {', '.join(mistake.words)}" if few else "take it out"
+    return f"Nothing is called {match[1]} here; {_near(match[1], mistake.words, otherwise)}."
 
 
-def _unknown_value(name: str, value: Any, written: str, match: re.Match[str]) -> str:
-    choices = _CHOICES["text" if name == match[1] else name]  # a language is the key of its text
-    return f"{match[1]} is not known; {_near(match[1], choices, 'write one of ' + ', '.join(choices))}."
+def _unknown_value(mistake: Mistake, match: re.Match[str]) -> str:
+    return _choose(match[1], mistake)
 
 
-def _missing(name: str, value: Any, written: str, match: re.Match[str]) -> str:
-    return f"{match[1]} is missing here; add it."
+def _missing(mistake: Mistake, match: re.Match[str]) -> str:
+    instead = f", one of {', '.join(mistake.words)}" if mistake.words else ""
+    return f"{match[1]} is missing here; add it{instead}."
 
 
-def _text_wanted(name: str, value: Any, written: str, match: re.Match[str]) -> str:
+def _text_wanted(mistake: Mistake, match: re.Match[str]) -> str:
+    name, value, written = mistake.name, mistake.value, mistake.written
+    if mistake.words:
+        return _choose(written or name, mistake)
     if value is None:
         return f"{name} is empty; write a text in quotes."
-    if not isinstance(value, bool | int | float):
+    if not written:
         return f"{name} is a text; write one in quotes."
     if isinstance(value, bool):
         return f'Put quotes round it: "{written}". YAML reads {written} as true or false.'
-    if ":" in written:
+    if ":" in written and isinstance(value, int | float):
         return f'Put quotes round the time: "{written}". YAML reads {written} as the number {value}.'
     return f'Put quotes round it: "{written}".'
 
 
-def _key_wanted(name: str, value: Any, written: str, match: re.Match[str]) -> str:
+def _key_wanted(mistake: Mistake, match: re.Match[str]) -> str:
     return "A key must be a word; YAML reads on, off, yes and no as true or false, and digits as numbers."
 
 
-def _number_wanted(name: str, value: Any, written: str, match: re.Match[str]) -> str:
-    if isinstance(value, str) and value.isdecimal():
-        return f"{name} is a number; take the quotes off: {value}."
+def _number_wanted(mistake: Mistake, match: re.Match[str]) -> str:
+    name, value, written = mistake.name, mistake.value, mistake.written
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value):
+        return f"{name} is a number; write {int(value)} without quotes."
+    if isinstance(value, bool):
+        return f"{name} is a number; YAML reads {written} as true or false."
+    if value is None:
+        return f"{name} is empty; write a whole number, or take it out."
     return f"{name} is a whole number (minor units, points, basis points or thousandths); write it without a point."
 
 
-def _yes_or_no(name: str, value: Any, written: str, match: re.Match[str]) -> str:
-    return f"{name} is true or false; write one of the two without quotes."
+def _yes_or_no(mistake: Mistake, match: re.Match[str]) -> str:
+    return f"{mistake.name} is true or false; write one of the two without quotes."
 
 
-def _day_wanted(name: str, value: Any, written: str, match: re.Match[str]) -> str:
-    return f'{name} is a day that exists, without a time; write it in quotes, such as "2026-03-31".'
+def _instant_wanted(mistake: Mistake, match: re.Match[str]) -> str:
+    return (
+        f"{mistake.name} is an instant: a day and a time with the offset from UTC;"
+        ' write it in quotes, such as "2026-03-31T08:00:00+02:00".'
+    )
 
 
-def _list_wanted(name: str, value: Any, written: str, match: re.Match[str]) -> str:
+def _day_wanted(mistake: Mistake, match: re.Match[str]) -> str:
+    return f'{mistake.name} is a day that exists, without a time; write it in quotes, such as "2026-03-31".'
+
+
+def _list_wanted(mistake: Mistake, match: re.Match[str]) -> str:
+    name, value = mistake.name, mistake.value
     if name == "hours":
         return 'Each range has two times; write them as [["09:00", "12:00"]].'
+    if name == "category":
+        return "Each category is a path from the root, a list of its own; write [[Grocery, Dairy]]."
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return f"{name} is a list; write it in brackets: [{mistake.written}]."
     return f"{name} is a list; write it in brackets or as lines that begin with a dash."
 
 
-def _object_wanted(name: str, value: Any, written: str, match: re.Match[str]) -> str:
-    return f"{name} has parts; write each as `name: value` on a line of its own, further in."
+def _object_wanted(mistake: Mistake, match: re.Match[str]) -> str:
+    return f"{mistake.name} has parts; write each as `name: value` on a line of its own, further in."
 
 
-def _bounds(name: str, value: Any, written: str, match: re.Match[str]) -> str:
+def _bounds(mistake: Mistake, match: re.Match[str]) -> str:
     most = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}[match[1]]
-    return f"{name} is {value}; write {most} {match[2]}."
+    return f"{mistake.name} is {mistake.value}; write {most} {match[2]}."
 
 
-def _nothing(name: str, value: Any, written: str, match: re.Match[str]) -> str:
-    return f"{name} is empty; write something, or take it out."
+def _nothing(mistake: Mistake, match: re.Match[str]) -> str:
+    return f"{mistake.name or 'A key'} is empty; write something, or take it out."
 
 
-def _form(name: str, value: Any, written: str, match: re.Match[str]) -> str:
-    if name == "hours":
-        return f'{value!r} is no time of day; write "HH:MM", from "00:00" to "24:00".'
-    return f"{value!r} cannot be an {name}; it needs a letter or a digit, and no colon."
+def _too_many(mistake: Mistake, match: re.Match[str]) -> str:
+    return f"{mistake.name} has {len(mistake.value)} entries; at most {match[1]} may stand here, so split it."
+
+
+def _form(mistake: Mistake, match: re.Match[str]) -> str:
+    if mistake.name in ("hours", "expiry_at"):
+        return f'{mistake.value!r} is no time of day; write "HH:MM", from "00:00" to "24:00".'
+    return f"{mistake.value!r} cannot be an {mistake.name}; it needs a letter or a digit, and no colon."
 
 
 _REMEDIES: tuple[tuple[str, str, Remedy], ...] = (
@@ -106,11 +138,13 @@ _REMEDIES: tuple[tuple[str, str, Remedy], ...] = (
     (r"missing required field `(.*)`", "missing", _missing),
     (r"Invalid (?:enum )?value '(.*)'", "unknown_value", _unknown_value),
     (r"Expected `str`$", "wrong_type", _key_wanted),
-    (r"Expected `str`, got", "wrong_type", _text_wanted),
+    (r"Expected `str(?: \| null)?`, got", "wrong_type", _text_wanted),
     (r"Expected `int(?: \| null)?`, got", "wrong_type", _number_wanted),
     (r"Expected `bool", "wrong_type", _yes_or_no),
-    (r"Invalid RFC3339|Expected `date", "wrong_type", _day_wanted),
+    (r"encoded datetime|Expected `datetime", "wrong_type", _instant_wanted),
+    (r"encoded date|Expected `date", "wrong_type", _day_wanted),
     (r"Expected `(?:array|object)` of length >= 1", "out_of_range", _nothing),
+    (r"Expected `array` of length <= (\d+)", "out_of_range", _too_many),
     (r"Expected `array", "wrong_type", _list_wanted),
     (r"Expected `object", "wrong_type", _object_wanted),
     (r"of length >= 1", "out_of_range", _nothing),
@@ -119,30 +153,10 @@ _REMEDIES: tuple[tuple[str, str, Remedy], ...] = (
 )
 
 
+def _choose(word: str, mistake: Mistake) -> str:
+    return f"{word} is not known; {_near(word, mistake.words, 'write one of ' + ', '.join(mistake.words))}."
+
+
 def _near(word: str, words: Iterable[str], otherwise: str) -> str:
     near = get_close_matches(word.lower(), words, 1, 0.6)
     return f"did you mean {near[0]}" if near else otherwise
-
-
-def _language_of_the_document() -> dict[str, tuple[str, ...]]:
-    """Every key with the words that may stand for its value; none where any text may."""
-    found: dict[str, set[str]] = {}
-    for part in (*vars(programme).values(), CardRule):
-        if isinstance(part, type) and issubclass(part, msgspec.Struct):
-            if part.__struct_config__.tag:
-                found.setdefault("kind", set()).add(str(part.__struct_config__.tag))
-            for field in msgspec.structs.fields(part):
-                found.setdefault(field.encode_name, set()).update(_choices(field.type))
-    return {key: tuple(sorted(words)) for key, words in found.items()}
-
-
-def _choices(kind: Any) -> Iterator[str]:
-    for part in typing.get_args(kind):
-        if isinstance(part, str):
-            yield from (part,) if part else ()
-        else:
-            yield from _choices(part)
-
-
-_CHOICES = _language_of_the_document()
-_KEYS = tuple(sorted(_CHOICES))

@@ -10,20 +10,29 @@ from datetime import date
 
 import msgspec
 
-from loyalty.baskets import Basket, Line, Place, check_basket
-from loyalty.compiled import Compiled, candidates_for, slim
-from loyalty.conditions import Reason, Setting, first_unmet, moment_of, uses_of
-from loyalty.discounts import Effect, take_off
-from loyalty.earning import Earned, earn_points
-from loyalty.explaining import Judged, Why, explain, sentences
+from loyalty.amounts import LARGEST_MINOR
+from loyalty.baskets import BadBasket, Basket, Line, Place, check_basket
+from loyalty.compiled import ALL, STAGES, Compiled, Rule, slim
+from loyalty.coupons import IssuedCoupon, RefusedCode, judge_codes, read_codes, set_off
+from loyalty.document import Language
+from loyalty.earning import Earned
+from loyalty.effects import Effect
+from loyalty.explaining import Why, reasons_for
+from loyalty.gifts import GiftGiven
+from loyalty.granting_points import Extras, grant
+from loyalty.history import counters_after, merged, uses_of
 from loyalty.leases import NO_AUTHORITY, Authority, Kind
-from loyalty.members import MemberView, Use
-from loyalty.messages import Said
-from loyalty.programme import AmountOff, Earn, Language, MultiplyPoints, PercentOff, Promotion, valid_through
-from loyalty.spending import PaidWithPoints, most_points, pay_with_points
+from loyalty.members import MemberView, Use, WalletItem
+from loyalty.messages import Said, speak
+from loyalty.programme import valid_through
+from loyalty.redeeming import Redeemed, price
+from loyalty.spending import UNPAID, PrizeTaken
+from loyalty.stored_value import CertificatePaid, Stored, pay_with_stored
+from loyalty.tiers import TierProgress, progress
 from loyalty.trouble import InvariantBroken
+from loyalty.workings import Workings
 
-ENGINE_NO = 1  # raised when the same inputs give other figures; the centre compares what it can run
+ENGINE_NO = 2  # raised when the same inputs give other figures; the centre compares what it can run
 
 
 class QuoteLine(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -35,10 +44,14 @@ class QuoteLine(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     points_earned: int
     paid_with_points_minor: int
     net_minor: int
+    points_spent: int = 0
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """The receipt's figures: each the sum of its lines'."""
+    """The receipt's figures: each the sum of its lines', and points of the receipt as a whole.
+
+    `to_pay_minor` is what is left of the net once certificates and the wallet have paid.
+    """
 
     gross_minor: int
     discount_minor: int
@@ -46,29 +59,35 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     net_minor: int
     points_earned: int
     points_spent: int
+    paid_with_certificates_minor: int = 0
+    to_pay_minor: int = 0
 
 
 class MayRedeem(msgspec.Struct, frozen=True, kw_only=True):
-    """The most points that may be spent on this basket, in which steps, under which authority, kept there by what."""
+    """The most points that may be spent on this basket, in which steps, under which authority, kept there by what.
+
+    `per_line_minor` is what they would pay of each line, in the basket's order. `say` is for a request that was refused
+    or cut down.
+    """
 
     most_points: int
     step: int
     authority: Kind
     bound_by: str
-
-
-class RefusedCoupon(msgspec.Struct, frozen=True, kw_only=True):
-    """A code that did not work; it never stops the sale."""
-
-    code: str
-    reason: str
-    say: str
+    per_line_minor: tuple[int, ...] = ()
+    say: str = ""
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """What a basket would earn or could spend, under a named programme, for a member as told.
 
-    `lines` follow the basket's order; `effects` say which promotion did what to which line.
+    Attributes:
+        view, authority, bearer, shared: what was told.
+        lines: in the basket's order; `goods`: the lines without what no rule looks at.
+        effects: which promotion did what to which line.
+        uses, shared_uses: steps that this receipt adds to the member's counters, and to those that everybody shares.
+        counters: the new values of the member's counters that it changes.
+        spends_own: whether its points are granted before others are spent.
     """
 
     programme_version: str
@@ -76,16 +95,28 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     view: MemberView | None
     authority: Authority
+    bearer: tuple[WalletItem, ...]
+    shared: tuple[Use, ...] | None
     lines: tuple[QuoteLine, ...]
     goods: tuple[Line, ...]
     effects: tuple[Effect, ...]
     uses: tuple[Use, ...]
+    shared_uses: tuple[Use, ...]
+    counters: tuple[Use, ...]
     earned: tuple[Earned, ...]
+    spends_own: bool
     totals: Totals
     redemption: MayRedeem
-    gifts: tuple[str, ...]
+    gifts: tuple[GiftGiven, ...]
     coupons_used: tuple[str, ...]
-    coupons_refused: tuple[RefusedCoupon, ...]
+    coupons_refused: tuple[RefusedCode, ...]
+    coupons_issued: tuple[IssuedCoupon, ...]
+    prizes: tuple[PrizeTaken, ...]
+    prizes_refused: tuple[RefusedCode, ...]
+    certificates: tuple[CertificatePaid, ...]
+    certificates_refused: tuple[RefusedCode, ...]
+    from_wallet_minor: int
+    tier: TierProgress | None
     messages: tuple[Said, ...]
     why: tuple[Why, ...]
     digest: str
@@ -98,7 +129,10 @@ def quote_basket(
     view: MemberView | None,
     *,
     authority: Authority = NO_AUTHORITY,
+    bearer: Sequence[WalletItem] = (),
+    shared: Sequence[Use] | None = None,
     language: Language | None = None,
+    explain: bool = True,
 ) -> Quote:
     """Price a basket under a programme, for a member as told, at a place and moment.
 
@@ -107,7 +141,10 @@ def quote_basket(
         basket: goods in the programme's currency; `points_to_spend` may be more than is allowed.
         view: none for an anonymous basket; an unknown card earns under its token.
         authority: how many points the till may let this member spend.
+        bearer: coupons and certificates in hand, as this till knows them.
+        shared: counters of the programme as a whole, as this till knows them; none where it was told nothing.
         language: of the messages; the programme's own where none is given.
+        explain: whether the quote says of each promotion why it applied or not; no figure depends on it.
     Returns:
         The quote. Nothing is remembered; asking again gives the same bytes.
     Raises:
@@ -116,37 +153,56 @@ def quote_basket(
     """
     programme = compiled.programme
     check_basket(basket, programme.currency)
-    lines = basket.lines
-    setting = Setting(lines=lines, place=place, moment=moment_of(place), view=view, currency=programme.currency)
-    rules = _discount(compiled, setting)
-    most = most_points(programme.spending, authority, lines, rules.remaining)
-    paid = pay_with_points(programme.spending, basket.points_to_spend, most, lines, rules.remaining)
-    in_money = [left - part for left, part in zip(rules.remaining, paid.per_line, strict=True)]
-    effects = rules.effects + (() if view is None else _points(compiled, rules.held, setting, in_money))
-    figures = _lines(lines, effects, paid)
-    applied = _applied(rules.held, effects)
-    goods = tuple(slim(compiled, line) for line in lines)
+    workings = Workings(compiled, basket, place, view, shared)
+    entered, refused = read_codes(workings, bearer)
+    rules = _concerned(workings, set_off(entered, workings))
+    workings, gate, redeemed = price(rules, workings, authority)
+    in_money = workings.remaining
+    extras = grant(rules, in_money, workings, gate)
+    effects = (*workings.effects, *_granted(extras, workings))
+    figures = _lines(workings, effects, redeemed)
+    stored = pay_with_stored(in_money, workings, bearer)
+    totals = _totals(figures, effects, stored)
+    if totals.points_earned > LARGEST_MINOR:
+        raise BadBasket("The basket earns more points than any sale; check its amounts.", points=totals.points_earned)
+    sums = _sums(effects)
+    messages, heard = speak(workings, sums, language)
+    used, unused, own_coupons, others_coupons = judge_codes(entered, workings)
+    spent = totals.net_minor - sum(in_money[i] for i in workings.sold)
+    own, everybodys = uses_of(workings, _points_by_rule(extras), spent)
+    uses = merged((*own, *own_coupons, *stored.uses, *heard))
+    goods = tuple(slim(compiled, line) for line in basket.lines)
     quote = Quote(
         programme_version=compiled.version,
         engine_no=ENGINE_NO,
         currency=programme.currency,
         view=view,
         authority=authority,
+        bearer=tuple(bearer),
+        shared=None if shared is None else tuple(shared),
         lines=figures,
         goods=goods,
         effects=effects,
-        uses=tuple(use for promotion in applied for use in uses_of(promotion, setting)),
+        uses=uses,
+        shared_uses=merged((*everybodys, *others_coupons, *stored.shared_uses)),
+        counters=counters_after(workings, uses),
         earned=earned_of(effects, place.partner_id),
-        totals=_totals(figures, paid.points),
-        redemption=MayRedeem(
-            most_points=most.points, step=most.step, authority=authority.kind, bound_by=most.bound_by
-        ),
-        gifts=(),
-        coupons_used=(),
-        coupons_refused=tuple(_unknown_code(code) for code in basket.coupons),
-        messages=sentences(programme, rules, applied, effects, view, language or programme.language),
-        why=explain(rules, applied, effects, programme.currency),
-        digest=_digest(compiled.version, basket, goods, figures, effects),
+        spends_own=programme.options.spends_what_it_earns and totals.points_spent > 0,
+        totals=totals,
+        redemption=_may_redeem(redeemed, workings, authority),
+        gifts=extras.gifts,
+        coupons_used=used,
+        coupons_refused=_in_turn(basket.coupons, (*refused, *unused)),
+        coupons_issued=extras.coupons,
+        prizes=redeemed.prizes,
+        prizes_refused=redeemed.refused,
+        certificates=stored.certificates,
+        certificates_refused=stored.refused,
+        from_wallet_minor=stored.from_wallet_minor,
+        tier=progress(programme, view, workings.counters, workings.moment.on, net_minor=spent),
+        messages=messages,
+        why=reasons_for(workings, effects, _extras_said(extras)) if explain else (),
+        digest=_digest(compiled.version, basket, goods, figures, effects, stored),
     )
     check_sums(quote)
     return quote
@@ -157,15 +213,23 @@ def check_sums(quote: Quote) -> None:
     totals = quote.totals
     by_promotion = sum(effect.amount_minor for effect in quote.effects)
     by_issuer = sum(earned.points for earned in quote.earned)
+    earned = spent = 0
     for line in quote.lines:
+        earned += line.points_earned
+        spent += line.points_spent
         if line.net_minor < 0 or line.net_minor != (
             line.amount_minor - line.discount_minor - line.paid_with_points_minor
         ):
             raise InvariantBroken("a line does not add up", line=line.line)
+    whole = sum(effect.points for effect in quote.effects if effect.line == 0)
     if totals.net_minor != totals.gross_minor - totals.discount_minor - totals.paid_with_points_minor:
         raise InvariantBroken("the receipt does not add up", net_minor=totals.net_minor)
     if by_promotion != totals.discount_minor or by_issuer != totals.points_earned:
         raise InvariantBroken("promotions do not add up to the receipt", discount=by_promotion, points=by_issuer)
+    if earned + whole != totals.points_earned or spent != totals.points_spent:
+        raise InvariantBroken("points do not add up to the receipt", earned=earned + whole, spent=spent)
+    if totals.to_pay_minor < 0:
+        raise InvariantBroken("more is paid than the receipt costs", to_pay_minor=totals.to_pay_minor)
 
 
 def earned_of(effects: Iterable[Effect], store_partner_id: str) -> tuple[Earned, ...]:
@@ -178,105 +242,147 @@ def earned_of(effects: Iterable[Effect], store_partner_id: str) -> tuple[Earned,
     return tuple(Earned(issuer_id=i, valid_through=day, points=sums[i, day]) for i, day in sorted(sums))
 
 
-def _discount(compiled: Compiled, setting: Setting) -> Judged:
-    """Let each promotion in its turn hold or not, on what earlier ones left; those that only earn come last."""
-    remaining = [line.amount_minor for line in setting.lines]
-    held: list[Promotion] = []
-    unmet: list[tuple[Promotion, Reason]] = []
-    effects: list[Effect] = []
-    concerned = [compiled.promotions[i] for i in candidates_for(compiled, setting.lines)]
-    for promotion in sorted(concerned, key=_only_earns):
-        reason = first_unmet(promotion, setting, remaining)
-        if reason:
-            unmet.append((promotion, reason))
-            continue
-        held.append(promotion)
-        for rule in promotion.then:
-            if isinstance(rule, PercentOff | AmountOff):
-                cuts = take_off(rule, setting.lines, remaining, compiled.programme.options)
-                remaining = [left - cut for left, cut in zip(remaining, cuts, strict=True)]
-                effects += _effects(promotion, setting.lines, cuts)
-    return Judged(held=tuple(held), unmet=tuple(unmet), effects=tuple(effects), remaining=tuple(remaining))
+def _concerned(workings: Workings, set_off: Sequence[Rule]) -> list[Rule]:
+    """The rules that could concern this basket, in running order; what codes set off follows in their turn."""
+    compiled = workings.compiled
+    numbers: set[int] = set(compiled.always)
+    by_selector = compiled.by_selector
+    for number in workings.found:
+        numbers.update(by_selector[number])
+    if workings.lines:
+        numbers.update(by_selector[ALL])
+    rules = [compiled.rules[no] for no in sorted(numbers - compiled.triggered)]
+    return sorted((*rules, *set_off), key=_turn) if set_off else rules
 
 
-def _only_earns(promotion: Promotion) -> bool:
-    return not any(isinstance(rule, PercentOff | AmountOff) for rule in promotion.then)
+def _turn(rule: Rule) -> tuple[int, int, int, int]:
+    return STAGES.index(rule.stage), rule.rank, rule.turn, rule.no
 
 
-def _effects(promotion: Promotion, lines: Sequence[Line], cuts: Sequence[int]) -> list[Effect]:
-    return [
-        Effect(promotion=promotion.id, line=line.line, amount_minor=cut, funded_by=promotion.funded_by)
-        for line, cut in zip(lines, cuts, strict=True)
-        if cut
-    ]
+def _may_redeem(redeemed: Redeemed, workings: Workings, authority: Authority) -> MayRedeem:
+    most, asked = redeemed.most, workings.basket.points_to_spend
+    say = ""
+    if redeemed.paid.points < asked:
+        refuses = workings.compiled.programme.options.points_over == "refuse" and asked > most.allowed
+        done = "none are spent" if refuses or redeemed.paid == UNPAID else f"{redeemed.paid.points} are spent"
+        say = f"At most {most.points} points can be spent on this sale; {done}."
+    return MayRedeem(
+        most_points=most.points,
+        step=most.step,
+        authority=authority.kind,
+        bound_by=most.bound_by,
+        per_line_minor=tuple(most.per_line.get(i, 0) for i in range(len(workings.lines))),
+        say=say,
+    )
 
 
-def _points(
-    compiled: Compiled, held: Sequence[Promotion], setting: Setting, in_money: Sequence[int]
-) -> tuple[Effect, ...]:
-    earners = [(promotion, rule) for promotion in held for rule in promotion.then if isinstance(rule, Earn)]
-    boosts = [(promotion, rule) for promotion in held for rule in promotion.then if isinstance(rule, MultiplyPoints)]
-    effects = []
-    for granted in earn_points(earners, boosts, setting.lines, in_money):
-        promotion = granted.promotion
-        last_day = valid_through(promotion.lifetime or compiled.programme.lifetime, setting.place.business_date)
-        effects += [
-            Effect(
-                promotion=promotion.id,
-                line=line.line,
-                points=points,
-                funded_by=promotion.funded_by,
-                valid_through=last_day,
-            )
-            for line, points in zip(setting.lines, granted.points, strict=True)
-            if points
-        ]
-    return tuple(effects)
+def _points_by_rule(extras: Extras) -> dict[int, int]:
+    points: dict[int, int] = {}
+    for one in extras.granted:
+        points[one.rule.no] = points.get(one.rule.no, 0) + one.points
+    return points
 
 
-def _lines(lines: Sequence[Line], effects: Iterable[Effect], paid: PaidWithPoints) -> tuple[QuoteLine, ...]:
-    discount: dict[int, int] = {}
+def _granted(extras: Extras, workings: Workings) -> Iterable[Effect]:
+    programme, lines = workings.compiled.programme, workings.lines
+    for one in extras.granted:
+        promotion = one.rule.promotion
+        last_day = valid_through(promotion.lifetime or programme.lifetime, workings.place.business_date)
+        whole = [(0, one.whole)] if one.whole else []
+        for line, points in (*whole, *((lines[i].line, one.by_line[i]) for i in sorted(one.by_line))):
+            if points:
+                yield Effect(
+                    promotion=promotion.id,
+                    line=line,
+                    points=points,
+                    funded_by=promotion.funded_by,
+                    valid_through=last_day,
+                )
+
+
+def _lines(workings: Workings, effects: Iterable[Effect], redeemed: Redeemed) -> tuple[QuoteLine, ...]:
     points: dict[int, int] = {}
     for effect in effects:
-        discount[effect.line] = discount.get(effect.line, 0) + effect.amount_minor
-        points[effect.line] = points.get(effect.line, 0) + effect.points
+        if effect.points:
+            points[effect.line] = points.get(effect.line, 0) + effect.points
     return tuple(
         QuoteLine(
             line=line.line,
             amount_minor=line.amount_minor,
-            discount_minor=discount.get(line.line, 0),
+            discount_minor=line.amount_minor - paid - net,
             points_earned=points.get(line.line, 0),
-            paid_with_points_minor=part,
-            net_minor=line.amount_minor - discount.get(line.line, 0) - part,
+            paid_with_points_minor=paid,
+            net_minor=net,
+            points_spent=spent,
         )
-        for line, part in zip(lines, paid.per_line, strict=True)
+        for line, paid, spent, net in zip(
+            workings.lines, redeemed.paid_minor, redeemed.points, workings.remaining, strict=True
+        )
     )
 
 
-def _totals(lines: Sequence[QuoteLine], points_spent: int) -> Totals:
+def _totals(lines: Sequence[QuoteLine], effects: Iterable[Effect], stored: Stored) -> Totals:
+    net = sum(line.net_minor for line in lines)
+    certificates = sum(one.amount_minor for one in stored.certificates)
     return Totals(
         gross_minor=sum(line.amount_minor for line in lines),
         discount_minor=sum(line.discount_minor for line in lines),
         paid_with_points_minor=sum(line.paid_with_points_minor for line in lines),
-        net_minor=sum(line.net_minor for line in lines),
-        points_earned=sum(line.points_earned for line in lines),
-        points_spent=points_spent,
+        net_minor=net,
+        points_earned=sum(effect.points for effect in effects),
+        points_spent=sum(line.points_spent for line in lines),
+        paid_with_certificates_minor=certificates,
+        to_pay_minor=net - certificates - stored.from_wallet_minor,
     )
 
 
-def _applied(held: Iterable[Promotion], effects: Iterable[Effect]) -> tuple[Promotion, ...]:
-    """Promotions that did something; one that only speaks has done so when it holds."""
-    acted = {effect.promotion for effect in effects}
-    return tuple(promotion for promotion in held if not promotion.then or promotion.id in acted)
+def _sums(effects: Iterable[Effect]) -> dict[str, tuple[int, int]]:
+    off: dict[str, int] = {}
+    points: dict[str, int] = {}
+    for effect in effects:
+        name = effect.promotion
+        if effect.amount_minor:
+            off[name] = off.get(name, 0) + effect.amount_minor
+        if effect.points:
+            points[name] = points.get(name, 0) + effect.points
+    return {name: (off.get(name, 0), points.get(name, 0)) for name in off.keys() | points.keys()}
 
 
-def _unknown_code(code: str) -> RefusedCoupon:
-    return RefusedCoupon(code=code, reason="unknown_code", say="This code is not known; go on without it.")
+def _in_turn(codes: Sequence[str], refused: Iterable[RefusedCode]) -> tuple[RefusedCode, ...]:
+    """Refused codes in the order in which they were entered; a code entered twice stands twice."""
+    left = list(refused)
+    told = []
+    for code in codes:
+        one = next((one for one in left if one.code == code), None)
+        if one is not None:
+            left.remove(one)
+            told.append(one)
+    return tuple(told)
+
+
+def _extras_said(extras: Extras) -> Iterable[tuple[str, str]]:
+    for gift in extras.gifts:
+        yield gift.promotion, f"gift: {gift.units} x {gift.name or gift.sku}"
+    for coupon in extras.coupons:
+        yield coupon.promotion, f"coupon {coupon.coupon}"
 
 
 def _digest(
-    version: str, basket: Basket, goods: Sequence[Line], figures: Sequence[QuoteLine], effects: Sequence[Effect]
+    version: str,
+    basket: Basket,
+    goods: Sequence[Line],
+    figures: Sequence[QuoteLine],
+    effects: Sequence[Effect],
+    stored: Stored,
 ) -> str:
-    """What was priced and what came out: a basket changed by one line has another digest."""
-    told = (version, ENGINE_NO, basket.currency, goods, basket.coupons, basket.points_to_spend, figures, effects)
-    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:32]
+    """What was priced and what came out: a basket changed by one line has another digest, and so has one of which a
+    certificate pays less."""
+    asked = (basket.coupons, basket.points_to_spend, basket.events, basket.prizes, basket.certificates)
+    told = (
+        version, ENGINE_NO, basket.currency, basket.tax_included, goods, asked, basket.from_wallet_minor, figures,
+        effects, stored.certificates, stored.from_wallet_minor,
+    )  # fmt: skip
+    try:
+        return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:32]
+    except UnicodeEncodeError:
+        raise BadBasket("A text of the basket holds half a character (a lone surrogate); send it as UTF-8.") from None

@@ -8,14 +8,18 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from loyalty.amounts import Positive, Whole, share_out
-from loyalty.baskets import Basket, Line, Place, Tender
+from loyalty.baskets import Basket, CertificateAsk, Line, Place, Tender
 from loyalty.compiled import Compiled
-from loyalty.discounts import Effect
+from loyalty.coupons import IssuedCoupon, with_codes
+from loyalty.document import Language
 from loyalty.earning import Earned
-from loyalty.leases import Authority, Redemption
-from loyalty.members import AccountId, MemberView, Use
-from loyalty.programme import Language
+from loyalty.effects import Effect
+from loyalty.leases import Authority, Redemption, expiry_of
+from loyalty.members import AccountId, MemberView, Use, WalletItem
+from loyalty.programme import Options
 from loyalty.quotes import Quote, QuoteLine, quote_basket
+from loyalty.return_rules import PLAIN, ReturnRules, rules_of_sale
+from loyalty.spending import PrizeTaken
 from loyalty.trouble import InvariantBroken, Refusal
 
 EMPTY = msgspec.Raw(b"null")
@@ -36,7 +40,13 @@ class Funded(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag="receipt.v1", tag_field="type", omit_defaults=True):
-    """A finished sale as the till recorded it; `net_minor` is what was paid in money."""
+    """A finished sale as the till recorded it; `net_minor` is what was paid in money, certificates and wallet included.
+
+    Attributes:
+        shared_uses: of counters that belong to no account: coupons and certificates of bearers, limits of all together.
+        spends_own: this sale may spend the points that it earns itself.
+        coupons_issued: for the next visit, with their codes where the till can make them.
+    """
 
     receipt_id: str
     place: Place
@@ -48,12 +58,19 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag="receipt.v1", tag_f
     redemption: Redemption | None = None
     funded: tuple[Funded, ...] = ()
     detail: msgspec.Raw = EMPTY
+    shared_uses: tuple[Use, ...] = ()
+    spends_own: bool = False
+    coupons_issued: tuple[IssuedCoupon, ...] = ()
 
 
 class ReceiptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the till was told and what it decided, so that the centre can decide again.
 
-    `charged` is empty where the POS took just the discounts quoted; `quoted_digest` is what the POS sent back.
+    Attributes:
+        charged: empty where the POS took just the discounts quoted; `quoted_digest` is what the POS sent back.
+        prizes, certificates, from_wallet_minor: as asked; `prizes_taken`: prizes as they were given.
+        bearer: coupons and certificates in hand, as the till knew them; `shared`: counters of no account, as told.
+        rules: how this sale comes back.
     """
 
     programme_version: str
@@ -72,6 +89,15 @@ class ReceiptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     quoted_digest: str = ""
     cashier: str = ""
     offline: bool = False
+    tax_included: bool = True
+    events: tuple[str, ...] = ()
+    prizes: tuple[str, ...] = ()
+    certificates: tuple[CertificateAsk, ...] = ()
+    from_wallet_minor: int = 0
+    bearer: tuple[WalletItem, ...] = ()
+    shared: tuple[Use, ...] | None = None
+    prizes_taken: tuple[PrizeTaken, ...] = ()
+    rules: ReturnRules = PLAIN
 
 
 class ChargedUnknownLine(Refusal):
@@ -84,23 +110,30 @@ def close_receipt(
     basket: Basket,
     place: Place,
     *,
+    compiled: Compiled,
     card_token: str | None,
     charged: Sequence[Charged] = (),
     quoted_digest: str = "",
     cashier: str = "",
     offline: bool = False,
+    coupon_key: bytes = b"",
 ) -> Receipt:
     """Turn a quote into the fact that it was paid.
 
     Args:
         quote: of this very basket, under the pinned programme.
+        compiled: that programme; what it says about returns is written down with the sale.
         charged: discounts that the POS took, where they differ from the quote's; lines left out took none.
         quoted_digest: the digest that came back from the POS; empty where it sent none.
+        coupon_key: makes the codes of coupons issued; without it they have none.
     Returns:
         The receipt, its detail encoded.
     Raises:
         ChargedUnknownLine: `charged` names a line that is not in the basket, or one twice, or takes more than it costs.
+        InvariantBroken: the programme is not the one that the quote names.
     """
+    if compiled.version != quote.programme_version:
+        raise InvariantBroken("a receipt is closed under the programme of its quote", version=compiled.version)
     figures = {line.line: line for line in quote.lines}
     for taken in charged:
         line = figures.pop(taken.line, None)
@@ -127,6 +160,15 @@ def close_receipt(
         quoted_digest="" if quoted_digest == quote.digest else quoted_digest,
         cashier=cashier,
         offline=offline,
+        tax_included=basket.tax_included,
+        events=basket.events,
+        prizes=basket.prizes,
+        certificates=basket.certificates,
+        from_wallet_minor=basket.from_wallet_minor,
+        bearer=quote.bearer,
+        shared=quote.shared,
+        prizes_taken=quote.prizes,
+        rules=rules_of_sale(compiled.programme, (*quote.uses, *quote.shared_uses), _known_items(quote)),
     )
     return Receipt(
         receipt_id=basket.receipt_id,
@@ -136,9 +178,12 @@ def close_receipt(
         card_token=card_token if quote.view and quote.view.account_id is None else None,
         earned=quote.earned,
         uses=quote.uses,
-        redemption=_redemption(quote),
+        redemption=_redemption(quote, compiled.programme.options),
         funded=funded_by_others(quote.effects, place.partner_id),
         detail=msgspec.Raw(msgspec.json.encode(detail)),
+        shared_uses=quote.shared_uses,
+        spends_own=quote.spends_own,
+        coupons_issued=_coupons(quote, place, basket.receipt_id, coupon_key),
     )
 
 
@@ -154,16 +199,32 @@ def quote_again(
         BadBasket, WrongCurrency, InvariantBroken: what was recorded cannot be priced.
     Source: DECISIONS 13.
     """
-    basket = Basket(
+    return quote_basket(
+        compiled,
+        basket_of(receipt, detail),
+        receipt.place,
+        detail.view,
+        authority=detail.authority,
+        bearer=detail.bearer,
+        shared=detail.shared,
+        language=language,
+    )
+
+
+def basket_of(receipt: Receipt, detail: ReceiptDetail) -> Basket:
+    """The basket of a receipt as it was rung up."""
+    return Basket(
         receipt_id=receipt.receipt_id,
         currency=detail.currency,
         lines=detail.lines,
+        tax_included=detail.tax_included,
         tenders=detail.tenders,
         coupons=detail.coupons,
         points_to_spend=detail.points_to_spend,
-    )
-    return quote_basket(
-        compiled, basket, receipt.place, detail.view, authority=detail.authority, language=language
+        events=detail.events,
+        prizes=detail.prizes,
+        certificates=detail.certificates,
+        from_wallet_minor=detail.from_wallet_minor,
     )
 
 
@@ -177,11 +238,20 @@ def paid_in_money(detail: ReceiptDetail) -> dict[int, int]:
 
 
 def points_paid(detail: ReceiptDetail, redemption: Redemption | None) -> dict[int, int]:
-    """Points spent by line: the receipt's points shared by what points paid of each line."""
+    """Points spent by line, prizes included."""
     if redemption is None:
         return {}
+    if any(line.points_spent for line in detail.figures):
+        return {line.line: line.points_spent for line in detail.figures}
+    # Receipts of release one say only what points paid of each line.
     weights = [line.paid_with_points_minor for line in detail.figures]
     return dict(zip((line.line for line in detail.figures), share_out(redemption.points, weights), strict=True))
+
+
+def points_drawn(receipt: Receipt) -> int:
+    """Points of a sale that its till had to be allowed to spend; what the sale earned itself it spent unasked."""
+    spent = receipt.redemption.points if receipt.redemption else 0
+    return max(0, spent - sum(part.points for part in receipt.earned)) if receipt.spends_own else spent
 
 
 def funded_by_others(effects: Iterable[Effect], store_partner_id: str) -> tuple[Funded, ...]:
@@ -211,7 +281,7 @@ def _differing(charged: Sequence[Charged], figures: Sequence[QuoteLine]) -> tupl
     return tuple(Charged(line=line.line, discount_minor=sent.get(line.line, 0)) for line in figures)
 
 
-def _redemption(quote: Quote) -> Redemption | None:
+def _redemption(quote: Quote, options: Options) -> Redemption | None:
     if not quote.totals.points_spent:
         return None
     return Redemption(
@@ -219,4 +289,21 @@ def _redemption(quote: Quote) -> Redemption | None:
         amount_minor=quote.totals.paid_with_points_minor,
         authority=quote.authority.kind,
         lease_id=quote.authority.lease_id,
+        lot_order=options.lot_order,
+        expiry=expiry_of(options),
+    )
+
+
+def _known_items(quote: Quote) -> tuple[WalletItem, ...]:
+    """Coupons and certificates that the quote was told of."""
+    return (*quote.bearer, *(quote.view.wallet if quote.view else ()))
+
+
+def _coupons(quote: Quote, place: Place, receipt_id: str, key: bytes) -> tuple[IssuedCoupon, ...]:
+    """The coupons that the sale issues, with codes where there is a key to make them with."""
+    if not key:
+        return quote.coupons_issued
+    account_id = quote.view.account_id if quote.view else None
+    return tuple(
+        with_codes(quote.coupons_issued, key, till_id=place.till_id, receipt_id=receipt_id, account_id=account_id)
     )

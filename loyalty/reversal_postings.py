@@ -1,16 +1,13 @@
 """What a return or a void writes: back what the receipt recorded, at most what is left of it.
 
-Source: DECISIONS 8, 10; settlement.md section 2, rows "Return" and "Refund of a redemption".
+Source: DECISIONS 8, 10; docs/programme.md "Returns"; settlement.md section 2, rows "Return", "Refund of a redemption".
 """
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from loyalty.books import Posted, Recorded, Reversed
 from loyalty.earning import Earned
-from loyalty.lots import Debt, EventRef, LotKey, Slice, draw_back, give_back, points_in
-from loyalty.members import Use
+from loyalty.lots import EventRef, LotKey, Slice, draw_back, give_back, points_in
 from loyalty.posting_writer import Writer
 from loyalty.receipts import Funded
 from loyalty.reversals import Return, Void
@@ -23,94 +20,108 @@ class ReversalWriter(Writer):
         """Back what the receipt recorded, at most what is left of it."""
         assert self.recorded is not None
         left = self.recorded
-        if event.net_minor > left.net_minor:
-            self.flag("returned_twice", returned_minor=event.net_minor, left_minor=left.net_minor)
-        granted = self._cap_granted(event.reversed, left)
+        worth = event.net_minor + event.withheld_minor
+        if worth > left.net_minor:
+            self.flag("returned_twice", returned_minor=worth, left_minor=left.net_minor)
+        room = {one.key: one.points for one in left.granted}
+        taken, withheld = self._of_granted(event.reversed, room), self._of_granted(event.withheld, room)
         restored = min(event.restored_points, points_in(left.redeemed) + self._open_spend(left.ref))
         if restored < event.restored_points:
             self.flag("restored_more_than_spent", asked=event.restored_points, left=restored)
-        net_minor = min(event.net_minor, left.net_minor)
-        return self._take_back(granted, restored, net_minor, self._cap_funded(event.funded, left), event.uses)
+        funded = self._cap_funded(event.funded, left)
+        given_back = self._restore(restored)
+        # Granted before anything is taken: what the goods that are kept earn today may meet what they no longer earn.
+        self.repay(self.accrue(event.earned, of=left.ref))
+        return self._take_back(
+            event, taken, Reversed(
+                of=left.ref,
+                by=self.ref,
+                account_id=self.account_id,
+                granted=_merged((*taken, *withheld)),
+                restored_points=given_back,
+                net_minor=min(worth, left.net_minor),
+                funded=funded,
+            ),
+        )  # fmt: skip
 
     def void(self, event: Void) -> Posted:
         """Back everything that is left of the receipt."""
         assert self.recorded is not None
         left = self.recorded
-        restored = points_in(left.redeemed) + self._open_spend(left.ref)
-        return self._take_back(left.granted, restored, left.net_minor, left.funded, event.uses)
+        given_back = self._restore(points_in(left.redeemed) + self._open_spend(left.ref))
+        return self._take_back(
+            event, sorted(left.granted, key=lambda one: one.key), Reversed(
+                of=left.ref,
+                by=self.ref,
+                account_id=self.account_id,
+                granted=left.granted,
+                restored_points=given_back,
+                net_minor=left.net_minor,
+                funded=left.funded,
+            ),
+        )  # fmt: skip
 
     def unreferenced(self, event: Return | Void) -> Posted:
         """Points of today's goods are reversed; points that were spent are not given back (DECISIONS 10)."""
         assert isinstance(event, Return)
-        for part in event.reversed:
-            key = self.key_of(part)
-            if self.account_id:
-                self._draw_back(Slice(key=key, points=part.points))
+        if self.account_id:
+            self.repay(self.accrue(event.earned))
+            for part in event.reversed:
+                self._draw_back(Slice(key=self.key_of(part), points=part.points), event)
         for funded in event.funded:
             self.fund(funded, "redeemed", "issued")
-        return self.posted(event.uses)
+        return self.posted(event.uses, event.shared_uses)
 
-    def _take_back(
-        self,
-        granted: Sequence[Slice],
-        restored: int,
-        net_minor: int,
-        funded: Sequence[Funded],
-        uses: Sequence[Use],
-    ) -> Posted:
-        """Spent points come back first, so that they can meet the clawback of earned ones."""
-        assert self.recorded is not None
-        given_back = self._restore(restored)
+    def _take_back(self, event: Return | Void, granted: Sequence[Slice], reversed_: Reversed) -> Posted:
+        """Spent points have come back before, so that they can meet the clawback of earned ones."""
         for slice_ in granted:
-            self._draw_back(slice_)
-        for part in funded:
+            self._draw_back(slice_, event)
+        for part in reversed_.funded:
             self.fund(part, "redeemed", "issued")
-        return self.posted(
-            uses,
-            reversed_=Reversed(
-                of=self.recorded.ref,
-                by=self.ref,
-                account_id=self.account_id,
-                granted=tuple(granted),
-                restored_points=given_back,
-                net_minor=net_minor,
-                funded=tuple(funded),
-            ),
-        )
+        return self.posted(event.uses, event.shared_uses, reversed_=reversed_)
 
     def _restore(self, points: int) -> int:
-        """Give a redemption back: first what nothing had covered, then its slices, last used first; points of these."""
+        """Give a redemption back: first what nothing had covered, then its slices, last used first; points of these.
+
+        Points that come back repay debts like new ones: else goods that come back in parts could leave a debt beside
+        points that are there to pay it.
+        """
         assert self.recorded is not None
-        for debt in self._spend_debts(self.recorded.ref):
-            part = min(points, debt.points)
+        for at in self._spend_debts(self.recorded.ref):
+            part = min(points, self.debts[at].points)
             if part:
-                self.repaid.append(msgspec.structs.replace(debt, points=part))
+                self.forgive(at, part)
                 points -= part
         slices = give_back(self.recorded.redeemed, points)
         for slice_ in slices:
             self.post("redeemed", "available", slice_, at_terms=self.recorded.at_terms_id)
+        self.repay(slices)
         return points_in(slices)
 
-    def _draw_back(self, wanted: Slice) -> None:
+    def _draw_back(self, wanted: Slice, event: Return | Void) -> None:
         slices = draw_back(self.lots.values(), wanted.key, wanted.points)
         for slice_ in slices:
             self.claw(slice_, wanted.key.issuer_id, wanted.key.terms_id)
         short = wanted.points - points_in(slices)
-        if short:
+        if short and event.clamp:
+            self.flag("clawback_clamped", asked=wanted.points, taken=wanted.points - short, let_go=short)
+        elif short:
             self.owe(wanted.key.issuer_id, wanted.key.terms_id, wanted.key.terms_id, short)
 
-    def _cap_granted(self, asked: Iterable[Earned], left: Recorded) -> tuple[Slice, ...]:
-        keys = {(one.key.issuer_id, one.key.valid_through): one.key for one in left.granted}
-        had = {one.key: one.points for one in left.granted}
-        capped: dict[LotKey, int] = {}
+    def _of_granted(self, asked: Iterable[Earned], room: dict[LotKey, int]) -> tuple[Slice, ...]:
+        """The lots that points were granted into, at most what is left in each; takes it off `room`."""
+        found: list[Slice] = []
         for part in asked:
-            key = keys.get((part.issuer_id, part.valid_through))
-            points = min(part.points, had[key] - capped.get(key, 0)) if key else 0
-            if points < part.points:
-                self.flag("returned_twice", asked=part.points, left=points)
-            if key and points:
-                capped[key] = capped.get(key, 0) + points
-        return tuple(Slice(key=key, points=points) for key, points in capped.items())
+            wanted = part.points
+            for key in sorted(room):
+                if (key.issuer_id, key.valid_through) == (part.issuer_id, part.valid_through):
+                    points = min(wanted, room[key])
+                    room[key] -= points
+                    wanted -= points
+                    found.append(Slice(key=key, points=points))
+            if wanted:
+                self.flag("returned_twice", asked=part.points, left=part.points - wanted)
+        return _merged(found)
 
     def _cap_funded(self, asked: Iterable[Funded], left: Recorded) -> tuple[Funded, ...]:
         room = {part.partner_id: part.amount_minor for part in left.funded}
@@ -121,8 +132,16 @@ class ReversalWriter(Writer):
                 capped[part.partner_id] = capped.get(part.partner_id, 0) + amount
         return tuple(Funded(partner_id=partner_id, amount_minor=amount) for partner_id, amount in capped.items())
 
-    def _spend_debts(self, of: EventRef) -> list[Debt]:
-        return [debt for debt in self.debts if debt.of == of and debt.issuer_id is None]
+    def _spend_debts(self, of: EventRef) -> list[int]:
+        return [at for at, debt in enumerate(self.debts) if debt.of == of and debt.issuer_id is None]
 
     def _open_spend(self, of: EventRef) -> int:
-        return sum(debt.points for debt in self._spend_debts(of))
+        return sum(self.debts[at].points for at in self._spend_debts(of))
+
+
+def _merged(slices: Iterable[Slice]) -> tuple[Slice, ...]:
+    """One slice a lot, in the order in which they come; none that is empty."""
+    sums: dict[LotKey, int] = {}
+    for slice_ in slices:
+        sums[slice_.key] = sums.get(slice_.key, 0) + slice_.points
+    return tuple(Slice(key=key, points=points) for key, points in sums.items() if points)

@@ -1,45 +1,44 @@
-"""Void and return, from what the receipt recorded; nothing is priced again.
+"""Void and return as facts, from what the receipt recorded; nothing is priced again.
 
-A part comes back pro rata by quantity, cumulatively, so that parts which add up to the whole leave nothing behind.
+All they need is in the receipt's own bytes: another till that was handed them takes the goods back just the same.
 Without a reference the goods are priced as a basket of today and those points are reversed (DECISIONS 10).
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 
 import msgspec
 
-from loyalty.amounts import Whole, format_quantity
+from loyalty.amounts import Whole
 from loyalty.baskets import Line, Place
+from loyalty.compiled import Compiled
 from loyalty.earning import Earned
 from loyalty.lots import EventRef
-from loyalty.members import AccountId, MemberView, Use, undone
-from loyalty.quotes import Quote
-from loyalty.receipts import (
-    EMPTY,
-    Funded,
-    Receipt,
-    ReceiptDetail,
-    funded_by_others,
-    paid_in_money,
-    points_paid,
-    read_detail,
-)
-from loyalty.trouble import Refusal
+from loyalty.members import AccountId, MemberView, Use
+from loyalty.quotes import ENGINE_NO, Quote
+from loyalty.receipts import EMPTY, Funded, Receipt, funded_by_others, read_detail
+from loyalty.return_rules import PointsOnReturn, ReturnRules, rules_of_sale
+from loyalty.returned_lines import ReturnFigures as ReturnFigures
+from loyalty.returned_lines import ReturnLine, return_lines, void_figures
+from loyalty.returned_lines import ReturnsMoreThanSold as ReturnsMoreThanSold
+from loyalty.returned_lines import UnknownLine as UnknownLine
+from loyalty.returned_points import AtHand, standing_of, way_of
+from loyalty.returned_uses import StoredBack
+from loyalty.withholding import Withheld, withhold
 
-
-class ReturnLine(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """How much of one line comes back; `amount_minor` is what the POS pays out for it."""
-
-    line: int
-    quantity_milli: int
-    amount_minor: int = 0
+NOTHING_AT_HAND = AtHand()
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True, tag="return.v1", tag_field="type", omit_defaults=True):
-    """Goods taken back later, at any till. `net_minor` is money paid out; `of` is none without a reference.
+    """Goods taken back later, at any till; `of` is none without a reference.
 
-    `restored_points` come back to the lots that the receipt spent, last used first.
+    Attributes:
+        net_minor: money given back, `restored` included, less `withheld_minor`.
+        reversed: points taken back; `earned`: points that the kept goods earn anew.
+        restored_points: come back to the lots that the receipt spent, last used first.
+        shared_uses: of counters that belong to no account.
+        restored: what of the money returns to certificates and wallet; it is in the uses too.
+        withheld: points that were spent and are not taken back, because their worth, `withheld_minor`, was kept.
+        clamp: points that are not there to be taken back are let go, and not owed.
     """
 
     receipt_id: str
@@ -53,10 +52,32 @@ class Return(msgspec.Struct, frozen=True, kw_only=True, tag="return.v1", tag_fie
     uses: tuple[Use, ...] = ()
     funded: tuple[Funded, ...] = ()
     detail: msgspec.Raw = EMPTY
+    earned: tuple[Earned, ...] = ()
+    shared_uses: tuple[Use, ...] = ()
+    restored: tuple[StoredBack, ...] = ()
+    withheld_minor: Whole = 0
+    withheld: tuple[Earned, ...] = ()
+    clamp: bool = False
+
+    @property
+    def paid_out_minor(self) -> int:
+        """What the customer is handed: the money that does not return to certificates and wallet."""
+        return self.net_minor - sum(part.amount_minor for part in self.restored)
+
+    @property
+    def withheld_points(self) -> int:
+        """The points whose worth was kept."""
+        return sum(part.points for part in self.withheld)
 
 
 class ReturnDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What came back, and what the till knew had come back before; without a reference the goods as quoted today."""
+    """What came back, and what the till knew had come back before; without a reference the goods as quoted today.
+
+    Attributes:
+        how: how the points came back; `pro_rata` where the sale asks otherwise says that its programme was not at hand.
+        standing: what of the receipt's points stood by then, as the till knew; none where that makes no difference.
+        programme_version, engine_no: what the goods were judged under; `view`: the member as the till knew them.
+    """
 
     lines: tuple[ReturnLine, ...]
     earlier: tuple[ReturnLine, ...] = ()
@@ -67,10 +88,15 @@ class ReturnDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     currency: str = ""
     view: MemberView | None = None
     cashier: str = ""
+    how: PointsOnReturn = "pro_rata"
+    standing: tuple[Earned, ...] | None = None
 
 
 class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void.v1", tag_field="type", omit_defaults=True):
-    """A whole committed receipt undone, same till, before its close; its id is `void:` and the receipt's."""
+    """A whole committed receipt undone, same till, before its close; its id is `void:` and the receipt's.
+
+    `shared_uses` and `clamp` are as in a return.
+    """
 
     receipt_id: str
     place: Place
@@ -79,78 +105,14 @@ class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void.v1", tag_field="
     card_token: str | None = None
     uses: tuple[Use, ...] = ()
     detail: msgspec.Raw = EMPTY
+    shared_uses: tuple[Use, ...] = ()
+    clamp: bool = False
 
 
 class VoidDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who voided it."""
 
     cashier: str = ""
-
-
-class ReturnFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What lines give back: money, points granted, points spent, funded discounts; whether nothing is left."""
-
-    net_minor: int
-    reversed: tuple[Earned, ...]
-    restored_points: int
-    funded: tuple[Funded, ...]
-    whole: bool
-
-
-class ReturnsMoreThanSold(Refusal):
-    code = "return.more_than_sold"
-
-
-class UnknownLine(Refusal):
-    code = "return.unknown_line"
-    status = 422
-
-
-def return_lines(
-    receipt: Receipt, detail: ReceiptDetail, earlier: Iterable[ReturnLine], lines: Sequence[ReturnLine]
-) -> ReturnFigures:
-    """What coming back of these lines gives back of this receipt.
-
-    Args:
-        receipt: the sale, with its detail.
-        earlier: what has come back before, any number of rows a line.
-        lines: what comes back now; quantities in thousandths, above 0.
-    Raises:
-        UnknownLine: a line the receipt does not have, twice the same line, or a quantity that is not above 0.
-        ReturnsMoreThanSold: more than is left of a line.
-    Source: engine.md "Returns and voids".
-    """
-    # A line sold without a quantity, such as a fee, comes back as one unit.
-    sold = {line.line: line.quantity_milli or 1000 for line in detail.lines}
-    earlier = tuple(earlier)
-    before = {number: sum(row.quantity_milli for row in earlier if row.line == number) for number in sold}
-    after = dict(before)
-    for row in lines:
-        _check(row, sold, before, after)
-        after[row.line] += row.quantity_milli
-
-    def part(total: int, line: int) -> int:
-        return _upto(total, after[line], sold[line]) - _upto(total, before[line], sold[line])
-
-    points: dict[tuple[str, date], int] = {}
-    funded: dict[str, int] = {}
-    for effect in detail.effects:
-        if effect.points and effect.valid_through:
-            key = (effect.funded_by or receipt.place.partner_id, effect.valid_through)
-            points[key] = points.get(key, 0) + part(effect.points, effect.line)
-        if effect.amount_minor and effect.funded_by not in ("", receipt.place.partner_id):
-            funded[effect.funded_by] = funded.get(effect.funded_by, 0) + part(effect.amount_minor, effect.line)
-    return ReturnFigures(
-        net_minor=sum(part(paid, line) for line, paid in paid_in_money(detail).items()),
-        reversed=tuple(
-            sorted(Earned(issuer_id=i, valid_through=day, points=n) for (i, day), n in points.items() if n)
-        ),
-        restored_points=sum(part(n, line) for line, n in points_paid(detail, receipt.redemption).items()),
-        funded=tuple(
-            Funded(partner_id=partner, amount_minor=amount) for partner, amount in sorted(funded.items()) if amount
-        ),
-        whole=bool(lines) and after == sold,
-    )
 
 
 def close_return(
@@ -161,11 +123,29 @@ def close_return(
     *,
     earlier: Sequence[ReturnLine],
     lines: Sequence[ReturnLine],
+    at_hand: AtHand = NOTHING_AT_HAND,
     cashier: str = "",
 ) -> Return:
-    """The fact that lines of a receipt came back. Raises: as `return_lines`."""
-    given = return_lines(receipt, read_detail(receipt), earlier, lines)
-    detail = ReturnDetail(lines=tuple(lines), earlier=tuple(earlier), of_receipt=receipt.receipt_id, cashier=cashier)
+    """The fact that lines of a receipt came back. Args: `at_hand` for what the sale's own bytes cannot say.
+
+    Raises: as `return_lines`.
+    """
+    sold = read_detail(receipt)
+    way = way_of(sold, at_hand, place)
+    given = return_lines(receipt, sold, earlier, lines, way)
+    rules, compiled = sold.rules, way.compiled
+    told_view = rules.clawback_short == "money" or way.how == "claw_all"
+    detail = ReturnDetail(
+        lines=tuple(lines),
+        earlier=tuple(earlier),
+        of_receipt=receipt.receipt_id,
+        programme_version=compiled.version if compiled else "",
+        engine_no=ENGINE_NO if compiled else 0,
+        view=way.view if told_view else None,
+        cashier=cashier,
+        how=way.how,
+        standing=None if rules.points_on_return == "pro_rata" else way.standing,
+    )
     return Return(
         receipt_id=return_id,
         place=place,
@@ -174,10 +154,15 @@ def close_return(
         card_token=receipt.card_token,
         net_minor=given.net_minor,
         reversed=given.reversed,
+        earned=given.earned,
         restored_points=given.restored_points,
-        # A promotion's use comes back only with the whole receipt.
-        uses=undone(receipt.uses) if given.whole else (),
+        uses=given.uses,
+        shared_uses=given.shared_uses,
         funded=given.funded,
+        restored=given.restored,
+        withheld_minor=given.withheld_minor,
+        withheld=given.withheld,
+        clamp=rules.clawback_short == "clamp",
         detail=msgspec.Raw(msgspec.json.encode(detail)),
     )
 
@@ -187,6 +172,7 @@ def close_unreferenced(
     quote: Quote,
     place: Place,
     *,
+    compiled: Compiled,
     card_token: str | None,
     lines: Sequence[ReturnLine],
     cashier: str = "",
@@ -195,7 +181,8 @@ def close_unreferenced(
 
     Args:
         quote: the goods as a basket of today, without points to spend.
-        lines: with the amounts that the POS pays out; their sum is the money given back.
+        compiled: the programme of the quote.
+        lines: with the amounts that the POS pays out; their sum is the money given back, less what is withheld.
     """
     detail = ReturnDetail(
         lines=tuple(lines),
@@ -206,48 +193,52 @@ def close_unreferenced(
         view=quote.view,
         cashier=cashier,
     )
+    rules = rules_of_sale(compiled.programme, (), ())
+    paid_out = sum(line.amount_minor for line in lines)
+    kept = withheld_of(rules, quote, paid_out)
     return Return(
         receipt_id=return_id,
         place=place,
         account_id=quote.view.account_id if quote.view else None,
         card_token=card_token if quote.view and quote.view.account_id is None else None,
-        net_minor=sum(line.amount_minor for line in lines),
-        reversed=quote.earned,
+        net_minor=paid_out - kept.amount_minor,
+        reversed=kept.reversed,
         funded=funded_by_others(quote.effects, place.partner_id),
+        withheld_minor=kept.amount_minor,
+        withheld=kept.points,
+        clamp=rules.clawback_short == "clamp",
         detail=msgspec.Raw(msgspec.json.encode(detail)),
     )
 
 
+def withheld_of(rules: ReturnRules, quote: Quote, paid_out_minor: int) -> Withheld:
+    """What of the points of goods without a receipt is kept in money."""
+    known = quote.view is not None and quote.view.account_id is not None
+    there = quote.view.balance_points if quote.view and known else None
+    return withhold(rules, quote.earned, there=there, paid_out_minor=paid_out_minor)
+
+
 def close_void(receipt: Receipt, of: EventRef, place: Place, *, cashier: str = "") -> Void:
-    """The fact that a receipt was undone whole."""
+    """The fact that a receipt was undone whole. What a void does to counters, a return of everything does too."""
+    uses, shared_uses, clamp = void_figures(receipt, read_detail(receipt))
     return Void(
         receipt_id=f"void:{receipt.receipt_id}",
         place=place,
         of=of,
         account_id=receipt.account_id,
         card_token=receipt.card_token,
-        uses=undone(receipt.uses),
+        uses=uses,
+        shared_uses=shared_uses,
+        clamp=clamp,
         detail=msgspec.Raw(msgspec.json.encode(VoidDetail(cashier=cashier))),
     )
 
 
-def _check(row: ReturnLine, sold: dict[int, int], before: dict[int, int], after: dict[int, int]) -> None:
-    if row.line not in sold or row.quantity_milli <= 0 or after[row.line] != before[row.line]:
-        raise UnknownLine(
-            f"Line {row.line} is not on this receipt, or comes twice; scan the receipt and choose its lines.",
-            line=row.line,
-        )
-    # Two tills that could not ask each other may have taken back more than was sold.
-    left = max(0, sold[row.line] - before[row.line])
-    if row.quantity_milli > left:
-        raise ReturnsMoreThanSold(
-            f"Only {format_quantity(left)} of line {row.line} can still come back.",
-            line=row.line,
-            left=format_quantity(left),
-            asked=format_quantity(row.quantity_milli),
-        )
-
-
-def _upto(total: int, quantity: int, of: int) -> int:
-    """The share of `total` that belongs to the first `quantity` of `of`."""
-    return total * quantity // of
+def came_back(receipt: Receipt, returns: Iterable[Return]) -> tuple[tuple[ReturnLine, ...], tuple[Earned, ...]]:
+    """What had come back of a receipt, and what still stands of its points, by the returns that are known."""
+    lines: list[ReturnLine] = []
+    taken = []
+    for returned in returns:
+        lines += msgspec.json.decode(returned.detail, type=ReturnDetail).lines
+        taken.append(((*returned.reversed, *returned.withheld), returned.earned))
+    return tuple(lines), standing_of(receipt, taken)

@@ -1,5 +1,6 @@
 """Small builders for kernel tests: what a test does not speak of has a plain default."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -12,7 +13,7 @@ from loyalty.earning import Earned
 from loyalty.events import Event
 from loyalty.leases import Authority, Redemption
 from loyalty.lots import FOREVER, EventRef, Lot, LotKey, Slice
-from loyalty.members import MemberView, Use
+from loyalty.members import MemberView, Use, WalletItem
 from loyalty.postings import post_event
 from loyalty.programme import Programme, programme_from
 from loyalty.quotes import Quote, quote_basket
@@ -95,6 +96,52 @@ def quantity(at_least_milli: int, **of: Any) -> dict[str, Any]:
 SPENDING = {"step_points": 100, "step_minor": 50}
 
 
+def set_price(unit_price_minor: int, **of: Any) -> dict[str, Any]:
+    return {"kind": "set_price", "unit_price_minor": unit_price_minor, "of": of}
+
+
+def buy_get(buy_units: int, get_units: int = 1, **facts: Any) -> dict[str, Any]:
+    return {"kind": "buy_get", "buy_units": buy_units, "get_units": get_units, **facts}
+
+
+def bundle(*parts: tuple[int, dict[str, Any]], **facts: Any) -> dict[str, Any]:
+    """Parts are `(units, selector)`."""
+    return {"kind": "bundle", "parts": [{"units": units, "of": of} for units, of in parts], **facts}
+
+
+def scale(*steps: dict[str, int], **facts: Any) -> dict[str, Any]:
+    return {"kind": "scale", "steps": list(steps), **facts}
+
+
+def fixed(points: int, per: str = "basket", **of: Any) -> dict[str, Any]:
+    """A fixed number of points."""
+    return {"kind": "points", "points": points, "per": per, "of": of}
+
+
+def gift(sku: str, **facts: Any) -> dict[str, Any]:
+    return {"kind": "gift", "items": [{"sku": sku}], **facts}
+
+
+def issue(coupon_id: str) -> dict[str, Any]:
+    return {"kind": "issue_coupon", "coupon": coupon_id}
+
+
+def cap(most: int, of: str, per: str = "receipt", **facts: Any) -> dict[str, Any]:
+    return {"most": most, "of": of, "per": per, **facts}
+
+
+BY_COUPON = {"trigger": {"kind": "coupon", "coupon": "five"}}
+
+
+def coupon(code: str, **facts: Any) -> WalletItem:
+    """A coupon of the kind `five`, in the hand of whoever brings it unless said."""
+    return WalletItem(**{"code": code, "kind": "coupon", "of": "five"} | facts)
+
+
+def certificate(code: str, balance_minor: int, **facts: Any) -> WalletItem:
+    return WalletItem(code=code, kind="certificate", balance_minor=balance_minor, **facts)
+
+
 def member(**facts: Any) -> MemberView:
     """Account 7 with nothing used yet."""
     return MemberView(**{"account_id": 7, "counters": ()} | facts)
@@ -105,10 +152,50 @@ def use(name: str, amount: int = 1) -> Use:
 
 
 def quote(rules: Compiled, *lines: Line, view: MemberView | None = None, **facts: Any) -> Quote:
-    """A quote for these lines; `facts` go to the basket, but for `authority`, `language` and `place`."""
-    own = {name: facts.pop(name) for name in ("authority", "language") if name in facts}
+    """A quote for these lines; `facts` go to the basket, but for what `quote_basket` takes besides, and `place`."""
+    beside = ("authority", "bearer", "explain", "language", "shared")
+    own = {name: facts.pop(name) for name in beside if name in facts}
     where = facts.pop("place", place())
     return quote_basket(rules, basket(*lines, **facts), where, view, **own)
+
+
+def off(asked: Quote) -> list[int]:
+    """Minor units off each line."""
+    return [row.discount_minor for row in asked.lines]
+
+
+def off_by(asked: Quote) -> dict[str, int]:
+    """Minor units off by promotion."""
+    sums: dict[str, int] = {}
+    for effect in asked.effects:
+        if effect.amount_minor:
+            sums[effect.promotion] = sums.get(effect.promotion, 0) + effect.amount_minor
+    return sums
+
+
+def points_each(asked: Quote) -> list[int]:
+    """Points of each line."""
+    return [row.points_earned for row in asked.lines]
+
+
+def points_by(asked: Quote) -> dict[str, dict[int, int]]:
+    """Points by promotion and line number; line 0 is the receipt as a whole."""
+    sums: dict[str, dict[int, int]] = {}
+    for effect in asked.effects:
+        if effect.points:
+            of_line = sums.setdefault(effect.promotion, {})
+            of_line[effect.line] = of_line.get(effect.line, 0) + effect.points
+    return sums
+
+
+def steps_of(uses: Iterable[Use]) -> dict[str, int]:
+    """Uses as a mapping."""
+    return {one.name: one.amount for one in uses}
+
+
+def refused(asked: Quote) -> list[tuple[str, str]]:
+    """Codes refused, with their reasons."""
+    return [(one.code, one.reason) for one in asked.coupons_refused]
 
 
 def key(valid_through: str = "", issuer_id: str = "acme", terms_id: str = "acme-1") -> LotKey:
@@ -141,9 +228,15 @@ TERMS = tuple(
 
 def sale(receipt_id: str, *granted: Earned, spent: int = 0, funded: tuple[Funded, ...] = (), **facts: Any) -> Receipt:
     """A receipt head of account 7 that grants and spends; 10.00 paid in money unless said."""
-    redemption = Redemption(points=spent, amount_minor=spent, authority="float", lease_id="float-1") if spent else None
+    paid = redemption(spent) if spent else None
     usual = {"receipt_id": receipt_id, "place": place(), "net_minor": 1000, "account_id": 7}
-    return Receipt(**usual | {"earned": granted, "redemption": redemption, "funded": funded} | facts)
+    return Receipt(**usual | {"earned": granted, "redemption": paid, "funded": funded} | facts)
+
+
+def redemption(points: int, **facts: Any) -> Redemption:
+    """Points spent on a float, each worth a minor unit."""
+    usual = {"points": points, "amount_minor": points, "authority": "float", "lease_id": "float-1"}
+    return Redemption(**usual | facts)
 
 
 def take_back(return_id: str, of: EventRef | None, *back: Earned, restored: int = 0, **facts: Any) -> Return:

@@ -14,9 +14,11 @@ from loyalty.events import (
     encode,
     own_uses,
     read_head,
+    read_receipt,
     voided_uses,
 )
 from loyalty.receipts import Funded
+from loyalty.returned_uses import StoredBack
 from loyalty.trouble import InvariantBroken
 from tests.loyalty.build import day, earned, place, ref, sale, take_back, use, void
 
@@ -25,6 +27,15 @@ EVERY_KIND = [
     sale("R1", earned(10), spent=5, funded=(Funded(partner_id="bolt", amount_minor=100),), uses=(use("promo:a"),)),
     take_back("B1", ref(3), earned(4), restored=2),
     void(ref(3)),
+    msgspec.structs.replace(
+        take_back("B2", ref(3), earned(4)),
+        earned=(earned(2, valid_through="2027-12-31"),),
+        shared_uses=(use("coupon:C1", -1),),
+        restored=(StoredBack(code="G1", amount_minor=70), StoredBack(code="", amount_minor=5)),
+        withheld_minor=3,
+        withheld=(earned(6),),
+        clamp=True,
+    ),
     TillClose(
         receipt_id="till_close:2026-03-02", place=place(), receipts=3, voids=1, returns=0, net_minor=4200,
         returned_minor=0, points_earned=42, points_spent=0, points_reversed=10, first_seq=1, last_seq=5,
@@ -46,7 +57,7 @@ def test_every_event_reads_back_as_itself_from_one_line_of_json(event):
 def test_every_event_says_what_it_is_and_in_which_version():
     types = [json.loads(encode(event))["type"] for event in EVERY_KIND]
     assert types == [
-        "opened.v1", "receipt.v1", "return.v1", "void.v1", "till_close.v1", "grant.v1", "period.v1",
+        "opened.v1", "receipt.v1", "return.v1", "void.v1", "return.v1", "till_close.v1", "grant.v1", "period.v1",
     ]  # fmt: skip
 
 
@@ -58,6 +69,24 @@ def test_a_receipt_of_release_one_stays_readable():
         b'"funded":[["bolt",100]],"detail":null}'
     )
     assert msgspec.structs.replace(read_head(payload), detail=EVERY_KIND[1].detail) == EVERY_KIND[1]
+
+
+def test_a_return_and_a_void_of_release_one_stay_readable():
+    head = b'"place":["acme","S1","T1","store",1772452800000,0,"2026-03-02"],'
+    returned = read_head(
+        b'{"type":"return.v1","receipt_id":"B1",' + head + b'"net_minor":0,"of":["T1",1,3],"account_id":7,'
+        b'"reversed":[["acme","2026-12-31",4]],"restored_points":2,"detail":null}'
+    )
+    assert msgspec.structs.replace(returned, detail=EVERY_KIND[2].detail) == EVERY_KIND[2]
+    voided = read_head(b'{"type":"void.v1","receipt_id":"void:R1",' + head + b'"of":["T1",1,3],"account_id":7}')
+    assert msgspec.structs.replace(voided, detail=EVERY_KIND[3].detail) == EVERY_KIND[3]
+
+
+def test_a_sale_is_read_from_its_bytes_and_nothing_else_is():
+    assert read_receipt(encode(EVERY_KIND[1])).receipt_id == "R1"
+    for payload in (encode(EVERY_KIND[2]), b"{}"):
+        with pytest.raises(UnknownEvent):
+            read_receipt(payload)
 
 
 def test_what_a_later_release_adds_to_a_head_does_not_stop_an_earlier_one():
@@ -117,6 +146,8 @@ def test_a_malformed_event_is_turned_away_at_the_door(payload):
 def test_till_and_centre_derive_the_same_uses_from_an_event():
     assert own_uses(EVERY_KIND[1]) == (use("promo:a"), use("points:earned", 10), use("points:spent", 5))
     assert own_uses(EVERY_KIND[2]) == (use("points:reversed", 4), use("points:spent", -2))
+    # What is earned anew counts as earned; what was kept in money is not taken back.
+    assert own_uses(EVERY_KIND[4]) == (use("points:earned", 2), use("points:reversed", 4))
     assert own_uses(EVERY_KIND[0]) == ()
     assert voided_uses(EVERY_KIND[1]) == (use("points:reversed", 10), use("points:spent", -5))
 

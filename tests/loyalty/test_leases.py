@@ -1,13 +1,15 @@
-"""Authority: how many points a till may let a member spend without asking."""
+"""Authority: how many points a till may let a member spend without asking; and what a redemption says."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.leases import NO_AUTHORITY, Authority, authority_for
+from loyalty.leases import NO_AUTHORITY, Authority, Redemption, authority_for, expiry_of
+from loyalty.lots import Expiry
 from loyalty.members import UNKNOWN_CARD
 from loyalty.programme import OfflineCaps
-from tests.loyalty.build import member
+from tests.loyalty.build import bytes_of, member, programme, redemption
 
 CAPS = OfflineCaps(sale_points=500, card_points=800, till_points=10_000)
 
@@ -54,3 +56,30 @@ def test_whatever_is_asked_in_a_row_never_passes_the_cap_of_the_card_or_the_floa
         assert authority.points >= 0
         spent += min(points, authority.points)
     assert spent <= max(0, min(balance, left, 800))
+
+
+def test_a_programme_says_when_points_go():
+    said = [expiry_of(programme(options=options).options) for options in (
+        {}, {"expiry": "start_of_day"}, {"expiry": "instant", "expiry_at": "18:00"})]  # fmt: skip
+    assert said == [Expiry(), Expiry(when="start_of_day"), Expiry(when="instant", at="18:00")]
+
+
+PAID = b'{"points":5,"amount_minor":5,"authority":"float","lease_id":"float-1"}'
+
+
+def test_a_redemption_says_only_what_is_not_usual():
+    assert bytes_of(redemption(5)) == PAID
+    at_six = redemption(5, lot_order="first_earned", expiry=Expiry(when="instant", at="18:00"))
+    told = b',"lot_order":"first_earned","expiry":{"when":"instant","at":"18:00"}}'
+    assert bytes_of(at_six) == PAID[:-1] + told
+    assert msgspec.json.decode(bytes_of(at_six), type=Redemption) == at_six
+
+
+def test_a_redemption_of_release_one_was_spent_as_is_usual():
+    assert msgspec.json.decode(PAID[:-1] + b',"slices":[]}', type=Redemption) == redemption(5)
+
+
+@pytest.mark.parametrize("told", [b'{"when":"noon"}', b'{"when":"instant","at":"9:00"}', b"null"])
+def test_a_redemption_that_no_programme_could_tell_is_turned_away(told):
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(PAID[:-1] + b',"expiry":' + told + b"}", type=Redemption)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.lots import draw_back, draw_down, give_back, points_in
+from loyalty.lots import END_OF_DAY, Expiry, Lot, draw_back, draw_down, give_back, points_in
+from loyalty.moments import Moment
 from loyalty.trouble import InvariantBroken
 from tests.loyalty.build import day, key, lot, part
 
@@ -44,6 +45,66 @@ def test_a_lot_is_good_through_its_last_valid_day():
     assert draw_down([lot(10, "2026-03-01")], 10, today=TODAY) == ()
 
 
+MORNING, NOON, EVENING = (Moment(on=TODAY, weekday="mon", at=at) for at in ("09:00", "12:00", "18:30"))
+PAST_MIDNIGHT = Moment(on=day("2026-03-03"), weekday="tue", at="00:10")
+AT_NOON = Expiry(when="instant", at="12:00")
+# On 2 March: the last day of a lot, how it goes, store time, and whether it still pays.
+LAST_DAYS = [
+    ("2026-03-02", END_OF_DAY, MORNING, True),
+    ("2026-03-02", END_OF_DAY, EVENING, True),
+    ("2026-03-02", END_OF_DAY, PAST_MIDNIGHT, True),  # the business day goes on past midnight
+    ("2026-03-01", END_OF_DAY, MORNING, False),
+    ("", END_OF_DAY, EVENING, True),
+    ("2026-03-02", Expiry(when="start_of_day"), None, False),
+    ("2026-03-02", Expiry(when="start_of_day"), MORNING, False),
+    ("2026-03-03", Expiry(when="start_of_day"), EVENING, True),
+    ("", Expiry(when="start_of_day"), EVENING, True),
+    ("2026-03-02", AT_NOON, None, True),  # without a time the day has just begun
+    ("2026-03-02", AT_NOON, MORNING, True),
+    ("2026-03-02", AT_NOON, NOON, False),  # the instant itself is out
+    ("2026-03-02", AT_NOON, EVENING, False),
+    ("2026-03-03", AT_NOON, PAST_MIDNIGHT, True),  # by the clock of the store, not the business day
+    ("2026-03-02", Expiry(when="instant", at="24:00"), PAST_MIDNIGHT, False),
+    ("", AT_NOON, EVENING, True),
+    ("2026-03-02", Expiry(when="instant", at="00:00"), None, False),  # gone as the day begins
+    ("2026-03-03", Expiry(when="instant", at="00:00"), None, True),
+]
+
+
+@pytest.mark.parametrize(("last_day", "expiry", "now", "pays"), LAST_DAYS)
+def test_when_a_lot_goes_on_its_last_day_is_as_the_programme_says(last_day, expiry, now, pays):
+    drawn = draw_down([lot(10, last_day)], 10, today=TODAY, now=now, expiry=expiry)
+    assert points_in(drawn) == (10 if pays else 0)
+
+
+# A lot that lapses soon was earned late, and one that nobody remembers the earning of came before all others.
+SOON, LATE, FOR_EVER, UNKNOWN = (
+    Lot(key=key(through), points=10, earned_on=day(on) if on else None)
+    for through, on in (("2026-04-30", "2026-02-20"), ("2026-12-31", "2026-01-05"), ("", "2026-01-20"),
+                        ("2027-06-30", ""))
+)  # fmt: skip
+ORDERS = [
+    ("valid_through", [SOON, LATE, FOR_EVER, UNKNOWN], [SOON, LATE, UNKNOWN, FOR_EVER]),
+    ("valid_through", [UNKNOWN, SOON], [SOON, UNKNOWN]),
+    ("first_earned", [SOON, LATE, FOR_EVER, UNKNOWN], [UNKNOWN, LATE, FOR_EVER, SOON]),
+    ("first_earned", [FOR_EVER, LATE], [LATE, FOR_EVER]),
+]
+
+
+@pytest.mark.parametrize(("order", "lots", "turns"), ORDERS)
+def test_which_points_are_spent_first_is_as_the_programme_says(order, lots, turns):
+    drawn = draw_down(lots, 10 * len(lots), today=TODAY, order=order)
+    assert [one.key for one in drawn] == [one.key for one in turns]
+
+
+def test_of_lots_earned_on_the_same_day_the_one_that_lapses_sooner_is_spent_first():
+    lots = [Lot(key=key(through), points=10, earned_on=TODAY) for through in ("2026-12-31", "2026-06-30")]
+    assert parts(draw_down(lots, 15, today=TODAY, order="first_earned")) == [
+        ("2026-06-30", "acme", 10),
+        ("2026-12-31", "acme", 5),
+    ]
+
+
 def test_lots_that_hold_too_little_give_what_they_have():
     assert points_in(draw_down([lot(10), lot(0, "2026-06-30")], 25, today=TODAY)) == 10
 
@@ -54,6 +115,19 @@ def test_drawing_nothing_draws_nothing_and_drawing_less_than_nothing_is_our_own_
         draw_down([lot(10)], -1, today=TODAY)
 
 
+def test_a_lot_of_a_single_point_pays_too():
+    assert parts(draw_down([lot(1, "2026-06-30"), lot(9)], 4, today=TODAY)) == [
+        ("2026-06-30", "acme", 1),
+        ("9999-12-31", "acme", 3),
+    ]
+
+
+def test_a_draw_of_less_than_nothing_carries_its_figure():
+    with pytest.raises(InvariantBroken) as told:
+        draw_down([lot(10)], -3, today=TODAY)
+    assert told.value.figures == {"points": -3}
+
+
 def test_a_clawback_takes_the_granted_lot_then_the_issuers_others_then_any():
     lots = [lot(5, "2026-04-30", "bolt"), lot(5, "2026-05-31"), lot(5, "2026-12-31")]
     back = draw_back(lots, key("2026-12-31"), 12)
@@ -62,6 +136,12 @@ def test_a_clawback_takes_the_granted_lot_then_the_issuers_others_then_any():
 
 def test_a_clawback_takes_lapsed_points_too():
     assert parts(draw_back([lot(5, "2026-01-31")], key("2026-01-31"), 5)) == [("2026-01-31", "acme", 5)]
+
+
+def test_a_clawback_takes_a_lot_of_a_single_point_and_passes_over_empty_ones():
+    assert parts(draw_back([lot(0, "2026-01-31"), lot(1, "2026-05-31")], key("2026-12-31"), 3)) == [
+        ("2026-05-31", "acme", 1)
+    ]
 
 
 def test_a_redemption_comes_back_last_used_first():

@@ -1,10 +1,28 @@
 """Members: the published row and the till's own uses, folded so that the order of arrival does not matter."""
 
+from datetime import date, timedelta
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.members import EARNED, REVERSED, SPENT, UNKNOWN_CARD, MemberRow, Use, add_uses, counter, undone, view_of
-from tests.loyalty.build import use
+from loyalty.members import (
+    EARNED,
+    REVERSED,
+    SPENT,
+    UNKNOWN_CARD,
+    WALLET,
+    MemberRow,
+    Use,
+    add_uses,
+    certificate_use,
+    counter,
+    coupon_use,
+    row_after,
+    undone,
+    view_of,
+)
+from tests.loyalty.build import certificate, compiled, coupon, day, line, percent_off, promotion, quote, use
 
 ROW = MemberRow(account_id=7, version=12, own_seq=40, balance_points=500, counters=(use("promo:spring", 2),))
 NAMES = ["promo:spring", "promo:spring:2026-03", "spend:2026-03", "last:visit"]
@@ -99,3 +117,120 @@ def test_wherever_the_row_stands_in_the_story_the_balance_is_the_same(story, kno
     view = view_of(MemberRow(account_id=7, version=known, own_seq=known, balance_points=in_row), told[known:])
     assert view.balance_points == whole
     assert view.spendable_points <= max(0, in_row)
+
+
+# Birthdays and anniversaries: days to the nearest one, positive before it.
+
+YEARLY = [
+    ("03-02", "2026-03-02", 0),
+    ("03-05", "2026-03-02", 3),
+    ("02-27", "2026-03-02", -3),
+    ("01-01", "2026-12-31", 1),  # over the turn of the year
+    ("12-31", "2027-01-01", -1),
+    ("02-29", "2028-02-28", 1),
+    ("02-29", "2028-02-29", 0),
+    ("02-29", "2028-03-01", -1),
+    ("02-29", "2026-02-27", 1),  # in a year without it, on the last of February
+    ("02-29", "2026-02-28", 0),
+    ("02-29", "2026-03-01", -1),
+    ("02-29", "2027-12-31", 60),  # 31 days of January and 29 of February
+    ("07-02", "2026-01-01", 182),  # 182 days to it, 183 since the last one
+    ("07-03", "2026-01-01", -182),  # 183 days to it, 182 since the last one
+    ("07-01", "2027-12-31", 183),  # 183 days either way, for 2028 is a leap year: the one to come
+    ("12-31", "0001-01-01", 364),  # no year lies before the first
+    ("01-01", "9999-12-31", -364),  # nor after the last
+    ("", "2026-03-02", None),
+    ("13-01", "2026-03-02", None),
+    ("3-2", "2026-03-02", None),
+]
+
+
+@pytest.mark.parametrize(("birthday", "on", "told"), YEARLY)
+def test_a_birthday_is_so_many_days_away_or_past(birthday, on, told):
+    row = MemberRow(account_id=7, version=1, birthday_mmdd=birthday)
+    assert view_of(row, (), on=day(on)).birthday_in_days == told
+
+
+def test_without_a_date_no_birthday_is_known():
+    row = MemberRow(account_id=7, version=1, birthday_mmdd="03-02", joined_on=day("2020-03-02"))
+    view = view_of(row, ())
+    assert (view.birthday_in_days, view.anniversary_in_days) == (None, None)
+
+
+JOINED = [
+    ("2020-03-02", "2026-03-02", 0),
+    ("2020-03-05", "2026-03-02", 3),
+    ("2024-02-29", "2026-03-01", -1),
+    ("2026-03-02", "2026-03-02", 365),  # the day of joining itself is no anniversary
+    ("2026-03-01", "2026-03-02", 364),
+    ("2028-02-29", "2028-03-01", 364),  # to 28 February 2029
+    ("2025-03-03", "2026-03-02", 1),
+]
+
+
+@pytest.mark.parametrize(("joined_on", "on", "told"), JOINED)
+def test_an_anniversary_is_of_the_day_of_joining(joined_on, on, told):
+    row = MemberRow(account_id=7, version=1, joined_on=day(joined_on))
+    assert view_of(row, (), on=day(on)).anniversary_in_days == told
+
+
+def test_who_joined_yesterday_has_had_no_anniversary_yet():
+    rules = compiled(promotion("years", percent_off(1000), valid={"anniversary": {"days_after": 3}}))
+    for days, applied in ((1, False), (3, False), (365, True), (366, True), (368, True), (369, False)):
+        row = MemberRow(account_id=7, version=1, joined_on=day("2026-03-02") - timedelta(days=days))
+        view = view_of(row, (), on=day("2026-03-02"))
+        assert quote(rules, line(1, 1000), view=view).why[0].applied is applied
+
+
+# The wallet: what this till did since the row.
+
+
+def test_money_and_items_of_the_wallet_are_what_the_row_says_less_what_was_used_here():
+    wallet = (coupon("C1", account_id=7), coupon("C2", account_id=7, used=1), certificate("G1", 500))
+    row = MemberRow(account_id=7, version=1, stored_minor=900, wallet=wallet)
+    here = [use(coupon_use("C1")), use(certificate_use("G1"), -200), use(WALLET, -250), use(certificate_use("G1"), -50)]
+    view = view_of(row, here)
+    assert [(one.code, one.used, one.balance_minor) for one in view.wallet] == [
+        ("C1", 1, 0), ("C2", 1, 0), ("G1", 0, 250),
+    ]  # fmt: skip
+    assert view.stored_minor == 650
+
+
+def test_a_wallet_never_holds_less_than_nothing_and_a_coupon_that_came_back_is_good_again():
+    wallet = (coupon("C1", account_id=7, used=1), certificate("G1", 100))
+    row = MemberRow(account_id=7, version=1, stored_minor=100, wallet=wallet)
+    view = view_of(row, [use(coupon_use("C1"), -1), use(certificate_use("G1"), -300), use(WALLET, -300)])
+    assert [(one.used, one.balance_minor) for one in view.wallet] == [(0, 0), (0, 0)]
+    assert view.stored_minor == 0
+    twice = view_of(row, [use(coupon_use("C1"), -2)])
+    assert twice.wallet[0].used == 0
+
+
+def test_a_row_moves_on_with_each_receipt_that_is_in_it():
+    wallet = (coupon("C1", account_id=7), certificate("G1", 500))
+    row = MemberRow(
+        account_id=7, version=12, balance_points=500, counters=(use("visits", 2),), stored_minor=900, wallet=wallet,
+    )  # fmt: skip
+    used = [use(coupon_use("C1")), use(certificate_use("G1"), -200), use(WALLET, -50)]
+    uses = [use("visits"), use("spend", 1000), *used]
+    after = row_after(row, iter(uses), points=-30)
+    assert (after.version, after.balance_points, after.stored_minor) == (13, 470, 850)
+    assert [(one.used, one.balance_minor) for one in after.wallet] == [(1, 0), (0, 300)]
+    assert (counter(after.counters, "visits"), counter(after.counters, "spend")) == (3, 1000)
+    nothing_known = MemberRow(account_id=7, version=1)
+    assert row_after(nothing_known, uses, points=5).counters is None
+
+
+def test_points_that_lapse_next_are_those_that_are_spent_first():
+    row = MemberRow(account_id=7, version=1, balance_points=500, lapsing_points=300, lapsing_on=date(2026, 3, 31))
+    told = [view_of(row, [use(SPENT, spent)]).lapsing_points for spent in (0, 100, 300, 400)]
+    assert told == [300, 200, 0, 0]
+    assert view_of(row, []).lapsing_on == date(2026, 3, 31)
+    # Points granted or taken back here leave them alone.
+    assert view_of(row, [use(EARNED, 50), use(REVERSED, 50)]).lapsing_points == 300
+
+
+def test_a_tier_and_segments_of_the_row_are_told_as_they_are():
+    row = MemberRow(account_id=7, version=1, tier="gold", tier_through=date(2026, 12, 31), segments=("vip", "new"))
+    view = view_of(row, ())
+    assert (view.tier, view.tier_through, view.segments) == ("gold", date(2026, 12, 31), ("vip", "new"))

@@ -1,13 +1,34 @@
 """Postings and books: facts become ledger rows; no points appear or vanish, whatever comes in which order."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.books import NO_TERMS, NOBODY, Books, Posted, Posting, same_debt
 from loyalty.events import Opened, PeriodTurned
+from loyalty.lots import Expiry, Lot
 from loyalty.postings import post_event
 from loyalty.receipts import Funded
-from tests.loyalty.build import books, day, earned, held, key, lot, moves, place, post, ref, sale, take_back, use, void
+from loyalty.terms import Terms
+from tests.loyalty.build import (
+    TERMS,
+    books,
+    day,
+    earned,
+    held,
+    key,
+    lot,
+    moves,
+    part,
+    place,
+    post,
+    redemption,
+    ref,
+    sale,
+    take_back,
+    use,
+    void,
+)
 
 
 def flags(posted):
@@ -41,7 +62,7 @@ def test_points_under_the_same_key_merge_into_one_lot():
     on = books()
     post(on, sale("R1", earned(10)), 1)
     post(on, sale("R2", earned(5)), 2)
-    assert on.lots(7) == (lot(15, "2026-12-31"),)
+    assert on.account(7).lots == {key("2026-12-31"): 15}
 
 
 def test_a_redemption_uses_lots_in_spending_order_and_names_who_is_reimbursed():
@@ -59,6 +80,89 @@ def test_a_sale_never_spends_what_it_earns():
     posted = post(on, sale("R1", earned(10), spent=10), 1)
     assert moves(posted) == ["issued>available 10 acme"]
     assert (flags(posted), held(on), debts(on)) == (["uncovered"], {"acme": 10}, [(None, 10)])
+
+
+def test_a_sale_may_spend_what_it_earns_where_the_programme_lets_it():
+    on = books()
+    posted = post(on, sale("R1", earned(10), spent=8, spends_own=True), 1)
+    assert moves(posted) == ["issued>available 10 acme", "available>redeemed 8 acme"]
+    assert (flags(posted), held(on), debts(on)) == ([], {"acme": 2}, [])
+
+
+def test_a_sale_that_spends_what_it_earns_repays_debts_with_the_rest_only():
+    on = books()
+    post(on, sale("R1", spent=30), 1)
+    posted = post(on, sale("R2", earned(50), spent=40, spends_own=True), 2)
+    assert moves(posted) == ["issued>available 50 acme", "available>redeemed 40 acme", "available>redeemed 10 acme"]
+    assert [row.of for row in posted.postings] == [ref(2), ref(2), ref(1)]
+    assert (flags(posted), held(on), debts(on)) == ([], {}, [(None, 20)])
+
+
+def test_points_are_spent_in_the_order_and_until_the_time_that_their_sale_tells():
+    # 10 points earned in January lapse in December, 10 earned in February lapse on 2 March.
+    def told(**options):
+        on = books()
+        post(on, sale("R1", earned(10), place=place(business_date=day("2026-01-05"))), 1)
+        february = place(business_date=day("2026-02-20"))
+        post(on, sale("R2", earned(10, valid_through="2026-03-02"), place=february), 2)
+        post(on, sale("R3", redemption=redemption(15, **options)), 3)  # on 2 March at noon
+        return {str(one.key.valid_through): one.points for one in on.lots(7)}, debts(on)
+
+    assert told() == ({"2026-12-31": 5}, [])
+    assert told(lot_order="first_earned") == ({"2026-03-02": 5}, [])
+    assert told(expiry=Expiry(when="start_of_day")) == ({"2026-03-02": 10}, [(None, 5)])
+    assert told(expiry=Expiry(when="instant", at="12:00")) == ({"2026-03-02": 10}, [(None, 5)])
+    assert told(expiry=Expiry(when="instant", at="12:01")) == ({"2026-12-31": 5}, [])
+
+
+def test_one_sale_after_the_other_is_spent_as_its_own_programme_told_its_till():
+    on = books()
+    post(on, sale("R1", earned(10), place=place(business_date=day("2026-01-05"))), 1)
+    post(on, sale("R2", earned(10, valid_through="2026-06-30"), place=place(business_date=day("2026-02-20"))), 2)
+    post(on, sale("R3", redemption=redemption(4, lot_order="first_earned")), 3)
+    post(on, sale("R4", spent=3), 4)
+    assert on.account(7).lots == {key("2026-12-31"): 6, key("2026-06-30"): 7}
+
+
+def test_points_of_a_sale_that_comes_late_make_their_lot_older_for_the_very_sale():
+    on = books()
+    days = [place(business_date=day(text)) for text in ("2026-02-10", "2026-02-05", "2026-02-03")]
+    post(on, sale("R1", earned(10), place=days[0]), 1)
+    post(on, sale("R2", earned(10, valid_through="2026-06-30"), place=days[1]), 2)
+    own = redemption(8, lot_order="first_earned")
+    post(on, sale("R3", earned(5), redemption=own, spends_own=True, place=days[2]), 3)
+    assert on.account(7).lots == {key("2026-12-31"): 7, key("2026-06-30"): 10}
+
+
+def test_a_lot_remembers_when_it_was_first_earned_until_it_is_empty():
+    on, lots = books(), key("2026-12-31")
+    days = [place(business_date=day(text)) for text in ("2026-02-10", "2026-02-03", "2026-02-17", "2026-02-24")]
+    post(on, sale("R1", earned(10), place=days[0]), 1)
+    post(on, sale("R2", earned(10), place=days[1]), 2)  # came late
+    post(on, sale("R3", earned(10), place=days[2]), 3)
+    assert on.lots(7) == (Lot(key=lots, points=30, earned_on=day("2026-02-03")),)
+    post(on, sale("R4", spent=30, place=days[3]), 4)
+    post(on, take_back("B1", ref(4), restored=10), 5)
+    assert on.lots(7) == (Lot(key=lots, points=10, earned_on=day("2026-02-03")),)
+    post(on, sale("R5", spent=10), 6)
+    post(on, sale("R6", earned(10), place=days[3]), 7)
+    assert on.lots(7) == (Lot(key=lots, points=10, earned_on=day("2026-02-24")),)
+
+
+def test_points_that_nobody_remembers_the_earning_of_stay_the_oldest():
+    on = stocked(lot(5, "2026-12-31"))
+    post(on, sale("R1", earned(10)), 1)
+    assert on.lots(7) == (lot(15, "2026-12-31"),)
+
+
+def test_what_concerns_no_account_is_posted_beside_what_does():
+    event = sale("R1", account_id=None, shared_uses=(use("coupon:C1"),))
+    posted = post(books(), event, 1, account_id=None)
+    assert (posted.uses, posted.shared_uses) == ((), (use("coupon:C1"),))
+    back = msgspec.structs.replace(void(ref(1)), shared_uses=(use("coupon:C1", -1),))
+    on = books()
+    post(on, event, 1, account_id=None)
+    assert post(on, back, 2).shared_uses == (use("coupon:C1", -1),)
 
 
 def test_lapsed_points_do_not_pay():
@@ -232,6 +336,15 @@ def test_a_void_of_a_spend_covered_later_gives_those_points_back():
     assert (moves(posted), held(on), debts(on)) == (["redeemed>available 30 bolt"], {"bolt": 30}, [])
 
 
+def test_goods_of_a_voided_receipt_that_come_back_all_the_same_change_nothing_and_are_flagged():
+    on = stocked(lot(100, "2026-06-30"))
+    post(on, sale("R1", earned(10), spent=60), 1)
+    post(on, void(ref(1)), 2)
+    posted = post(on, take_back("B1", ref(1), earned(10), restored=60, net_minor=1000), 3)
+    assert flags(posted) == ["returned_twice", "returned_twice", "restored_more_than_spent"]
+    assert (posted.postings, held(on), debts(on)) == ((), {"acme": 100}, [])
+
+
 def test_two_tills_that_take_back_the_same_goods_are_flagged_and_only_what_was_left_is_posted():
     on = books()
     post(on, sale("R1", earned(10), spent=0), 1)
@@ -264,6 +377,96 @@ def test_a_return_without_a_receipt_takes_points_and_gives_none_back():
 def test_a_return_without_receipt_or_card_posts_only_funded_discounts():
     event = take_back("B1", None, earned(10), funded=(Funded(partner_id="bolt", amount_minor=50),), account_id=None)
     assert moves(post(books(), event, 1, account_id=None)) == ["redeemed>issued 50 bolt"]
+
+
+def test_points_that_come_back_repay_what_is_owed_like_new_ones():
+    on = stocked(lot(50, "2026-06-30"))
+    post(on, sale("R1", earned(50)), 1)
+    post(on, sale("R2", spent=100), 2)
+    post(on, take_back("B1", ref(1), earned(50)), 3)
+    assert (held(on), debts(on)) == ({}, [("acme", 50)])
+    posted = post(on, take_back("B2", ref(2), restored=100), 4)
+    assert moves(posted) == ["redeemed>available 50 acme", "redeemed>available 50 acme", "available>reversed 50 acme"]
+    assert (posted.postings[2].of, on.account(7).lots[key("2026-06-30")]) == (ref(3), 0)
+    assert (held(on), debts(on)) == ({"acme": 50}, [])
+
+
+def test_points_that_are_gone_are_let_go_where_the_event_says_so():
+    on = books()
+    post(on, sale("R1", earned(50)), 1)
+    post(on, sale("R2", spent=30), 2)
+    posted = post(on, take_back("B1", ref(1), earned(50), clamp=True), 3)
+    assert (moves(posted), debts(on), flags(posted)) == (["available>reversed 20 acme"], [], ["clawback_clamped"])
+    assert posted.flags[0].figures == {"asked": 50, "taken": 20, "let_go": 30}
+    left = on.recorded(ref(1))
+    assert left.granted == ()
+
+
+def test_a_void_and_a_return_without_a_receipt_let_go_too():
+    on = books()
+    post(on, sale("R1", earned(50)), 1)
+    post(on, sale("R2", spent=30), 2)
+    assert flags(post(on, msgspec.structs.replace(void(ref(1)), clamp=True), 3)) == ["clawback_clamped"]
+    assert flags(post(on, take_back("B1", None, earned(5), clamp=True), 4)) == ["clawback_clamped"]
+    assert (held(on), debts(on)) == ({}, [])
+
+
+def test_points_kept_in_money_are_neither_taken_nor_owed_nor_taken_later():
+    on = books()
+    post(on, sale("R1", earned(50)), 1)
+    post(on, sale("R2", spent=40), 2)
+    bought = {"net_minor": 980, "withheld_minor": 20, "withheld": (earned(40),)}
+    posted = post(on, take_back("B1", ref(1), earned(10), **bought), 3)
+    assert (moves(posted), flags(posted), debts(on)) == (["available>reversed 10 acme"], [], [])
+    assert posted.reversed.granted == (part(50, "2026-12-31"),)
+    assert (on.recorded(ref(1)).granted, on.recorded(ref(1)).net_minor) == ((), 0)
+    assert post(on, void(ref(1)), 4).postings == ()
+
+
+def test_money_kept_back_counts_among_what_was_returned():
+    on = books()
+    post(on, sale("R1", earned(50)), 1)
+    bought = {"net_minor": 980, "withheld_minor": 21, "withheld": (earned(42),)}
+    posted = post(on, take_back("B1", ref(1), earned(9), **bought), 2)
+    assert flags(posted) == ["returned_twice", "returned_twice"]  # a cent, and a point
+    assert [flag.figures for flag in posted.flags] == [
+        {"returned_minor": 1001, "left_minor": 1000}, {"asked": 42, "left": 41},
+    ]  # fmt: skip
+
+
+def test_what_kept_goods_earn_anew_belongs_to_the_receipt_and_to_the_period_it_was_granted_in():
+    on = books(period_no=1)
+    post(on, sale("R1", earned(50)), 1)
+    on.period_no = 2
+    later = place(business_date=day("2027-01-05"))
+    anew = (earned(30, valid_through="2027-12-31"),)
+    posted = post(on, take_back("B1", ref(1), earned(50), earned=anew, place=later), 2)
+    assert moves(posted) == ["issued>available 30 acme", "available>reversed 50 acme"]
+    assert [(row.of, row.origin_period_no) for row in posted.postings] == [(ref(1), 2), (ref(2), 1)]
+    assert on.recorded(ref(1)).granted == (part(30, "2027-12-31"),)
+    last = post(on, void(ref(1)), 3)
+    assert (moves(last), held(on), on.recorded(ref(1)).granted) == (["available>reversed 30 acme"], {}, ())
+
+
+def test_what_kept_goods_earn_anew_meets_what_is_taken_back_of_points_that_are_gone():
+    on = books()
+    post(on, sale("R1", earned(50)), 1)
+    post(on, sale("R2", spent=50), 2)
+    anew = (earned(30, valid_through="2027-12-31"),)
+    post(on, take_back("B1", ref(1), earned(50), earned=anew), 3)
+    assert (held(on), debts(on)) == ({}, [("acme", 20)])
+
+
+def test_points_of_one_day_under_two_contracts_come_back_from_both_lots():
+    """Points granted anew under later terms lapse on the same day as those of the sale."""
+    terms = (*TERMS, Terms(terms_id="acme-2", partner_id="acme", from_on=day("2026-03-03")))
+    on = Books(terms, 1)
+    post(on, sale("R1", earned(50)), 1)
+    tomorrow = place(business_date=day("2026-03-03"))
+    post(on, take_back("B1", ref(1), earned(20), earned=(earned(15),), place=tomorrow), 2)
+    assert {one.key.terms_id: one.points for one in on.recorded(ref(1)).granted} == {"acme-1": 30, "acme-2": 15}
+    posted = post(on, take_back("B2", ref(1), earned(45), place=tomorrow), 3)
+    assert (flags(posted), held(on), on.recorded(ref(1)).granted) == ([], {}, ())
 
 
 def test_a_reversal_corrects_the_period_of_its_receipt():

@@ -148,6 +148,27 @@ BOUNDS = [
     {"messages": [{"place": "receipt", "text": {"en": ""}}]},
     {"messages": [{"place": "sky", "text": {"en": "a"}}]},
     {"promotions": [{"id": "a"}, {"id": "a"}]},
+    {"options": {"expiry_at": "6:00"}},
+    {"options": {"spends_what_it_earns": 1}},
+    {"groups": [{"id": "a"}, {"id": "a"}]},
+    {"groups": [{"id": "a", "with": ["b"]}]},
+    {"groups": [{"id": "a", "with_": []}]},
+    {"groups": [{"id": "a", "stacking": "worst_of"}]},
+    {"coupons": [{"id": "a:b"}]},
+    {"coupons": [{"id": "a", "good_for_days": 0}]},
+    {"coupons": [{"id": "a"}, {"id": "a"}]},
+    {"prizes": [{"id": "mug", "points": 5}]},
+    {"prizes": [{"id": "mug", "points": 0, "of": {}}]},
+    {"prizes": [{"id": "mug", "points": 5, "of": {}}] * 2},
+    {"certificates": {}},
+    {"certificates": {"sold": {}, "largest_share_bp": 0}},
+    {"tiers": [{"id": "gold"}]},
+    {"tiers": [{"id": "gold", "reach": {}}]},
+    {"tiers": [{"id": "gold", "reach": {"spend_minor": 1, "purchases": 1}}]},
+    {"tiers": [{"id": "gold", "reach": {"purchases": 1, "days": 801}}]},
+    {"tiers": [{"id": "gold", "reach": {"purchases": 1}}] * 2},
+    {"speaking": {"at_most": {"sky": 1}}},
+    {"speaking": {"at_most": {"kiosk": -1}}},
 ]
 
 
@@ -187,6 +208,64 @@ PROMOTION_BOUNDS = [
     {"then": [{"kind": "percent_off", "percent_bp": 5, "of": {"brand": [""]}}]},
     {"then": [{"kind": "percent_off", "percent_bp": 5, "of": {"category": [[]]}}]},
     {"then": [{"kind": "percent_off", "percent_bp": 5, "of": {"unit_price_from_minor": 9, "unit_price_to_minor": 8}}]},
+    {"then": [{"kind": "percent_off", "percent_bp": 5, "per": "shelf"}]},
+    {"then": [{"kind": "amount_off", "amount_minor": 5, "per": "group"}]},
+    {"then": [{"kind": "amount_off", "amount_minor": 5, "group_of": 3}]},
+    {"then": [{"kind": "set_price", "unit_price_minor": -1}]},
+    {"then": [{"kind": "price_list", "prices": {}}]},
+    {"then": [{"kind": "price_list", "prices": {"x": -1}}]},
+    {"then": [{"kind": "price_list", "prices": {"": 1}}]},
+    {"then": [{"kind": "buy_get"}]},
+    {"then": [{"kind": "buy_get", "buy_units": 0}]},
+    {"then": [{"kind": "buy_get", "buy_units": 2, "percent_bp": 5000, "price_minor": 5}]},
+    {"then": [{"kind": "buy_get", "buy_units": 2, "get_units": 3, "counts": True}]},
+    {"then": [{"kind": "bundle", "parts": [], "price_minor": 5}]},
+    {"then": [{"kind": "bundle", "parts": [{}] * 21, "price_minor": 5}]},
+    {"then": [{"kind": "bundle", "parts": [{}]}]},
+    {"then": [{"kind": "bundle", "parts": [{}], "price_minor": 5, "percent_bp": 5}]},
+    {"then": [{"kind": "scale", "steps": []}]},
+    {"then": [{"kind": "scale", "steps": [{"from": 5}]}]},
+    {"then": [{"kind": "scale", "steps": [{"from_": 5, "percent_bp": 5}]}]},
+    {"then": [{"kind": "scale", "steps": [{"from": 5, "to": 4, "percent_bp": 5}]}]},
+    {"then": [{"kind": "scale", "steps": [{"from": 5, "to": 9, "percent_bp": 5}, {"from": 9, "percent_bp": 6}]}]},
+    {"then": [{"kind": "scale", "steps": [{"from": 5, "percent_bp": 5}, {"from": 5, "percent_bp": 6}]}]},
+    {"then": [{"kind": "scale", "graduated": True, "steps": [{"from": 5, "amount_minor": 5}]}]},
+    {"then": [{"kind": "scale", "graduated": True, "by": "period_spend", "steps": [{"from": 5, "percent_bp": 5}]}]},
+    {"then": [{"kind": "points", "points": 0}]},
+    {"then": [{"kind": "gift", "items": []}]},
+    {"then": [{"kind": "gift", "items": [{"sku": "x"}], "for_units": 2, "for_minor": 5}]},
+    {"then": [{"kind": "issue_coupon", "coupon": "thanks"}]},
+    {"trigger": {"kind": "code", "codes": []}},
+    {"trigger": {"kind": "coupon", "coupon": "thanks"}},
+    {"group": "wine"},
+    {"when": [{"kind": "spend"}]},
+    {"when": [{"kind": "spend", "at_least_minor": 9, "at_most_minor": 8}]},
+    {"when": [{"kind": "spend", "more_than_minor": 8, "at_most_minor": 8}]},
+    {"when": [{"kind": "quantity"}]},
+    {"when": [{"kind": "quantity", "at_least_milli": 9, "at_most_milli": 8}]},
+    {"when": [{"kind": "tender", "kinds": []}]},
+    {"when": [{"kind": "purchase"}]},
+    {"when": [{"kind": "purchase", "number": 1, "every": 2}]},
+    {"when": [{"kind": "lapsed", "days": 0}]},
+    {"when": [{"kind": "period_spend"}]},
+    {"when": [{"kind": "period_spend", "at_least_minor": 9, "at_most_minor": 8}]},
+    {"when": [{"kind": "period_spend", "at_least_minor": 9, "period": "week"}]},
+    {"when": [{"kind": "balance", "at_least_points": 0}]},
+    {"limits": {}},
+    {"limits": {"per": "month"}},
+    {"limits": {"times_in_all": 0}},
+    {"caps": [{"most": 0, "of": "units"}]},
+    {"caps": [{"most": 5}]},
+    {"who": {"control_bp": 10_001}},
+    {"valid": {"from_at": "2026-03-02T10:00:00"}},
+    {"valid": {"from_at": "2026-03-02T10:00:00Z", "to_at": "2026-03-02T11:00:00+01:00"}},
+    {"valid": {"birthday": {"days_before": 181}}},
+    {"options": {"stacking": "sum"}},
+    {"options": {"percent_rounding": "random"}},
+    {"priority": 1_000_001},
+    {"stage": "earning", "then": [{"kind": "amount_off", "amount_minor": 5}]},
+    {"stage": "redemption", "then": [{"kind": "earn", "points": 1, "per_minor": 100}]},
+    {"messages": [{"place": "receipt", "text": {"en": "a"}, "at_most": {"times": 0}}]},
 ]
 
 
@@ -238,6 +317,42 @@ def test_every_reference_in_the_schema_leads_somewhere():
     text = json.dumps(programme_schema())
     named = {part.split('"')[0] for part in text.split("#/$defs/")[1:]}
     assert named and named <= programme_schema()["$defs"].keys()
+
+
+BOTH_IN = [
+    {"when": [{"kind": "spend", "at_least_minor": 9, "at_most_minor": 9}]},
+    {"when": [{"kind": "spend", "more_than_minor": 8, "at_most_minor": 9}]},
+    {"when": [{"kind": "quantity", "at_least_milli": 9, "at_most_milli": 9}]},
+    {"then": [{"kind": "scale", "steps": [{"from": 5, "to": 5, "percent_bp": 5}, {"from": 6, "percent_bp": 6}]}]},
+    {"then": [{"kind": "buy_get", "buy_units": 2, "get_units": 2, "counts": True}]},
+    {"valid": {"from_on": "2026-03-01", "to_on": "2026-03-01"}},
+    {"valid": {"hours": [["23:59", "24:00"]]}},
+    {"then": [{"kind": "percent_off", "percent_bp": 10_000}]},
+    {"when": [{"kind": "spend", "at_least_minor": 1, "of": {"unit_price_from_minor": 9, "unit_price_to_minor": 9}}]},
+]
+
+
+@pytest.mark.parametrize("facts", BOTH_IN, ids=str)
+def test_bounds_that_meet_leave_one_figure_between_them(facts):
+    assert programme({"id": "a"} | facts).promotions[0].id == "a"
+
+
+def test_a_coupon_or_a_group_is_named_from_elsewhere():
+    rules = programme(
+        {"id": "a", "group": "wine", "then": [{"kind": "issue_coupon", "coupon": "thanks"}]},
+        {"id": "b", "trigger": {"kind": "coupon", "coupon": "thanks"}},
+        groups=[{"id": "wine", "with": ["wine"]}],
+        coupons=[{"id": "thanks"}],
+    )
+    assert rules.groups[0].with_ == ("wine",)
+
+
+def test_everything_that_can_be_said_reads_back_as_it_was_written():
+    text = (Path(__file__).parent / "whole_programme.yaml").read_text("utf-8")
+    read = read_programme(text)
+    assert read_programme(canonical(read)) == read
+    assert read.promotions[3].then[3].steps[0].from_ == 1000
+    assert b'"from":1000' in canonical(read) and b'"with":["club"]' in canonical(read)
 
 
 SHIPPED = sorted([*ROOT.glob("docs/examples/*programme*.yaml"), *ROOT.glob("tallypoint/programmes/*.yaml")])

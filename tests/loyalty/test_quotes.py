@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loyalty.baskets import CertificateAsk
 from loyalty.members import UNKNOWN_CARD
 from loyalty.quotes import check_sums
 from loyalty.trouble import InvariantBroken
@@ -18,9 +19,15 @@ from tests.loyalty.build import (
     SPENDING,
     amount_off,
     basket,
+    bundle,
+    buy_get,
     bytes_of,
+    certificate,
     compiled,
+    coupon,
     earn,
+    fixed,
+    gift,
     line,
     member,
     multiply,
@@ -29,15 +36,17 @@ from tests.loyalty.build import (
     promotion,
     quantity,
     quote,
+    scale,
     spend,
     use,
 )
 
 ROOT = Path(__file__).parents[2]
+MUG = {"id": "mug", "points": 100, "of": {"sku": ["mug"]}}
 
 
 def figures(asked):
-    """Lines as `(line, amount, discount, points earned, paid with points, net)`."""
+    """Lines as `(line, amount, discount, points earned, paid with points, net, points spent)`."""
     return [msgspec.structs.astuple(row) for row in asked.lines]
 
 
@@ -60,10 +69,11 @@ def test_a_basket_is_discounted_then_paid_with_points_and_what_is_left_earns():
     )
     # 10 % of 10.00 is 1.00. 600 points are 3.00 over 9.00 and 6.00: 1.80 and 1.20.
     # 7.20 and 4.80 in money are 12.00: 12 points, 7.2 and 4.8, so 7 and 5.
-    assert figures(asked) == [(1, 1000, 100, 7, 180, 720), (2, 600, 0, 5, 120, 480)]
+    # The 600 points are spent where the 3.00 are: 360 and 240.
+    assert figures(asked) == [(1, 1000, 100, 7, 180, 720, 360), (2, 600, 0, 5, 120, 480, 240)]
     assert bytes_of(asked.totals) == (
         b'{"gross_minor":1600,"discount_minor":100,"paid_with_points_minor":300,"net_minor":1200,'
-        b'"points_earned":12,"points_spent":600}'
+        b'"points_earned":12,"points_spent":600,"paid_with_certificates_minor":0,"to_pay_minor":1200}'
     )
     assert (asked.redemption.most_points, asked.redemption.step, asked.redemption.authority) == (3000, 100, "float")
     assert why(asked) == ["dairy: yes, 1.00 EUR off", "base: yes, 12 points"]
@@ -76,7 +86,7 @@ def test_each_discount_is_taken_of_what_earlier_ones_left():
         promotion("tenth", percent_off(1000), priority=1),
     )
     # 10.00 - 1.00 = 9.00, half of it 4.50, then 1.00.
-    assert figures(quote(rules, line(1, 1000))) == [(1, 1000, 650, 0, 0, 350)]
+    assert figures(quote(rules, line(1, 1000))) == [(1, 1000, 650, 0, 0, 350, 0)]
 
 
 def test_a_minimum_spend_looks_at_what_earlier_promotions_left():
@@ -194,6 +204,40 @@ def test_the_digest_changes_with_anything_that_is_priced():
     assert len(set(digests)) == 8
 
 
+def test_the_digest_changes_with_how_a_receipt_is_paid_beside_money():
+    rules = compiled(spending=SPENDING, certificates={"sold": {"sku": ["card"]}, "wallet": True}, prizes=[MUG])
+    facts = {"view": member(stored_minor=500), "authority": A_FLOAT, "bearer": [certificate("G1", 500)]}
+    digests = [
+        quote(rules, line(1, 1000, sku="mug"), **facts, **asked).digest
+        for asked in (
+            {}, {"points_to_spend": 100}, {"from_wallet_minor": 1}, {"from_wallet_minor": 2}, {"prizes": ("mug",)},
+            {"certificates": (CertificateAsk(code="G1"),)}, {"events": ("survey",)}, {"tax_included": False},
+            {"certificates": (CertificateAsk(code="G1", amount_minor=1),)},
+        )
+    ]  # fmt: skip
+    assert len(set(digests)) == len(digests)
+
+
+def test_explanations_change_nothing_but_themselves():
+    for goods in ([], [{"amount_minor": 1999, "category": ("Dairy",), "brand": "Alp"}, {"amount_minor": 301}]):
+        lines = [line(n, **row) for n, row in enumerate(goods, 1)]
+        told, silent = (
+            quote(RULES, *lines, view=member(), authority=A_FLOAT, points_to_spend=700, explain=explain)
+            for explain in (True, False)
+        )
+        assert silent.why == ()
+        assert bytes_of(msgspec.structs.replace(told, why=())) == bytes_of(silent)
+
+
+def test_what_was_told_is_told_again():
+    coupons, counted = [coupon("C1"), coupon("C2")], [use("promo:floor", 1)]
+    asked = quote(RULES, line(1, 1000), view=member(), authority=A_FLOAT, bearer=coupons, shared=counted)
+    assert (asked.view, asked.authority, asked.bearer, asked.shared) == (
+        member(), A_FLOAT, tuple(coupons), tuple(counted),
+    )  # fmt: skip
+    assert (quote(RULES, line(1, 1000)).bearer, quote(RULES, line(1, 1000)).shared) == ((), None)
+
+
 def test_the_digest_does_not_depend_on_who_asks_under_which_id():
     rules = compiled(promotion("tenth", percent_off(1000)))
     assert quote(rules, line(1, 1000), receipt_id="R2").digest == quote(rules, line(1, 1000)).digest
@@ -208,6 +252,9 @@ def test_sums_that_do_not_hold_never_leave_the_kernel():
         replace(whole, totals=replace(whole.totals, points_earned=1)),
         replace(whole, lines=(replace(whole.lines[0], net_minor=899),)),
         replace(whole, lines=(replace(whole.lines[0], discount_minor=1001, net_minor=-1),)),
+        replace(whole, lines=(replace(whole.lines[0], points_earned=1),)),
+        replace(whole, lines=(replace(whole.lines[0], points_spent=1),)),
+        replace(whole, totals=replace(whole.totals, to_pay_minor=-1)),
         replace(whole, effects=()),
     ):
         with pytest.raises(InvariantBroken):
@@ -216,6 +263,7 @@ def test_sums_that_do_not_hold_never_leave_the_kernel():
 
 # Laws
 
+STEPS = ({"from": 500, "percent_bp": 500}, {"from": 2000, "percent_bp": 1500})
 RULES = compiled(
     promotion("floor", amount_off(300), priority=3, limits={"times": 2}),
     promotion("dairy", percent_off(1250, category=[["Dairy"]]), amount_off(7, "unit", tags=["bio"]), funded_by="bolt"),
@@ -223,6 +271,13 @@ RULES = compiled(
     promotion("base", earn(3, 100, exclude={"tags": ["tobacco"]})),
     promotion("double", multiply(200, category=[["Dairy"]]), funded_by="core", lifetime={"months": 3}),
     promotion("four", earn(7, 90, brand=["Alp"]), when=[quantity(4000)]),
+    promotion("three", bundle((2, {}), (1, {"category": [["Dairy"]]}), price_minor=900), stage="before"),
+    promotion("second", buy_get(1, percent_bp=5000, buy={"brand": ["Alp"]}), group="g", stage="after"),
+    promotion("steps", scale(*STEPS, of={"tags": ["bio"]}), group="g", stage="after"),
+    promotion("late", percent_off(300), stage="redemption", when=[{"kind": "points_spent"}]),
+    promotion("cup", gift("cup", for_minor=1000)),
+    promotion("visit", fixed(11), trigger={"kind": "event", "event": "visit"}),
+    groups=[{"id": "g", "stacking": "best_of_line"}],
     spending=SPENDING | {"largest_share_bp": 6000, "of": {"exclude": {"tags": ["tobacco"]}}},
     messages=[{"place": "receipt", "text": {"en": "Saved {saved}"}}],
 )
@@ -250,14 +305,16 @@ def of(goods, points=0, rules=RULES):
 @given(BASKETS, ASKED)
 def test_line_figures_add_up_to_the_receipt_and_nothing_is_negative(goods, points):
     asked = of(goods, points)
-    columns = list(zip(*figures(asked), strict=True)) or [()] * 6
+    columns = list(zip(*figures(asked), strict=True)) or [()] * 7
     totals = asked.totals
+    whole = sum(effect.points for effect in asked.effects if effect.line == 0)
     assert [sum(column) for column in columns[1:]] == [
         totals.gross_minor,
         totals.discount_minor,
-        totals.points_earned,
+        totals.points_earned - whole,
         totals.paid_with_points_minor,
         totals.net_minor,
+        totals.points_spent,
     ]
     assert all(figure >= 0 for row in figures(asked) for figure in row)
     assert totals.points_spent <= points

@@ -3,10 +3,22 @@
 import msgspec
 import pytest
 
+from loyalty.baskets import CertificateAsk
+from loyalty.coupons import kinds_of, read_coupon
 from loyalty.events import encode, read_head
-from loyalty.members import UNKNOWN_CARD
+from loyalty.lots import Expiry
+from loyalty.members import UNKNOWN_CARD, WalletItem
 from loyalty.quotes import quote_basket
-from loyalty.receipts import Charged, ChargedUnknownLine, close_receipt, paid_in_money, points_paid, read_detail
+from loyalty.receipts import (
+    Charged,
+    ChargedUnknownLine,
+    close_receipt,
+    paid_in_money,
+    points_paid,
+    quote_again,
+    read_detail,
+)
+from loyalty.return_rules import CouponRule, ReturnRules
 from loyalty.trouble import InvariantBroken
 from tests.loyalty.build import (
     A_FLOAT,
@@ -16,6 +28,7 @@ from tests.loyalty.build import (
     bytes_of,
     cash,
     compiled,
+    day,
     earn,
     line,
     member,
@@ -24,6 +37,7 @@ from tests.loyalty.build import (
     promotion,
     quote,
     sale,
+    use,
 )
 
 RULES = compiled(
@@ -37,7 +51,7 @@ GOODS = basket(line(1, 1000, sku="milk", brand="Alp"), line(2, 600, sku="cheese"
 
 def closed(goods=GOODS, view=None, card_token=None, **facts):
     asked = quote_basket(RULES, goods, place(), member() if view is None else view, authority=A_FLOAT)
-    return close_receipt(asked, goods, place(), card_token=card_token, **facts)
+    return close_receipt(asked, goods, place(), compiled=RULES, card_token=card_token, **facts)
 
 
 def test_a_receipt_carries_what_posting_needs():
@@ -56,16 +70,45 @@ def test_points_that_paid_are_a_redemption_under_the_authority_they_had():
     assert receipt.net_minor == 1200
 
 
+def test_a_redemption_says_how_the_programme_of_its_sale_spends_points():
+    goods = msgspec.structs.replace(GOODS, points_to_spend=450)
+    assert bytes_of(closed(goods).redemption) == (
+        b'{"points":400,"amount_minor":200,"authority":"float","lease_id":"float-1"}'
+    )
+    options = {"lot_order": "first_earned", "expiry": "instant", "expiry_at": "18:00"}
+    rules = compiled(spending=SPENDING, options=options)
+    asked = quote_basket(rules, goods, place(), member(), authority=A_FLOAT)
+    spent = close_receipt(asked, goods, place(), compiled=rules, card_token=None).redemption
+    assert (spent.lot_order, spent.expiry) == ("first_earned", Expiry(when="instant", at="18:00"))
+    assert read_head(encode(sale("R1", redemption=spent))).redemption == spent
+
+
 def test_points_spent_are_shared_by_what_they_paid_of_each_line():
     receipt = closed(msgspec.structs.replace(GOODS, points_to_spend=400))
     # 2.00 over 9.00 and 5.00: 1.29 and 0.71; 400 points by these: 258 and 142.
     assert points_paid(read_detail(receipt), receipt.redemption) == {1: 258, 2: 142}
 
 
+def test_a_receipt_of_release_one_shares_its_points_by_what_they_paid_of_each_line():
+    """Its figures end with what is left to pay of a line."""
+    receipt = closed(msgspec.structs.replace(GOODS, points_to_spend=400))
+    told = msgspec.json.decode(receipt.detail)
+    told["figures"] = [figures[:6] for figures in told["figures"]]
+    assert told["figures"] == [[1, 1000, 100, 8, 129, 771], [2, 600, 100, 4, 71, 429]]
+    old = msgspec.structs.replace(receipt, detail=msgspec.Raw(msgspec.json.encode(told)))
+    assert points_paid(read_detail(old), old.redemption) == {1: 258, 2: 142}
+
+
 def test_a_discount_of_the_stores_own_partner_is_funded_by_nobody_else():
     rules = compiled(promotion("own", percent_off(1000), funded_by="acme"))
     asked = quote(rules, line(1, 1000))
-    assert close_receipt(asked, basket(line(1, 1000)), place(), card_token=None).funded == ()
+    assert close_receipt(asked, basket(line(1, 1000)), place(), compiled=rules, card_token=None).funded == ()
+
+
+def test_a_receipt_is_closed_under_the_programme_of_its_quote_and_no_other():
+    asked = quote_basket(RULES, GOODS, place(), member())
+    with pytest.raises(InvariantBroken):
+        close_receipt(asked, GOODS, place(), compiled=compiled(), card_token=None)
 
 
 def test_an_unknown_card_leaves_its_token_and_a_known_one_does_not():
@@ -75,22 +118,96 @@ def test_an_unknown_card_leaves_its_token_and_a_known_one_does_not():
 
 def test_the_detail_holds_what_was_told_and_decided():
     detail = read_detail(closed(cashier="c9", offline=True))
-    assert (detail.cashier, detail.offline, detail.engine_no, detail.currency) == ("c9", True, 1, "EUR")
+    assert (detail.cashier, detail.offline, detail.engine_no, detail.currency) == ("c9", True, 2, "EUR")
     assert detail.view == member()
     assert detail.lines[0].brand == ""  # no selector looks at brands
     assert detail.tenders == (cash(1400),)
 
 
-def test_the_detail_is_enough_to_quote_again():
-    detail = read_detail(closed(msgspec.structs.replace(GOODS, points_to_spend=450)))
-    again = quote_basket(
-        RULES,
-        basket(*detail.lines, points_to_spend=detail.points_to_spend),
-        place(),
-        detail.view,
-        authority=detail.authority,
+EVERYTHING = compiled(
+    promotion("own", percent_off(1000, sku=["milk"]), options={"coupon_on_return": "always"},
+              trigger={"kind": "coupon", "coupon": "tenth"}),
+    promotion("limited", percent_off(500), limits={"times": 2, "times_in_all": 50, "on_cancel": "kept"}),
+    promotion("joined", {"kind": "points", "points": 40}, trigger={"kind": "event", "event": "enrolment"}),
+    promotion("base", earn(1, 100)),
+    promotion("next", {"kind": "issue_coupon", "coupon": "tenth"}),
+    options={"points_on_return": "recompute", "clawback_short": "money", "spends_what_it_earns": True,
+             "spend_tax": "out"},
+    spending=SPENDING,
+    coupons=[{"id": "tenth", "holder": "personal"}],
+    prizes=[{"id": "mug", "points": 100, "of": {"sku": ["cheese"]}}],
+    certificates={"sold": {"tags": ["certificate"]}, "wallet": True},
+)  # fmt: skip
+WALLET = (WalletItem(code="C1", kind="coupon", of="tenth", account_id=7),)
+IN_HAND = (WalletItem(code="G1", kind="certificate", balance_minor=300),)
+MUCH = basket(
+    line(1, 1000, sku="milk", tax_bp=700),
+    line(2, 600, sku="cheese"),
+    tax_included=False,
+    coupons=("C1",),
+    events=("enrolment",),
+    prizes=("mug",),
+    certificates=(CertificateAsk(code="G1", amount_minor=200),),
+    from_wallet_minor=50,
+    points_to_spend=100,
+)
+
+
+def much(**facts):
+    asked = quote_basket(
+        EVERYTHING, MUCH, place(), member(wallet=WALLET, stored_minor=500), authority=A_FLOAT, bearer=IN_HAND, shared=()
     )
+    return close_receipt(asked, MUCH, place(), compiled=EVERYTHING, card_token=None, **facts)
+
+
+@pytest.mark.parametrize(("rules", "receipt"), [
+    (RULES, closed(msgspec.structs.replace(GOODS, points_to_spend=450))), (EVERYTHING, much()),
+])  # fmt: skip
+def test_the_detail_is_enough_to_quote_again(rules, receipt):
+    detail = read_detail(receipt)
+    again = quote_again(rules, receipt, detail)
     assert (again.lines, again.effects, again.digest) == (detail.figures, detail.effects, detail.digest)
+    assert (again.uses, again.shared_uses, again.earned) == (receipt.uses, receipt.shared_uses, receipt.earned)
+    assert (again.prizes, again.coupons_issued, again.spends_own) == (
+        detail.prizes_taken, receipt.coupons_issued, receipt.spends_own)  # fmt: skip
+
+
+def test_what_everybody_shares_stands_beside_what_the_member_used():
+    receipt = much()
+    assert receipt.uses == (use("coupon:C1"), use("promo:limited"), use("wallet", -50))
+    assert receipt.shared_uses == (use("certificate:G1", -200), use("promo:limited"))
+
+
+def test_a_sale_says_when_it_may_spend_what_it_earns():
+    assert much().spends_own
+    assert not closed().spends_own
+    assert b"spends_own" not in encode(closed(msgspec.structs.replace(GOODS, points_to_spend=450)))
+
+
+def test_a_sale_writes_down_how_it_comes_back():
+    assert read_detail(much()).rules == ReturnRules(
+        points_on_return="recompute",
+        clawback_short="money",
+        coupons=(CouponRule(name="coupon:C1", on_return="always"),),
+        kept=("promo:limited",),
+        step_points=100,
+        step_minor=50,
+    )
+
+
+def test_a_sale_of_a_programme_that_says_nothing_of_returns_says_nothing_either():
+    assert b'"rules"' not in bytes(closed().detail)
+    assert read_detail(closed()).rules == ReturnRules()
+
+
+def test_coupons_for_the_next_visit_have_codes_where_the_till_holds_the_key():
+    (without,), (coded,), (again,) = (
+        much(**facts).coupons_issued for facts in ({}, {"coupon_key": b"k" * 32}, {"coupon_key": b"k" * 32})
+    )
+    assert (without.coupon, without.code) == ("tenth", "")
+    assert coded == again
+    item = read_coupon(b"k" * 32, coded.code, kinds_of(EVERYTHING), account_id=7)
+    assert (item.of, item.account_id, item.through) == ("tenth", 7, day("2026-03-31"))
 
 
 def test_a_receipt_read_back_from_its_bytes_is_the_same_receipt():

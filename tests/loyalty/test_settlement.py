@@ -386,6 +386,31 @@ def test_terms_twice_under_one_id_are_refused() -> None:
         check_terms([PRICES["A1"], PRICES["A1"]])
 
 
+# What a statement and the netting look like
+
+
+def test_a_statement_lists_fees_first_then_advances_funding_reimbursement_and_what_lapsed() -> None:
+    kinds = [line.kind for line in lines_of(NOVEMBER) if line.partner_id == "C"]
+    assert kinds == ["fee", "advance", *["funding"] * 4, *["reimbursement"] * 4, "expiry"]
+
+
+def test_a_line_names_its_period_and_the_one_it_corrects() -> None:
+    first = lines_of([issued("C", 1_002)], period_no=4)
+    second = lines_of([moved("available", "reversed", "C", 1, origin=4)], period_no=5, billed=first)
+    assert {(line.period_no, line.origin_period_no) for line in second} == {(5, 4)}
+
+
+def test_points_that_earn_the_redeeming_partner_nothing_are_listed_all_the_same() -> None:
+    prices = PRICES | {"E1": terms_of("E", 1_200, 10_000, 0, 0)}
+    lines = statement_lines([redeemed("A", "E", 300)], prices, period_no=1, currency="EUR")
+    assert shown(lines, "E", "reimbursement") == [(300, 0)]
+
+
+def test_where_no_money_moved_netting_saves_nothing() -> None:
+    flow = flow_of([], net_positions({"A": 0}))
+    assert (flow.line_flow_minor, flow.net_flow_minor, flow.ratio_bp) == (0, 0, 0)
+
+
 # Laws
 
 PARTNERS = st.sampled_from("ABCD")

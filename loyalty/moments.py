@@ -1,0 +1,38 @@
+"""Store time, and the names of the periods that counters count in.
+
+Time is read from `sold_at` and the store's own offset, so no time-zone database is needed (DECISIONS 6).
+"""
+
+from datetime import UTC, date, datetime, timedelta
+
+import msgspec
+
+from loyalty.baskets import Place
+from loyalty.document import WEEKDAYS
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """The store's local date, weekday and `HH:MM` of a sale."""
+
+    on: date
+    weekday: str
+    at: str
+
+
+def moment_of(place: Place) -> Moment:
+    """Store time of a sale, from its instant and offset."""
+    local = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=place.sold_at_ms, minutes=place.offset_min)
+    return Moment(on=local.date(), weekday=WEEKDAYS[local.weekday()], at=f"{local:%H:%M}")
+
+
+def in_period(name: str, period: str, on: date) -> str:
+    """The counter of a name in the period that a day lies in; the period is in the name, so it lapses by itself.
+
+    Args:
+        period: ever, year, quarter, month or day.
+    """
+    if period == "ever":
+        return name
+    if period == "quarter":
+        return f"{name}:{on.year:04}-Q{(on.month + 2) // 3}"
+    return f"{name}:{on.isoformat()[: {'year': 4, 'month': 7, 'day': 10}[period]]}"
