@@ -5,10 +5,11 @@ Source: house.md section 5.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from central.accounts import accounts_of_cards
 from central.lanes import mark_changed
@@ -16,7 +17,7 @@ from central.ports import Randomness
 from central.recorded import key_columns, key_of, recorded_receipts
 from central.registry import all_terms
 from central.rows import find, put, remove
-from central.tables import account, debt, event, lot, posting, reversed_, use
+from central.tables import account, debt, event, lot, posting, reversed_, shared_use, use
 from loyalty.books import NOBODY, Account, Books, Posted, Posting, Reversed
 from loyalty.events import Event, own_uses
 from loyalty.lots import Debt, EventRef
@@ -38,8 +39,9 @@ class CentreBooks:
         self._now_ms = now_ms
         self._randomness = randomness
         self._cards: dict[str, int] = {}
-        self._before: dict[int, tuple[dict[Any, int], list[Debt]]] = {}
+        self._before: dict[int, Account] = {}
         self._posted: list[tuple[Posted, tuple[Use, ...]]] = []
+        self._shared: list[dict[str, Any]] = []
         self._points: dict[EventRef, tuple[int, int]] = {}
         self.unknown_accounts: set[int] = set()
         self.books = Books(all_terms(tx), period_no)
@@ -72,11 +74,16 @@ class CentreBooks:
         for row in put(self._tx, account, rows, {"version": "keep"}, ["account_id", "version"]):
             self.books.accounts[row.account_id] = Account(version=row.version)
         for row in find(self._tx, lot, keys):
-            self.books.account(row.account_id).lots[key_of(row)] = row.points
+            opened, key = self.books.account(row.account_id), key_of(row)
+            opened.lots[key] = row.points
+            if row.earned_on:
+                opened.earned_on[key] = date.fromisoformat(row.earned_on)
         for row in sorted(find(self._tx, debt, keys), key=lambda row: (row.account_id, row.n)):
             self.books.account(row.account_id).debts.append(_debt(row))
         for account_id, opened in self.books.accounts.items():
-            self._before[account_id] = (dict(opened.lots), list(opened.debts))
+            self._before[account_id] = Account(
+                lots=dict(opened.lots), debts=list(opened.debts), earned_on=dict(opened.earned_on)
+            )
 
     def account_of(self, head: Receipt | Return | Void) -> int | None:
         """Whom an event concerns: the account it names, or the one behind its card; none when anonymous."""
@@ -95,6 +102,9 @@ class CentreBooks:
             self._posted.append((posted, self._uses(head)))
         elif posted.waits_for is None:
             self._posted.append((posted, ()))
+        if posted.waits_for is None:
+            shared = add_uses((), getattr(head, "shared_uses", ()))
+            self._shared += [{**msgspec.structs.asdict(ref), "name": one.name, "amount": one.amount} for one in shared]
         return posted
 
     def _uses(self, head: Event) -> tuple[Use, ...]:
@@ -113,6 +123,7 @@ class CentreBooks:
         put(self._tx, account, versions, {"version": "given"})
         put(self._tx, posting, [_posting_row(one) for posted in everything for one in posted.postings])
         put(self._tx, use, [row for posted, uses in self._posted for row in _use_rows(posted, uses)])
+        put(self._tx, shared_use, self._shared)
         taken = [_reversed_row(posted.reversed, posted) for posted in everything if posted.reversed]
         put(self._tx, reversed_, taken)
         self._write_lots(touched)
@@ -122,26 +133,32 @@ class CentreBooks:
     def _write_lots(self, touched: set[int]) -> None:
         rows = []
         for account_id in touched:
-            before, _ = self._before.get(account_id, ({}, []))
-            lots = self.books.account(account_id).lots
-            rows += [{"account_id": account_id, **key_columns(key), "points": points}
-                     for key, points in lots.items() if before.get(key) != points]  # fmt: skip
-        put(self._tx, lot, rows, {"points": "given"})
+            before, after = self._before.get(account_id, Account()), self.books.account(account_id)
+            for key, points in after.lots.items():
+                earned_on = after.earned_on.get(key)
+                if (before.lots.get(key), before.earned_on.get(key)) != (points, earned_on):
+                    told = {"points": points, "earned_on": earned_on.isoformat() if earned_on else ""}
+                    rows.append({"account_id": account_id, **key_columns(key), **told})
+        put(self._tx, lot, rows, {"points": "given", "earned_on": "given"})
 
     def _write_debts(self, touched: set[int]) -> None:
-        moved = [one for one in touched if self._before.get(one, ({}, []))[1] != self.books.account(one).debts]
+        moved = [one for one in touched if self._before.get(one, Account()).debts != self.books.account(one).debts]
         remove(self._tx, debt, [{"account_id": one} for one in moved])
         put(self._tx, debt, [_debt_row(one, n) for account_id in moved
                              for n, one in enumerate(self.books.account(account_id).debts)])  # fmt: skip
 
 
-def live_points(connection: Connection, account_ids: Sequence[int], today: str) -> dict[int, int]:
-    """What these accounts can spend on a day (ISO): their lots that have not lapsed by then."""
-    rows = find(connection, lot, [{"account_id": one} for one in account_ids], (), lot.c.valid_through >= today)
-    sums = dict.fromkeys(account_ids, 0)
-    for row in rows:
-        sums[row.account_id] += row.points
-    return sums
+def live_lots(
+    connection: Connection, account_ids: Iterable[int], today: str, *, through_last_day: bool = True
+) -> Sequence[Row[Any]]:
+    """What these accounts can spend on a day (ISO): their lots that have not lapsed by then.
+
+    Args:
+        through_last_day: whether a lot is there on its last valid day.
+    """
+    last_day = lot.c.valid_through
+    live = last_day >= today if through_last_day else last_day > today
+    return find(connection, lot, [{"account_id": one} for one in account_ids], (), live, lot.c.points > 0)
 
 
 def points_told(head: Event) -> dict[str, int]:

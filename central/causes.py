@@ -3,6 +3,7 @@
 WHY = {
     "uncovered": "More points were spent than the account's lots held. The rest is a debt that later points repay.",
     "earned_by_nobody": "Points were granted to a card that stands for no account, so they were not booked.",
+    "clawback_clamped": "Goods came back, their points were spent. The programme lets these go, so nobody owes them.",
     "returned_twice": "More came back than was left of the receipt. Only what was left was booked.",
     "restored_more_than_spent": "More spent points came back than the receipt had spent. Only those were given back.",
     "no_terms": "A partner had no contract terms on that day, so these points are settled at nothing. Load its terms.",
@@ -11,6 +12,8 @@ WHY = {
     "inputs_unexplained": "The till used values of the member that nobody had told it. Look at this till.",
     "stale_but_honest": "The till decided by what it had last been told. Today it would come to other figures.",
     "limit_overshot": "Two tills granted the same limited promotion while they were apart. Both stand.",
+    "coupon_used_twice": "A coupon was taken at two tills while they were apart. Both stand; look who pays for it.",
+    "budget_overshot": "Tills that were apart spent more on a promotion than its budget. All of it stands.",
     "charged_differs": "The cash register took another discount than the one quoted. What was charged was booked.",
     "quote_differs": "The cash register paid for another basket than the one it had quoted. Both are in the receipt.",
     "posted_unreferenced": "The receipt that it takes back never came. After the grace it was booked without one.",

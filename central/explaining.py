@@ -15,10 +15,11 @@ from central.posting import stored_heads
 from central.rows import find
 from central.tables import posting, use
 from loyalty.compiled import Compiled
-from loyalty.conditions import limit_name, moment_of
+from loyalty.conditions import limit_name
 from loyalty.leases import Authority
 from loyalty.lots import EventRef
 from loyalty.members import EARNED, REVERSED, SPENT, MemberView, Use, add_uses, counter
+from loyalty.moments import moment_of
 from loyalty.receipts import Receipt, ReceiptDetail
 
 Finding = tuple[str, Figures]
@@ -65,21 +66,31 @@ def unexplained(
     return [_finding(**found)] if found else _authority(detail.authority, view)
 
 
-def overshot(receipt: Receipt, ref: EventRef, account_version: int, compiled: Compiled, history: History) -> list[
-    Finding]:  # fmt: skip
-    """Limits that this receipt went beyond because another till gave the same at the same time; both are named."""
-    moment = moment_of(receipt.place)
-    limits = {limit_name(one, moment): one for one in compiled.promotions if one.limits}
+def overshot(
+    receipt: Receipt, ref: EventRef, account_version: int, compiled: Compiled | None, history: History
+) -> list[Finding]:
+    """Limits that this receipt went beyond because another till gave the same at the same time; both are named.
+
+    Args:
+        compiled: the receipt's programme; without it only the member's own coupons are known to serve once.
+    """
+    on = moment_of(receipt.place).on
+    promotions = compiled.promotions if compiled else ()
+    limits = {limit_name(one, on): one for one in promotions if one.limits and one.limits.times}
     found: list[Finding] = []
     for step in receipt.uses:
         promotion = limits.get(step.name)
+        limit = (promotion.limits.times or 0) if promotion and promotion.limits else 1
+        if step.amount <= 0 or (promotion is None and not step.name.startswith("coupon:")):
+            continue
         before = [row for row in history.uses if row.name == step.name and row.account_version < account_version]
         used = sum(row.amount for row in before) + step.amount
-        if promotion and promotion.limits and step.amount > 0 and used > promotion.limits.times:
+        if used > limit and before:
             other = max(before, key=lambda row: row.account_version)
-            found.append(("limit_overshot", {
-                "promotion": promotion.id, "limit": promotion.limits.times, "used": used,
-                "other": f"{other.by_till}:{other.by_epoch}:{other.by_seq}"}))  # fmt: skip
+            what = {"promotion": promotion.id} if promotion else {"counter": step.name}
+            cause = "limit_overshot" if promotion else "coupon_used_twice"
+            found.append((cause, {**what, "limit": limit, "used": used,
+                                  "other": f"{other.by_till}:{other.by_epoch}:{other.by_seq}"}))  # fmt: skip
     return found
 
 

@@ -59,14 +59,15 @@ def _trouble(head: Event) -> str:
 
 def _moved(head: Receipt | Return | Void) -> int:
     """All its points, money and steps of counters together, whatever their sign."""
-    moved = sum(abs(use.amount) for use in head.uses)
+    moved = sum(abs(use.amount) for use in (*head.uses, *head.shared_uses))
     if isinstance(head, Void):
         return moved
     moved += head.net_minor + sum(part.amount_minor for part in head.funded)
+    moved += sum(part.points for part in head.earned)
     if isinstance(head, Return):
-        return moved + head.restored_points + sum(part.points for part in head.reversed)
-    spent = head.redemption.points + head.redemption.amount_minor if head.redemption else 0
-    return moved + spent + sum(part.points for part in head.earned)
+        taken = sum(part.points for part in (*head.reversed, *head.withheld))
+        return moved + head.restored_points + taken + head.withheld_minor
+    return moved + (head.redemption.points + head.redemption.amount_minor if head.redemption else 0)
 
 
 def _wild(value: Any) -> str:

@@ -20,7 +20,7 @@ from central.till_close import close_flags
 from central.worklist import raise_alarm, raise_flags
 from loyalty.events import TillClose
 from loyalty.lots import EventRef
-from loyalty.receipts import Receipt
+from loyalty.receipts import Receipt, points_drawn
 from loyalty.reversals import Return, Void
 from sync.envelope import OpenedBatch
 from sync.refusals import StreamMoved
@@ -143,8 +143,8 @@ def _store_batch(tx: Connection, opened: OpenedBatch, posted_from: int, now_ms: 
 
 def _count_spent(tx: Connection, header: BatchHeader, heads: Heads, now_ms: int) -> None:
     """Points spent on the till's floats, so that they can be topped up: never more than it was granted."""
-    paid = [head.redemption for head in heads.values() if isinstance(head, Receipt) and head.redemption]
-    spent = sum(one.points for one in paid if one.authority == "float")
+    paid = [head for head in heads.values() if isinstance(head, Receipt) and head.redemption]
+    spent = sum(points_drawn(head) for head in paid if head.redemption and head.redemption.authority == "float")
     if not spent:
         return
     here = at(header.till_id, header.epoch)

@@ -4,17 +4,21 @@ Pure, and with the kernel's own functions: same inputs, same figures. What diffe
 Source: DECISIONS 13; house.md "Same inputs".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from loyalty.baskets import Basket
 from loyalty.compiled import Compiled
-from loyalty.members import undone
+from loyalty.coupons import IssuedCoupon
+from loyalty.leases import expiry_of
 from loyalty.quotes import ENGINE_NO, Quote, quote_basket
 from loyalty.receipts import Receipt, ReceiptDetail, funded_by_others, paid_in_money, quote_again, read_detail
-from loyalty.reversals import Return, ReturnDetail, Void, return_lines
+from loyalty.return_rules import rules_of_sale
+from loyalty.returned_lines import return_lines, void_figures
+from loyalty.returned_points import Way
+from loyalty.reversals import Return, ReturnDetail, Void, withheld_of
 from loyalty.trouble import Refusal, Trouble
 
 Figures = dict[str, int | str]
@@ -57,6 +61,7 @@ def judge_return(returned: Return, receipt: Receipt | None, programmes: Mapping[
 
     Args:
         receipt: the sale it names; none when it names none, or when that has not come.
+        programmes: those that the return's own detail names.
     """
     try:
         detail = msgspec.json.decode(returned.detail, type=ReturnDetail)
@@ -66,24 +71,34 @@ def judge_return(returned: Return, receipt: Receipt | None, programmes: Mapping[
         return _unreferenced(returned, detail, programmes)
     if receipt is None:
         return SKIPPED
+    compiled = programmes.get(detail.programme_version)
+    if detail.how != "pro_rata" and (detail.engine_no != ENGINE_NO or compiled is None):
+        return SKIPPED
+    way = Way(how=detail.how, compiled=compiled, view=detail.view, place=returned.place, standing=detail.standing)
     try:
-        given = return_lines(receipt, read_detail(receipt), detail.earlier, detail.lines)
+        sold = read_detail(receipt)
+        given = return_lines(receipt, sold, detail.earlier, detail.lines, way)
     except Refusal as refusal:
         return _differs("decision_differs", {"say": refusal.say[:200], "code": refusal.code})
     except Trouble:
         return SKIPPED  # the sale's own detail was erased, or is a finding of its own
-    return _compared({
-        "net_minor": (returned.net_minor, given.net_minor),
-        "reversed": (returned.reversed, given.reversed),
-        "restored_points": (returned.restored_points, given.restored_points),
-        "funded": (returned.funded, given.funded),
-        "uses": (returned.uses, undone(receipt.uses) if given.whole else ()),
-    })  # fmt: skip
+    names = ("net_minor", "reversed", "earned", "restored_points", "funded", "uses", "shared_uses", "restored",
+             "withheld_minor", "withheld")  # fmt: skip
+    pairs = {name: (getattr(returned, name), getattr(given, name)) for name in names}
+    return _compared({**pairs, "clamp": (returned.clamp, sold.rules.clawback_short == "clamp")})
 
 
 def judge_void(void: Void, receipt: Receipt | None) -> Judged:
     """A void takes back just the uses of its receipt."""
-    return _compared({"uses": (void.uses, undone(receipt.uses))}) if receipt else SKIPPED
+    if receipt is None:
+        return SKIPPED
+    try:
+        uses, shared_uses, clamp = void_figures(receipt, read_detail(receipt))
+    except Trouble:
+        return SKIPPED
+    return _compared({
+        "uses": (void.uses, uses), "shared_uses": (void.shared_uses, shared_uses), "clamp": (void.clamp, clamp),
+    })  # fmt: skip
 
 
 def _unreferenced(returned: Return, detail: ReturnDetail, programmes: Mapping[str, Compiled]) -> Judged:
@@ -95,11 +110,16 @@ def _unreferenced(returned: Return, detail: ReturnDetail, programmes: Mapping[st
         quote = quote_basket(compiled, basket, returned.place, detail.view)
     except Refusal as refusal:
         return _differs("decision_differs", {"say": refusal.say[:200], "code": refusal.code})
+    rules = rules_of_sale(compiled.programme, (), ())
     paid_out = sum(line.amount_minor for line in detail.lines)
+    kept = withheld_of(rules, quote, paid_out)
     return _compared({
-        "net_minor": (returned.net_minor, paid_out),
-        "reversed": (returned.reversed, quote.earned),
+        "net_minor": (returned.net_minor, paid_out - kept.amount_minor),
+        "reversed": (returned.reversed, kept.reversed),
+        "withheld_minor": (returned.withheld_minor, kept.amount_minor),
+        "withheld": (returned.withheld, kept.points),
         "funded": (returned.funded, funded_by_others(quote.effects, returned.place.partner_id)),
+        "clamp": (returned.clamp, rules.clawback_short == "clamp"),
     })  # fmt: skip
 
 
@@ -108,25 +128,36 @@ def _decision(receipt: Receipt, detail: ReceiptDetail, compiled: Compiled) -> li
         quote = quote_again(compiled, receipt, detail)
     except Trouble as trouble:
         return [("decision_differs", {"say": trouble.say[:200], "code": trouble.code})]
-    return list(_compared(_both(receipt, detail, quote)).findings)
+    return list(_compared(_both(receipt, detail, quote, compiled)).findings)
 
 
-def _both(receipt: Receipt, detail: ReceiptDetail, quote: Quote) -> Pairs:
+def _both(receipt: Receipt, detail: ReceiptDetail, quote: Quote, compiled: Compiled) -> Pairs:
     """Each figure as the till has it, head and detail, and as it comes out here."""
     redemption, totals = receipt.redemption, quote.totals
     told = detail.view.account_id if detail.view else None
+    options = compiled.programme.options
+    spent = (options.lot_order, expiry_of(options)) if redemption else None
     return {
         "figures": (detail.figures, quote.lines),
         "effects": (detail.effects, quote.effects),
         "digest": (detail.digest, quote.digest),
         "earned": (receipt.earned, quote.earned),
         "uses": (receipt.uses, quote.uses),
+        "shared_uses": (receipt.shared_uses, quote.shared_uses),
+        "spends_own": (receipt.spends_own, quote.spends_own),
+        "coupons_issued": (_without_codes(receipt.coupons_issued), quote.coupons_issued),
         "points_spent": (redemption.points if redemption else 0, totals.points_spent),
         "paid_with_points_minor": (redemption.amount_minor if redemption else 0, totals.paid_with_points_minor),
         "funded": (receipt.funded, funded_by_others(quote.effects, receipt.place.partner_id)),
         "net_minor": (receipt.net_minor, sum(paid_in_money(detail).values())),
         "account": (receipt.account_id, told),
+        "lots": ((redemption.lot_order, redemption.expiry) if redemption else None, spent),
     }
+
+
+def _without_codes(coupons: Iterable[IssuedCoupon]) -> tuple[IssuedCoupon, ...]:
+    """Coupons as a quote has them: only a till holds the key to their codes."""
+    return tuple(msgspec.structs.replace(coupon, code="") for coupon in coupons)
 
 
 def _charged(detail: ReceiptDetail) -> list[tuple[str, Figures]]:

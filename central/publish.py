@@ -6,13 +6,15 @@ own uses. Source: house.md "History-dependent rules"; sync.md section 3.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, and_, func, select
 
-from central.books import live_points
+from central.books import live_lots
 from central.lanes import newest
+from central.programmes import current_programme
 from central.registry import at
 from central.rows import find
 from central.tables import (
@@ -29,6 +31,7 @@ from central.tables import (
     use,
     waiting,
 )
+from loyalty.lots import FOREVER
 from loyalty.members import EARNED, REVERSED, SPENT, HotlistedCard, MemberRow, PublishedMember, Use, add_uses, counter
 from sync.ports import TillRecord
 from sync.wire import Lane, Page, PageAsk
@@ -107,7 +110,10 @@ class _Told:
     def __init__(self, connection: Connection, asking: TillRecord, rows: Sequence[Any], today: str) -> None:
         ids = [row.account_id for row in rows]
         keys = [{"account_id": one} for one in ids]
-        self._points = live_points(connection, ids, today)
+        # Lots that lapse at an instant of their last day are told until it is over: a till knows its store's clock.
+        rules = current_programme(connection)
+        through_last_day = rules is None or rules.options.expiry != "start_of_day"
+        self._lots = _grouped(live_lots(connection, ids, today, through_last_day=through_last_day))
         self._facts = {row.account_id: row for row in find(connection, member, keys)}
         self._cards = _grouped(find(connection, card, keys, ["account_id", "card_token"]))
         self._store = connection.execute(select(till.c.store_id).where(till.c.till_id == asking.till_id)).scalar()
@@ -122,8 +128,10 @@ class _Told:
         own_seq = self._first_waiting.get(row.account_id, self._seen + 1) - 1
         uses = self._uses.get(row.account_id, [])
         kept = add_uses((), _as_uses(u for u in uses if (u.by_till, u.by_epoch) == self._epoch and u.by_seq > own_seq))
-        points = self._points[row.account_id]
+        lots = self._lots.get(row.account_id, [])
+        points = sum(one.points for one in lots)
         points -= counter(kept, EARNED) - counter(kept, SPENT) - counter(kept, REVERSED)
+        lapsing_points, lapsing_on = _next_to_lapse(lots)
         held = [u for u in uses if not ((u.by_till, u.by_epoch) == self._epoch and u.by_seq > own_seq)]
         return PublishedMember(
             row=MemberRow(
@@ -135,6 +143,9 @@ class _Told:
                 segments=tuple(msgspec.json.decode(facts.segments)) if facts else (),
                 birthday_mmdd=facts.birthday_mmdd if facts else "",
                 counters=_counters(held) if self._is_home(facts) else None,
+                # The till takes what it spent off these, too.
+                lapsing_points=max(0, lapsing_points + counter(kept, SPENT)) if lapsing_on else 0,
+                lapsing_on=lapsing_on,
             ),
             cards=tuple(sorted(one.card_token for one in self._cards.get(row.account_id, []))),
             language=facts.language if facts else "",
@@ -154,6 +165,15 @@ def _first_waiting(connection: Connection, asking: TillRecord, keys: Sequence[Ma
     grouped = waits.group_by(event.c.account_id)
     wanted = {key["account_id"] for key in keys}
     return {account_id: seq for account_id, seq in connection.execute(grouped) if account_id in wanted}
+
+
+def _next_to_lapse(lots: Iterable[Row[Any]]) -> tuple[int, date | None]:
+    """The points that lapse next of these lots, and their last valid day; none where all are good for ever."""
+    by_day: dict[str, int] = {}
+    for one in lots:
+        by_day[one.valid_through] = by_day.get(one.valid_through, 0) + one.points
+    day = min(by_day, default=FOREVER.isoformat())
+    return (by_day[day], date.fromisoformat(day)) if day != FOREVER.isoformat() else (0, None)
 
 
 def _counters(rows: Iterable[Row[Any]]) -> tuple[Use, ...]:

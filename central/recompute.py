@@ -14,18 +14,20 @@ from central.judging import Judged, judge_receipt, judge_return, judge_void
 from central.ports import reading, replayable, writing
 from central.posting import Heads, stored_heads
 from central.programmes import compiled
-from central.rows import put
+from central.rows import find, put
+from central.shared_limits import beyond_limits, told_already
 from central.tables import event, waiting
 from central.worklist import CONTEXT, raise_flags
 from loyalty.books import Flag
 from loyalty.compiled import Compiled
 from loyalty.lots import EventRef
-from loyalty.receipts import Receipt, read_detail
+from loyalty.receipts import Receipt, ReceiptDetail, read_detail
 from loyalty.reversals import Return, Void
 from loyalty.trouble import Trouble
 
 AT_ONCE = 500
 KEY = ("till_id", "epoch", "seq")
+Findings = Mapping[EventRef, Sequence[Finding]]
 # What a detail that does not hang together can do to the kernel; a failing database is not among them.
 WILD = (Trouble, ArithmeticError, LookupError, ValueError, TypeError, RecursionError)
 
@@ -50,11 +52,12 @@ def recompute_pending(engine: Engine, limit: int, now_ms: int) -> Recomputed:
     """
     with reading(engine) as connection:
         rows = _pending(connection, min(limit, AT_ONCE))
-        judged = _judge_all(connection, rows)
+        judged, beyond = _judge_all(connection, rows)
     with writing(engine) as tx:
-        about = {_ref(row): {name: getattr(row, name) for name in CONTEXT} for row in rows}
+        about = {_ref(row): _context(row) for row in rows}
         raise_flags(tx, [Flag(of=ref, cause=cause, figures=figures) for ref, one in judged.items()
                          for cause, figures in one.findings], about, now_ms)  # fmt: skip
+        _raise_beyond(tx, beyond, about, now_ms)
         marked = [{**row._mapping, "checked": judged[_ref(row)].state} for row in rows]
         put(tx, event, marked, {"checked": "given"})
     states = [one.state for one in judged.values()]
@@ -71,26 +74,49 @@ def _pending(connection: Connection, limit: int) -> Sequence[Row[Any]]:
     return connection.execute(chosen.order_by(*(event.c[name] for name in KEY)).limit(limit)).all()
 
 
-def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> dict[EventRef, Judged]:
+def _raise_beyond(tx: Connection, beyond: Findings, about: dict[EventRef, dict[str, Any]], now_ms: int) -> None:
+    """Put what went beyond a limit on the worklist, each counter of a receipt once."""
+    told = told_already(tx, beyond)
+    others = find(tx, event, [msgspec.structs.asdict(ref) for ref in beyond.keys() - about.keys()])
+    new = [Flag(of=ref, cause=cause, figures=figures) for ref, findings in beyond.items()
+           for cause, figures in findings if figures["counter"] not in told.get((ref, cause), ())]  # fmt: skip
+    counts = {key: len(counters) for key, counters in told.items()}
+    raise_flags(tx, new, about | {_ref(row): _context(row) for row in others}, now_ms, told=counts)
+
+
+def _context(row: Row[Any]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in CONTEXT}
+
+
+def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[dict[EventRef, Judged], Findings]:
+    """Each event as it is judged by itself; and the receipts that went beyond what all may have together."""
     heads = stored_heads(connection, [_ref(row) for row in rows])
     named = {head.of for head in heads.values() if isinstance(head, Return | Void) and head.of is not None}
     receipts = stored_heads(connection, named)
     programmes = compiled(connection, _versions(heads))
     known = histories(connection, {row.account_id for row in rows if row.account_id})
     judged = {}
+    sales = {}
     for row in rows:
         head, history = heads.get(_ref(row)), known.get(row.account_id, History())
         try:
             one = _judge(head, receipts, programmes)
             more: list[Finding] = []
-            if "detail_malformed" not in dict(one.findings):
-                more = _second(connection, row, head, programmes, history)
+            if isinstance(head, Receipt) and "detail_malformed" not in dict(one.findings):
+                detail = read_detail(head)
+                programme = programmes.get(detail.programme_version)
+                more = _second(connection, row, head, detail, programme, history)
+                sales[_ref(row)] = (head, programme)
         except WILD as trouble:
             # Whatever one till wrote down, the events of the others behind it get their turn.
             one, more = Judged(state="differs", findings=(("detail_malformed", {"say": _said(trouble)}),)), []
         state = "differs" if more and one.state == "same" else one.state
         judged[_ref(row)] = Judged(state=state, findings=(*one.findings, *more))
-    return judged
+    beyond = beyond_limits(connection, sales)
+    for ref in beyond.keys() & judged.keys():
+        if judged[ref].state == "same":
+            judged[ref] = msgspec.structs.replace(judged[ref], state="differs")
+    return judged, beyond
 
 
 def _judge(head: Any, receipts: Heads, programmes: Mapping[str, Compiled]) -> Judged:
@@ -104,17 +130,18 @@ def _judge(head: Any, receipts: Heads, programmes: Mapping[str, Compiled]) -> Ju
 
 
 def _second(
-    connection: Connection, row: Row[Any], head: Any, programmes: Mapping[str, Compiled], history: History
+    connection: Connection,
+    row: Row[Any],
+    head: Receipt,
+    detail: ReceiptDetail,
+    programme: Compiled | None,
+    history: History,
 ) -> list[Finding]:
-    """Was it told what it says; did it go beyond a limit. Asked of receipts of an account."""
-    if not isinstance(head, Receipt) or not row.account_id:
+    """Was it told what it says; did it go beyond a limit of its member. Asked of receipts of an account."""
+    if not row.account_id:
         return []
-    detail = read_detail(head)
-    ref = _ref(row)
-    found = unexplained(connection, ref, row.account_version, detail, history)
-    if programme := programmes.get(detail.programme_version):
-        found += overshot(head, ref, row.account_version, programme, history)
-    return found
+    found = unexplained(connection, _ref(row), row.account_version, detail, history)
+    return found + overshot(head, _ref(row), row.account_version, programme, history)
 
 
 def _versions(heads: Heads) -> set[str]:

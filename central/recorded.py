@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 
 from central.rows import find
 from central.tables import event, posting, reversed_
-from loyalty.books import Books, Recorded, Reversed, less
+from loyalty.books import Books, Recorded, Reversed, less, with_granted
 from loyalty.lots import EventRef, LotKey, Slice
 from loyalty.receipts import Funded
 
@@ -56,10 +56,15 @@ def _recorded(row: Row[Any], postings: list[Row[Any]], taken: list[Row[Any]], bo
         redeemed=tuple(_slice(p) for p in points if p.target == "redeemed"),
         funded=tuple(Funded(partner_id=p.issuer_id, amount_minor=p.amount) for p in own if p.unit == "currency"),
     )
-    later = [p for p in postings if _by(p) != ref and p.target == "redeemed"]
+    later = [p for p in postings if _by(p) != ref and (p.target == "redeemed" or p.source == "issued")]
     for step in sorted([*later, *taken], key=lambda step: (step.account_version, getattr(step, "n", 0))):
-        whole = less(whole, _reversed(step)) if hasattr(step, "restored_points") else msgspec.structs.replace(
-            whole, redeemed=(*whole.redeemed, _slice(step)))  # fmt: skip
+        if hasattr(step, "restored_points"):
+            whole = less(whole, _reversed(step))
+        elif step.source == "issued":
+            # Granted anew for goods that were kept.
+            whole = with_granted(whole, key_of(step), step.amount)
+        else:
+            whole = msgspec.structs.replace(whole, redeemed=(*whole.redeemed, _slice(step)))
     return whole
 
 

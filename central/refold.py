@@ -7,6 +7,7 @@ only sums.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Ref = tuple[str, int, int]  # till_id, epoch, seq
@@ -19,10 +20,12 @@ Leg = tuple[str, str, str, str, str, str]
 
 
 class Member:
-    """Lots, debts and sums of one account, and how many events were folded in; account 0 is nobody's."""
+    """Lots and the day each was first earned on since it was empty, debts and sums of one account, and how many events
+    were folded in; account 0 is nobody's."""
 
     def __init__(self) -> None:
         self.lots: dict[Key, int] = defaultdict(int)
+        self.earned_on: dict[Key, str] = {}
         self.debts: list[Debt] = []
         self.legs: dict[Leg, int] = defaultdict(int)
         self.events = 0
@@ -91,12 +94,17 @@ class Refold:
         for payer, amount in event.get("funded", ()):
             sale.funded[payer] += amount
             member.legs["funded", payer, "", at, "", ""] += amount
-        wanted = (event.get("redemption") or {}).get("points", 0)
+        redemption = event.get("redemption") or {}
+        wanted = redemption.get("points", 0)
         if not account_id:
             self.uncovered += wanted
             return
         owed_before = list(member.debts)
-        for key in sorted(key for key, points in member.lots.items() if points and key[0] >= on):
+        # Only where the programme lets it does a sale spend what it earns itself.
+        spends_own = event.get("spends_own", False)
+        if spends_own:
+            self._grant(event, member, sale)
+        for key in _to_spend(member, redemption, event["place"]):
             taken = min(wanted, member.lots[key])
             if taken:
                 self._redeem(member, key, taken, sale)
@@ -104,18 +112,31 @@ class Refold:
         if wanted:
             self.uncovered += wanted
             member.debts.append(Debt(ref, "", "", at, sale.at_terms, wanted))
-        for issuer, valid, points in event.get("earned", ()):
-            key = (valid, issuer, self._terms(issuer, on))
-            member.lots[key] += points
-            sale.granted[key] += points
-            member.legs["issued", issuer, key[2], "", "", ""] += points
-        # A sale may not spend what it earns, so it does not cover its own shortfall either.
+        if not spends_own:
+            self._grant(event, member, sale)
+        # What it earns does not cover its own shortfall either.
         self._repay(member, owed_before, dict(sale.granted))
 
+    def _grant(self, event: Mapping[str, Any], member: Member, sale: Sale | None) -> dict[Key, int]:
+        """Points of an event under its day's terms; with a sale, as points of its goods."""
+        fresh: dict[Key, int] = defaultdict(int)
+        on = event["place"][6]
+        for issuer, valid, points in event.get("earned", ()):
+            key = (valid, issuer, self._terms(issuer, on))
+            fresh[key] += points
+            # What comes late makes a lot that holds points older.
+            member.earned_on[key] = min(on, member.earned_on[key]) if member.lots[key] else on
+            member.lots[key] += points
+            member.legs["issued", issuer, key[2], "", "", ""] += points
+            if sale:
+                sale.granted[key] += points
+        return fresh
+
     def _repay(self, member: Member, owed: list[Debt], fresh: dict[Key, int]) -> None:
+        """Points that have just come pay debts, the oldest first, unless they were spent in the same breath."""
         for debt in owed:
             for key in sorted(fresh):
-                taken = min(debt.points, fresh[key])
+                taken = min(debt.points, fresh[key], member.lots[key])
                 if not taken:
                     continue
                 fresh[key] -= taken
@@ -132,55 +153,71 @@ class Refold:
         whole = event["type"] == "void.v1"
         if sale.account_id:
             self._restore(member, sale, None if whole else event.get("restored_points", 0))
-            wanted = dict(sale.granted) if whole else self._asked(event, sale)
-            for key, points in wanted.items():
-                taken = min(points, sale.granted[key])
-                sale.granted[key] -= taken
-                self._claw(ref, member, key, taken, sale.at)
+            # What is left of the sale is looked at before goods that were kept earn anew.
+            left = dict(sale.granted)
+            wanted = left if whole else self._asked(event.get("reversed", ()), left)
+            in_money = {} if whole else self._asked(event.get("withheld", ()), left)
+            self._repay(member, list(member.debts), self._grant(event, member, sale))
+            for key, points in in_money.items():
+                sale.granted[key] -= points
+            for key, points in sorted(wanted.items()) if whole else wanted.items():
+                sale.granted[key] -= points
+                self._claw(ref, member, key, points, sale.at, let_go=event.get("clamp", False))
         asked = list(sale.funded.items()) if whole else event.get("funded", ())
         for payer, amount in asked:
             taken = min(amount, sale.funded[payer])
             sale.funded[payer] -= taken
             member.legs["funded", payer, "", sale.at, "", ""] -= taken
 
-    def _asked(self, event: Mapping[str, Any], sale: Sale) -> dict[Key, int]:
-        """Points to take back by the lot they were granted into; parts of one lot count as one."""
-        lots = {(issuer, valid): (valid, issuer, terms) for valid, issuer, terms in sale.granted}
+    def _asked(self, parts: Iterable[Any], left: dict[Key, int]) -> dict[Key, int]:
+        """Points to take back by the lot they were granted into, off what is left; parts of one lot count as one."""
         asked: dict[Key, int] = defaultdict(int)
-        for issuer, valid, points in event.get("reversed", ()):
-            if (issuer, valid) in lots:
-                asked[lots[issuer, valid]] += points
+        for issuer, valid, points in parts:
+            for key in sorted(key for key in left if key[:2] == (valid, issuer)):
+                taken = min(points, left[key])
+                left[key] -= taken
+                points -= taken
+                asked[key] += taken
         return asked
 
     def _restore(self, member: Member, sale: Sale, points: int | None) -> None:
-        """Spent points come back, all of them for none: first what nothing has covered, then what was used last."""
+        """Spent points come back, all of them for none: first what nothing has covered, then what was used last.
+
+        Points that come back repay debts as new ones do.
+        """
         owed = [debt for debt in member.debts if not debt.issuer and self.sales[debt.of] is sale]
         most = sum(part[1] for part in sale.spent) + sum(debt.points for debt in owed)
-        wanted = most if points is None else points
+        wanted = most if points is None else min(points, most)
         for debt in owed:
             taken = min(wanted, debt.points)
             debt.points -= taken
             wanted -= taken
         member.debts = [debt for debt in member.debts if debt.points]
+        back: dict[Key, int] = defaultdict(int)
         for part in reversed(sale.spent):
             taken = min(wanted, part[1])
             part[1] -= taken
             wanted -= taken
+            back[part[0]] += taken
             member.lots[part[0]] += taken
             member.legs["redeemed", part[0][1], part[0][2], sale.at, sale.at_terms, "reimburse"] -= taken
+        self._repay(member, list(member.debts), back)
 
     def _unreferenced(self, ref: Ref, event: Mapping[str, Any], account_id: int, member: Member) -> None:
         """Points of today's goods are taken back; points that were spent are not given back."""
         at, on = event["place"][0], event["place"][6]
+        if account_id:
+            self._repay(member, list(member.debts), self._grant(event, member, None))
         for issuer, valid, points in event.get("reversed", ()) if account_id else ():
-            self._claw(ref, member, (valid, issuer, self._terms(issuer, on)), points, at)
+            key = (valid, issuer, self._terms(issuer, on))
+            self._claw(ref, member, key, points, at, let_go=event.get("clamp", False))
         for payer, amount in event.get("funded", ()):
             member.legs["funded", payer, "", at, "", ""] -= amount
 
     # Points
 
-    def _claw(self, ref: Ref, member: Member, wanted: Key, points: int, at: str) -> None:
-        """The lot that was granted first, then that issuer's others, then any; what is missing is owed."""
+    def _claw(self, ref: Ref, member: Member, wanted: Key, points: int, at: str, *, let_go: bool) -> None:
+        """The lot that was granted first, then that issuer's others, then any; what is missing is owed, or let go."""
         order = sorted(
             (key for key, held in member.lots.items() if held),
             key=lambda key: (key != wanted, key[1] != wanted[1], key),
@@ -190,7 +227,7 @@ class Refold:
             if taken:
                 self._lose(member, key, taken, wanted[1], wanted[2])
                 points -= taken
-        if points:
+        if points and not let_go:
             member.debts.append(Debt(ref, wanted[1], wanted[2], at, wanted[2], points))
 
     def _lose(self, member: Member, key: Key, points: int, owed_to: str, terms: str) -> None:
@@ -205,3 +242,21 @@ class Refold:
         member.lots[key] -= points
         member.legs["redeemed", key[1], key[2], sale.at, sale.at_terms, "reimburse"] += points
         sale.spent.append([key, points])
+
+
+def _to_spend(member: Member, redemption: Mapping[str, Any], place: list[Any]) -> list[Key]:
+    """The lots that a sale may spend, in the order and until the time that its redemption tells."""
+    expiry = redemption.get("expiry", {})
+    when: str = expiry.get("when", "end_of_day")
+    on: str = place[6]
+
+    def is_live(through: str) -> bool:
+        if when == "instant":
+            clock = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=place[4], minutes=place[5])
+            return f"{clock:%Y-%m-%d %H:%M}" < f"{through} {expiry.get('at', '24:00')}"
+        return on < through if when == "start_of_day" else on <= through
+
+    live = sorted(key for key, points in member.lots.items() if points and is_live(key[0]))
+    if redemption.get("lot_order") == "first_earned":
+        live.sort(key=lambda key: member.earned_on[key])
+    return live

@@ -270,6 +270,7 @@ lot = _table(
     _text("issuer_id", key=True),
     _text("terms_id", key=True),
     _whole("points"),
+    _text("earned_on", default=""),  # business date of the first accrual since it was last empty
 )  # fmt: skip
 
 # loyalty.lots.Debt, oldest first by `n`; issuer and terms are "" for an uncovered spend.
@@ -311,6 +312,15 @@ use = _table(
     _text("by_till"), _whole("by_epoch"), _whole("by_seq"),
 )  # fmt: skip
 Index("use_by_stream", use.c.account_id, use.c.by_till, use.c.by_epoch, use.c.by_seq)
+
+# Uses of counters that belong to no account: coupons and certificates of bearers, limits of everybody together.
+shared_use = _table(
+    "shared_use", "T",
+    _text("till_id", key=True), _whole("epoch", key=True), _whole("seq", key=True),
+    _text("name", key=True),
+    _whole("amount"),
+)  # fmt: skip
+Index("shared_use_by_name", shared_use.c.name)
 
 # loyalty.books.Reversed
 reversed_ = _table(

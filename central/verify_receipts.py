@@ -17,26 +17,33 @@ def check_receipt(found: Violations, ref: Ref, receipt: Mapping[str, Any]) -> No
         detail = receipt.get("detail") or {}
         lines, effects = detail.get("figures", []), detail.get("effects", [])
         _check_lines(found, ref, lines, effects)
-        _check_sums(found, ref, receipt, lines, {line: off for line, off in detail.get("charged", [])})
+        _check_sums(found, ref, receipt, detail, sum(one[3] for one in effects if one[1] == 0))
         _check_funding(found, ref, receipt, effects)
 
 
 def _check_lines(found: Violations, ref: Ref, lines: list[Any], effects: list[Any]) -> None:
-    for line, amount, discount, points, paid, net in lines:
+    for line, amount, discount, points, paid, net, *_ in lines:
         found.differs("receipt.line", (ref, line), amount - discount - paid, net)
         found.differs("receipt.discounts", (ref, line), discount, sum(one[2] for one in effects if one[1] == line))
         found.differs("receipt.points", (ref, line), points, sum(one[3] for one in effects if one[1] == line))
-    found.differs("receipt.effects", ref, [], sorted({one[1] for one in effects} - {line[0] for line in lines}))
+    # Line 0 is the receipt as a whole, which may be granted points and nothing else.
+    found.differs("receipt.effects", ref, [], sorted({one[1] for one in effects} - {line[0] for line in lines} - {0}))
+    found.differs("receipt.discounts", (ref, 0), 0, sum(one[2] for one in effects if one[1] == 0))
 
 
 def _check_sums(
-    found: Violations, ref: Ref, receipt: Mapping[str, Any], lines: list[Any], charged: Mapping[int, int]
+    found: Violations, ref: Ref, receipt: Mapping[str, Any], detail: Mapping[str, Any], whole_points: int
 ) -> None:
     """The head's figures are its lines'; money is what the POS charged where that differs from the quote."""
-    tender = (receipt.get("redemption") or {}).get("amount_minor", 0)
-    found.differs("receipt.tender", ref, sum(line[4] for line in lines), tender)
+    lines = detail.get("figures", [])
+    charged = {line: off for line, off in detail.get("charged", [])}
+    redemption = receipt.get("redemption") or {}
+    found.differs("receipt.tender", ref, sum(line[4] for line in lines), redemption.get("amount_minor", 0))
+    # Receipts of release one do not say which points paid for which line.
+    if all(len(line) > 6 for line in lines):
+        found.differs("receipt.spent", ref, sum(line[6] for line in lines), redemption.get("points", 0))
     earned = sum(part[2] for part in receipt.get("earned", []))
-    found.differs("receipt.earned", ref, sum(line[3] for line in lines), earned)
+    found.differs("receipt.earned", ref, sum(line[3] for line in lines) + whole_points, earned)
     in_money = sum(line[1] - charged.get(line[0], line[2]) - line[4] for line in lines)
     found.differs("receipt.net", ref, in_money, receipt["net_minor"])
 

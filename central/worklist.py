@@ -31,16 +31,23 @@ class FlagKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def raise_flags(
-    tx: Connection, flags: Iterable[Flag], about: Mapping[EventRef, Mapping[str, Any]], now_ms: int
+    tx: Connection,
+    flags: Iterable[Flag],
+    about: Mapping[EventRef, Mapping[str, Any]],
+    now_ms: int,
+    *,
+    told: Mapping[tuple[EventRef, str], int] | None = None,
 ) -> None:
     """Put findings on the worklist; one that is there already stays as it is, settled or not.
 
     Args:
         about: of each event the columns that the list shows (`CONTEXT`), so that it reads one table only.
+        told: how many findings of a cause an event has already, where these come on top of them.
     """
-    rows, counts = [], dict[tuple[EventRef, str], int]()
+    rows, counts = [], dict(told or {})
     for one in flags:
-        n = counts[one.of, one.cause] = counts.get((one.of, one.cause), -1) + 1
+        n = counts.get((one.of, one.cause), 0)
+        counts[one.of, one.cause] = n + 1
         shown = {name: about[one.of][name] for name in CONTEXT} if one.of in about else {}
         rows.append(
             {**msgspec.structs.asdict(one.of), "cause": one.cause, "n": n, "figures": _json(one.figures),

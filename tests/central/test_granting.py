@@ -8,7 +8,9 @@ from central.own_events import centre_stream_id
 from central.ports import reading, writing
 from central.programmes import publish
 from central.tables import centre_event, stream
+from loyalty.compiled import compile_programme
 from loyalty.events import Granted, read_head
+from loyalty.programme import programme_from
 from sync.chain import StreamHead, walk
 from sync.framing import open_signed
 from sync.keys import one_key
@@ -44,6 +46,21 @@ def test_what_was_spent_on_a_float_is_topped_up_with_the_acknowledgement(centre:
     spent = select(stream.c.float_granted, stream.c.float_spent).where(stream.c.till_id == till.head.till_id)
     assert centre.rows(spent) == [(2300, 300)]
     assert out(centre) == 2000
+
+
+def test_points_that_a_sale_spends_of_its_own_are_not_taken_off_the_float(centre: Centre) -> None:
+    own = {**PROGRAMME, "options": {"spends_what_it_earns": True}}
+    with writing(centre.engine) as tx:
+        publish(tx, msgspec.json.encode(own), centre.now)
+    till, anna = centre.till(), centre.member()
+    till.rules = compile_programme(programme_from(own))
+    till.hello()
+    till.sell("R1", 50_000, told(anna), spend=300)  # earns 497 for the 497.00 in money
+    till.sell("R2", 10_000, told(anna, 1, 197), spend=250)  # earns 97 for the 97.50, so 153 are the float's
+    till.upload()
+    spent = select(stream.c.float_granted, stream.c.float_spent).where(stream.c.till_id == till.head.till_id)
+    assert centre.rows(spent) == [(2153, 153)]
+    assert centre.flags() == []
 
 
 def test_a_till_that_says_it_spent_more_than_its_float_is_not_granted_more_for_it(centre: Centre) -> None:

@@ -9,18 +9,23 @@ from sqlalchemy import Select, func, select
 
 from central.late import post_arrived, post_overdue
 from central.ports import writing
+from central.programmes import publish
+from central.recompute import Recomputed
 from central.registry import resume_stream
 from central.tables import account, batch, card, debt, event, flag, lot, posting, stream, waiting
+from loyalty.compiled import compile_programme
 from loyalty.earning import Earned
 from loyalty.events import Opened, encode
 from loyalty.members import MemberView, Use
+from loyalty.programme import programme_from
 from loyalty.receipts import read_detail
 from sync.chain import StreamHead
 from sync.envelope import open_batch
 from sync.refusals import StreamMoved
 from sync.verdicts import Take
 from sync.wire import Ack, Problem
-from tests.central.tills import DAY, TODAY, Centre, Till, told
+from tests.central.busy_day import codes
+from tests.central.tills import DAY, PROGRAMME, TODAY, Centre, Till, told
 
 TOKEN = "ab" * 16
 GONE = ("redeemed", "reversed", "expired")
@@ -249,6 +254,61 @@ def test_an_uncovered_spend_becomes_a_debt_that_later_points_repay(centre: Centr
         ("available", "redeemed", 150, "bolt", "acme", 2),
     ]
     assert point_identity(centre) == {"acme": (497, 497), "bolt": (0, 0)}
+
+
+# Tea earns points through the end of the year, bread for ten days.
+TWO_LIVES = [
+    {"id": name, "who": {"card": True}, "lifetime": lifetime,
+     "then": [{"kind": "earn", "points": 1, "per_minor": 100, "of": {"sku": [name]}}]}
+    for name, lifetime in (("tea", {"end_of": "year"}), ("bread", {"days": 10}))
+]  # fmt: skip
+# Options, what is left of 100 points of tea and 100 of bread by last valid day, and what nothing covers.
+SPENDINGS = [
+    ({}, [("2026-03-02", 0), ("2026-12-31", 50)], 0),
+    ({"lot_order": "first_earned"}, [("2026-03-02", 50), ("2026-12-31", 0)], 0),
+    ({"expiry": "start_of_day"}, [("2026-03-02", 100), ("2026-12-31", 0)], 50),
+    ({"expiry": "instant", "expiry_at": "12:00"}, [("2026-03-02", 100), ("2026-12-31", 0)], 50),
+    ({"expiry": "instant", "expiry_at": "12:01"}, [("2026-03-02", 0), ("2026-12-31", 50)], 0),
+]
+
+
+@pytest.mark.parametrize(("options", "lots", "short"), SPENDINGS)
+def test_points_are_spent_in_the_order_and_until_the_time_that_the_programme_of_the_sale_tells(
+    centre: Centre, options: dict, lots: list, short: int
+) -> None:
+    till, anna = centre.till(), centre.member()
+    till.hello()
+    document = {**PROGRAMME, "promotions": TWO_LIVES, "options": options}
+    till.rules = compile_programme(programme_from(document))
+    with writing(centre.engine) as tx:
+        publish(tx, msgspec.json.encode(document), centre.now)
+    # A batch for each sale, so that what the lots know goes through the tables.
+    till.sell("R1", 10_000, told(anna), sku="tea", on=date(2026, 1, 5))
+    till.upload()
+    till.sell("R2", 10_000, told(anna, 1, 100), on=date(2026, 2, 20))
+    till.upload()
+    till.sell("R3", 20_000, told(anna, 2, 200), sku="coffee", spend=150)  # at noon on 2 March
+    assert till.upload().flagged == (((3, "uncovered"),) if short else ())
+    kept = select(lot.c.valid_through, lot.c.points, lot.c.earned_on).order_by(lot.c.valid_through)
+    days = ("2026-02-20", "2026-01-05")
+    assert centre.rows(kept) == [(*held, on) for held, on in zip(lots, days, strict=True)]
+    assert centre.rows(select(debt.c.points)) == ([(short,)] if short else [])
+    assert codes(centre) == []
+    assert centre.recompute() == Recomputed(same=3)
+
+
+def test_a_lot_that_was_spent_and_filled_again_is_as_old_as_what_is_in_it(centre: Centre) -> None:
+    till, anna = centre.till(), centre.member()
+    till.hello()
+    till.sell("R1", 10_000, told(anna), on=date(2026, 2, 10))
+    till.upload()
+    kept = select(lot.c.points, lot.c.earned_on)
+    assert centre.rows(kept) == [(100, "2026-02-10")]
+    till.sell("R2", 10_100, told(anna, 1, 100), spend=100, on=date(2026, 2, 20))
+    till.upload()
+    # 100 points pay 1.00 of 101.00, and 100.00 earn 100: as many as before, of another day.
+    assert centre.rows(kept) == [(100, "2026-02-20")]
+    assert codes(centre) == []
 
 
 def test_points_that_paid_later_come_back_with_the_goods(centre: Centre) -> None:

@@ -22,12 +22,12 @@ import central.verify_streams
 from central.refold import Leg, Refold
 from loyalty.books import Books, Posting
 from loyalty.events import Event, encode
-from loyalty.lots import EventRef
+from loyalty.lots import EventRef, Expiry
 from loyalty.postings import post_event
 from loyalty.receipts import Funded, Receipt
 from loyalty.reversals import Return, Void
 from loyalty.terms import Terms
-from tests.loyalty.build import day, earned, place, ref, sale, take_back, void
+from tests.loyalty.build import MONDAY_NOON_MS, day, earned, place, redemption, ref, sale, take_back, void
 
 # acme's terms change on 2 March; core has none before the third; of two that begin together the later id holds.
 TERMS = tuple(
@@ -74,6 +74,12 @@ def kernel_lots(books: Books, account_id: int) -> dict[tuple[str, str, str], int
     return {(one.key.valid_through.isoformat(), one.key.issuer_id, one.key.terms_id): one.points for one in held}
 
 
+def kernel_memory(books: Books, account_id: int) -> dict[tuple[str, str, str], str]:
+    """When each lot was first earned."""
+    return {(one.key.valid_through.isoformat(), one.key.issuer_id, one.key.terms_id): str(one.earned_on)
+            for one in books.lots(account_id)}  # fmt: skip
+
+
 def kernel_debts(books: Books, account_id: int) -> list[tuple[Any, ...]]:
     return [(tuple(msgspec.structs.astuple(one.of)), one.issuer_id or "", one.terms_id or "", one.at_partner_id,
              one.at_terms_id, one.points) for one in books.account(account_id).debts]  # fmt: skip
@@ -105,7 +111,9 @@ def assert_same(both: Twice) -> Refold:
     fold = both.refold()
     for account_id in {NOBODY, *both.books.accounts}:
         member = fold.members[account_id]
-        assert folded_lots(fold, account_id) == kernel_lots(both.books, account_id)
+        lots = folded_lots(fold, account_id)
+        assert lots == kernel_lots(both.books, account_id)
+        assert {key: member.earned_on[key] for key in lots} == kernel_memory(both.books, account_id)
         debts = [(one.of, one.issuer, one.terms, one.at, one.at_terms, one.points) for one in member.debts]
         assert debts == kernel_debts(both.books, account_id)
         legs = {leg: points for leg, points in member.legs.items() if points}
@@ -126,20 +134,40 @@ FUNDED = st.lists(
     max_size=2, unique_by=lambda part: part.partner_id,
 )  # fmt: skip
 WHOM = st.sampled_from([7, 8, None])
-PLACES = st.builds(
-    lambda partner, on: place(partner_id=partner, store_id=f"{partner}-1", business_date=day(on)),
-    st.sampled_from(["acme", "bolt"]), DAYS,
+DAY_MS = 86_400_000
+
+
+def somewhere(partner: str, on: str, offset_min: int) -> Any:
+    """At noon UTC of a business day, somewhere in the world."""
+    sold_at_ms = MONDAY_NOON_MS + (day(on) - day("2026-03-02")).days * DAY_MS
+    return place(partner_id=partner, store_id=f"{partner}-1", business_date=day(on), sold_at_ms=sold_at_ms,
+                 offset_min=offset_min)  # fmt: skip
+
+
+PLACES = st.builds(somewhere, st.sampled_from(["acme", "bolt"]), DAYS, st.sampled_from([0, 60, -60, 720]))
+EXPIRIES = st.sampled_from([
+    Expiry(), Expiry(when="start_of_day"), Expiry(when="instant", at="12:00"), Expiry(when="instant"),
+])  # fmt: skip
+# What a sale pays with points, and how its programme spends them.
+SPENT = st.one_of(
+    st.none(),
+    st.builds(lambda points, order, expiry: redemption(points, lot_order=order, expiry=expiry),
+              st.sampled_from([20, 80]), st.sampled_from(["valid_through", "first_earned"]), EXPIRIES),
 )  # fmt: skip
 WHICH = st.integers(0, 30)
+# What a return may say besides: points earned anew, points kept in money, and whether those that are gone are let go.
+MORE = st.fixed_dictionaries(
+    {}, optional={"earned": EARNED.map(tuple), "withheld": EARNED.map(tuple), "clamp": st.just(True)}
+)
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("sale"), WHOM, PLACES, EARNED, st.sampled_from([0, 0, 20, 80]), FUNDED),
-        st.tuples(st.just("sale"), WHOM, PLACES, EARNED, st.sampled_from([0, 0, 20, 80]), FUNDED),
+        st.tuples(st.just("sale"), WHOM, PLACES, EARNED, SPENT, FUNDED, st.booleans()),
+        st.tuples(st.just("sale"), WHOM, PLACES, EARNED, SPENT, FUNDED, st.just(False)),
         st.tuples(st.just("whole"), WHOM, PLACES, WHICH),
         st.tuples(st.just("part"), WHOM, PLACES, WHICH),
-        st.tuples(st.just("return"), WHOM, PLACES, WHICH, EARNED, st.integers(0, 60), FUNDED),
-        st.tuples(st.just("void"), PLACES, WHICH),
-        st.tuples(st.just("unreferenced"), WHOM, PLACES, EARNED, FUNDED),
+        st.tuples(st.just("return"), WHOM, PLACES, WHICH, EARNED, st.integers(0, 60), FUNDED, MORE),
+        st.tuples(st.just("void"), PLACES, WHICH, st.booleans()),
+        st.tuples(st.just("unreferenced"), WHOM, PLACES, EARNED, FUNDED, MORE),
         st.tuples(st.just("overdue"), WHOM, WHOM, PLACES, EARNED, FUNDED),
         st.tuples(st.just("waiting"), WHOM, PLACES, EARNED),
     ),
@@ -161,8 +189,9 @@ def play(steps: list[tuple[Any, ...]]) -> Twice:
     for seq, (kind, *facts) in enumerate(steps, 1):
         at = ref(seq)
         if kind == "sale":
-            whom, where, granted, spent, funded = facts
-            event: Event = sale(f"R{seq}", *granted, spent=spent, funded=tuple(funded), place=where, account_id=whom)
+            whom, where, granted, spent, funded, own = facts
+            event: Event = sale(f"R{seq}", *granted, redemption=spent, funded=tuple(funded), place=where,
+                                account_id=whom, spends_own=own)  # fmt: skip
             sales.append((at, event))
             both.feed(event, at, whom)
         elif kind in ("whole", "part") and sales:
@@ -170,16 +199,17 @@ def play(steps: list[tuple[Any, ...]]) -> Twice:
             of, bought = sales[which % len(sales)]
             both.feed(came_back(f"B{seq}", where, of, bought, 1 if kind == "whole" else 2), at, whom)
         elif kind == "return" and sales:
-            whom, where, which, back, restored, funded = facts
+            whom, where, which, back, restored, funded, more = facts
             of = sales[which % len(sales)][0]
-            event = take_back(f"B{seq}", of, *back, restored=restored, funded=tuple(funded), place=where)
+            event = take_back(f"B{seq}", of, *back, restored=restored, funded=tuple(funded), place=where, **more)
             both.feed(event, at, whom)
         elif kind == "void" and sales:
-            where, which = facts
-            both.feed(Void(receipt_id=f"void:{seq}", place=where, of=sales[which % len(sales)][0]), at, None)
+            where, which, clamp = facts
+            of = sales[which % len(sales)][0]
+            both.feed(Void(receipt_id=f"void:{seq}", place=where, of=of, clamp=clamp), at, None)
         elif kind == "unreferenced":
-            whom, where, back, funded = facts
-            both.feed(take_back(f"B{seq}", None, *back, funded=tuple(funded), place=where), at, whom)
+            whom, where, back, funded, more = facts
+            both.feed(take_back(f"B{seq}", None, *back, funded=tuple(funded), place=where, **more), at, whom)
         elif kind == "overdue":
             # Given up waiting for its receipt, which then comes after all.
             whom, buyer, where, back, funded = facts
@@ -223,10 +253,75 @@ def test_a_sale_does_not_cover_its_own_shortfall_with_what_it_earns() -> None:
     assert (folded_lots(fold, 7), owed(fold), fold.uncovered) == ({(YEAR, "acme", "acme-2"): 10}, [("", 10)], 10)
 
 
+def test_a_sale_that_may_spends_what_it_earns_and_repays_with_the_rest() -> None:
+    fold = fold_of((sale("R1", spent=30), 7), (sale("R2", earned(50), spent=40, spends_own=True), 7))
+    assert (folded_lots(fold, 7), owed(fold), fold.uncovered) == ({}, [("", 20)], 30)
+
+
+def test_points_that_come_back_repay_what_is_owed() -> None:
+    sales = (sale("R1", earned(50)), 7), (sale("R2", spent=50), 7)
+    fold = fold_of(*sales, (take_back("B1", ref(1), earned(50)), 7))
+    assert (folded_lots(fold, 7), owed(fold)) == ({}, [("acme", 50)])
+    fold = fold_of(*sales, (take_back("B1", ref(1), earned(50)), 7), (take_back("B2", ref(2), restored=50), 7))
+    assert (folded_lots(fold, 7), owed(fold)) == ({}, [])
+    assert fold.members[7].legs["reversed", "acme", "acme-2", "", "", ""] == 50
+
+
+def test_points_that_are_gone_are_let_go_where_the_till_says_so() -> None:
+    fold = fold_of((sale("R1", earned(10)), 7), (sale("R2", spent=7), 7),
+                   (take_back("B1", ref(1), earned(10), clamp=True), 7))  # fmt: skip
+    assert (folded_lots(fold, 7), owed(fold)) == ({}, [])
+    assert fold.members[7].legs["reversed", "acme", "acme-2", "", "", ""] == 3
+
+
+def test_what_kept_goods_earn_anew_comes_back_with_them_and_what_was_kept_in_money_never_does() -> None:
+    anew = take_back("B1", ref(1), earned(4), withheld=(earned(6),), earned=(earned(5, "acme", "2027-12-31"),))
+    fold = fold_of((sale("R1", earned(10)), 7), (anew, 7))
+    assert folded_lots(fold, 7) == {(YEAR, "acme", "acme-2"): 6, ("2027-12-31", "acme", "acme-2"): 5}
+    fold = fold_of((sale("R1", earned(10)), 7), (anew, 7), (void(ref(1)), 7))
+    assert folded_lots(fold, 7) == {(YEAR, "acme", "acme-2"): 6}
+
+
 def test_points_spent_come_from_what_lapses_first_then_by_issuer() -> None:
     first = sale("R1", earned(30, "bolt"), earned(30), earned(10, "acme", "2026-06-30"))
     fold = fold_of((first, 7), (sale("R2", spent=50), 7))
     assert folded_lots(fold, 7) == {(YEAR, "bolt", "bolt-1"): 20}
+
+
+# Until when 30 points that lapse on 2 March pay, of 30 more that lapse in December; 40 are spent at noon of that day.
+SPENDINGS: list[tuple[dict[str, Any], int, dict[str, int], list[tuple[str, int]]]] = [
+    ({}, 0, {YEAR: 20}, []),
+    ({"lot_order": "first_earned"}, 0, {"2026-03-02": 20}, []),
+    ({"expiry": Expiry(when="start_of_day")}, 0, {"2026-03-02": 30}, [("", 10)]),
+    ({"expiry": Expiry(when="instant", at="12:00")}, 0, {"2026-03-02": 30}, [("", 10)]),
+    ({"expiry": Expiry(when="instant", at="12:01")}, 0, {YEAR: 20}, []),
+    ({"expiry": Expiry(when="instant", at="12:01")}, 1, {"2026-03-02": 30}, [("", 10)]),  # 12:01 in the store
+    ({"expiry": Expiry(when="instant")}, 719, {YEAR: 20}, []),  # 23:59 in the store
+    ({"expiry": Expiry(when="instant")}, 720, {"2026-03-02": 30}, [("", 10)]),  # midnight in the store
+]
+
+
+@pytest.mark.parametrize(("told", "offset_min", "lots", "short"), SPENDINGS)
+def test_points_are_spent_in_the_order_and_until_the_time_that_their_sale_tells(
+    told: dict[str, Any], offset_min: int, lots: dict[str, int], short: list[tuple[str, int]]
+) -> None:
+    days = [place(business_date=day(text)) for text in ("2026-01-05", "2026-02-20")]
+    first = sale("R1", earned(30), place=days[0])
+    later = sale("R2", earned(30, "acme", "2026-03-02"), place=days[1])
+    spent = sale("R3", redemption=redemption(40, **told), place=place(offset_min=offset_min))
+    fold = fold_of((first, 7), (later, 7), (spent, 7))
+    assert {key[0]: points for key, points in folded_lots(fold, 7).items()} == lots
+    assert owed(fold) == short
+
+
+def test_a_lot_is_as_old_as_what_came_into_it_since_it_was_empty() -> None:
+    days = [place(business_date=day(text)) for text in ("2026-02-10", "2026-02-03", "2026-02-24")]
+    fold = fold_of((sale("R1", earned(10), place=days[0]), 7), (sale("R2", earned(10), place=days[1]), 7))
+    key = (YEAR, "acme", "acme-1")
+    assert fold.members[7].earned_on == {key: "2026-02-03"}
+    fold = fold_of((sale("R1", earned(10), place=days[0]), 7), (sale("R2", spent=10), 7),
+                   (sale("R3", earned(10), place=days[2]), 7))  # fmt: skip
+    assert fold.members[7].earned_on == {key: "2026-02-24"}
 
 
 def test_what_was_spent_last_comes_back_first() -> None:
@@ -303,7 +398,7 @@ def imported(module: Any) -> set[str]:
 
 
 def test_the_refold_knows_nothing_but_the_standard_library() -> None:
-    assert imported(central.refold) == {"collections", "collections.abc", "typing"}
+    assert imported(central.refold) == {"collections", "collections.abc", "datetime", "typing"}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from loyalty.compiled import compile_programme
+from loyalty.programme import programme_from
 from tests.central.busy_day import Day, busy_day, codes
-from tests.central.tills import Centre, told
+from tests.central.tills import PROGRAMME, Centre, told
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def odd(day: Day, **changes: Any) -> None:
     view = told(day.ben, 1)
     receipt = day.bolt.receipt("R50", 10_000, view, sku="milk")
     detail = msgspec.json.decode(receipt.detail)
-    assert detail["figures"] == [[1, 10_000, 1_000, 90, 0, 9_000]]
+    assert detail["figures"] == [[1, 10_000, 1_000, 90, 0, 9_000, 0]]
     head = {name: value for name, value in changes.items() if name in ("net_minor", "detail")}
     detail |= {name: value for name, value in changes.items() if name not in head}
     day.bolt.append(msgspec.structs.replace(receipt, **{"detail": msgspec.Raw(msgspec.json.encode(detail)), **head}))
@@ -28,12 +30,19 @@ def odd(day: Day, **changes: Any) -> None:
 
 ODD = {
     "the money of the receipt": ({"net_minor": 9_001}, ["receipt.net"]),
-    "what is left of a line": ({"figures": [[1, 10_000, 1_000, 90, 0, 9_001]]}, ["receipt.line"]),
+    "what is left of a line": ({"figures": [[1, 10_000, 1_000, 90, 0, 9_001, 0]]}, ["receipt.line"]),
     "the discount of a line": (
-        {"figures": [[1, 10_000, 1_001, 90, 0, 8_999]]}, ["receipt.discounts", "receipt.net"]),
-    "the points of a line": ({"figures": [[1, 10_000, 1_000, 91, 0, 9_000]]}, ["receipt.earned", "receipt.points"]),
+        {"figures": [[1, 10_000, 1_001, 90, 0, 8_999, 0]]}, ["receipt.discounts", "receipt.net"]),
+    "the points of a line": ({"figures": [[1, 10_000, 1_000, 91, 0, 9_000, 0]]}, ["receipt.earned", "receipt.points"]),
     "points paid on a line": (
-        {"figures": [[1, 10_000, 1_000, 90, 5, 8_995]]}, ["receipt.net", "receipt.tender"]),
+        {"figures": [[1, 10_000, 1_000, 90, 5, 8_995, 0]]}, ["receipt.net", "receipt.tender"]),
+    "points spent on a line": ({"figures": [[1, 10_000, 1_000, 90, 0, 9_000, 7]]}, ["receipt.spent"]),
+    "points of the receipt as a whole": (
+        {"effects": [["milk", 1, 1_000, 0, ""], ["base", 1, 0, 90, ""], ["base", 0, 0, 5, ""]]}, ["receipt.earned"]),
+    "a discount of no line": (
+        {"effects": [["milk", 1, 1_000, 0, ""], ["base", 1, 0, 90, ""], ["base", 0, 5, 0, ""]]}, ["receipt.discounts"]),
+    "a promotion on a line that is not there": (
+        {"effects": [["milk", 1, 1_000, 0, ""], ["base", 1, 0, 90, ""], ["base", 2, 0, 0, ""]]}, ["receipt.effects"]),
     "a detail that is not one": ({"detail": msgspec.Raw(b"7")}, ["receipt.detail"]),
     "figures that are none": ({"figures": [["a", None]]}, ["receipt.detail"]),
 }  # fmt: skip
@@ -56,4 +65,19 @@ def test_a_discount_that_a_partner_pays_without_a_promotion_is_named(day: Day) -
 
 def test_discounts_that_the_till_did_charge_make_the_money_of_a_receipt(day: Day) -> None:
     odd(day, charged=[[1, 500]], net_minor=9_500)
+    assert codes(day.centre) == []
+
+
+def test_figures_of_release_one_say_nothing_of_points_spent_and_still_add_up(day: Day) -> None:
+    odd(day, figures=[[1, 10_000, 1_000, 90, 0, 9_000]])
+    assert codes(day.centre) == []
+
+
+def test_points_of_a_receipt_in_which_nothing_costs_anything_add_up(day: Day) -> None:
+    promotions = [*PROGRAMME["promotions"], {"id": "visit", "then": [{"kind": "points", "points": 25}]}]
+    day.bolt.rules = compile_programme(programme_from({**PROGRAMME, "promotions": promotions}))
+    free = day.bolt.receipt("R50", 0, told(day.ben, 1))
+    assert msgspec.json.decode(free.detail)["effects"] == [["visit", 0, 0, 25, "", "9999-12-31"]]
+    day.bolt.append(free)
+    day.bolt.upload()
     assert codes(day.centre) == []

@@ -228,7 +228,9 @@ class Till:
     ) -> Receipt:  # fmt: skip
         """A sale of one line, as the kernel closes it; not yet written."""
         quote, basket = self.quote(receipt_id, amount, view, spend=spend, sku=sku, on=on)
-        return close_receipt(quote, basket, self.place(on), card_token=token, charged=charged, quoted_digest=quoted)
+        return close_receipt(
+            quote, basket, self.place(on), compiled=self.rules, card_token=token, charged=charged, quoted_digest=quoted
+        )
 
     def sell(self, receipt_id: str, amount: int, view: MemberView | None = None, **more: Any) -> EventRef:
         return self.append(self.receipt(receipt_id, amount, view, **more))
