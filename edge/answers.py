@@ -22,13 +22,15 @@ class Said(Answer, frozen=True, kw_only=True):
 
 
 class MemberSaid(Answer, frozen=True, kw_only=True):
-    """The member behind a card. A card that is not `known` here earns, and spends nothing."""
+    """The member behind a card. A card that is not `known` here earns, and spends nothing. `stored_minor` is in the
+    wallet."""
 
     known: bool
     card: str = ""  # "…1234"
     tier: str = ""
     balance_points: int = 0
     spendable_points: int = 0
+    stored_minor: int = 0
 
 
 class DiscountSaid(Answer, frozen=True, kw_only=True):
@@ -56,10 +58,12 @@ class LineSaid(Answer, frozen=True, kw_only=True):
     amount_minor: int
     discount_minor: int
     points_earned: int
+    points_spent: int = 0
 
 
 class TotalsSaid(Answer, frozen=True, kw_only=True):
-    """The receipt's figures, each the sum of its lines'."""
+    """The receipt's figures, each the sum of its lines', and points of the receipt as a whole. `to_pay_minor` is the
+    net less what certificates and the wallet pay."""
 
     gross_minor: int
     discount_minor: int
@@ -67,35 +71,118 @@ class TotalsSaid(Answer, frozen=True, kw_only=True):
     net_minor: int
     points_earned: int
     points_spent: int
+    paid_with_certificates_minor: int = 0
+    to_pay_minor: int = 0
 
 
 class RedemptionSaid(Answer, frozen=True, kw_only=True):
-    """The most points that may pay, in whole steps, under which authority; `bound_by` says what keeps it there."""
+    """The most points that may pay, in whole steps, under which authority; `bound_by` says what keeps it there.
+
+    `per_line_minor` is what they would pay of each line, in the basket's order; `say` is for the cashier where fewer
+    were granted than asked for.
+    """
 
     most_points: int
     step: int
     authority: Literal["none", "hold", "lease", "float"]
     bound_by: str
+    per_line_minor: tuple[int, ...] = ()
+    say: str = ""
 
 
-class RefusedCouponSaid(Answer, frozen=True, kw_only=True):
-    """A code that did not work; it never stops the sale."""
+class GiftSaid(Answer, frozen=True, kw_only=True):
+    """Goods to add at no price; with a `choice` one of its articles, by default `sku`."""
+
+    promotion: str
+    sku: str
+    units: int
+    name: str = ""
+    note: str = ""
+    choice: tuple[str, ...] = ()
+
+
+class PrizeSaid(Answer, frozen=True, kw_only=True):
+    """A prize that pays one unit of a line with points."""
+
+    prize: str
+    line: int
+    points: int
+    amount_minor: int
+
+
+class RefusedSaid(Answer, frozen=True, kw_only=True):
+    """A code, prize or certificate that did not work, as it was entered; it never stops the sale."""
 
     code: str
     reason: str
     say: str
 
 
+class PrizesSaid(Answer, frozen=True, kw_only=True):
+    """Prizes asked for."""
+
+    taken: tuple[PrizeSaid, ...] = ()
+    refused: tuple[RefusedSaid, ...] = ()
+
+
+class CertificateSaid(Answer, frozen=True, kw_only=True):
+    """What a certificate pays, and what is left on it."""
+
+    code: str
+    amount_minor: int
+    left_minor: int
+
+
+class StoredSaid(Answer, frozen=True, kw_only=True):
+    """What stored value pays: certificates, and the member's wallet."""
+
+    certificates: tuple[CertificateSaid, ...] = ()
+    refused: tuple[RefusedSaid, ...] = ()
+    from_wallet_minor: int = 0
+
+
+class TierSaid(Answer, frozen=True, kw_only=True):
+    """The member's tier and how far the next one is, this receipt counted; empty names where there is none."""
+
+    tier: str
+    through: str | None = None
+    next_tier: str = ""
+    measure: str = ""
+    wanted: int = 0
+    found: int = 0
+    short_of: int = 0
+
+
+class IssuedCouponSaid(Answer, frozen=True, kw_only=True):
+    """A coupon for the next visit; its code is there once the receipt is written."""
+
+    promotion: str
+    coupon: str
+    holder: str
+    from_on: str
+    through: str
+    code: str = ""
+
+
 class CouponsSaid(Answer, frozen=True, kw_only=True):
     """Codes of this basket, and those that it earns."""
 
     used: tuple[str, ...] = ()
-    refused: tuple[RefusedCouponSaid, ...] = ()
-    issued: tuple[str, ...] = ()
+    refused: tuple[RefusedSaid, ...] = ()
+    issued: tuple[IssuedCouponSaid, ...] = ()
+
+
+class TouchedSaid(Answer, frozen=True, kw_only=True):
+    """What one promotion did to one line; line 0 is the receipt as a whole."""
+
+    line: int
+    amount_minor: int
+    points: int
 
 
 class WhySaid(Answer, frozen=True, kw_only=True):
-    """One promotion that could concern the basket: applied, or what it is short of (empty where no figure would do)."""
+    """One promotion that could concern the basket: applied, with the lines it touched, or what it is short of (empty
+    where no figure would do)."""
 
     promotion: str
     applied: bool
@@ -104,6 +191,7 @@ class WhySaid(Answer, frozen=True, kw_only=True):
     condition: str = ""
     wanted: str = ""
     found: str = ""
+    lines: tuple[TouchedSaid, ...] = ()
 
 
 class WarningSaid(Answer, frozen=True, kw_only=True):
@@ -124,13 +212,16 @@ class QuoteSaid(Answer, frozen=True, kw_only=True):
     lines: tuple[LineSaid, ...]
     totals: TotalsSaid
     redemption: RedemptionSaid
-    gifts: tuple[str, ...]
+    gifts: tuple[GiftSaid, ...]
     coupons: CouponsSaid
     messages: Said
     why: tuple[WhySaid, ...]
     as_of: str | None
     offline: bool
     warnings: tuple[WarningSaid, ...] = ()
+    prizes: PrizesSaid = PrizesSaid()
+    stored: StoredSaid = StoredSaid()
+    tier: TierSaid | None = None
 
 
 class Event(Answer, frozen=True, kw_only=True):
@@ -159,6 +250,7 @@ class ReceiptSaid(Answer, frozen=True, kw_only=True):
     offline: bool
     text: str
     replayed: bool
+    coupons_issued: tuple[IssuedCouponSaid, ...] = ()
 
 
 class RenderedSaid(Answer, frozen=True, kw_only=True):
@@ -173,7 +265,12 @@ class RenderedSaid(Answer, frozen=True, kw_only=True):
 
 
 class ReturnSaid(Answer, frozen=True, kw_only=True):
-    """What went back: money paid out, points taken back and points given back."""
+    """What went back: money, points taken back and points given back.
+
+    `paid_out_minor` is what the customer is handed: the net less what returns to certificates and wallet.
+    `withheld_minor` was kept for points that are gone, and is not in the net; `points_earned` are those of goods that
+    stay, judged anew.
+    """
 
     return_id: str
     of: str | None
@@ -183,6 +280,11 @@ class ReturnSaid(Answer, frozen=True, kw_only=True):
     points_restored: int
     text: str
     replayed: bool
+    paid_out_minor: int = 0
+    to_certificates_minor: int = 0
+    to_wallet_minor: int = 0
+    withheld_minor: int = 0
+    points_earned: int = 0
 
 
 class VoidSaid(Answer, frozen=True, kw_only=True):

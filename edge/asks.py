@@ -12,12 +12,13 @@ from typing import Literal
 import msgspec
 
 from loyalty.baskets import Basket, Line
+from loyalty.document import Language
 from loyalty.events import TillClose
 from loyalty.members import MemberView
-from loyalty.programme import Language
 from loyalty.quotes import Quote
 from loyalty.receipts import Charged, Receipt, ReceiptDetail
-from loyalty.reversals import Return, ReturnDetail, ReturnLine, Void
+from loyalty.returned_lines import ReturnLine
+from loyalty.reversals import Return, ReturnDetail, Void
 from sync.chain import StreamHead
 
 
@@ -113,7 +114,10 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quoted(msgspec.Struct, frozen=True, kw_only=True):
-    """A quote, and how far to trust what it was told of the member."""
+    """A quote, and how far to trust what it was told of the member.
+
+    `entered` says what the POS sent where the quote has something that stands for it.
+    """
 
     quote: Quote
     card_token: str | None
@@ -121,6 +125,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
     as_of_ms: int
     offline: bool
     warnings: tuple[Warn, ...] = ()
+    entered: dict[str, str] = {}
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):

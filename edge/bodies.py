@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from loyalty.programme import Language
+from loyalty.document import Language
 
 # Long enough for any key of a POS, short enough for an index; no control characters, so it can be printed.
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+(?!\n)$")]
@@ -39,6 +39,7 @@ class BasketLine(Body, frozen=True, kw_only=True):
     discountable: bool = True
     accrual: bool = True
     floor_unit_minor: int = 0
+    tax_bp: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
 
 
 class BasketBody(Body, frozen=True, kw_only=True):
@@ -70,6 +71,13 @@ class When(Body, frozen=True, kw_only=True):
     training: bool = False
 
 
+class CertificateBody(Body, frozen=True, kw_only=True):
+    """A gift certificate laid against the basket; an amount of 0 asks for as much as there is on it."""
+
+    code: Text
+    amount_minor: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class SaleBody(When, frozen=True, kw_only=True):
     """What a quote request and a commit have in common."""
 
@@ -79,6 +87,10 @@ class SaleBody(When, frozen=True, kw_only=True):
     hold_id: Id | None = None
     coupons: tuple[Text, ...] = ()
     points_to_spend: Points = 0
+    events: tuple[Text, ...] = ()
+    prizes: tuple[Text, ...] = ()
+    certificates: tuple[CertificateBody, ...] = ()
+    from_wallet_minor: Annotated[int, msgspec.Meta(ge=0)] = 0
     tenders: tuple[TenderBody, ...] = ()
 
 

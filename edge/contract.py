@@ -24,11 +24,13 @@ from edge.bodies import (
 from edge.instants import read_instant
 from edge.telling import quote_answer as quote_answer
 from loyalty.amounts import parse_quantity
-from loyalty.baskets import Basket, Line, Tender, WrongCurrency
+from loyalty.baskets import Basket, CertificateAsk, Line, Tender, WrongCurrency
 from loyalty.payment_ranges import holds_payment
 from loyalty.receipts import Charged
-from loyalty.reversals import ReturnLine
+from loyalty.returned_lines import ReturnLine
 from loyalty.trouble import BadInput, Refusal
+
+UNSAID = "…"  # a payment card where a code was wanted: refused like any code nobody knows, and not repeated
 
 
 class WrongPlace(Refusal):
@@ -86,8 +88,15 @@ def basket_from(body: SaleBody, receipt_id: str = "") -> Basket:
             Tender(kind=without_payment(tender.kind) or "card", amount_minor=tender.amount_minor)
             for tender in body.tenders
         ),
-        coupons=tuple(code for code in body.coupons if without_payment(code)),
+        coupons=tuple(without_payment(code) or UNSAID for code in body.coupons if code),
         points_to_spend=body.points_to_spend,
+        events=tuple(without_payment(event) or UNSAID for event in body.events),
+        prizes=tuple(without_payment(prize) or UNSAID for prize in body.prizes),
+        certificates=tuple(
+            CertificateAsk(code=without_payment(one.code) or UNSAID, amount_minor=one.amount_minor)
+            for one in body.certificates
+        ),
+        from_wallet_minor=body.from_wallet_minor,
     )
 
 
@@ -105,6 +114,7 @@ def line_from(line: BasketLine | ReturnedLine) -> Line:
         discountable=line.discountable,
         accrual=line.accrual,
         floor_unit_minor=line.floor_unit_minor if isinstance(line, BasketLine) else 0,
+        tax_bp=line.tax_bp if isinstance(line, BasketLine) else 0,
     )
 
 
@@ -191,7 +201,7 @@ def asked(body: When, here: Here) -> dict[str, Any]:
 def names_in(body: SaleBody | ReturnBody) -> dict[str, str]:
     """Goods by sku as the POS names them, for the receipt's text."""
     lines = body.basket.lines if isinstance(body, SaleBody) else body.lines
-    return {line.sku: line.name for line in lines if line.sku and without_payment(line.name)}
+    return {line.sku: line.name for line in lines if line.name and line.sku and without_payment(line.name)}
 
 
 def without_payment(text: str) -> str:

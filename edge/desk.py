@@ -36,7 +36,8 @@ from edge.slips import Reader, Slips
 from edge.taking_back import reversal_again, sale_of, take_back, void_receipt
 from edge.till import Till
 from loyalty.amounts import exponent_of
-from loyalty.programme import Language, Spending
+from loyalty.document import Language
+from loyalty.programme import Programme
 from loyalty.trouble import Fault, Refusal
 from receipt_templates.compose import AnyView
 from receipt_templates.render import render
@@ -98,7 +99,7 @@ class Desk:
         """Price a basket; nothing is written."""
         ask = contract.sale_ask(body, self._here())
         told = self.till.quote(ask)
-        face = self._face(body.card)
+        face = self._face(body.card, told.card_token)
         self._show(told, ask, contract.names_in(body), face)
         return telling.quote_said(told, body.quote_id, last4=face.last4, offset_min=self.settings.offset_min)
 
@@ -109,8 +110,15 @@ class Desk:
         self._remember_names(contract.names_in(body))
         reader = self._reader(body.language, told.receipt.account_id, self._face(body.card))
         if not told.replayed:
-            blank = self.blank_screen(reader.language)
-            self.screens.publish(display.screen_of_receipt(told, blank, last4=reader.last4))
+            self.screens.publish(
+                display.screen_of_receipt(
+                    told,
+                    self.blank_screen(reader.language),
+                    names=contract.names_in(body),
+                    last4=reader.last4,
+                    programme=self._programme(told.detail.programme_version),
+                )
+            )
         view = self.slips.of_receipt(told, reader)
         return telling.receipt_said(told, render(view, "text", self.slips.paper))
 
@@ -200,7 +208,7 @@ class Desk:
             names={**self.till.cache.names(nameless), **names} if nameless else names,
             last4=face.last4,
             as_of=show_known(told.as_of_ms, self.settings.offset_min),
-            spending=self._spending(told.quote.programme_version),
+            programme=self._programme(told.quote.programme_version),
             training=ask.training,
         )
         self.screens.publish(screen)
@@ -212,12 +220,16 @@ class Desk:
         except Fault as fault:
             _log.warning("names of goods were not kept, receipts print article numbers: %s", fault)
 
-    def _face(self, card: str | None) -> Face:
-        """What is known of a scan or token; where the till refuses it now, display and receipt do without."""
+    def _face(self, card: str | None, token: str | None = None) -> Face:
+        """What is known of a scan or token; where the till refuses it now, display and receipt do without.
+
+        Args:
+            token: of the card, where it has been read already.
+        """
         if card is None:
             return NOBODY
         with self._lock:
-            face = self._faces.get(card)
+            face = self._faces.get(token or card)
         if face is not None:
             return face
         try:
@@ -268,9 +280,9 @@ class Desk:
         programmes = self.till.cache.programmes()
         return programmes[0].programme.currency if programmes else ""
 
-    def _spending(self, version: str) -> Spending | None:
+    def _programme(self, version: str) -> Programme | None:
         programmes = self.till.cache.programmes()
-        return next((compiled.programme.spending for compiled in programmes if compiled.version == version), None)
+        return next((compiled.programme for compiled in programmes if compiled.version == version), None)
 
     def _members_as_of_ms(self) -> int:
         return next((lane.taken_ms for lane in self.till.cache.lane_status() if lane.lane == "members"), 0)

@@ -1,18 +1,19 @@
 """What the customer's display shows of a quote, a card or a finished sale."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from edge.asks import Committed, Identified, Quoted
-from edge.screens import MOST_LINES, Phase, Screen, ScreenLine
+from edge.screens import MOST_LINES, Phase, Screen, ScreenGift, ScreenLine, ScreenTier
 from edge.slips import balance_after
 from edge.telling import ending_of, said_by_place, totals_of, totals_said
 from loyalty.amounts import exponent_of, format_quantity
 from loyalty.baskets import Line
 from loyalty.members import MemberView
 from loyalty.messages import Said
-from loyalty.programme import Spending
+from loyalty.programme import Programme
 from loyalty.quotes import Quote, QuoteLine
 
 
@@ -29,7 +30,7 @@ def screen_of_quote(
     names: Mapping[str, str],
     last4: str,
     as_of: str | None,
-    spending: Spending | None,
+    programme: Programme | None,
     training: bool,
 ) -> Screen:
     """A basket as it stands.
@@ -37,7 +38,7 @@ def screen_of_quote(
     Args:
         lines: as the POS sent them, in its order.
         names: goods by sku; one without shows its sku.
-        spending: the programme's rule, for what points are worth.
+        programme: of the quote, for the names of what it speaks of; none once it has left this till.
     """
     quote = told.quote
     may = quote.redemption.most_points if not quote.totals.points_spent else 0
@@ -49,15 +50,18 @@ def screen_of_quote(
         **_lines(lines, quote.lines, names),
         totals=totals_said(quote.totals),
         may_spend_points=may,
-        may_spend_minor=may // spending.step_points * spending.step_minor if may and spending else 0,
+        may_spend_minor=sum(quote.redemption.per_line_minor) if may else 0,
+        **_to_come(quote, names, programme),
         messages=said_by_place(quote.messages).customer,
         offline=told.offline,
         training=training,
     )
 
 
-def screen_of_receipt(told: Committed, blank: Screen, *, last4: str) -> Screen:
-    """A sale that was paid."""
+def screen_of_receipt(
+    told: Committed, blank: Screen, *, names: Mapping[str, str], last4: str, programme: Programme | None
+) -> Screen:
+    """A sale that was paid. Args: as `screen_of_quote`."""
     detail = told.detail
     known = told.receipt.account_id is not None
     screen = _with_member(blank, "done", detail.view, known, last4, None)
@@ -67,9 +71,28 @@ def screen_of_receipt(told: Committed, blank: Screen, *, last4: str) -> Screen:
         exponent=exponent_of(detail.currency),
         totals=totals_of(detail, told),
         balance_points=balance_after(told.receipt),
+        **(_to_come(told.quote, names, programme) if told.quote else {}),
         messages=said_by_place(_still_true(told.quote)).customer if told.quote else (),
         offline=detail.offline,
     )
+
+
+def _to_come(quote: Quote, names: Mapping[str, str], programme: Programme | None) -> dict[str, Any]:
+    """Gifts, coupons for the next visit and the next tier, by the names that customers know."""
+    coupons = {kind.id: kind.name for kind in programme.coupons} if programme else {}
+    tiers = {tier.id: tier.name for tier in programme.tiers} if programme else {}
+    tier = quote.tier
+    return {
+        "gifts": tuple(
+            ScreenGift(name=gift.name or names.get(gift.sku) or gift.sku, units=gift.units) for gift in quote.gifts
+        ),
+        "coupons": tuple(coupons.get(coupon.coupon) or coupon.coupon for coupon in quote.coupons_issued),
+        "next_tier": ScreenTier(
+            name=tiers.get(tier.next_tier) or tier.next_tier, measure=tier.measure, short_of=tier.short_of
+        )
+        if tier and tier.next_tier
+        else None,
+    }
 
 
 def _still_true(quote: Quote) -> tuple[Said, ...]:

@@ -13,7 +13,7 @@ from edge.door import answer_troubles, guard
 from edge.health import Health
 from edge.openapi import JSON, openapi
 from edge.readers import Readers
-from loyalty.programme import Language
+from loyalty.document import Language
 from loyalty.trouble import BadInput
 
 LANGUAGES = ("en", "pt-BR", "ru", "pl")

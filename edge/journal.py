@@ -19,6 +19,7 @@ from edge.outbox import Outbox
 from edge.ports import Clock, Instant
 from edge.promises import FloatLeft, Hold, Promises
 from edge.refusals import EventTooLarge
+from loyalty.books import NOBODY
 from loyalty.events import Event, Opened, encode, read_head
 from loyalty.lots import EventRef
 from loyalty.members import Use
@@ -144,13 +145,29 @@ class Journal:
         )  # fmt: skip
         account_id = getattr(event, "account_id", None)
         if account_id is not None:
+            self._keep_uses(account_id, head, uses)
+        self._keep_shared(getattr(event, "shared_uses", ()))
+        self._next = head
+        return head
+
+    def _keep_uses(self, account_id: int, head: StreamHead, uses: Iterable[Use]) -> None:
+        rows = [(account_id, head.epoch, head.seq, use.name, use.amount) for use in uses]
+        if rows:
             self._database.writer.executemany(
                 "INSERT INTO own_use (account_id, epoch, seq, name, amount) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (account_id, epoch, seq, name) DO UPDATE SET amount = amount + excluded.amount",
-                [(account_id, head.epoch, head.seq, use.name, use.amount) for use in uses],
+                rows,
             )
-        self._next = head
-        return head
+
+    def _keep_shared(self, uses: Iterable[Use]) -> None:
+        """Nobody sends these counters down, so they are kept for good: one row each, whatever the epoch."""
+        rows = [(NOBODY, use.name, use.amount) for use in uses]
+        if rows:
+            self._database.writer.executemany(
+                "INSERT INTO own_use (account_id, epoch, seq, name, amount) VALUES (?, 0, 0, ?, ?)"
+                " ON CONFLICT (account_id, epoch, seq, name) DO UPDATE SET amount = amount + excluded.amount",
+                rows,
+            )
 
     # Reading
 
@@ -204,6 +221,17 @@ class Journal:
                 (account_id, self._start.epoch, own_seq),
             )
         )
+
+    def shared_uses(self, names: Iterable[str]) -> tuple[Use, ...]:
+        """Counters of no account, as far as this till ever moved them; sorted by name, those at zero left out."""
+        wanted = sorted(set(names))
+        marks = ", ".join("?" * len(wanted))
+        found = self._database.rows(
+            "SELECT name, amount FROM own_use WHERE account_id = ? AND epoch = 0 AND seq = 0"
+            f" AND name IN ({marks}) AND amount <> 0 ORDER BY name",
+            (NOBODY, *wanted),
+        )
+        return tuple(Use(name=name, amount=amount) for name, amount in found)
 
     def forget_own_uses(self, rows: Iterable[tuple[int, int]]) -> None:
         """Drop uses up to `own_seq` of each (account_id, own_seq).
@@ -270,7 +298,9 @@ class Journal:
         # Uses and holds of an earlier epoch end with it: rows that come down count own events of the present one.
         with self._database.writing() as writer:
             for table in ("own_use", "hold"):
-                writer.execute(f"DELETE FROM {table} WHERE epoch < ?", (self._start.epoch,))
+                writer.execute(
+                    f"DELETE FROM {table} WHERE epoch < ? AND account_id <> ?", (self._start.epoch, NOBODY)
+                )
 
     def _verify_tail(self) -> None:
         """Walk from what the centre acknowledged to the head. Raises: JournalDamaged."""

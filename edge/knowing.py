@@ -4,6 +4,7 @@ A card number lives in these functions only: what leaves them is a token, and a 
 """
 
 import re
+from datetime import date
 
 import msgspec
 
@@ -69,10 +70,19 @@ def token_of(programme: Programme, identity: TillIdentity, card: str | None) -> 
     return card_token(identity.card_key, outcome)
 
 
-def know(journal: Journal, cache: Cache, token: str | None, now: Instant, *, but_hold: str | None = None) -> Known:
+def know(
+    journal: Journal,
+    cache: Cache,
+    token: str | None,
+    now: Instant,
+    *,
+    but_hold: str | None = None,
+    on: date | None = None,
+) -> Known:
     """What this till knows now: the published row, and what it did itself since.
 
     Args:
+        on: the business date, from which birthday and anniversary are counted.
         but_hold: a hold whose points are not to be counted as held, because they are being spent.
     """
     if token is None:
@@ -88,7 +98,7 @@ def know(journal: Journal, cache: Cache, token: str | None, now: Instant, *, but
     return Known(
         card_token=token,
         member=member,
-        view=view_of(row, own, held_points=held),
+        view=view_of(row, own, held_points=held, on=on),
         spent_points=counter(fold((), own), SPENT) + held,
     )
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Protocol
 import msgspec
 import yaml
 
-from loyalty.programme import Language
+from loyalty.document import Language
 from loyalty.trouble import Fault
 from sync.pacing import Moment
 
@@ -87,6 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         language: of screens and receipts where neither sale nor member says another.
         offset_min: the store's minutes east of UTC, for a POS that sends no offset.
         pos_token: what a POS must present; may be empty while listening on loopback only.
+        till_kind: what kind of till this is, such as `staffed` or `self-service`, for promotions that run at some only.
         reader_port, reader_profile: serial port of the card reader and the file that describes it; empty for none.
         members_every_s: how often head office is asked for news of members when nothing else is said.
     """
@@ -96,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     listen_host: str = "127.0.0.1"
     listen_port: int = 8640
     label: str = ""
+    till_kind: str = ""
     language: Language = "en"
     offset_min: int = 0
     shop_name: str = ""

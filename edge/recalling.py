@@ -7,7 +7,7 @@ from edge.asks import Committed
 from edge.journal import Entry
 from edge.refusals import IdReserved, IdReused
 from loyalty.compiled import Compiled
-from loyalty.programme import Language
+from loyalty.document import Language
 from loyalty.quotes import ENGINE_NO, Quote
 from loyalty.receipts import Receipt, ReceiptDetail, quote_again, read_detail
 from sync.chain import StreamHead

@@ -42,6 +42,21 @@ class ScreenLine(msgspec.Struct, frozen=True, kw_only=True):
     points: int
 
 
+class ScreenGift(msgspec.Struct, frozen=True, kw_only=True):
+    """Goods that come with the basket."""
+
+    name: str
+    units: int
+
+
+class ScreenTier(msgspec.Struct, frozen=True, kw_only=True):
+    """The next tier, and how much of its measure (spend in minor units, or purchases) is missing once this is paid."""
+
+    name: str
+    measure: str
+    short_of: int
+
+
 class Screen(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a customer display shows. Instants are store time.
 
@@ -51,6 +66,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
         lines: the last ones; `hidden_lines` came before them.
         member: "…1234"; empty where the end of the card is not at hand.
         balance_points: none for a card that this till does not know.
+        coupons: names of those that this sale earns for the next visit.
     """
 
     no: int = 0
@@ -68,6 +84,9 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     now: str = ""
     may_spend_points: int = 0
     may_spend_minor: int = 0
+    gifts: tuple[ScreenGift, ...] = ()
+    coupons: tuple[str, ...] = ()
+    next_tier: ScreenTier | None = None
     messages: tuple[str, ...] = ()
     offline: bool = False
     training: bool = False

@@ -1,6 +1,7 @@
 """The words of a receipt, return or void: looked up beside the fact, laid out by receipt_templates, kept nowhere."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -46,7 +47,8 @@ class Slips:
             names=self._cache.names(tuple({line.sku for line in detail.lines})),
             messages=told.quote.messages if told.quote else (),
             language=reader.language,
-            promotions=self._promotions(detail.programme_version),
+            promotions=self._named(detail.programme_version, "promotions"),
+            coupons=self._named(detail.programme_version, "coupons"),
             record=told.record,
             member=ending_of(reader.last4),
             balance_points=balance_after(told.receipt),
@@ -88,10 +90,11 @@ class Slips:
         settings = self._settings
         return Shop(name=settings.shop_name or settings.label, currency=currency, address=settings.shop_address)
 
-    def _promotions(self, version: str) -> Mapping[str, str]:
+    def _named(self, version: str, part: Literal["promotions", "coupons"]) -> Mapping[str, str]:
+        """Names of a part of a programme by id; none once the programme has left this till."""
         for compiled in self._cache.programmes():
             if compiled.version == version:
-                return {promotion.id: promotion.name for promotion in compiled.programme.promotions if promotion.name}
+                return {entry.id: entry.name for entry in getattr(compiled.programme, part) if entry.name}
         return {}
 
 

@@ -1,5 +1,7 @@
 """Void and return, from what the receipt recorded. Asked again under the same id, the same answer."""
 
+from datetime import date
+
 import msgspec
 
 from edge.asks import ReturnAsk, TakenBack, VoidAsk, Voided, ask_sha256
@@ -19,9 +21,11 @@ from edge.refusals import (
 from edge.till import Till
 from loyalty.baskets import Basket
 from loyalty.events import own_uses, voided_uses
+from loyalty.members import MemberView
 from loyalty.quotes import quote_basket
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, ReturnDetail, ReturnLine, Void, close_return, close_unreferenced, close_void
+from loyalty.returned_points import AtHand
+from loyalty.reversals import Return, ReturnDetail, Void, came_back, close_return, close_unreferenced, close_void
 from loyalty.trouble import InvariantBroken
 from sync.chain import StreamHead
 
@@ -117,16 +121,33 @@ def _of_receipt(till: Till, ask: ReturnAsk, receipt_id: str) -> Return:
         )
     if not ask.lines:
         raise GoodsMissing("Name the lines of the receipt that come back, at least one.")
-    earlier: list[ReturnLine] = []
-    for reversal in till.journal.reversals_of(receipt_id):
-        before = reversal.event
-        if isinstance(before, Void):
-            raise ReturnOfVoided("This receipt was voided as a whole; nothing of it can come back.")
-        if isinstance(before, Return):
-            earlier += _detail(before).lines
+    before = [reversal.event for reversal in till.journal.reversals_of(receipt_id)]
+    if any(isinstance(one, Void) for one in before):
+        raise ReturnOfVoided("This receipt was voided as a whole; nothing of it can come back.")
+    earlier, standing = came_back(receipt, (one for one in before if isinstance(one, Return)))
+    place = till.place(ask)
+    view = _member_now(till, receipt, place.business_date)
+    at_hand = AtHand(programmes=till.cache.programmes(), view=view, standing=standing)
     return close_return(
-        ask.return_id, receipt, entry.ref, till.place(ask), earlier=earlier, lines=ask.lines, cashier=ask.cashier
+        ask.return_id,
+        receipt,
+        entry.ref,
+        place,
+        earlier=earlier,
+        lines=ask.lines,
+        at_hand=at_hand,
+        cashier=ask.cashier,
     )
+
+
+def _member_now(till: Till, receipt: Receipt, on: date) -> MemberView | None:
+    """The member of a sale as this till knows them today, whoever brings the goods; none where it does not."""
+    token = receipt.card_token
+    if receipt.account_id is not None:
+        member = till.cache.member_of_account(receipt.account_id)
+        token = next(iter(member.cards), None) if member else None
+    known = know(till.journal, till.cache, token, till.clock.now(), on=on)
+    return known.view if known.member else None
 
 
 def _without_reference(till: Till, ask: ReturnAsk, token: str | None) -> Return:
@@ -134,12 +155,12 @@ def _without_reference(till: Till, ask: ReturnAsk, token: str | None) -> Return:
     if not ask.lines or sorted(line.line for line in ask.lines) != sorted(line.line for line in ask.goods):
         raise GoodsMissing("Without a receipt every returned line needs its goods: article, quantity and amount.")
     compiled = till.current()
-    known = know(till.journal, till.cache, token, till.clock.now())
     place = till.place(ask)
+    known = know(till.journal, till.cache, token, till.clock.now(), on=place.business_date)
     basket = Basket(receipt_id=ask.return_id, currency=ask.currency, lines=ask.goods)
     quote = quote_basket(compiled, basket, place, known.view, language=till.language(ask.language, known))
     return close_unreferenced(
-        ask.return_id, quote, place, card_token=token, lines=ask.lines, cashier=ask.cashier
+        ask.return_id, quote, place, compiled=compiled, card_token=token, lines=ask.lines, cashier=ask.cashier
     )
 
 

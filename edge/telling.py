@@ -1,6 +1,6 @@
 """From what the till decided to what the POS is told: nothing is worked out here, figures only change their shape."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -8,21 +8,29 @@ import msgspec
 from edge.answers import (
     BalanceSaid,
     CardSaid,
+    CertificateSaid,
     CloseSaid,
     CouponsSaid,
     DiscountSaid,
     Event,
+    GiftSaid,
     HoldSaid,
+    IssuedCouponSaid,
     LineSaid,
     MemberSaid,
     PointsSaid,
+    PrizeSaid,
+    PrizesSaid,
     QuoteSaid,
     ReceiptSaid,
     RedemptionSaid,
-    RefusedCouponSaid,
+    RefusedSaid,
     ReturnSaid,
     Said,
+    StoredSaid,
+    TierSaid,
     TotalsSaid,
+    TouchedSaid,
     VoidSaid,
     WarningSaid,
     WhySaid,
@@ -30,10 +38,13 @@ from edge.answers import (
 from edge.asks import Balance, Committed, DayClosed, Held, Identified, Quoted, TakenBack, Voided, Warn, Written
 from edge.instants import show_instant, show_known
 from loyalty import messages
-from loyalty.discounts import Effect
+from loyalty.coupons import IssuedCoupon, RefusedCode
+from loyalty.effects import Effect
 from loyalty.members import MemberView
 from loyalty.quotes import Quote, QuoteLine, Totals
 from loyalty.receipts import ReceiptDetail
+from loyalty.stored_value import stored_paid
+from loyalty.tiers import TierProgress
 
 
 def quote_answer(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int = 0) -> dict[str, Any]:
@@ -65,9 +76,11 @@ def quote_said(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int 
             step=quote.redemption.step,
             authority=quote.redemption.authority,
             bound_by=quote.redemption.bound_by,
+            per_line_minor=quote.redemption.per_line_minor,
+            say=quote.redemption.say,
         ),
-        gifts=quote.gifts,
-        coupons=_coupons(quote),
+        gifts=tuple(GiftSaid(**msgspec.structs.asdict(gift)) for gift in quote.gifts),
+        coupons=_coupons(quote, told.entered),
         messages=said_by_place(quote.messages),
         why=tuple(
             WhySaid(
@@ -78,12 +91,28 @@ def quote_said(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int 
                 condition=why.condition,
                 wanted=why.wanted,
                 found=why.found,
+                lines=tuple(TouchedSaid(line=n, amount_minor=off, points=points) for n, off, points in why.lines),
             )
             for why in quote.why
         ),
         as_of=show_known(told.as_of_ms, offset_min),
         offline=told.offline,
         warnings=warned(told.warnings),
+        prizes=PrizesSaid(
+            taken=tuple(PrizeSaid(**msgspec.structs.asdict(prize)) for prize in quote.prizes),
+            refused=_refused(quote.prizes_refused, {}),
+        ),
+        stored=StoredSaid(
+            certificates=tuple(
+                CertificateSaid(
+                    code=told.entered.get(one.code, one.code), amount_minor=one.amount_minor, left_minor=one.left_minor
+                )
+                for one in quote.certificates
+            ),
+            refused=_refused(quote.certificates_refused, told.entered),
+            from_wallet_minor=quote.from_wallet_minor,
+        ),
+        tier=_tier(quote.tier),
     )
 
 
@@ -102,19 +131,23 @@ def receipt_said(told: Committed, text: str) -> ReceiptSaid:
         offline=detail.offline,
         text=text,
         replayed=told.replayed,
+        coupons_issued=_issued(told.receipt.coupons_issued),
     )
 
 
 def totals_of(detail: ReceiptDetail, told: Committed) -> TotalsSaid:
-    """The quote's totals, summed again from the recorded lines."""
-    spent = told.receipt.redemption
+    """The quote's totals, summed again from what was recorded."""
+    spent, net = told.receipt.redemption, sum(line.net_minor for line in detail.figures)
+    stored = stored_paid((*told.receipt.uses, *told.receipt.shared_uses))
     return TotalsSaid(
         gross_minor=sum(line.amount_minor for line in detail.figures),
         discount_minor=sum(line.discount_minor for line in detail.figures),
         paid_with_points_minor=sum(line.paid_with_points_minor for line in detail.figures),
-        net_minor=sum(line.net_minor for line in detail.figures),
-        points_earned=sum(line.points_earned for line in detail.figures),
+        net_minor=net,
+        points_earned=sum(part.points for part in told.receipt.earned),
         points_spent=spent.points if spent else 0,
+        paid_with_certificates_minor=stored.certificates_minor,
+        to_pay_minor=net - stored.certificates_minor - stored.wallet_minor,
     )
 
 
@@ -125,8 +158,13 @@ def return_said(told: TakenBack, text: str) -> ReturnSaid:
         of=told.detail.of_receipt or None,
         event=event_said(told),
         net_minor=told.returned.net_minor,
+        paid_out_minor=told.returned.paid_out_minor,
+        to_certificates_minor=sum(part.amount_minor for part in told.returned.restored if part.code),
+        to_wallet_minor=sum(part.amount_minor for part in told.returned.restored if not part.code),
+        withheld_minor=told.returned.withheld_minor,
         points_reversed=sum(part.points for part in told.returned.reversed),
         points_restored=told.returned.restored_points,
+        points_earned=sum(part.points for part in told.returned.earned),
         text=text,
         replayed=told.replayed,
     )
@@ -244,6 +282,7 @@ def lines_said(figures: Iterable[QuoteLine], effects: Sequence[Effect]) -> tuple
             amount_minor=line.amount_minor,
             discount_minor=line.discount_minor,
             points_earned=line.points_earned,
+            points_spent=line.points_spent,
         )
         for line in figures
     )
@@ -264,14 +303,40 @@ def _member(view: MemberView, known: bool, last4: str) -> MemberSaid:
         tier=view.tier,
         balance_points=view.balance_points,
         spendable_points=view.spendable_points,
+        stored_minor=view.stored_minor,
     )
 
 
-def _coupons(quote: Quote) -> CouponsSaid:
+def _coupons(quote: Quote, entered: Mapping[str, str]) -> CouponsSaid:
     return CouponsSaid(
-        used=quote.coupons_used,
-        refused=tuple(
-            RefusedCouponSaid(code=refused.code, reason=refused.reason, say=refused.say)
-            for refused in quote.coupons_refused
-        ),
+        used=tuple(entered.get(code, code) for code in quote.coupons_used),
+        refused=_refused(quote.coupons_refused, entered),
+        issued=_issued(quote.coupons_issued),
     )
+
+
+def _issued(coupons: Iterable[IssuedCoupon]) -> tuple[IssuedCouponSaid, ...]:
+    return tuple(
+        IssuedCouponSaid(
+            promotion=one.promotion,
+            coupon=one.coupon,
+            holder=one.holder,
+            from_on=one.from_on.isoformat(),
+            through=one.through.isoformat(),
+            code=one.code,
+        )
+        for one in coupons
+    )
+
+
+def _refused(codes: Iterable[RefusedCode], entered: Mapping[str, str]) -> tuple[RefusedSaid, ...]:
+    return tuple(
+        RefusedSaid(code=entered.get(one.code, one.code), reason=one.reason, say=one.say) for one in codes
+    )
+
+
+def _tier(tier: TierProgress | None) -> TierSaid | None:
+    if tier is None:
+        return None
+    through = tier.through.isoformat() if tier.through else None
+    return TierSaid(**{**msgspec.structs.asdict(tier), "through": through})

@@ -7,11 +7,13 @@ import msgspec
 
 from edge.asks import Asked, Balance, CommitAsk, Committed, Held, HoldAsk, Identified, Quoted, SaleAsk, ask_sha256
 from edge.cache import Cache
+from edge.covering import check_prizes, check_stored
 from edge.holding import hold_of_sale, let_go, set_aside
 from edge.identity import TillIdentity
 from edge.journal import Entry, Journal
 from edge.knowing import Known, authority, know, not_covered, scan, token_of, warnings_for
 from edge.ports import FARTHEST_OFFSET_MIN, Clock, Instant, Settings
+from edge.presenting import Presented, as_hashed, present, with_coupon_codes
 from edge.promises import Hold
 from edge.recalling import check_id, check_same, recall, record_of
 from edge.refusals import (
@@ -23,15 +25,15 @@ from edge.refusals import (
     ReceiptUnknown,
     TrainingSale,
 )
-from loyalty.baskets import LATEST_MS, Basket, Place
+from loyalty.baskets import LATEST_MS, Place
 from loyalty.cards import Code, card_token
 from loyalty.compiled import Compiled
+from loyalty.document import Language
 from loyalty.events import own_uses
 from loyalty.leases import Authority
 from loyalty.members import UNKNOWN_CARD
-from loyalty.programme import Language
 from loyalty.quotes import Quote, quote_basket
-from loyalty.receipts import Receipt, close_receipt, read_detail
+from loyalty.receipts import Receipt, close_receipt, points_drawn, read_detail
 
 _LANGUAGES: dict[str, Language] = {"en": "en", "pt-BR": "pt-BR", "ru": "ru", "pl": "pl"}
 _FIRST_DAY = date(1970, 1, 1)
@@ -118,11 +120,13 @@ class Till:
         """
         compiled, now = self.current(), self.clock.now()
         token = token_of(compiled.programme, self.identity, ask.card)
-        known = self._serve(token, now, but_hold=ask.hold_id)
+        known = self._serve(token, now, but_hold=ask.hold_id, on=self.place(ask).business_date)
         hold = hold_of_sale(self.journal, ask.hold_id, known, now)
         allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now)
+        presented = present(compiled, ask.basket, known.view, self.journal, self.identity)
         return Quoted(
-            quote=self._price(compiled, ask, ask.basket, known, allowed),
+            quote=self._price(compiled, ask, presented, known, allowed),
+            entered=presented.entered,
             card_token=token,
             known=known.member is not None,
             as_of_ms=self.cache.heard_ms("members"),
@@ -158,7 +162,8 @@ class Till:
 
         Raises:
             IdReused: the id stands for another sale.
-            NotEnoughPoints, SpendingOff, MemberStale, HoldExceeded: points that the POS took are not there any more.
+            NotEnoughPoints, SpendingOff, MemberStale, HoldExceeded, PrizeNotCovered, CertificateNotCovered,
+            WalletNotCovered: what the POS took for payment is not there, and its quote did not say so.
             TrainingSale, IdReserved, ChargedUnknownLine, and as `quote`.
             JournalFull: nothing was written; send the same again once there is space.
         """
@@ -168,20 +173,20 @@ class Till:
         now = self.clock.now()
         token = token_of(self.current().programme, self.identity, ask.sale.card)
         ask = msgspec.structs.replace(ask, sale=msgspec.structs.replace(ask.sale, card=token))
-        sha = ask_sha256(ask)
+        sha = ask_sha256(as_hashed(ask, self.identity))
         with self.journal.writing():
             if (before := self.journal.find(ask.receipt_id)) is not None:
                 check_same(before, sha)
                 return self._recall(before, ask.sale.language)
             receipt, quote, hold = self._decide(ask, token, now)
             head = self.journal.append(receipt, ask_sha256=sha, uses=own_uses(receipt))
-            if receipt.redemption is not None:
-                self.journal.promises.spend(receipt.redemption.points, now)
+            if drawn := points_drawn(receipt):
+                self.journal.promises.spend(drawn, now)
             if hold is not None:
                 self.journal.promises.end_hold(hold.hold_id, "captured", ask.receipt_id)
         self.on_written()
         return Committed(
-            receipt=receipt,
+            receipt=with_coupon_codes(receipt, self.identity),
             detail=read_detail(receipt),
             quote=quote,
             head=head,
@@ -221,6 +226,7 @@ class Till:
             sold_at_ms=ask.sold_at_ms,
             offset_min=offset_min,
             business_date=ask.business_date or _FIRST_DAY + timedelta(days=local_days),
+            till_kind=self.settings.till_kind,
         )
 
     def language(self, asked: Language | None, known: Known) -> Language:
@@ -235,32 +241,50 @@ class Till:
 
     # Inside
 
-    def _serve(self, token: str | None, now: Instant, *, but_hold: str | None = None) -> Known:
+    def _serve(
+        self, token: str | None, now: Instant, *, but_hold: str | None = None, on: date | None = None
+    ) -> Known:
         if token is not None and (reason := self.cache.blocked(token)) is not None:
             raise CardBlocked(
                 "This card is blocked. Sell without it, and send the member to customer service.", reason=reason
             )
-        return know(self.journal, self.cache, token, now, but_hold=but_hold)
+        return know(self.journal, self.cache, token, now, but_hold=but_hold, on=on)
 
-    def _price(self, compiled: Compiled, ask: Asked, basket: Basket, known: Known, allowed: Authority) -> Quote:
-        language = self.language(ask.language, known)
-        return quote_basket(compiled, basket, self.place(ask), known.view, authority=allowed, language=language)
+    def _price(
+        self, compiled: Compiled, ask: Asked, presented: Presented, known: Known, allowed: Authority
+    ) -> Quote:
+        return quote_basket(
+            compiled,
+            presented.basket,
+            self.place(ask),
+            known.view,
+            authority=allowed,
+            bearer=presented.bearer,
+            shared=presented.shared,
+            language=self.language(ask.language, known),
+        )
 
     def _decide(self, ask: CommitAsk, token: str | None, now: Instant) -> tuple[Receipt, Quote, Hold | None]:
         """Quote once more under the programme of the quote, where this till still has it, and close."""
         sale, newest = ask.sale, self.current()
         compiled = next((held for held in self.cache.programmes() if held.version == ask.programme_version), newest)
-        known = self._serve(token, now, but_hold=sale.hold_id)
+        known = self._serve(token, now, but_hold=sale.hold_id, on=self.place(sale).business_date)
         hold = hold_of_sale(self.journal, sale.hold_id, known, now)
         allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now)
         basket = msgspec.structs.replace(sale.basket, receipt_id=ask.receipt_id)
-        quote = self._price(compiled, sale, basket, known, allowed)
-        if quote.totals.points_spent < basket.points_to_spend and quote.digest != ask.digest:
-            self._check_covered(compiled, ask, basket, known, quote, hold, now)
+        presented = present(compiled, basket, known.view, self.journal, self.identity)
+        basket = presented.basket
+        quote = self._price(compiled, sale, presented, known, allowed)
+        if quote.digest != ask.digest:
+            check_prizes(quote)
+            check_stored(quote, basket)
+            if tender_points(quote) < basket.points_to_spend:
+                self._check_points(compiled, ask, presented, known, quote, hold, now)
         receipt = close_receipt(
             quote,
             basket,
             self.place(sale),
+            compiled=compiled,
             card_token=token,
             charged=ask.charged,
             quoted_digest=ask.digest,
@@ -269,14 +293,17 @@ class Till:
         )
         return receipt, quote, hold
 
-    def _check_covered(
-        self, compiled: Compiled, ask: CommitAsk, basket: Basket, known: Known, quote: Quote, hold: Hold | None,
-        now: Instant,
+    def _check_points(
+        self, compiled: Compiled, ask: CommitAsk, presented: Presented, known: Known, quote: Quote,
+        hold: Hold | None, now: Instant,
     ) -> None:  # fmt: skip
         """Refuse when not the goods but what may be spent keeps the points below what was asked."""
-        asked, most = basket.points_to_spend, quote.redemption.most_points
-        free = self._price(compiled, ask.sale, basket, known, Authority(kind="float", points=asked))
-        if compiled.programme.spending is not None and free.totals.points_spent == quote.totals.points_spent:
+        asked, most = presented.basket.points_to_spend, quote.redemption.most_points
+        enough = Authority(kind="float", points=asked + sum(prize.points for prize in quote.prizes))
+        if known.view is not None:
+            known = msgspec.structs.replace(known, view=msgspec.structs.replace(known.view, lapsing_points=0))
+        free = self._price(compiled, ask.sale, presented, known, enough)
+        if compiled.programme.spending is not None and tender_points(free) == tender_points(quote):
             return
         if hold is not None:
             raise HoldExceeded(
@@ -288,4 +315,10 @@ class Till:
 
     def _recall(self, entry: Entry, language: Language | None) -> Committed:
         account_id = entry.event.account_id if isinstance(entry.event, Receipt) else None
-        return recall(self.cache.programmes(), entry, self.language_of(account_id, language))
+        told = recall(self.cache.programmes(), entry, self.language_of(account_id, language))
+        return msgspec.structs.replace(told, receipt=with_coupon_codes(told.receipt, self.identity))
+
+
+def tender_points(quote: Quote) -> int:
+    """Points that pay as tender; those that prizes take are asked for by the prize."""
+    return quote.totals.points_spent - sum(prize.points for prize in quote.prizes)

@@ -12,6 +12,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from receipt_templates import languages
 from receipt_templates.blocks import Block
 from receipt_templates.markup import escaped, parse
+from receipt_templates.normalise import NO_BREAK
 from receipt_templates.reversal_views import ReturnView, VoidView
 from receipt_templates.view import ReceiptView
 
@@ -44,6 +45,8 @@ def blocks_of(view: AnyView) -> tuple[Block, ...]:
         number=lambda count: languages.number(tongue, str(count)),
         points=lambda count: languages.points(tongue, count),
         moment=lambda at: languages.date_and_time(tongue, at),
+        day=lambda on: languages.day(tongue, on).replace(" ", NO_BREAK),
+        grouped=lambda code: " ".join(code[i : i + 4] for i in range(0, len(code), 4)),
         fill=languages.fill,
     )
     return parse(source)

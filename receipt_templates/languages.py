@@ -4,7 +4,7 @@ The figures agree with Unicode CLDR, which a test checks; tills do not carry its
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,11 @@ class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     to_be_confirmed: str
     offline: str
     record: str
+    coupon: str
+    coupon_days: str
+    back_on_certificate: str
+    back_in_wallet: str
+    withheld: str
 
 
 class Numbers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,9 +116,13 @@ def points(tongue: Tongue, count: int) -> str:
 
 def date_and_time(tongue: Tongue, moment: datetime) -> str:
     """A local moment to the minute: `12 Mar 2026 18:42`, `12/03/2026 18:42`."""
-    name = tongue.numbers.months[moment.month - 1] if tongue.numbers.months else ""
-    day = tongue.numbers.date.format(day=moment.day, month=moment.month, year=moment.year, name=name)
-    return f"{day} {moment:%H:%M}"
+    return f"{day(tongue, moment)} {moment:%H:%M}"
+
+
+def day(tongue: Tongue, on: date) -> str:
+    """A date: `12 Mar 2026`, `12/03/2026`."""
+    name = tongue.numbers.months[on.month - 1] if tongue.numbers.months else ""
+    return tongue.numbers.date.format(day=on.day, month=on.month, year=on.year, name=name)
 
 
 def fill(text: str, **figures: str) -> str:

@@ -6,7 +6,8 @@ import msgspec
 
 from loyalty.messages import Said
 from loyalty.receipts import Receipt, ReceiptDetail, read_detail
-from loyalty.reversals import Return, ReturnDetail, ReturnLine, Void, VoidDetail, return_lines
+from loyalty.returned_lines import ReturnLine, return_lines
+from loyalty.reversals import Return, ReturnDetail, Void, VoidDetail
 from receipt_templates.view import Shop, Slip, local_time, said_on_paper
 
 
@@ -23,11 +24,19 @@ class ReturnedLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReturnView(Slip, frozen=True, kw_only=True):
-    """Goods taken back. `of_number` is empty for a return without a receipt."""
+    """Goods taken back. `of_number` is empty for a return without a receipt.
+
+    The lines less what is withheld for points that are gone, less what goes back to certificates and wallet, is paid
+    out. `earned_points` are those that the goods which stay earn anew.
+    """
 
     lines: tuple[ReturnedLine, ...]
     of_number: str = ""
-    net_minor: int = 0
+    withheld_minor: int = 0
+    to_certificates_minor: int = 0
+    to_wallet_minor: int = 0
+    paid_out_minor: int = 0
+    earned_points: int = 0
     taken_back_points: int = 0
     given_back_points: int = 0
 
@@ -88,7 +97,11 @@ def view_of_return(
             for row in detail.lines
         ),
         of_number=detail.of_receipt,
-        net_minor=ret.net_minor,
+        withheld_minor=ret.withheld_minor,
+        to_certificates_minor=sum(part.amount_minor for part in ret.restored if part.code),
+        to_wallet_minor=sum(part.amount_minor for part in ret.restored if not part.code),
+        paid_out_minor=ret.paid_out_minor,
+        earned_points=sum(earned.points for earned in ret.earned),
         taken_back_points=sum(earned.points for earned in ret.reversed),
         given_back_points=ret.restored_points,
     )

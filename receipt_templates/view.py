@@ -5,15 +5,17 @@ stored: a reprint builds the view again.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import msgspec
 
 from loyalty.baskets import Line, Place, Tender
 from loyalty.messages import Said
 from loyalty.receipts import Receipt, ReceiptDetail
+from loyalty.stored_value import stored_paid
 
-POINTS = "points"  # a POS may list points among the tenders; we print them ourselves
+CERTIFICATE, WALLET = "certificate", "wallet"
+OURS = ("points", CERTIFICATE, WALLET)  # a POS may list these among the tenders; we print them ourselves
 
 
 class Shop(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +72,20 @@ class ViewLine(msgspec.Struct, frozen=True, kw_only=True):
     discounts: tuple[ViewDiscount, ...] = ()
 
 
+class ViewCoupon(msgspec.Struct, frozen=True, kw_only=True):
+    """A coupon for the next visit: its name, its days, and the code to scan."""
+
+    name: str
+    from_on: date
+    through: date
+    code: str
+
+
 class ReceiptView(Slip, frozen=True, kw_only=True):
-    """A sale. Gross - discount = total; points and tenders pay the total, and what they are above it is change."""
+    """A sale. Gross - discount = total; points, stored value and tenders pay it, and what they are above it is change.
+
+    `stored` is what certificates and the wallet paid, `to_pay_minor` what they and points left to other tenders.
+    """
 
     lines: tuple[ViewLine, ...]
     gross_minor: int
@@ -80,9 +94,12 @@ class ReceiptView(Slip, frozen=True, kw_only=True):
     paid_with_points_minor: int = 0
     points_spent: int = 0
     net_minor: int = 0
+    stored: tuple[Tender, ...] = ()
+    to_pay_minor: int = 0
     tenders: tuple[Tender, ...] = ()
     change_minor: int = 0
     points_earned: int = 0
+    coupons: tuple[ViewCoupon, ...] = ()
 
 
 def view_of_receipt(
@@ -94,6 +111,7 @@ def view_of_receipt(
     messages: Sequence[Said] = (),
     language: str,
     promotions: Mapping[str, str] | None = None,
+    coupons: Mapping[str, str] | None = None,
     record: str = "",
     member: str = "",
     balance_points: int | None = None,
@@ -107,6 +125,7 @@ def view_of_receipt(
         messages: of the quote; those for the place `receipt` are printed.
         language: en, pt-BR, ru, pl; any other prints English.
         promotions: names by promotion id; one without a name prints its id.
+        coupons: names by kind of coupon; one without a name prints its kind.
         record: eight digits of the event's chain hash.
         member: the card's last digits as `…1234`; empty for an anonymous sale.
         balance_points: after this sale, as known here.
@@ -115,8 +134,10 @@ def view_of_receipt(
     gross = sum(line.amount_minor for line in lines)
     discount = sum(off.amount_minor for line in lines for off in line.discounts)
     with_points = sum(figure.paid_with_points_minor for figure in detail.figures)
-    tenders = tuple(tender for tender in detail.tenders if tender.kind != POINTS)
+    stored = _stored(receipt)
+    tenders = tuple(tender for tender in detail.tenders if tender.kind not in OURS)
     given = sum(tender.amount_minor for tender in tenders)
+    to_pay = receipt.net_minor - sum(tender.amount_minor for tender in stored)
     return ReceiptView(
         language=language,
         shop=shop,
@@ -139,9 +160,21 @@ def view_of_receipt(
         paid_with_points_minor=with_points,
         points_spent=receipt.redemption.points if receipt.redemption else 0,
         net_minor=receipt.net_minor,
+        stored=stored,
+        to_pay_minor=to_pay,
         tenders=tenders,
-        change_minor=max(0, given - receipt.net_minor),
+        change_minor=max(0, given - to_pay),
         points_earned=sum(earned.points for earned in receipt.earned),
+        coupons=tuple(
+            ViewCoupon(
+                name=(coupons or {}).get(one.coupon) or one.coupon,
+                from_on=one.from_on,
+                through=one.through,
+                code=one.code,
+            )
+            for one in receipt.coupons_issued
+            if one.code
+        ),
     )
 
 
@@ -154,6 +187,12 @@ def local_time(place: Place) -> datetime:
 def said_on_paper(messages: Sequence[Said]) -> tuple[str, ...]:
     """Sentences for the receipt, each once."""
     return tuple(dict.fromkeys(said.text for said in messages if said.place == "receipt" and said.text))
+
+
+def _stored(receipt: Receipt) -> tuple[Tender, ...]:
+    paid = stored_paid((*receipt.uses, *receipt.shared_uses))
+    both = ((CERTIFICATE, paid.certificates_minor), (WALLET, paid.wallet_minor))
+    return tuple(Tender(kind=kind, amount_minor=minor) for kind, minor in both if minor)
 
 
 def _lines(detail: ReceiptDetail, names: Mapping[str, str], promotions: Mapping[str, str]) -> tuple[ViewLine, ...]:

@@ -8,6 +8,8 @@ const WORDS = {
     earned: "earned", earning: "on the way", balance: "Balance {n}", asOf: "as of {t}",
     spend: "You can use {n}, worth {m}", offline: "Offline. Your points are safe.", training: "Training",
     card: "Card {c}", unknown: "Your card is new here. Your points are kept for you.", wait: "One moment, please",
+    stored: "Certificates and wallet", gift: "Your gift: {g}", coupon: "For your next visit: {c}",
+    spendMore: "{m} more to {t}", visitMore: "Purchases to {t}: {n}", reached: "You have reached {t}",
   },
   "pt-BR": {
     welcome: "Que bom ver você", invite: "Passe seu cartão antes de pagar e junte pontos.", basket: "Suas compras",
@@ -17,6 +19,8 @@ const WORDS = {
     asOf: "em {t}", spend: "Você pode usar {n}, que valem {m}", offline: "Sem conexão. Seus pontos estão seguros.",
     training: "Treinamento", card: "Cartão {c}", unknown: "Seu cartão é novo aqui. Seus pontos ficam guardados.",
     wait: "Um momento, por favor",
+    stored: "Certificados e carteira", gift: "Seu presente: {g}", coupon: "Para a próxima visita: {c}",
+    spendMore: "Faltam {m} para {t}", visitMore: "Compras até {t}: {n}", reached: "Você alcançou {t}",
   },
   "ru": {
     welcome: "Рады вас видеть", invite: "Приложите карту до оплаты и копите баллы.", basket: "Ваши покупки",
@@ -26,6 +30,8 @@ const WORDS = {
     balance: "На счёте {n}", asOf: "по данным на {t}", spend: "Можно списать {n}, это {m}",
     offline: "Нет связи. Ваши баллы сохранены.", training: "Обучение", card: "Карта {c}",
     unknown: "Карта здесь впервые. Баллы сохраним за вами.", wait: "Минуту, пожалуйста",
+    stored: "Сертификаты и кошелёк", gift: "Ваш подарок: {g}", coupon: "На следующую покупку: {c}",
+    spendMore: "До уровня {t} осталось {m}", visitMore: "Покупок до уровня {t}: {n}", reached: "Уровень {t} достигнут",
   },
   "pl": {
     welcome: "Miło Cię widzieć", invite: "Zeskanuj kartę przed zapłatą i zbieraj punkty.", basket: "Twoje zakupy",
@@ -35,6 +41,8 @@ const WORDS = {
     balance: "Saldo {n}", asOf: "stan na {t}", spend: "Możesz użyć {n}, to {m}",
     offline: "Bez łączności. Twoje punkty są bezpieczne.", training: "Szkolenie", card: "Karta {c}",
     unknown: "Nowa karta w tym sklepie. Punkty na Ciebie poczekają.", wait: "Chwileczkę",
+    stored: "Bony i portfel", gift: "Twój prezent: {g}", coupon: "Na następne zakupy: {c}",
+    spendMore: "Do poziomu {t} brakuje {m}", visitMore: "Zakupów do poziomu {t}: {n}", reached: "Osiągnięto poziom {t}",
   },
 };
 
@@ -60,7 +68,7 @@ function speak(language) {
 
 const fill = (text, figures) => text.replace(/\{(\w)\}/g, (_, name) => figures[name]);
 const count = (n) => new Intl.NumberFormat(lang).format(n);
-const points = (n) => `${count(n)} ${words.unit[plural.select(Math.abs(n))] ?? words.unit.other}`;
+const points = (n) => `${count(n)}\u00a0${words.unit[plural.select(Math.abs(n))] ?? words.unit.other}`;
 
 function money(minor, screen) {
   const digits = { minimumFractionDigits: screen.exponent, maximumFractionDigits: screen.exponent };
@@ -126,10 +134,12 @@ function drawLines(screen) {
 
 function drawFigures(screen) {
   const done = screen.phase === "done", totals = screen.totals;
-  row("row-total", done ? words.paid : words.total, totals ? money(totals.net_minor, screen) : "");
-  row("row-gross", words.gross, totals && totals.gross_minor !== totals.net_minor ? money(totals.gross_minor, screen) : "");
+  row("row-total", done ? words.paid : words.total, totals ? money(totals.to_pay_minor, screen) : "");
+  row("row-gross", words.gross, totals && totals.gross_minor !== totals.to_pay_minor ? money(totals.gross_minor, screen) : "");
   row("row-discount", done ? words.saved : words.discount, totals?.discount_minor ? money(totals.discount_minor, screen) : "");
   row("row-points", words.points, totals?.paid_with_points_minor ? money(totals.paid_with_points_minor, screen) : "");
+  const stored = totals ? totals.net_minor - totals.to_pay_minor : 0;
+  row("row-stored", words.stored, stored ? money(stored, screen) : "");
   $("thanks").textContent = done ? words.thanks : words.hello;
   $("points").hidden = !screen.has_card;
   const earned = totals ? totals.points_earned : 0;
@@ -141,7 +151,26 @@ function drawFigures(screen) {
   show("as-of", known && screen.as_of ? fill(words.asOf, { t: moment(screen.as_of, screen.now) }) : "");
   const may = screen.may_spend_points;
   show("spend", may ? fill(words.spend, { n: points(may), m: money(screen.may_spend_minor, screen) }) : "");
+  $("news").replaceChildren(...newsOf(screen).map((text) => element("li", "", text)));
   $("messages").replaceChildren(...screen.messages.map((text) => element("li", "", text)));
+  // What does not fit goes from the end, one of each kept as long as there is room: the first ones matter most.
+  const panel = $("messages").parentElement;
+  const overflows = () => panel.scrollHeight > panel.clientHeight + 1;
+  for (const least of [1, 0]) {
+    for (const list of [$("messages"), $("news")]) {
+      while (list.children.length > least && overflows()) list.lastElementChild.remove();
+    }
+  }
+}
+
+// What comes with the basket, and what it brings nearer.
+function newsOf(screen) {
+  const gifts = screen.gifts.map((one) => fill(words.gift, { g: one.units > 1 ? `${count(one.units)} × ${one.name}` : one.name }));
+  const coupons = screen.coupons.map((name) => fill(words.coupon, { c: name }));
+  const tier = screen.next_tier;
+  if (!tier) return [...gifts, ...coupons];
+  const text = !tier.short_of ? words.reached : tier.measure === "spend" ? words.spendMore : words.visitMore;
+  return [...gifts, ...coupons, fill(text, { t: tier.name, n: count(tier.short_of), m: money(tier.short_of, screen) })];
 }
 
 function draw(screen) {
@@ -163,16 +192,16 @@ function draw(screen) {
 }
 
 const idleOf = (screen) => ({ ...screen, phase: "idle", lines: [], hidden_lines: 0, totals: null, has_card: false, member: "",
-  balance_points: null, as_of: null, may_spend_points: 0, messages: [], age_ms: 0 });
+  balance_points: null, as_of: null, may_spend_points: 0, gifts: [], coupons: [], next_tier: null, messages: [], age_ms: 0 });
 
 function say(screen) {
   clearTimeout(spokenTimer);
   const last = screen.lines.at(-1), parts = [];
   if (screen.phase === "sale" && last) parts.push(`${last.name}, ${money(last.amount_minor - last.discount_minor, screen)}`);
-  if (screen.totals) parts.push(`${words.total} ${money(screen.totals.net_minor, screen)}`);
+  if (screen.totals) parts.push(`${words.total} ${money(screen.totals.to_pay_minor, screen)}`);
   if (screen.phase === "done") parts.push(words.thanks, points(screen.totals?.points_earned ?? 0));
   if (screen.phase === "member" && screen.balance_points !== null) parts.push($("balance").textContent);
-  parts.push(...screen.messages);
+  parts.push(...newsOf(screen), ...screen.messages);
   spokenTimer = setTimeout(() => { $("spoken").textContent = parts.join(". "); }, 700);
 }
 

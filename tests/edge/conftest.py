@@ -1,11 +1,13 @@
 """A till on a clock that stands still, with one programme, two members and one blocked card."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge.cache import Cache
+from edge.database import Database
 from edge.journal import Journal, open_epoch
 from edge.ports import Settings
 from edge.till import Till
@@ -13,6 +15,22 @@ from loyalty.programme import read_programme
 from tests.edge.counter import ALONE, PROGRAMME, FakeClock, grant_float, identity, published
 
 OpenTill = Callable[..., Till]
+
+
+@pytest.fixture(autouse=True)
+def files_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close what a test leaves open: beyond 1,024 files a process can no longer wait for a serial port."""
+    opened: list[Database] = []
+    begin = Database.__init__
+
+    def begin_and_remember(database: Database, *args: Any, **more: Any) -> None:
+        begin(database, *args, **more)
+        opened.append(database)
+
+    monkeypatch.setattr(Database, "__init__", begin_and_remember)
+    yield
+    for database in opened:
+        database.close()
 
 
 @pytest.fixture

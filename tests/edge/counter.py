@@ -12,7 +12,7 @@ from edge.ports import Instant
 from edge.till import Till
 from loyalty.baskets import Basket, Line
 from loyalty.cards import Card, card_token
-from loyalty.members import MemberRow, PublishedMember, Use
+from loyalty.members import MemberRow, PublishedMember
 from loyalty.reversals import ReturnLine
 from sync.keys import Signer
 from sync.wire import Grant, Identity, SignedGrant
@@ -89,13 +89,12 @@ def token(number: str) -> str:
     return card_token(identity().card_key, Card(kind="ean13", number=number, last4=number[-4:]))
 
 
-def published(name: str, *, points: int = 1_000, version: int = 1, own_seq: int = 0, **more: Any) -> PublishedMember:
+def published(name: str, *, points: int = 1_000, version: int = 1, **more: Any) -> PublishedMember:
+    """A member as head office tells of them; `more` are other facts, of the row or beside it."""
     account_id, number = ACCOUNTS[name]
-    counters: tuple[Use, ...] = more.pop("counters", ())
-    row = MemberRow(
-        account_id=account_id, version=version, own_seq=own_seq, balance_points=points, counters=counters
-    )
-    return PublishedMember(row=row, cards=(token(number),), **more)
+    beside = {fact: more.pop(fact) for fact in ("language", "closed") if fact in more}
+    row = MemberRow(account_id=account_id, version=version, balance_points=points, **{"counters": (), **more})
+    return PublishedMember(row=row, cards=(token(number),), **beside)
 
 
 def grant_float(till: Till, points: int, grant_no: int = 1, spend_for_s: int = 86_400) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 _KNOWN = {
     "$ref", "type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "pattern", "minLength",
-    "maxLength", "minimum", "default", "description", "title", "format",
+    "maxLength", "minimum", "maximum", "default", "description", "title", "format",
 }  # fmt: skip
 _TYPES: dict[str, Any] = {
     "object": dict, "array": list, "string": str, "boolean": bool, "null": type(None), "integer": int, "number": float,
@@ -61,4 +61,6 @@ def _plain(value: Any, schema: dict[str, Any], at: str) -> list[str]:
         found.append(f"{at}: too long")
     if "minimum" in schema and value < schema["minimum"]:
         found.append(f"{at}: {value} is below {schema['minimum']}")
+    if "maximum" in schema and value > schema["maximum"]:
+        found.append(f"{at}: {value} is above {schema['maximum']}")
     return found

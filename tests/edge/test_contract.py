@@ -27,18 +27,30 @@ HERE = Here(now_ms=1_772_731_800_000, store_id="S1", till_id="T", label="3")
 def test_a_quote_request_becomes_a_basket_in_thousandths_and_minor_units():
     weighed = line(
         3, "tomato", 163, name="Tomatoes", quantity="0.545", unit_price_minor=299, category=["Food", "Fresh"],
-        brand="Own", tags=["bio"], discountable=False, accrual=False, floor_unit_minor=50,
+        brand="Own", tags=["bio"], discountable=False, accrual=False, floor_unit_minor=50, tax_bp=550,
     )  # fmt: skip
-    body = ask_from(quote(basket=basket(weighed), points_to_spend=200, coupons=["C1"],
-                          tenders=[{"kind": "card", "amount_minor": 163, "currency": "EUR"}]))  # fmt: skip
+    body = ask_from(
+        quote(
+            basket=basket(weighed) | {"tax_included": False},
+            points_to_spend=200,
+            coupons=["C1"],
+            tenders=[{"kind": "card", "amount_minor": 163, "currency": "EUR"}],
+            events=["survey"],
+            prizes=["mug"],
+            certificates=[{"code": "GC-1", "amount_minor": 50}, {"code": "GC-2"}],
+            from_wallet_minor=7,
+        )
+    )
     made = basket_from(body, "R9")
     assert made.lines == (
         Line(
             line=3, sku="tomato", amount_minor=163, quantity_milli=545, unit_price_minor=299,
             category=("Food", "Fresh"), brand="Own", tags=("bio",), discountable=False, accrual=False,
-            floor_unit_minor=50,
+            floor_unit_minor=50, tax_bp=550,
         ),
     )  # fmt: skip
+    assert (made.events, made.prizes, made.from_wallet_minor, made.tax_included) == (("survey",), ("mug",), 7, False)
+    assert [(one.code, one.amount_minor) for one in made.certificates] == [("GC-1", 50), ("GC-2", 0)]
     assert (made.receipt_id, made.currency, made.points_to_spend, made.coupons) == ("R9", "EUR", 200, ("C1",))
     assert made.tenders == (Tender(kind="card", amount_minor=163),)
     assert contract.names_in(body) == {"tomato": "Tomatoes"}
@@ -114,6 +126,9 @@ def test_the_names_of_the_contract_are_all_there(tmp_path: Path):
     assert set(told["coupons"]) == {"used", "refused", "issued"}
     assert told["coupons"]["refused"][0]["code"] == "NOPE"
     assert set(told["coupons"]["refused"][0]) == {"code", "reason", "say"}
+    assert set(told["prizes"]) == {"taken", "refused"}
+    assert set(told["stored"]) == {"certificates", "refused", "from_wallet_minor"}
+    assert "tier" in told
     assert set(told["messages"]) == {"cashier", "customer", "kiosk", "receipt"}
     assert {"promotion", "applied", "say", "short_of"} <= set(told["why"][0])
 
@@ -138,6 +153,18 @@ def test_the_page_about_the_api_names_every_route():
     assert missing == []
 
 
+def test_the_examples_of_the_page_are_what_the_document_says():
+    page = (Path(__file__).parents[2] / "docs" / "till-api.md").read_text("utf-8")
+    document = openapi()
+    schemas = document["components"]["schemas"]
+    examples = [msgspec.json.decode(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
+    assert len(examples) == 3
+    for example in examples:
+        of = "QuoteBody" if "basket" in example else "QuoteSaid"
+        for name, part in example.items():
+            assert mistakes(part, schemas[of]["properties"][name], document) == [], name
+
+
 def test_every_answer_of_a_day_is_what_the_document_says(tmp_path: Path):
     rim, document = Rim(tmp_path), openapi()
     for method, path, of, body in A_DAY:
@@ -159,7 +186,8 @@ def test_every_answer_of_a_day_is_what_the_document_says(tmp_path: Path):
 def test_a_body_that_the_document_refuses_is_refused(tmp_path: Path):
     rim, document = Rim(tmp_path), openapi()
     schema = document["paths"]["/v1/quotes"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    for body in (quote(points_to_spend=-1), quote(extra=1), {}, quote(basket=basket(line(0, "a", 1)))):
+    taxed = quote(basket=basket(line(1, "a", 1, tax_bp=100_001)))
+    for body in (quote(points_to_spend=-1), quote(extra=1), {}, quote(basket=basket(line(0, "a", 1))), taxed):
         assert mistakes(body, schema, document) != []
         assert rim.post("/v1/quotes", body).status_code == 400
 
@@ -180,6 +208,7 @@ def test_a_mistake_is_named_by_its_path_and_never_by_its_value():
 
 
 _LINES = [{"line": 1, "quantity": "1"}]
+_STORED = {"prizes": ["mug"], "certificates": [{"code": "GC", "amount_minor": 1}], "from_wallet_minor": 1}
 A_DAY: list[tuple[str, str, str, Any]] = [
     ("GET", "/v1/status", "/v1/status", None),
     ("POST", "/v1/cards/identify", "/v1/cards/identify", {"card": CARD}),
@@ -187,6 +216,8 @@ A_DAY: list[tuple[str, str, str, Any]] = [
     ("GET", "/v1/cards/last", "/v1/cards/last", None),
     ("POST", "/v1/quotes", "/v1/quotes", quote(points_to_spend=100, coupons=["X"])),
     ("POST", "/v1/quotes", "/v1/quotes", quote(card=None, training=True, language="pl")),
+    ("POST", "/v1/quotes", "/v1/quotes", quote(**_STORED, events=["survey"])),
+    ("POST", "/v1/receipts", "/v1/receipts", commit(receipt_id="R0", **_STORED)),
     ("GET", "/v1/screen", "/v1/screen", None),
     ("POST", "/v1/holds", "/v1/holds", {"hold_id": "H1", "card": CARD, "points": 100}),
     ("POST", "/v1/holds", "/v1/holds", {"hold_id": "H2", "card": CARD, "points": 100}),

@@ -4,16 +4,48 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from edge.service import TillService
-from tests.edge.rim import CARD, STRANGER, basket, commit, furnish, identity, line, quote, settings
+from loyalty.members import Use
+from loyalty.programme import read_programme
+from tests.edge.rim import (
+    CARD,
+    PROGRAMME,
+    STRANGER,
+    basket,
+    commit,
+    furnish,
+    identity,
+    line,
+    member,
+    quote,
+    settings,
+)
 
 pytestmark = pytest.mark.browser
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SIZES = {"wall": (1920, 1080), "till": (1366, 768), "seven inches": (800, 480), "phone": (390, 844)}
+SIZES = {
+    "wall": (1920, 1080),
+    "till": (1366, 768),
+    "ten inches": (1024, 600),
+    "seven inches": (800, 480),
+    "phone": (390, 844),
+}
+# Beside what the till's programme does: a gift, a coupon for the next visit, and a tier 130.00 away.
+RICHER = PROGRAMME.replace(
+    "spending:",
+    """coupons: [{id: next, name: 2.00 off}]
+certificates: {sold: {tags: [gift-card]}, wallet: true}
+tiers: [{id: gold, name: Gold, reach: {spend_minor: 100000}}]
+spending:""",
+) + """
+  - {id: bag, then: [{kind: gift, units: 2, items: [{sku: bag, name: Canvas bag}]}]}
+  - {id: again, then: [{kind: issue_coupon, coupon: next}]}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +160,55 @@ def test_nothing_is_cut_off_or_runs_out_of_its_box(
         expect(page.locator("body")).to_have_attribute("data-phase", phase)
         page.wait_for_function("no => window.drawn === no", arg=service.desk.screens.now().no)
         assert page.evaluate(CUT_OFF) == []
+
+
+def richer(service: TillService) -> None:
+    """Give the till that programme, and its member 870.00 of this year and 5.00 in the wallet."""
+    service.cache.load_programme(read_programme(RICHER))
+    known = member()
+    spent = (Use(name="spend:2026", amount=87_000),)
+    row = msgspec.structs.replace(known.row, tier="", counters=spent, stored_minor=500)
+    service.cache.load_members([msgspec.structs.replace(known, row=row)])
+
+
+def test_what_comes_with_the_basket_and_how_far_the_next_tier_is_are_shown(
+    service: TillService, open_page: Callable[..., Page]
+):
+    richer(service)
+    page = open_page(f"{service.url}/customer")
+    post(service, "/v1/quotes", quote(from_wallet_minor=300))
+    # 10.50 are paid, 3.00 of them out of the wallet; 1,000.00 less 870.00 and 10.50 is missing.
+    expect(page.locator("#news li")).to_have_text(
+        ["Your gift: 2 × Canvas bag", "For your next visit: 2.00 off", "€119.50 more to Gold"]
+    )
+    expect(page.locator("#row-stored")).to_contain_text("Certificates and wallet")
+    expect(page.locator("#row-stored dd")).to_have_text("€3.00")
+    expect(page.locator("#row-total dd")).to_have_text("€7.50")
+    expect(page.locator("#spoken")).to_contain_text("For your next visit: 2.00 off")
+    post(service, "/v1/receipts", commit(from_wallet_minor=300))
+    expect(page.locator("#thanks")).to_have_text("Thank you")
+    expect(page.locator("#news li").nth(1)).to_have_text("For your next visit: 2.00 off")
+    post(service, "/v1/quotes", quote(card=None))
+    expect(page.locator("#news li")).to_have_count(2)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", GREETINGS)
+def test_with_all_there_is_to_say_nothing_is_cut_off_either(
+    service: TillService, open_page: Callable[..., Page], size: str, language: str
+):
+    richer(service)
+    page = open_page(f"{service.url}/customer?lang={language}", size, color_scheme="light", reduced_motion="reduce")
+    for path, body in (
+        ("/v1/quotes", quote()),
+        ("/v1/quotes", quote(from_wallet_minor=300)),
+        ("/v1/quotes", quote(from_wallet_minor=300, points_to_spend=500)),
+        ("/v1/receipts", commit(from_wallet_minor=300, points_to_spend=500)),
+    ):
+        post(service, path, body)
+        page.wait_for_function("no => window.drawn === no", arg=service.desk.screens.now().no)
+        assert page.evaluate(CUT_OFF) == []
+        expect(page.locator("#news li").first).to_be_visible()
 
 
 def test_a_stranger_is_told_that_the_points_are_kept(service: TillService, open_page: Callable[..., Page]):

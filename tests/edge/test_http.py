@@ -2,12 +2,17 @@
 
 import logging
 from base64 import b64decode
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from edge.presenting import code_token
+from loyalty.members import WalletItem
+from loyalty.programme import read_programme
+from tests.edge.laden import PROGRAMME
 from tests.edge.rim import CARD, GOODS, PAYMENT, STRANGER, TILL, Rim, basket, commit, line, member, quote
 
 
@@ -20,15 +25,20 @@ def test_a_sale_goes_from_scan_to_printed_receipt(rim: Rim):
     card = rim.post("/v1/cards/identify", {"card": CARD}).json
     assert card["member"] == {
         "known": True, "card": "…8903", "tier": "gold", "balance_points": 1240, "spendable_points": 1240,
+        "stored_minor": 0,
     }  # fmt: skip
     told = rim.post("/v1/quotes", quote(card=card["card_token"])).json
     assert told["totals"] == {
         "gross_minor": 1250, "discount_minor": 200, "paid_with_points_minor": 0, "net_minor": 1050,
-        "points_earned": 105, "points_spent": 0,
+        "points_earned": 105, "points_spent": 0, "paid_with_certificates_minor": 0, "to_pay_minor": 1050,
     }  # fmt: skip
     assert told["lines"][0]["discounts"] == [{"promotion": "coffee", "amount_minor": 200}]
     assert told["lines"][1]["points"] == [{"promotion": "base", "points": 25}]
-    assert told["redemption"] == {"most_points": 1000, "step": 100, "authority": "float", "bound_by": "authority"}
+    # 10.00 over 8.00 and 2.50: 7.62 and 2.38.
+    assert told["redemption"] == {
+        "most_points": 1000, "step": 100, "authority": "float", "bound_by": "authority",
+        "per_line_minor": [762, 238], "say": "",
+    }  # fmt: skip
     assert [(why["promotion"], why["applied"], why["short_of"]) for why in told["why"]] == [
         ("coffee", True, ""), ("base", True, ""), ("basket-30", False, "19.50"),
     ]  # fmt: skip
@@ -150,7 +160,7 @@ def test_goods_come_back_without_a_receipt(rim: Rim):
 def test_a_card_nobody_knows_earns_and_says_so(rim: Rim):
     told = rim.post("/v1/quotes", quote(card=STRANGER)).json
     assert told["member"] == {
-        "known": False, "card": "…9998", "tier": "", "balance_points": 0, "spendable_points": 0,
+        "known": False, "card": "…9998", "tier": "", "balance_points": 0, "spendable_points": 0, "stored_minor": 0,
     }  # fmt: skip
     assert told["totals"]["points_earned"] == 105
     assert told["warnings"][0]["code"] == "card.unknown"
@@ -305,17 +315,139 @@ def test_a_payment_card_in_a_field_of_another_kind_is_kept_nowhere(rim: Rim, cap
     bread = line(1, "bread", 250, name=f"Bread {PAYMENT}")
     body = commit(
         basket=basket(bread), cashier=f"card {PAYMENT}", coupons=["4111 1111 1111 1111", "SPRING"],
-        tenders=[{"kind": f"VISA {PAYMENT}", "amount_minor": 250}],
+        tenders=[{"kind": f"VISA {PAYMENT}", "amount_minor": 250}], events=[PAYMENT], prizes=[PAYMENT],
+        certificates=[{"code": PAYMENT, "amount_minor": 250}],
     )  # fmt: skip
     with caplog.at_level(logging.DEBUG):
-        told = rim.post("/v1/receipts", body)
-    assert told.status_code == 201
+        quoted = rim.post("/v1/quotes", {name: body[name] for name in body.keys() - {"receipt_id"}})
+        refused = rim.post("/v1/receipts", body)
+        told = rim.post("/v1/receipts", {**body, "digest": quoted.json["digest"]})
+    assert (refused.status_code, refused.json["code"], told.status_code) == (409, "prize.not_covered", 201)
+    # Nobody is told nothing: each is refused like any code that is not known, and not repeated.
+    assert [(one["code"], one["reason"]) for one in quoted.json["coupons"]["refused"]] == [
+        ("…", "unknown_code"), ("SPRING", "unknown_code"),
+    ]  # fmt: skip
+    assert [one["code"] for one in quoted.json["stored"]["refused"]] == ["…"]
     kept = rim.journal.find("R1")
-    assert kept is not None
-    assert (b"SPRING" in kept.payload, b'["card",250]' in kept.payload) == (True, True)
+    assert kept is not None and b'["card",250]' in kept.payload
     names = repr(rim.cache.names(["bread"]))
-    for place in (kept.payload.decode(), names, told.text, caplog.text):
+    for place in (kept.payload.decode(), names, quoted.text, refused.text, told.text, caplog.text):
         assert "4111" not in place
+
+
+# A programme with a little of everything
+
+
+@pytest.fixture
+def laden(rim: Rim) -> Rim:
+    """A till whose programme issues coupons and takes prizes, certificates and the wallet; 5.00 are in that."""
+    rim.cache.load_programme(read_programme(PROGRAMME.replace('prefix: "299"', 'prefix: "20"')))
+    known = member()
+    item = WalletItem(code=code_token(rim.identity.card_key, "GC-1"), kind="certificate", balance_minor=700)
+    row = msgspec.structs.replace(
+        known.row, stored_minor=500, wallet=(item,), birthday_mmdd="03-05", joined_on=date(2020, 3, 5)
+    )
+    rim.cache.load_members([msgspec.structs.replace(known, row=row)])
+    return rim
+
+
+def bought(sku: str, minor: int, **more: Any) -> dict[str, Any]:
+    return commit(basket=basket(line(1, sku, minor)), tenders=[], **{"card": None, **more})
+
+
+def test_a_coupon_goes_from_one_receipt_to_the_next(laden: Rim):
+    first = laden.post("/v1/receipts", bought("bread", 2000))
+    (coupon,) = first.json["coupons_issued"]
+    code = coupon.pop("code")
+    assert coupon == {
+        "promotion": "come-again", "coupon": "next-visit", "holder": "bearer", "from_on": "2026-03-06",
+        "through": "2026-04-04",
+    }  # fmt: skip
+    grouped = " ".join(code[i : i + 4] for i in range(0, 34, 4))
+    for words in ("For your next visit:", "2.00 off", "Good from 6 Mar 2026 to 4 Apr 2026", grouped):
+        assert words in first.json["text"]
+    assert laden.post("/v1/receipts", bought("bread", 2000)).json == {**first.json, "replayed": True}
+    again = laden.client.get("/v1/receipts/R1").json
+    assert grouped in again["text"] and grouped in again["html"]
+    assert code.encode() in b64decode(again["escpos"])
+
+    scanned = laden.post("/v1/cards/identify", {"card": code, "aim": "]Q1"}).json
+    assert (scanned["outcome"], scanned["text"]) == ("code", code)
+    typed, tomorrow = grouped.lower(), "2026-03-06T09:00:00+01:00"
+    told = laden.post("/v1/quotes", quote(basket=basket(line(1, "bread", 500)), coupons=[typed], sold_at=tomorrow))
+    assert told.json["coupons"] == {"used": [typed], "refused": [], "issued": []}
+    assert told.json["totals"]["net_minor"] == 300
+    paid = laden.post("/v1/receipts", bought("bread", 500, coupons=[typed], sold_at=tomorrow, receipt_id="R2")).json
+    assert (paid["totals"]["net_minor"], paid["coupons_issued"]) == (300, [])
+    late = bought("bread", 500, coupons=[code, "X"], sold_at=tomorrow, receipt_id="R3")
+    assert laden.post("/v1/receipts", late).json["totals"]["net_minor"] == 500
+    del late["receipt_id"]
+    assert laden.post("/v1/quotes", late).json["coupons"]["refused"] == [
+        {"code": code, "reason": "used_before", "say": "This was used before."},
+        {"code": "X", "reason": "unknown_code", "say": "This code is not known; go on without it."},
+    ]
+
+
+def test_prizes_events_certificates_wallet_and_tax_reach_the_rules(laden: Rim):
+    goods = basket(line(1, "mug", 890), line(2, "wine", 1200, tax_bp=2000), line(3, "bread", 800))
+    body = quote(
+        basket=goods, prizes=["mug", "pen"], events=["enrolment"], from_wallet_minor=500,
+        certificates=[{"code": "gc 1", "amount_minor": 600}, {"code": "gc 2"}],
+    )  # fmt: skip
+    told = laden.post("/v1/quotes", body).json
+    assert told["member"]["stored_minor"] == 500
+    # 0.50 off the wine, for it costs 10.00 without its tax; the mug is paid with points, 8.90 in money's worth.
+    assert (told["totals"]["discount_minor"], told["totals"]["paid_with_points_minor"]) == (50, 890)
+    assert told["prizes"] == {
+        "taken": [{"prize": "mug", "line": 1, "points": 300, "amount_minor": 890}],
+        "refused": [{"code": "pen", "reason": "unknown_prize", "say": "This prize is not known; go on without it."}],
+    }
+    assert told["stored"] == {
+        "certificates": [{"code": "gc 1", "amount_minor": 600, "left_minor": 100}],
+        "refused": [{"code": "gc 2", "reason": "unknown_code", "say": "This code is not known; go on without it."}],
+        "from_wallet_minor": 500,
+    }
+    # 19.50 are left, 19 points for them, 100 for the enrolment, 50 and 70 for birthday and the day of joining.
+    assert (told["totals"]["net_minor"], told["totals"]["points_earned"]) == (1950, 239)
+    assert (told["totals"]["paid_with_certificates_minor"], told["totals"]["to_pay_minor"]) == (600, 850)
+    tenders = [{"kind": "cash", "amount_minor": 1000}]
+    paid = laden.post("/v1/receipts", {**body, "receipt_id": "R1", "digest": told["digest"], "tenders": tenders})
+    assert (paid.status_code, paid.json["totals"]) == (201, told["totals"])
+    rows = [" ".join(row.split()) for row in paid.json["text"].splitlines()]
+    at = rows.index("300 points 8.90")
+    assert rows[at + 1 : at + 5] == ["Gift certificate 6.00", "Wallet 5.00", "Cash 10.00", "Change 1.50"]
+
+
+def test_points_that_go_with_no_line_are_in_the_totals_too(laden: Rim):
+    body = bought("bread", 0, card=CARD, events=["enrolment"])
+    paid = laden.post("/v1/receipts", body).json
+    # 100 for the enrolment, 50 and 70 for the member's days, and no line that they could belong to.
+    assert (paid["totals"]["points_earned"], paid["lines"][0]["points_earned"]) == (220, 0)
+
+
+def test_what_was_counted_on_and_is_not_there_is_refused_with_a_sentence(laden: Rim):
+    asks = [
+        ({"prizes": ["pen"]}, "prize.not_covered", "take its price in another tender"),
+        ({"certificates": [{"code": "GC-1", "amount_minor": 701}]}, "certificate.not_covered", "pays 7.00 EUR"),
+        ({"certificates": [{"code": "GC-2"}]}, "certificate.not_covered", "not known"),
+        ({"from_wallet_minor": 501}, "wallet.not_covered", "The wallet pays 5.00 EUR"),
+    ]
+    for more, code, words in asks:
+        answer = laden.post("/v1/receipts", bought("bread", 1000, card=CARD, **more))
+        assert (answer.status_code, answer.json["code"]) == (409, code)
+        assert words in answer.json["detail"]
+        assert "GC-" not in answer.text
+    assert laden.journal.find("R1") is None
+
+
+def test_goods_paid_with_a_certificate_come_back_onto_it(laden: Rim):
+    body = bought("bread", 1000, card=CARD, certificates=[{"code": "GC-1", "amount_minor": 600}])
+    laden.post("/v1/receipts", body)
+    back = laden.post("/v1/returns", {"return_id": "B1", "of": "R1", "lines": [{"line": 1, "quantity": "1"}]}).json
+    assert (back["net_minor"], back["to_certificates_minor"], back["paid_out_minor"]) == (1000, 600, 400)
+    rows = [" ".join(row.split()) for row in back["text"].splitlines()]
+    at = rows.index("Back on gift certificate 6.00")
+    assert rows[at + 1] == "PAID OUT EUR 4.00"
 
 
 def test_a_bad_language_or_cursor_is_refused(rim: Rim):

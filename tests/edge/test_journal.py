@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,10 @@ from edge.journal import Journal, open_epoch
 from edge.journal_troubles import JournalBroken, JournalDamaged, JournalFull, OtherTill
 from edge.refusals import EventTooLarge
 from edge.till import Till
+from loyalty.baskets import Place
 from loyalty.events import Opened
+from loyalty.members import Use
+from loyalty.receipts import Receipt
 from loyalty.trouble import InvariantBroken
 from sync.chain import ZERO_HASH, StreamHead, walk
 from sync.wire import HelloAnswer, Lanes
@@ -160,6 +164,52 @@ def test_a_new_epoch_says_what_it_left_behind_and_begins_without_floats_and_uses
         Journal.open(tmp_path / "journal.db", identity(epoch=1), clock)
     with pytest.raises(OtherTill):
         Journal.open(tmp_path / "journal.db", identity(till_id="cd" * 16, epoch=2), clock)
+
+
+# Counters of no account
+
+
+def teas_of(receipt_id: str, amount: int) -> Receipt:
+    """A sale that counts cheap teas, and a coupon that paid for them."""
+    place = Place(
+        partner_id="fresh", store_id="s1", till_id="ab" * 16, channel="pos", sold_at_ms=0, offset_min=0,
+        business_date=date(2026, 3, 5),
+    )  # fmt: skip
+    uses = (Use(name="promo:tea", amount=amount), Use(name="coupon:A", amount=amount))
+    return Receipt(receipt_id=receipt_id, place=place, net_minor=0, shared_uses=uses)
+
+
+def had(journal: Journal, receipt_id: str, amount: int) -> None:
+    with journal.writing():
+        journal.append(teas_of(receipt_id, amount))
+
+
+def test_what_everybody_has_together_is_one_row_a_counter_and_is_never_forgotten(path: Path, clock: FakeClock) -> None:
+    journal = Journal.open(path, identity(), clock)
+    for n in range(5):
+        had(journal, f"r{n}", 1)
+    had(journal, "v0", -1)
+    teas = (Use(name="promo:tea", amount=4),)
+    assert (journal.shared_uses(["promo:tea", "promo:pot"]), journal.counts()["own_use"]) == (teas, 2)
+    journal.forget_own_uses([(0, 99)])
+    heard(journal, 6)
+    clock.pass_ms(30 * DAY_MS)
+    journal.prune()
+    journal.close()
+    for epoch in (1, 2, 3):  # a restart, and two streams begun anew
+        journal = Journal.open(path, identity(epoch=epoch), clock)
+        assert journal.shared_uses(["promo:tea"]) == teas
+        journal.close()
+
+
+def test_a_sale_that_fails_counts_nothing_and_a_counter_at_zero_is_not_told(journal: Journal) -> None:
+    with pytest.raises(ZeroDivisionError), journal.writing():
+        journal.append(teas_of("r1", 1))
+        raise ZeroDivisionError
+    had(journal, "r2", 1)
+    assert journal.shared_uses(["promo:tea"]) == (Use(name="promo:tea", amount=1),)
+    had(journal, "v2", -1)
+    assert journal.shared_uses(["promo:tea", "coupon:A"]) == ()
 
 
 # The file

@@ -9,7 +9,8 @@ import pytest
 
 from edge import screens as module
 from edge.screens import Screen, Screens, TooManyScreens
-from tests.edge.rim import CARD, STRANGER, Rim, basket, commit, line, quote
+from loyalty.programme import read_programme
+from tests.edge.rim import CARD, PROGRAMME, STRANGER, Rim, basket, commit, line, quote
 
 
 class Mono:
@@ -129,6 +130,15 @@ def test_a_sale_is_followed_from_card_to_thanks(rim: Rim):
     rim.post("/v1/receipts", commit())
     done = rim.desk.screens.now()
     assert (done.phase, done.balance_points, done.messages) == ("done", 1345, ("Coffee week: you save 2.00",))
+
+
+def test_points_worth_less_than_a_step_are_worth_what_they_would_pay(rim: Rim):
+    rest = PROGRAMME.replace("step_points: 100\n  step_minor: 100", "step_points: 3\n  step_minor: 2\n  rest: true")
+    rim.cache.load_programme(read_programme(rest))
+    rim.post("/v1/quotes", quote())
+    # 1,000 points at 2 for 3 are worth 6.66; 999 are worth as much.
+    shown = rim.desk.screens.now()
+    assert (shown.may_spend_points, shown.may_spend_minor) == (999, 666)
 
 
 def test_a_retry_of_an_old_sale_does_not_disturb_the_customer_at_the_till(rim: Rim):

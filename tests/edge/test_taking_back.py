@@ -11,11 +11,12 @@ from edge.refusals import GoodsMissing, IdReused, TrainingSale
 from edge.taking_back import reversal_again, sale_of, take_back, void_receipt
 from edge.till import Till
 from loyalty.members import HotlistedCard
+from loyalty.programme import read_programme
 from loyalty.trouble import Refusal
 from sync.lanes import LaneState
 from sync.wire import Page
 from tests.edge.conftest import OpenTill
-from tests.edge.counter import ANA, NOON_MS, back, commit, line, sale, token, void
+from tests.edge.counter import ANA, NOON_MS, back, commit, line, published, sale, token, void
 
 DAY = date(2026, 3, 5)
 
@@ -177,3 +178,79 @@ def test_a_return_is_answered_again_when_its_sale_is_forgotten(till: Till) -> No
     again = reversal_again(till, "b1")
     assert isinstance(again, TakenBack)
     assert again.detail == first.detail
+
+
+# What the sale's programme says of its return
+
+TEN_DAYS_MS = 10 * 86_400_000
+
+
+def under(till: Till, options: str, base: str = "points: 1") -> None:
+    """Put a programme of base points in force, with these options."""
+    text = f"""
+id: corner-shop
+currency: EUR
+options: {{{options}}}
+cards: {{ranges: [{{kind: ean13, prefix: "299"}}]}}
+lifetime: {{days: 90}}
+promotions: [{{id: base, who: {{card: true}}, then: [{{kind: earn, {base}, per_minor: 100}}]}}]
+spending: {{step_points: 1, step_minor: 1, offline: {{sale_points: 5000, card_points: 9000, till_points: 9000}}}}
+"""
+    till.cache.load_programme(read_programme(text))
+
+
+def figures(done: TakenBack) -> tuple[int, list[int], list[int], int]:
+    """Money, points taken back, points earned anew, money kept."""
+    back = done.returned
+    taken, anew = [part.points for part in back.reversed], [part.points for part in back.earned]
+    return back.net_minor, taken, anew, back.withheld_minor
+
+
+def test_the_till_judges_kept_goods_anew_each_time_and_leaves_nothing_behind(till: Till) -> None:
+    under(till, "points_on_return: claw_all")
+    till.commit(commit("r1", sale(line(1, "bread", 3_000, 3_000))))
+    under(till, "points_on_return: pro_rata", "points: 2")  # what is in force by then is another
+    later = {"sold_at_ms": NOON_MS + TEN_DAYS_MS}
+    one = take_back(till, msgspec.structs.replace(back("b1", "r1", (1, 1_000, 1_000)), **later))
+    assert figures(one) == (1_000, [30], [40], 0)
+    # 15 March and 90 days
+    assert one.returned.earned[0].valid_through == date(2026, 6, 13)
+    assert one.detail.how == "claw_all" and one.detail.standing == one.returned.reversed
+    rest = take_back(till, msgspec.structs.replace(back("b2", "r1", (1, 2_000, 2_000)), **later))
+    assert figures(rest) == (2_000, [40], [], 0)
+    assert till.balance(ANA).view.balance_points == 1_000
+
+
+def test_the_till_recomputes_as_long_as_it_has_the_programme_of_the_sale(till: Till) -> None:
+    under(till, "points_on_return: recompute")
+    till.commit(commit("r1", sale(line(1, "bread", 1_050, 2_000))))  # 10 points; 5.25 kept would have earned 5
+    till.commit(commit("r2", sale(line(1, "bread", 1_050, 3_000))))  # of 7.00 kept 7 remain, a third is 3
+    under(till, "points_on_return: pro_rata", "points: 2")
+    assert figures(take_back(till, back("b1", "r1", (1, 1_000, 525)))) == (525, [5], [], 0)
+    under(till, "points_on_return: pro_rata", "points: 3")
+    gone = take_back(till, back("b2", "r2", (1, 1_000, 350)))
+    assert (figures(gone), gone.detail.how) == ((350, [3], [], 0), "pro_rata")
+
+
+def test_the_till_keeps_the_worth_of_points_that_the_member_has_not_any_more(till: Till) -> None:
+    under(till, "clawback_short: money")
+    till.commit(commit("r1", sale(line(1, "bread", 10_000))))  # 100 points on top of 1,000
+    till.commit(commit("r2", sale(line(1, "bread", 1_000), points=1_000)))
+    till.cache.load_members([published("ana", points=40, version=3, own_seq=3)])
+    done = take_back(till, back("b1", "r1", (1, 1_000, 10_000)))
+    assert figures(done) == (9_940, [40], [], 60)
+    assert till.balance(ANA).view.balance_points == 0
+
+
+def test_points_of_a_card_that_the_till_does_not_know_are_never_kept_in_money(till: Till) -> None:
+    under(till, "clawback_short: money")
+    till.commit(commit("r1", sale(card="2990000000033")))
+    assert figures(take_back(till, back("b1", "r1", (1, 1_000, 1_000)))) == (1_000, [10], [], 0)
+
+
+def test_points_that_are_gone_are_let_go_by_void_and_return_where_the_programme_clamps(till: Till) -> None:
+    under(till, "clawback_short: clamp")
+    for receipt_id in ("r1", "r2"):
+        till.commit(commit(receipt_id))
+    assert take_back(till, back("b1", "r1", (1, 1_000, 1_000))).returned.clamp
+    assert void_receipt(till, void("r2")).void.clamp

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from loyalty.baskets import Line, Place, Tender
-from loyalty.discounts import Effect
+from loyalty.coupons import IssuedCoupon
 from loyalty.earning import Earned
+from loyalty.effects import Effect
 from loyalty.leases import Redemption
 from loyalty.lots import EventRef
 from loyalty.messages import Said
@@ -269,5 +270,51 @@ def polish() -> ReceiptView:
 def russian() -> ReceiptView:
     names = ("Молоко 1 л", "Хлеб «Бородинский»", "Бананы", "Масло оливковое 750 мл")
     return translated("ru", ZARYA, names)
+
+
+CODES = ("TCCB4S426G13PRF49NDD43RN0A7QXW5HZJ", "TC7M09KDXG13PTG5E2ZVY8CQ4S1N6FHAB3")
+COUPON_SALE = msgspec.structs.replace(
+    HARBOUR_SALE,
+    coupons_issued=tuple(
+        IssuedCoupon(
+            promotion="come-again",
+            coupon=kind,
+            holder="bearer",
+            from_on=date(2026, 3, 13),
+            through=date(2026, 4, 11),
+            code=code,
+        )
+        for kind, code in zip(("next-visit", "coffee"), CODES, strict=True)
+    ),
+)
+
+
+def with_coupons(view: ReceiptView, first: str, second: str) -> ReceiptView:
+    """A sale that issues two coupons for the next visit, by these names."""
+    coupons = view_of_receipt(
+        COUPON_SALE,
+        HARBOUR_DETAIL,
+        shop=HARBOUR,
+        names=NAMES,
+        coupons={"next-visit": first, "coffee": second},
+        language=view.language,
+    ).coupons
+    return msgspec.structs.replace(view, coupons=coupons)
+
+
+def harbour_coupons() -> ReceiptView:
+    return with_coupons(harbour(), "£2.00 off your next visit", "A coffee with any cake")
+
+
+def aurora_coupons() -> ReceiptView:
+    return with_coupons(aurora(), "R$ 5,00 na próxima compra", "Um café com qualquer bolo")
+
+
+def polish_coupons() -> ReceiptView:
+    return with_coupons(polish(), "5,00 zł taniej", "Kawa do każdego ciastka")
+
+
+def russian_coupons() -> ReceiptView:
+    return with_coupons(russian(), "Скидка 200 рублей", "Кофе к любому пирожному")
 
 

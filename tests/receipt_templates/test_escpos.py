@@ -7,7 +7,7 @@ from receipt_templates.as_escpos import render_escpos
 from receipt_templates.blocks import Block, Code, Cut, Feed, Pair, Text
 from receipt_templates.profiles import PROFILES, UnknownProfile, profile_named
 from receipt_templates.render import render
-from tests.receipt_templates.samples import harbour
+from tests.receipt_templates.samples import CODES, harbour, harbour_coupons
 from tests.support.escpos_decoder import Line, Seen, decode_escpos
 
 WIDE, NARROW, RUSSIAN = PROFILES["wide-48"], PROFILES["narrow-32"], PROFILES["russian-42"]
@@ -86,6 +86,13 @@ def test_a_code_without_a_text_leaves_no_trace_where_it_cannot_be_printed():
 def test_the_receipt_number_can_be_scanned():
     seen = decode_escpos(render(harbour(), "escpos", WIDE), {16: "cp1252"})
     assert (seen.codes, seen.cuts) == ([("qr", "A-2026-00917")], ["partial"])
+
+
+def test_each_coupon_can_be_scanned_and_read_aloud():
+    seen = decode_escpos(render(harbour_coupons(), "escpos", WIDE), {16: "cp1252"})
+    assert seen.codes == [("qr", CODES[0]), ("qr", CODES[1]), ("qr", "A-2026-00917")]
+    assert "TCCB 4S42 6G13 PRF4 9NDD 43RN 0A7Q XW5H ZJ" in seen.text
+    assert decode_escpos(render(harbour_coupons(), "escpos", NARROW), {3: "cp860"}).codes == []
 
 
 def test_control_bytes_of_any_text_never_reach_the_printer():

@@ -10,12 +10,16 @@ from receipt_templates.profiles import PROFILES, PrinterProfile
 from receipt_templates.render import render
 from tests.receipt_templates.samples import (
     aurora,
+    aurora_coupons,
     aurora_offline,
     aurora_void,
     harbour,
+    harbour_coupons,
     harbour_return,
     polish,
+    polish_coupons,
     russian,
+    russian_coupons,
 )
 from tests.support.escpos_decoder import decode_escpos
 
@@ -29,6 +33,10 @@ SLIPS: list[tuple[str, Callable[[], AnyView], PrinterProfile]] = [
     ("pt-BR-void-42", aurora_void, PAPER[42]),
     ("pl-receipt-42", polish, PROFILES["polish-42"]),
     ("ru-receipt-42", russian, PROFILES["russian-42"]),
+    *((f"en-coupons-{columns}", harbour_coupons, PAPER[columns]) for columns in (32, 42)),
+    ("pt-BR-coupons-42", aurora_coupons, PAPER[42]),
+    ("pl-coupons-42", polish_coupons, PROFILES["polish-42"]),
+    ("ru-coupons-42", russian_coupons, PROFILES["russian-42"]),
 ]
 CASES = pytest.mark.parametrize(("name", "view", "profile"), SLIPS, ids=[name for name, _, _ in SLIPS])
 

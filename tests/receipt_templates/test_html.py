@@ -7,7 +7,7 @@ from receipt_templates.blocks import Code, Cut, Pair, Rule, Text
 from receipt_templates.compose import blocks_of
 from receipt_templates.profiles import PROFILES
 from receipt_templates.render import render
-from tests.receipt_templates.samples import aurora
+from tests.receipt_templates.samples import aurora, harbour_coupons
 
 VOID = {"meta", "hr"}
 
@@ -64,3 +64,12 @@ def test_a_receipt_page_names_its_language_and_its_number():
     assert ("dd", "R$\u00a01.267,62") in read.texts
     assert len([text for element, text in read.texts if element in ("p", "dt", "dd")]) > 20
     assert len(blocks_of(aurora())) > 20
+
+
+def test_a_page_shows_each_coupon_with_its_days_and_its_code():
+    read = outline(render(harbour_coupons(), "html", PROFILES["generic-42"]))
+    texts = [text.replace("\u00a0", " ") for element, text in read.texts if element == "p"]
+    at = texts.index("A coffee with any cake")
+    assert texts[at + 1 : at + 3] == [
+        "Good from 13 Mar 2026 to 11 Apr 2026", "TC7M 09KD XG13 PTG5 E2ZV Y8CQ 4S1N 6FHA B3",
+    ]  # fmt: skip

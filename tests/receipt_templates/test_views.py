@@ -4,18 +4,23 @@ import msgspec
 import pytest
 
 from loyalty.baskets import Line, Tender
+from loyalty.earning import Earned
+from loyalty.members import Use
 from loyalty.messages import Said
 from loyalty.receipts import Charged
+from loyalty.returned_uses import StoredBack
 from loyalty.reversals import Return, ReturnDetail, ReturnLine
 from receipt_templates.profiles import PROFILES
 from receipt_templates.render import render
 from receipt_templates.reversal_views import view_of_return
 from receipt_templates.view import ReceiptView, ViewLine, view_of_receipt
 from tests.receipt_templates.samples import (
+    COUPON_SALE,
     HARBOUR,
     HARBOUR_DETAIL,
     HARBOUR_SALE,
     IN_LEITH,
+    LAST_DAY,
     NAMES,
     aurora_offline,
     aurora_void,
@@ -24,6 +29,7 @@ from tests.receipt_templates.samples import (
 )
 
 PAPER = PROFILES["generic-42"]
+EARNED = Earned(issuer_id="p1", valid_through=LAST_DAY, points=50)
 
 
 def rows(view: ReceiptView) -> list[str]:
@@ -83,6 +89,43 @@ def test_a_sale_whose_tenders_are_not_known_says_what_was_paid_beside_points():
     assert "Paid 13.48" in view
 
 
+STORED = msgspec.structs.replace(
+    HARBOUR_SALE,
+    uses=(Use(name="wallet", amount=-148),),
+    shared_uses=(Use(name="certificate:9f", amount=-500), Use(name="certificate:a0", amount=-200)),
+)
+
+
+def stored(**changed: object) -> ReceiptView:
+    detail = msgspec.structs.replace(HARBOUR_DETAIL, **changed)
+    return view_of_receipt(STORED, detail, shop=HARBOUR, names=NAMES, language="en")
+
+
+def test_certificates_and_wallet_stand_among_the_tenders_and_change_is_of_the_rest():
+    # 13.48 less 7.00 and 1.48 leaves 5.00 of 20.00 in cash.
+    view = stored()
+    assert (view.net_minor, view.to_pay_minor, view.change_minor) == (1348, 500, 1500)
+    text = rows(view)
+    at = text.index("200 points 2.00")
+    assert text[at + 1 : at + 5] == ["Gift certificate 7.00", "Wallet 1.48", "Cash 20.00", "Change 15.00"]
+
+
+def test_what_the_pos_lists_of_stored_value_is_not_printed_twice():
+    tenders = (Tender(kind="certificate", amount_minor=700), Tender(kind="wallet", amount_minor=148))
+    text = rows(stored(tenders=tenders))
+    assert text.count("Gift certificate 7.00") == 1
+    # What else was paid with is not told then; what is left to pay is.
+    assert "Paid 5.00" in text
+
+
+def test_a_coupon_without_a_name_shows_its_kind_and_one_without_a_code_is_not_printed():
+    view = view_of_receipt(COUPON_SALE, HARBOUR_DETAIL, shop=HARBOUR, names=NAMES, language="en")
+    assert [coupon.name for coupon in view.coupons] == ["next-visit", "coffee"]
+    bare = tuple(msgspec.structs.replace(coupon, code="") for coupon in COUPON_SALE.coupons_issued)
+    sold = msgspec.structs.replace(COUPON_SALE, coupons_issued=bare)
+    assert view_of_receipt(sold, HARBOUR_DETAIL, shop=HARBOUR, names=NAMES, language="en").coupons == ()
+
+
 def test_only_sentences_for_the_receipt_are_printed_and_each_once():
     said = [Said(place=where, text=text) for where, text in [("kiosk", "no"), ("receipt", "yes"), ("receipt", "yes")]]
     view = view_of_receipt(HARBOUR_SALE, HARBOUR_DETAIL, shop=HARBOUR, names=NAMES, messages=said, language="en")
@@ -125,7 +168,7 @@ def test_a_return_pays_out_and_takes_back_what_the_sale_recorded():
         ("Extra virgin olive oil, cold pressed, Trás-os-Montes, 750 ml", 542),
         ("Whole milk 1 L", 130),
     ]
-    assert (view.net_minor, view.taken_back_points, view.given_back_points) == (672, 67, 200)
+    assert (view.paid_out_minor, view.taken_back_points, view.given_back_points) == (672, 67, 200)
 
 
 def test_a_return_whose_sale_is_not_at_hand_shows_lines_by_number_and_the_money_as_a_whole():
@@ -150,6 +193,20 @@ def test_a_return_without_a_receipt_shows_what_the_pos_paid_out():
     assert rows_of[rows_of.index("Sourdough loaf") + 1] == "x 2 6.40"
     assert "PAID OUT EUR 6.40" in rows_of
     assert "Of receipt" not in text
+
+
+def test_a_return_shows_what_is_not_paid_out_and_where_it_goes():
+    # 7.00 for the goods, 0.50 kept for 50 points that are gone, 4.00 and 1.00 back where they came from: 1.50 is left.
+    ret = Return(
+        receipt_id="R-1", place=IN_LEITH, net_minor=650, withheld_minor=50, withheld=(EARNED,), earned=(EARNED,),
+        restored=(StoredBack(code="9f", amount_minor=400), StoredBack(code="", amount_minor=100)),
+    )  # fmt: skip
+    detail = ReturnDetail(lines=(ReturnLine(line=4, quantity_milli=1000),), of_receipt="A-2026-00917")
+    view = view_of_return(ret, detail, sold=None, shop=HARBOUR, names=NAMES, language="en", member="…1234")
+    text = [" ".join(row.split()) for row in render(view, "text", PAPER).splitlines()]
+    at = text.index("Kept for points already spent -0.50")
+    assert text[at + 1 : at + 4] == ["Back on gift certificate 4.00", "Back in wallet 1.00", "PAID OUT GBP 1.50"]
+    assert "Earned +50" in text
 
 
 def test_a_void_cancels_the_whole_receipt_points_included():

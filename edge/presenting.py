@@ -1,0 +1,97 @@
+"""What is laid on the counter besides goods: coupons and certificates, as this till knows them.
+
+A coupon's code carries its own check, so it is known offline. What is kept of it is its number, with which nobody
+could present it again; that goes for coupons printed here too, whose codes are made anew each time they are shown.
+A certificate's code stands for money, and so may any code that nobody here knows: of these a token is kept.
+"""
+
+import hmac
+
+import msgspec
+
+from edge.asks import CommitAsk
+from edge.identity import TillIdentity
+from edge.journal import Journal
+from loyalty.baskets import Basket
+from loyalty.compiled import Compiled, plain_code
+from loyalty.coupons import coupon_key, kinds_of, read_coupon, with_codes
+from loyalty.members import MemberView, Use, WalletItem, coupon_use
+from loyalty.receipts import Receipt
+
+
+class Presented(msgspec.Struct, frozen=True, kw_only=True):
+    """A basket with what stands for its codes, and what this till knows of them.
+
+    Attributes:
+        bearer: coupons in hand, as their codes tell.
+        shared: counters of no account that this basket looks at, as far as this till moved them; none where it looks
+            at none.
+        entered: what stands for a code → the code as it was entered, to answer with.
+    """
+
+    basket: Basket
+    bearer: tuple[WalletItem, ...] = ()
+    shared: tuple[Use, ...] | None = None
+    entered: dict[str, str] = {}
+
+
+def present(
+    compiled: Compiled, basket: Basket, view: MemberView | None, journal: Journal, identity: TillIdentity
+) -> Presented:
+    """Read the codes of a basket; nothing is written."""
+    kinds, key, account_id = kinds_of(compiled), coupon_key(identity.card_key), view.account_id if view else None
+    known = {plain_code(item.code) for item in (view.wallet if view else ())} | compiled.by_code.keys()
+    items: list[WalletItem] = []
+    codes: list[str] = []
+    entered: dict[str, str] = {}
+    for code in basket.coupons:
+        item = read_coupon(key, code, kinds, account_id=account_id)
+        if item is not None:
+            items.append(item)
+        stands = code if plain_code(code) in known else code_token(identity.card_key, code)
+        codes.append(item.code if item else stands)
+        entered.setdefault(codes[-1], code)
+    certificates = []
+    for asked in basket.certificates:
+        certificates.append(msgspec.structs.replace(asked, code=code_token(identity.card_key, asked.code)))
+        entered.setdefault(certificates[-1].code, asked.code)
+    names = [*compiled.shared, *(coupon_use(item.code) for item in items)]
+    return Presented(
+        basket=msgspec.structs.replace(basket, coupons=tuple(codes), certificates=tuple(certificates)),
+        bearer=tuple(items),
+        shared=journal.shared_uses(names) if names else None,
+        entered=entered,
+    )
+
+
+def as_hashed(ask: CommitAsk, identity: TillIdentity) -> CommitAsk:
+    """A commit with a token for every code, to be known again by: a hash could be tried until a code is found."""
+    basket = ask.sale.basket
+    basket = msgspec.structs.replace(
+        basket,
+        coupons=tuple(code_token(identity.card_key, code) for code in basket.coupons),
+        certificates=tuple(
+            msgspec.structs.replace(asked, code=code_token(identity.card_key, asked.code))
+            for asked in basket.certificates
+        ),
+    )
+    return msgspec.structs.replace(ask, sale=msgspec.structs.replace(ask.sale, basket=basket))
+
+
+def code_token(programme_key: bytes, code: str) -> str:
+    """What stands for a code in journals and at the centre, the same however it is typed: 32 hex digits."""
+    return hmac.digest(programme_key, f"code\x00{plain_code(code)}".encode(), "sha256")[:16].hex()
+
+
+def with_coupon_codes(receipt: Receipt, identity: TillIdentity) -> Receipt:
+    """A receipt as it is shown: the coupons that it issues with their codes, the same each time."""
+    if not receipt.coupons_issued:
+        return receipt
+    coded = with_codes(
+        receipt.coupons_issued,
+        coupon_key(identity.card_key),
+        till_id=receipt.place.till_id,
+        receipt_id=receipt.receipt_id,
+        account_id=receipt.account_id,
+    )
+    return msgspec.structs.replace(receipt, coupons_issued=tuple(coded))
