@@ -1,7 +1,8 @@
 """What must hold at the end of the demo, held against the shops' own lists and the bytes on disk.
 
 `central verify` rebuilds the books from evidence; here we ask what only the shops know: is every receipt that a till
-answered at head office exactly once, do the closed figures stay closed, did a card number reach any file.
+answered at head office exactly once, do the closed figures stay closed, did a card number or the whole code of a
+coupon reach any file.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Any
 from tallypoint.demo_shop import Shop
 
 _DIGITS = re.compile(rb"[0-9]{13,16}")
+_COUPONS = re.compile(rb"TC[0-9A-Z]{32}")
 
 
 def check_all(shop: Shop, result: dict[str, Any]) -> list[str]:
@@ -25,7 +27,7 @@ def check_all(shop: Shop, result: dict[str, Any]) -> list[str]:
     found += _till_chains(shop)
     found += _closed_stays_closed(result)
     found += _positions(result)
-    found += _no_card_number(shop)
+    found += _no_secret(shop)
     return found
 
 
@@ -71,14 +73,18 @@ def _positions(result: dict[str, Any]) -> list[str]:
     return [] if total == 0 else [f"positions: partners and operator sum to {total}, not zero"]
 
 
-def _no_card_number(shop: Shop) -> list[str]:
-    """No file of any till, of head office, or of a log holds a card number."""
+def _no_secret(shop: Shop) -> list[str]:
+    """No file of any till, of head office, or of a log holds a card number, or a coupon that could be presented."""
     numbers = {number.encode() for number in shop.cards}
-    return [
-        f"card number in {path.relative_to(shop.folder)}"
-        for path in sorted(shop.folder.rglob("*"))
-        if path.is_file() and not numbers.isdisjoint(_DIGITS.findall(path.read_bytes()))
-    ]
+    coupons = {code.encode() for till in shop.tills for rung in till.rung for code in rung.coupons_issued}
+    found = []
+    for path in sorted(one for one in shop.folder.rglob("*") if one.is_file()):
+        held, name = path.read_bytes(), path.relative_to(shop.folder)
+        if not numbers.isdisjoint(_DIGITS.findall(held)):
+            found.append(f"card number in {name}")
+        if not coupons.isdisjoint(_COUPONS.findall(held)):
+            found.append(f"coupon in {name}")
+    return found
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

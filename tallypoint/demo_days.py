@@ -29,6 +29,7 @@ def play(shop: Shop, story: Story, sales: int, console: Console) -> None:
                 shop.pull_the_plug()
             if number == half // 2:
                 _kill_in_mid_sale(shop, story, second)
+                _lay_down_a_copy(shop, story, second, console)
             if number == 3 * half // 4:
                 shop.plug_in()
             card = shop.scan() if till is shop.tills[0] else None
@@ -46,6 +47,13 @@ def _kill_in_mid_sale(shop: Shop, story: Story, day: date) -> None:
     till.client.post_and_hang_up("/v1/receipts", body)
     shop.kill_and_restart(till)
     story.commit(till, body)
+
+
+def _lay_down_a_copy(shop: Shop, story: Story, day: date, console: Console) -> None:
+    """One coupon, copied, is laid down at two tills of which one has no line: both take it, head office finds out."""
+    if story.coupons:
+        story.lay_down(story.coupons.pop(0), (shop.tills[0], shop.tills[2]), day)
+        console.print("A coupon and its copy are laid down at leith-1 and dock-1, and taken", highlight=False)
 
 
 def _close(shop: Shop, day: date) -> None:

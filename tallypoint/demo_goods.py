@@ -71,8 +71,18 @@ def basket(random: Random, partner: str, currency: str = "EUR") -> dict[str, Any
     }
 
 
+def coffee() -> dict[str, Any]:
+    """Three bags of coffee, 26.97."""
+    article = next(one for one in GROCERY if one.name.startswith("Coffee"))
+    return {"currency": "EUR", "lines": [_line_of(1, article, 3000)]}
+
+
 def _line(number: int, article: Article, random: Random) -> dict[str, Any]:
     milli = random.randint(150, 2400) if article.by_weight else 1000 * random.choice((1, 1, 1, 2, 3))
+    return _line_of(number, article, milli)
+
+
+def _line_of(number: int, article: Article, milli: int) -> dict[str, Any]:
     return {
         "line": number,
         "sku": article.sku,

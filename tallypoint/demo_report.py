@@ -10,9 +10,10 @@ from tallypoint.demo_shop import Shop
 
 
 def show(console: Console, shop: Shop, result: dict[str, Any], violations: list[str]) -> None:
-    """Print receipts by till, points by issuer, worklist, positions, and what was checked."""
+    """Print receipts and coupons by till, points by issuer, worklist, positions, and what was checked."""
     status, closed, verified = result["status"], result["closed"], result["verified"]
     _tills(console, shop, status)
+    _coupons(console, shop)
     _points(console, verified)
     _worklist(console, status)
     _positions(console, closed)
@@ -44,6 +45,15 @@ def _tills(console: Console, shop: Shop, status: dict[str, Any]) -> None:
             str(till.held),
             format_minor(sum(one.net_minor for one in till.rung), status["currency"]),
         )
+    console.print(table)
+
+
+def _coupons(console: Console, shop: Shop) -> None:
+    table = _table("Coupons and codes", "till", "printed", "taken", "refused")
+    for till in shop.tills:
+        printed = sum(len(one.coupons_issued) for one in till.rung)
+        taken = sum(len(one.coupons_used) for one in till.rung)
+        table.add_row(till.label, str(printed), str(taken), str(till.codes_refused))
     console.print(table)
 
 

@@ -86,9 +86,10 @@ class Shop:
         members = self.folder.parent / f"{self.folder.name}-members.csv"
         with members.open("w", newline="") as file:
             rows = csv.writer(file)
-            rows.writerow(["card", "language", "home_store_id"])
+            rows.writerow(["card", "tier", "language", "home_store_id"])
             for number in self.cards:
-                rows.writerow([number, self.random.choice(("en", "en", "en", "pt-BR")), ""])
+                tier = self.random.choice(("", "", "", "", "", "", "", "silver", "silver", "gold"))
+                rows.writerow([number, tier, self.random.choice(("en", "en", "en", "pt-BR")), ""])
         self._centre("members", str(members))
         members.unlink()
         self._centre("user", "--login", LOGIN, "--role", "head_office", password=PASSWORD)

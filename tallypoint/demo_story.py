@@ -1,14 +1,16 @@
 """What one customer of the demo does at a till; every choice from one seed."""
 
+from collections.abc import Iterable
 from datetime import date
 from random import Random
 from typing import Any
 
-from tallypoint.demo_goods import basket
+from tallypoint.demo_goods import basket, coffee
 from tallypoint.demo_tills import Rung, Till
 from tallypoint.till_client import TillSaysNo
 
 REGULARS = 60
+WELCOME = "welcome"
 
 
 class Story:
@@ -20,6 +22,7 @@ class Story:
         # Most of the trade comes from few: they shop on both days, at any of the stores.
         self.regulars = self.random.sample(cards, REGULARS)
         self.number = 0
+        self.coupons: list[str] = []  # in customers' pockets, as they were printed
 
     def ring_up(self, till: Till, day: date, *, may_spend: bool, card: str | None = None) -> Rung:
         """One sale: quote, perhaps a hold, commit. The receipt's id is the shop's own.
@@ -28,14 +31,27 @@ class Story:
             card: what the scanner read; by default four in five customers show a card of their own.
         """
         body = self.sale(till, day, card or self._some_card())
+        coupon = self._some_coupon() if may_spend else None
+        body["coupons"] = [*([WELCOME] if self.random.random() < 0.1 else []), *([coupon] if coupon else [])]
         quote = till.client.post("/v1/quotes", {name: value for name, value in body.items() if name != "receipt_id"})
         most, step = quote["redemption"]["most_points"], quote["redemption"]["step"]
         if may_spend and most and self.random.random() < 0.6:
             body |= self._hold(till, body, most, step)
         body |= {"programme_version": quote["programme_version"]}
-        rung = self.commit(till, body)
+        used = coupon in quote["coupons"]["used"]
+        till.codes_refused += len(quote["coupons"]["refused"])
+        rung = self.commit(till, body, coupons_used=(coupon,) if coupon and used else ())
+        # What was not taken stays in the pocket; and now and then somebody has made a copy of what was.
+        if coupon and (not used or self.random.random() < 0.15):
+            self.coupons.append(coupon)
         self._after(till, day, rung)
         return rung
+
+    def lay_down(self, coupon: str, tills: Iterable[Till], day: date) -> None:
+        """Buy coffee with the same coupon at each of these tills, without a card; and drink it."""
+        for till in tills:
+            body = self.sale(till, day, None) | {"basket": coffee(), "coupons": [coupon]}
+            self.commit(till, body, coupons_used=(coupon,)).undone = True
 
     def sale(self, till: Till, day: date, card: str | None) -> dict[str, Any]:
         """The body of a sale, with the id of its receipt."""
@@ -52,7 +68,7 @@ class Story:
             "tenders": [],
         }
 
-    def commit(self, till: Till, body: dict[str, Any]) -> Rung:
+    def commit(self, till: Till, body: dict[str, Any], *, coupons_used: tuple[str, ...] = ()) -> Rung:
         """Commit a sale; the same body again gives the same answer."""
         said = till.client.post("/v1/receipts", body)
         totals = said["totals"]
@@ -63,7 +79,10 @@ class Story:
             net_minor=totals["net_minor"],
             points_earned=totals["points_earned"],
             points_spent=totals["points_spent"],
+            coupons_used=coupons_used,
+            coupons_issued=tuple(one["code"] for one in said["coupons_issued"]),
         )
+        self.coupons += rung.coupons_issued
         till.rung.append(rung)
         till.answered.append(rung.receipt_id)
         return rung
@@ -89,6 +108,9 @@ class Story:
             till.client.post(f"/v1/receipts/{rung.receipt_id}/void", self._when(day))
             till.answered.append(f"void:{rung.receipt_id}")
             rung.undone = True
+            # The paper is torn up, the coupon that paid goes back.
+            self.coupons = [code for code in self.coupons if code not in rung.coupons_issued]
+            self.coupons += rung.coupons_used
         elif draw < 0.1:
             self._give_back(till, day, self.random.choice(till.rung))
         elif draw < 0.115:
@@ -117,6 +139,12 @@ class Story:
             | {"currency": rung.basket["currency"]},
         )
         till.answered.append(said["return_id"])
+
+    def _some_coupon(self) -> str | None:
+        """One customer in three lays down a coupon that somebody was given, if there is any."""
+        if self.random.random() < 0.67 or not self.coupons:
+            return None
+        return self.coupons.pop(self.random.randrange(len(self.coupons)))
 
     def _some_card(self) -> str | None:
         draw = self.random.random()

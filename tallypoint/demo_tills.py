@@ -11,7 +11,7 @@ from tallypoint.till_client import TillClient
 
 
 class Rung(msgspec.Struct, kw_only=True):
-    """One answered receipt: what the customer holds in hand."""
+    """One answered receipt: what the customer holds in hand. `undone`: nothing of it will come back any more."""
 
     receipt_id: str
     card: str | None
@@ -19,6 +19,8 @@ class Rung(msgspec.Struct, kw_only=True):
     net_minor: int
     points_earned: int
     points_spent: int
+    coupons_used: tuple[str, ...] = ()
+    coupons_issued: tuple[str, ...] = ()
     undone: bool = False
 
 
@@ -33,3 +35,4 @@ class Till(msgspec.Struct, kw_only=True):
     answered: list[str] = msgspec.field(default_factory=list)
     refused: list[str] = msgspec.field(default_factory=list)
     held: int = 0
+    codes_refused: int = 0

@@ -1,4 +1,4 @@
-"""`tallypoint replay FILE --map MAP`: real receipts the whole way, and a reconciliation table."""
+"""`tallypoint replay FILE --map MAP`: real receipts the whole way and a reconciliation table, or a back-test."""
 
 import argparse
 import shutil
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from loyalty.amounts import format_minor
 from loyalty.programme import Programme, read_programme
+from tallypoint.backtest_command import add_arguments, check_arguments, run_backtest
 from tallypoint.files import read_text
 from tallypoint.receipts_file import read_map, read_receipts
 from tallypoint.replay import Replayed, replay
@@ -28,13 +29,18 @@ def register(commands: Any) -> None:
     parser.add_argument("--data", type=Path, help="keep tills and head office in this folder, to replay into it again")
     parser.add_argument("--database", default="", help="head office's database as a URL (default: SQLite)")
     parser.add_argument("--json", action="store_true")
-    parser.set_defaults(run=run)
+    add_arguments(parser)
+    parser.set_defaults(run=run, complain=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Replay, print the reconciliation, exit 0 only when nothing is violated."""
+    """Replay, print the reconciliation, exit 0 only when nothing is violated; or back-test instead."""
+    check_arguments(args, args.complain)
     what = read_map(args.map)
     programme = _programme(args.programme, what.currency)
+    if args.backtest:
+        against = _programme(args.against, what.currency) if args.against else None
+        return run_backtest(args, what, programme, against)
     read = read_receipts(args.file, what)
     folder = args.data or Path(tempfile.mkdtemp(prefix="tallypoint-replay-"))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -8,6 +8,7 @@ import pytest
 from tallypoint.demo_checks import check_all
 
 CARD = "2037215727383"
+COUPON = "TCCB4S426G13PRF49NDD43RN0A7QXW5HZJ"
 FINE = {
     "verified": {"violations": []},
     "closed": {"statements": ["s"], "positions": [{"net_minor": 5}, {"net_minor": -5}]},
@@ -29,7 +30,7 @@ def shop(tmp_path):
     journal = sqlite3.connect(tmp_path / "tills" / "one" / "journal.db")
     journal.executescript("CREATE TABLE event (epoch, seq, hash); INSERT INTO event VALUES (1, 1, '99'), (1, 2, 'aa');")
     journal.close()
-    till = SimpleNamespace(label="one", answered=["R1"])
+    till = SimpleNamespace(label="one", answered=["R1"], rung=[SimpleNamespace(coupons_issued=(COUPON,))])
     yield SimpleNamespace(folder=tmp_path, tills=[till], cards=[CARD], till=till, centre=centre)
     centre.close()
 
@@ -63,6 +64,13 @@ def test_streams_that_end_in_different_hashes_are_named(shop):
 def test_a_card_number_in_any_file_is_named_with_the_file(shop):
     (shop.folder / "one.log").write_text(f"scanned {CARD} just now")
     assert check_all(shop, FINE) == ["card number in one.log"]
+
+
+def test_a_coupon_that_could_be_presented_again_is_named_with_the_file(shop):
+    (shop.folder / "one.log").write_text(f"used {COUPON[2:25]}, and {COUPON[:33]}9")
+    assert check_all(shop, FINE) == []
+    (shop.folder / "one.log").write_text(f"printed {COUPON}")
+    assert check_all(shop, FINE) == ["coupon in one.log"]
 
 
 def test_what_verification_found_is_passed_on(shop):

@@ -45,6 +45,8 @@ def test_a_bare_basket_is_priced_without_a_member(files, capsys):
         "net_minor": 1250,
         "points_earned": 0,
         "points_spent": 0,
+        "paid_with_certificates_minor": 0,
+        "to_pay_minor": 1250,
     }
 
 
@@ -69,6 +71,57 @@ def test_history_uses_up_a_limit_within_its_month(files, capsys):
     in_april = quote(files, capsys, *more, "--at", "2026-04-05T10:00:00+01:00")
     assert (in_march["totals"]["discount_minor"], in_april["totals"]["discount_minor"]) == (0, 200)
     assert in_march["member"]["balance_points"] == 460
+
+
+LADEN = """
+id: q
+currency: EUR
+coupons: [{id: back}]
+certificates: {sold: {tags: [gift-card]}}
+promotions:
+  - {id: back, trigger: {kind: coupon, coupon: back}, then: [{kind: amount_off, amount_minor: 300}]}
+  - {id: tea, limits: {times_in_all: 2}, then: [{kind: amount_off, amount_minor: 50}]}
+  - {id: kiosk, where: {till_kinds: [kiosk]}, then: [{kind: amount_off, amount_minor: 10}]}
+"""
+IN_HAND = [
+    {"code": "ABC", "of": "back", "through": "2026-03-31"},
+    {"code": "GC1", "kind": "certificate", "balance_minor": 500},
+]
+LAID = {"coupons": ["abc", "XYZ"], "certificates": [{"code": "GC1"}]}
+
+
+@pytest.fixture
+def laden(files):
+    (files / "p.yaml").write_text(LADEN)
+    (files / "b.json").write_text(json.dumps({"basket": BASKET, **LAID}))
+    (files / "hand.json").write_text(json.dumps(IN_HAND))
+    return files
+
+
+def test_coupons_and_certificates_in_hand_are_handed_in_as_a_list(laden, capsys):
+    more = ("--bearer", str(laden / "hand.json"), "--at", "2026-03-31T10:00:00+01:00")
+    said = quote(laden, capsys, *more)
+    # 12.50 less 0.50 and 3.00; the certificate pays 5.00 of the 9.00.
+    assert (said["totals"]["net_minor"], said["totals"]["to_pay_minor"]) == (900, 400)
+    assert said["coupons"]["used"] == ["abc"]
+    assert [(one["code"], one["reason"]) for one in said["coupons"]["refused"]] == [("XYZ", "unknown_code")]
+    late = quote(laden, capsys, *more[:2], "--at", "2026-04-01T10:00:00+01:00")
+    assert late["coupons"]["refused"][0]["reason"] == "no_longer_good"
+    assert quote(laden, capsys)["stored"]["refused"][0]["reason"] == "unknown_code"
+
+
+def test_history_uses_up_coupons_and_what_everybody_has_together(laden, capsys):
+    earlier = [{"basket": BASKET, "coupons": ["ABC"], "sold_at": f"2026-03-0{day}T10:00:00+01:00"} for day in (1, 2)]
+    (laden / "h.json").write_text(json.dumps(earlier))
+    more = ("--bearer", str(laden / "hand.json"), "--history", str(laden / "h.json"))
+    said = quote(laden, capsys, *more, "--at", "2026-03-05T10:00:00+01:00")
+    assert said["coupons"]["refused"][0] == {"code": "abc", "reason": "used_before", "say": "This was used before."}
+    assert said["totals"]["discount_minor"] == 0  # what two may have is gone as well
+
+
+def test_the_kind_of_till_can_be_told(laden, capsys):
+    assert quote(laden, capsys)["totals"]["discount_minor"] == 50
+    assert quote(laden, capsys, "--till-kind", "kiosk")["totals"]["discount_minor"] == 60
 
 
 def test_a_malformed_programme_ends_with_its_code_and_a_remedy(files, capsys):
