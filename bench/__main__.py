@@ -1,17 +1,52 @@
-"""`python -m bench`: one table of ratios."""
+"""`make bench`, or `python -m bench`: one table of ratios; ends with 1 where one is past twice its budget."""
 
-from bench.quote import measure
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+
+from bench import growth, naive, oscar, quote, tail
+from bench.children import Child
+from bench.rounds import share_of_processor
+from bench.table import HEAD, Row, exit_status, line, summary
+
+MEMBERS = 100_000
 
 
-def main() -> None:
-    """Print the table."""
-    print(f"{'programme':<10}{'promotions':>11}{'concerned':>11}{'quote µs':>11}{'echo µs':>9}{'ratio':>8}")
-    for row in measure():
-        print(
-            f"{row.kind:<10}{row.promotions:>11}{row.concerned:>11}{row.quote_us:>11.0f}{row.echo_us:>9.0f}"
-            f"{row.ratio:>8.2f}"
-        )
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="How fast it is here, as ratios.")
+    parser.add_argument("--members", type=int, default=MEMBERS, help="that the till knows (default %(default)s)")
+    parts: dict[str, Callable[[], Iterator[Row]]] = {
+        "quote": lambda: _beside_a_till(asked.members),
+        "naive": naive.rows,
+        "growth": growth.rows,
+        "oscar": oscar.rows,
+        "tail": tail.rows,
+    }
+    parser.add_argument("--only", action="append", choices=parts, help="a part of the table; may be given again")
+    asked = parser.parse_args(arguments)
+    measured: list[Row] = []
+    shares = [share_of_processor()]
+    print(HEAD, flush=True)
+    for part in asked.only or parts:
+        for row in parts[part]():
+            measured.append(row)
+            print(line(row), flush=True)
+            shares.append(share_of_processor())
+    print(summary(measured))
+    print(f"the processor was ours for {min(shares):.0%} to {max(shares):.0%} of the time; on a busy machine try again")
+    return exit_status(measured)
+
+
+def _beside_a_till(members: int) -> Iterator[Row]:
+    with (
+        tempfile.TemporaryDirectory(prefix="tallypoint-bench-") as folder,
+        Child([sys.executable, "-m", "bench.till", folder, str(members)]) as till,
+    ):
+        print(f"a till that knows {till.hello['members']:,} members; baskets of {quote.LINES} lines", flush=True)
+        yield from quote.rows(till)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

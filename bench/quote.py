@@ -1,130 +1,79 @@
-"""The engine alone: a basket of 50 lines under ten, a hundred and a thousand promotions, against an echo of its bytes.
+"""A basket of fifty lines under more and more promotions: the engine alone, and through the till, beside an echo.
 
-The echo reads the basket's JSON and writes it again with the standard library, in the same process; rounds of both
-alternate, and the ratio is the median of the rounds' own ratios, so a slow minute slows both. The budgets of the
-engine are against an echo over HTTP, a ceiling several times higher; this table only shows how cost grows.
+The echo carries the bytes of the same request over the same kind of server in the till's process. It is the ceiling of
+the quote over HTTP, and the measure of the engine alone, which runs in this process. What the till's process spends of
+its processor on either is told besides: it stays the same where a neighbour makes both wait.
 """
 
-import json
-from collections.abc import Callable
-from datetime import date
-from random import Random
-from statistics import median
-from time import perf_counter_ns
+from collections.abc import Callable, Iterator
 
-import msgspec
-
-from loyalty.baskets import Basket, Line, Place
-from loyalty.compiled import Compiled, candidates_for, compile_programme
-from loyalty.members import MemberView
-from loyalty.programme import AmountOff, Earn, PercentOff, Programme, Promotion, Selector
+from bench.children import Child
+from bench.goods import MEMBER, PLACE, basket, request_body
+from bench.programmes import Density, programme
+from bench.rounds import Round, Times, alone, answered, take_turns
+from bench.table import Row, compared
+from bench.wire import Wire, json_bytes
+from edge.cache import freeze_memory
+from loyalty.compiled import compile_programme
 from loyalty.quotes import quote_basket
 
 LINES = 50
-SIZES = (10, 100, 1_000)
-GOODS = 5_000
-ROUNDS = 9
-CALLS = 10
-
-PLACE = Place(
-    partner_id="acme",
-    store_id="S1",
-    till_id="T1",
-    channel="store",
-    sold_at_ms=1_772_452_800_000,
-    offset_min=0,
-    business_date=date(2026, 3, 2),
-)
-MEMBER = MemberView(account_id=7, balance_points=500, spendable_points=500, counters=())
+SIZES = (10, 100, 1_000, 5_000)
+JUDGED = 1_000  # promotions under which the budgets are
+ENGINE = {"dense": 4.0, "sparse": 1.2}  # P4
+OVER_HTTP = {"dense": 6.0, "sparse": 3.0}  # P3
+DENSITIES: tuple[Density, ...] = ("sparse", "dense")
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the table; times are medians a call, in microseconds."""
-
-    kind: str
-    promotions: int
-    concerned: int
-    quote_us: float
-    echo_us: float
-    ratio: float
+def rows(till: Child) -> Iterator[Row]:
+    """Four rows for each programme."""
+    for density in DENSITIES:
+        for size in SIZES:
+            yield from _rows(till, density, size)
 
 
-def measure() -> list[Row]:
-    """Every size, sparse and dense."""
-    return [_row(kind, size) for kind in ("sparse", "dense") for size in SIZES]
+def _rows(till: Child, density: Density, size: int) -> Iterator[Row]:
+    concerned, times = _measure(till, density, size)
+    named = f"{density} {size:,} ({concerned:,} concern it)"
+    engine, over_http = (ENGINE[density], OVER_HTTP[density]) if size == JUDGED else (None, None)
+    yield compared("P4" if engine else "", f"engine, {named}", times, "plain", "echo", at_most=engine)
+    yield compared("", "  with explanations", times, "explained", "echo")
+    yield compared("P3" if over_http else "", "  over HTTP", times, "over HTTP", "echo", at_most=over_http)
+    yield compared("", "  over HTTP, processor of the till", times, "till's quote", "till's echo")
 
 
-def _row(kind: str, size: int) -> Row:
-    basket = _basket(Random(1))
-    rules = compile_programme(_programme(kind, size, basket, Random(2)))
-    request = msgspec.json.encode(basket)
-    pairs = [
-        (_time(lambda: quote_basket(rules, basket, PLACE, MEMBER)), _time(lambda: json.dumps(json.loads(request))))
-        for _ in range(ROUNDS)
-    ]
-    return Row(
-        kind=kind,
-        promotions=size,
-        concerned=_concerned(rules, basket),
-        quote_us=median(quote for quote, _ in pairs),
-        echo_us=median(echo for _, echo in pairs),
-        ratio=median(quote / echo for quote, echo in pairs),
-    )
-
-
-def _time(call: Callable[[], object]) -> float:
-    """Microseconds a call, over one round."""
-    begun = perf_counter_ns()
-    for _ in range(CALLS):
-        call()
-    return (perf_counter_ns() - begun) / CALLS / 1_000
-
-
-def _basket(random: Random) -> Basket:
-    """Fifty different goods, the popular ones more often."""
-    goods: dict[int, None] = {}
-    while len(goods) < LINES:
-        goods[_popular(random)] = None
-    return Basket(
-        receipt_id="R1",
-        currency="EUR",
-        lines=tuple(
-            Line(line=i, sku=f"sku{good}", amount_minor=random.randrange(50, 3_000), category=("Shop", f"{good % 200}"))
-            for i, good in enumerate(goods, 1)
-        ),
-    )
-
-
-def _popular(random: Random) -> int:
-    """A good by its rank, small ranks far more often (as the 1/x of a supermarket)."""
-    return int(GOODS ** random.random()) - 1
-
-
-def _programme(kind: str, size: int, basket: Basket, random: Random) -> Programme:
-    """One promotion earns on everything; ten of a sparse programme are for goods of the basket, the rest for others.
-
-    The promotions of a dense one are for goods as popular as those of the basket.
-    """
-    sold = [line.sku for line in basket.lines]
-    if kind == "dense":
-        skus = [f"sku{_popular(random)}" for _ in range(size - 1)]
-    else:
-        skus = [sold[i % LINES] if i < 9 else f"other{i}" for i in range(size - 1)]
-    promotions = [
-        Promotion(
-            id=f"promo{i}",
-            then=(PercentOff(percent_bp=500, of=Selector(sku=(sku,))),)
-            if i % 2
-            else (AmountOff(amount_minor=20, per="line", of=Selector(sku=(sku,))),),
+def _measure(till: Child, density: Density, size: int) -> tuple[int, Times]:
+    """How many promotions concern the basket, and what everything took in turns."""
+    bought = basket(LINES)
+    rules = compile_programme(programme(density, size, bought))
+    freeze_memory()
+    concerned = till.ask({"density": density, "size": size, "lines": LINES})["concerned"]
+    body = json_bytes(request_body(bought, till.hello["card"]))
+    calls = 10 if size > JUDGED else 40
+    echo, over_http = Wire(till.hello["echo"], body), Wire(till.hello["till"], body)
+    try:
+        return concerned, take_turns(
+            {
+                "echo": answered(echo, 100),
+                "plain": alone(lambda: quote_basket(rules, bought, PLACE, MEMBER, explain=False), calls),
+                "explained": alone(lambda: quote_basket(rules, bought, PLACE, MEMBER), calls),
+                "over HTTP": answered(over_http, calls),
+                "till's echo": _in_till(till, echo, 100),
+                "till's quote": _in_till(till, over_http, calls),
+            }
         )
-        for i, sku in enumerate(skus)
-    ]
-    return Programme(
-        id="bench",
-        currency="EUR",
-        promotions=(*promotions, Promotion(id="base", then=(Earn(points=1, per_minor=100),))),
-    )
+    finally:
+        echo.close()
+        over_http.close()
 
 
-def _concerned(rules: Compiled, basket: Basket) -> int:
-    return len(candidates_for(rules, basket.lines))
+def _in_till(till: Child, call: Callable[[], object], calls: int) -> Round:
+    """A round by what the till's process spends of its processor on a call."""
+
+    def once() -> float:
+        before = till.ask({})["processor_us"]
+        for _ in range(calls):
+            call()
+        return (till.ask({})["processor_us"] - before) / calls
+
+    return once
