@@ -69,6 +69,8 @@ def offer_of(rule: Rule, workings: Workings) -> Offered:
         total = amount_left
     if total == 0:
         return Offered({}, reason=NOTHING)
+    # A line that gets nothing is not among those a promotion can win.
+    cuts = {i: cut for i, cut in cuts.items() if cut}
     budget = budget_left(rule, workings)
     if budget is not None and total > budget:
         left = format_minor(max(0, budget), workings.compiled.programme.currency)
