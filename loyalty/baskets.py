@@ -144,12 +144,14 @@ def _check_line(line: Line, seen: set[int]) -> None:
     seen.add(line.line)
     if not line.sku:
         raise BadBasket(f"Line {line.line} has no sku; send the article number.", line=line.line)
-    figures = (line.amount_minor, line.quantity_milli, line.unit_price_minor, line.floor_unit_minor, line.tax_bp)
-    if min(figures) < 0:
+    amount, milli, price, floor, tax = (
+        line.amount_minor, line.quantity_milli, line.unit_price_minor, line.floor_unit_minor, line.tax_bp,
+    )  # fmt: skip
+    if amount < 0 or milli < 0 or price < 0 or floor < 0 or tax < 0:
         raise BadBasket(
             f"Line {line.line} is negative. Goods that come back go through a return, not a sale.",
             line=line.line,
             amount_minor=line.amount_minor,
         )
-    if max(figures) > LARGEST_MINOR or line.quantity_milli > MOST_MILLI or line.tax_bp > MOST_TAX_BP:
+    if max(amount, price, floor) > LARGEST_MINOR or milli > MOST_MILLI or tax > MOST_TAX_BP:
         raise BadBasket(f"Line {line.line} is larger than any sale; check its figures.", line=line.line)

@@ -54,6 +54,8 @@ def _members(
     numbers: Numbers, workings: Workings, skip: Collection[int], *, with_free: bool
 ) -> dict[int, tuple[int, ...]]:
     """Position of a line → the parts it may stand in; none at all where a part has no goods."""
+    if not all([workings.positions(number) for number in numbers]):
+        return {}
     members: dict[int, list[int]] = {}
     for part, number in enumerate(numbers):
         open_ = rewardable(workings.positions(number), workings, skip, with_free=with_free)
@@ -143,7 +145,7 @@ def _fill(rule: Bundle, members: dict[int, tuple[int, ...]], turns: Iterable[Run
     chosen = []
     for run in turns:
         if fits := matching.add(members[run.position], run.units):
-            chosen.append(run._replace(units=fits))
+            chosen.append(Run(run.position, run.unit_minor, fits))
     return chosen
 
 

@@ -31,11 +31,13 @@ def buy_get(
         most_units: a cap on the units rewarded.
     """
     with_free = options.gift_lines == "counted"
-    lines = workings.lines
-    bought_at = frozenset(i for i in workings.positions(numbers[0]) if i not in skip)
-    if sum(units_of(lines[i]) for i in bought_at) < rule.buy_units:
+    lines, paid_for = workings.lines, workings.positions(numbers[0])
+    if not paid_for or not workings.positions(numbers[-1]):
         return {}, {}
-    bought = count_of(runs_of(sorted(bought_at), workings.lines, workings.remaining, with_free=with_free))
+    bought_at = [i for i in paid_for if i not in skip] if skip else paid_for
+    if sum([units_of(lines[i]) for i in bought_at]) < rule.buy_units:
+        return {}, {}
+    bought = count_of(runs_of(bought_at, lines, workings.remaining, with_free=with_free))
     if bought < rule.buy_units:
         return {}, {}
     open_ = rewardable(workings.positions(numbers[-1]), workings, skip, with_free=with_free)
@@ -44,8 +46,8 @@ def buy_get(
     )
     cuts: Cuts = {}
     units: Cuts = {}
-    for run in _rewarded(rule, bought, turns, bought_at, most_units):
-        line = workings.lines[run.position]
+    for run in _rewarded(rule, bought, turns, frozenset(bought_at), most_units):
+        line = lines[run.position]
         floor = workings.floor(run.position, 1000 if line.quantity_milli % 1000 == 0 else line.quantity_milli)
         off = min(_reward(rule, run.unit_minor, options), max(0, run.unit_minor - floor))
         cuts[run.position] = cuts.get(run.position, 0) + off * run.units
@@ -81,7 +83,7 @@ def _in_turn(turns: list[Run], count: int, spare: int, bought_at: frozenset[int]
     for run in turns:
         fits = min(run.units, count, spare if run.position in bought_at else count)
         if fits > 0:
-            taken.append(run._replace(units=fits))
+            taken.append(Run(run.position, run.unit_minor, fits))
             count -= fits
             if run.position in bought_at:
                 spare -= fits

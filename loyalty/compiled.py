@@ -46,6 +46,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         stage: in which it is judged; that of its discounts, else earning.
         options: the programme's, with its own put in.
         money, points, extras: its benefits by where they take effect, each with the numbers of its selectors.
+        gives: whether there are points or extras among them.
         when: the numbers of the selectors of its conditions, 0 where a condition has none.
         asks: what has to hold: place, time, member, limits, when; empty for a plain one.
         swift: nothing is capped or skipped, and it takes off by one benefit only.
@@ -64,6 +65,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     money: tuple[tuple[Benefit, Numbers], ...]
     points: tuple[tuple[Benefit, Numbers], ...]
     extras: tuple[tuple[Benefit, Numbers], ...]
+    gives: bool
     when: Numbers
     asks: frozenset[str]
     swift: bool
@@ -84,7 +86,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
         always: rules that concern every basket; `triggered`: those that something has to set off.
         by_code, by_coupon, by_event: what sets off which rules, by place.
         combines: whether any promotion is exclusive, or in a group.
-        speaking: places of rules that have something to say.
+        speaking: places of rules that have something to say; `counting`: of those with limits or caps.
         shared: counters of no account that limits look at.
         tracked: counters that a receipt advances: `visits`, `last:visit`, `spend`, each with its period.
         line_facts: which facts of a line selectors look at; only these travel in a receipt.
@@ -108,6 +110,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     spending: int
     prizes: Numbers
     speaking: frozenset[int]
+    counting: frozenset[int]
     shared: tuple[str, ...]
     tracked: tuple[tuple[str, Period], ...]
     line_facts: frozenset[str]
@@ -157,6 +160,7 @@ def compile_programme(programme: Programme) -> Compiled:
         spending=spending,
         prizes=prizes,
         speaking=frozenset(rule.no for rule in rules if rule.promotion.messages),
+        counting=frozenset(rule.no for rule in rules if rule.promotion.limits or rule.promotion.caps),
         shared=tuple(shared_counters(programme)),
         tracked=tracked(programme),
         line_facts=frozenset(facts_of(numbers)),
@@ -235,6 +239,7 @@ def _rules(programme: Programme, number: Any) -> Iterable[Rule]:
             money=money,
             points=tuple(part for part in parts if isinstance(part[0], POINTS)),
             extras=tuple(part for part in parts if isinstance(part[0], EXTRAS)),
+            gives=len(money) < len(parts),
             when=tuple(
                 number(one.of) if isinstance(one, SpendIs | QuantityIs) else ALL for one in promotion.when
             ),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from loyalty.amounts import Spreading, round_ratio, share_out
-from loyalty.benefits import AmountOff, Benefit, PercentOff, PriceList, SetPrice, Which
+from loyalty.benefits import AmountOff, PercentOff, PriceList, SetPrice, Which
 from loyalty.compiled import Rule
 from loyalty.programme import Options
 from loyalty.units import Run, count_of, first_of, in_order, runs_of, units_of
@@ -77,48 +77,6 @@ def price_list(rule: PriceList, parts: Sequence[Part], workings: Workings) -> Cu
         parts,
         lambda part: part.minor - round_ratio(rule.prices[lines[part.position].sku] * part.milli, 1000),
     )
-
-
-def swift_cuts(benefit: Benefit, positions: Sequence[int], workings: Workings, options: Options) -> Cuts | None:
-    """What the plain kinds take off whole lines, without the detour over parts; none for the other kinds."""
-    kind = type(benefit)
-    if kind is PercentOff:
-        return _swift_percent(benefit, positions, workings, options)  # type: ignore[arg-type]
-    if kind is AmountOff:
-        return _swift_amount(benefit, positions, workings)  # type: ignore[arg-type]
-    return None
-
-
-def _swift_percent(
-    rule: PercentOff, positions: Iterable[int], workings: Workings, options: Options
-) -> Cuts | None:
-    if (rule.per or options.percent_per) != "line":
-        return None
-    room, percent_bp = workings.room, rule.percent_bp
-    base = workings.remaining if options.stacking_base == "remaining" else workings.original
-    is_plain = options.percent_rounding == "half_up" and options.percent_rounds == "discount"
-    cuts: Cuts = {}
-    for i in positions:
-        if left := room(i):
-            cut = (base[i] * percent_bp + 5_000) // 10_000 if is_plain else percent_of(base[i], percent_bp, options)
-            if cut:
-                cuts[i] = cut if cut < left else left
-    return cuts
-
-
-def _swift_amount(rule: AmountOff, positions: Sequence[int], workings: Workings) -> Cuts | None:
-    per, amount = rule.per, rule.amount_minor
-    if per == "basket" and len(positions) == 1:
-        per = "line"  # nothing to spread
-    if per == "unit":
-        lines = workings.lines
-        offs = [(i, round_ratio(amount * lines[i].quantity_milli, 1000)) for i in positions]
-    elif per == "line":
-        offs = [(i, amount) for i in positions]
-    else:
-        return None
-    room = workings.room
-    return {i: cut for i, off in offs if (cut := min(off, room(i)))}
 
 
 def parts_of(

@@ -7,7 +7,7 @@ Source: DECISIONS 3; engine.md capability 9; docs/programme.md "Benefits".
 
 from collections.abc import Sequence
 from datetime import date
-from math import lcm
+from math import gcd, lcm, prod
 
 import msgspec
 
@@ -57,15 +57,17 @@ def earn_points(rules: Sequence[Rule], in_money: Sequence[int], workings: Workin
         (rule, benefit.times_percent, positions)
         for rule in rules
         for benefit, numbers in rule.points
-        if isinstance(benefit, MultiplyPoints) and (positions := _open(rule, numbers, workings))
+        if type(benefit) is MultiplyPoints and (positions := _open(rule, numbers, workings))
     ]
     for rule in rules:
-        rates = [(benefit, numbers) for benefit, numbers in rule.points if isinstance(benefit, Earn)]
+        rates = []
+        for benefit, numbers in rule.points:
+            if type(benefit) is Earn:
+                rates.append((benefit, numbers))
+            elif type(benefit) is Points:
+                _fixed(rule, benefit, numbers, in_money, workings, earned)
         if rates:
             _earn(rule, rates, boosts, in_money, workings, earned)
-        for benefit, numbers in rule.points:
-            if isinstance(benefit, Points):
-                _fixed(rule, benefit, numbers, in_money, workings, earned)
     granted: list[Granted] = []
     for one in earned.values():
         if one.rule.promotion.caps:
@@ -99,9 +101,10 @@ def _earn(
     touching = [(booster, times, at) for booster, times, here in boosts if (at := [i for i in here if i in exact])]
     if not touching:
         return
-    # Multiplied by a hundred once for each multiplier to come, every figure stays a whole number.
-    scale = 100 ** len(touching)
-    exact, of = {i: numerator * scale for i, numerator in exact.items()}, of * scale
+    # Multiplied beforehand by what each multiplier divides by, every figure stays a whole number.
+    scale = prod(100 // gcd(100, times) for _, times, _ in touching)
+    if scale > 1:
+        exact, of = {i: numerator * scale for i, numerator in exact.items()}, of * scale
     total, whole = sum(parts.values()), sum(exact.values())
     for booster, times_percent, at in touching:
         extra = {i: exact[i] * (times_percent - 100) // 100 for i in at}
@@ -165,8 +168,10 @@ def _fixed(
             earned[rule.no, rule.turn] = Granted(rule, before.by_line, before.whole + benefit.points)
 
 
-def _open(rule: Rule, numbers: Numbers, workings: Workings) -> list[int]:
+def _open(rule: Rule, numbers: Numbers, workings: Workings) -> Sequence[int]:
     """Positions of selected lines that accrue; certificates being sold never do."""
+    if workings.all_accrue and not rule.promotion.skip_reduced:
+        return workings.positions(numbers[0])
     lines, sold = workings.lines, workings.sold
     skip = reduced_by_others(rule, workings) if rule.promotion.skip_reduced else ()
     return [i for i in workings.positions(numbers[0]) if lines[i].accrual and i not in sold and i not in skip]
@@ -206,6 +211,8 @@ def _whole(numerator: int, denominator: int, options: Options) -> int:
 def _shared(points: int, weights: dict[int, int]) -> dict[int, int]:
     if points <= 0 or not any(weights.values()):
         return {}
+    if len(weights) == 1:
+        return dict.fromkeys(weights, points)
     return dict(zip(weights, share_out(points, tuple(weights.values())), strict=True))
 
 

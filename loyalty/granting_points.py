@@ -46,14 +46,14 @@ def grant(rules: Sequence[Rule], in_money: Sequence[int], workings: Workings, mo
             workings.refuse(rule, reason)
             continue
         held.append(rule)
-        if rule.stage == "earning":
+        if rule.stage == "earning" and "limits" in rule.asks:
             workings.pending[rule.no] = workings.pending.get(rule.no, 0) + 1
         if not rule.promotion.then:
             workings.mark(rule)
         elif rule.promotion.group and _acts(rule, held, in_money, workings):
             gate.join(rule)
     workings.pending.clear()
-    held = [rule for rule in held if not _is_out_by_now(rule, workings, gate)]
+    held = [rule for rule in held if not rule.promotion.group or not _is_out_by_now(rule, workings, gate)]
     granted = _points([rule for rule in held if rule.points], in_money, workings)
     acted = {(one.rule.no, one.rule.turn) for one in granted}
     gifts, coupons = _extras(held, workings, acted)
@@ -67,8 +67,8 @@ def grant(rules: Sequence[Rule], in_money: Sequence[int], workings: Workings, mo
 
 
 def _is_out_by_now(rule: Rule, workings: Workings, gate: Gate) -> bool:
-    """Whether a multiplier, which does nothing by itself, does not combine with what it would multiply."""
-    reason = gate.keeps_out(rule) if rule.promotion.group and rule.stage == "earning" else None
+    """Whether a multiplier of a group, which does nothing by itself, does not combine with what it would multiply."""
+    reason = gate.keeps_out(rule) if rule.stage == "earning" else None
     if reason is not None:
         workings.refuse(rule, reason)
     return reason is not None

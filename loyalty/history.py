@@ -16,7 +16,7 @@ def uses_of(workings: Workings, points: Mapping[int, int], net_minor: int) -> tu
     """What the rules that acted, and what the programme keeps of every receipt, add to counters.
 
     Args:
-        points: that each rule granted, by its place.
+        points: that each rule with caps granted, by its place.
         net_minor: what is spent on this receipt, certificates being sold left out.
     Returns:
         The member's own uses; and those that everybody shares.
@@ -24,10 +24,9 @@ def uses_of(workings: Workings, points: Mapping[int, int], net_minor: int) -> tu
     on = workings.moment.on
     own: list[Use] = []
     shared: list[Use] = []
-    for no, times in sorted(workings.acted.items()):
-        promotion = workings.compiled.rules[no].promotion
-        if promotion.limits is None and not promotion.caps:
-            continue
+    compiled, acted = workings.compiled, workings.acted
+    for no in sorted(compiled.counting & acted.keys()):
+        promotion, times = compiled.rules[no].promotion, acted[no]
         measured = {
             "units": workings.units.get(no, 0), "amount": workings.taken.get(no, 0), "points": points.get(no, 0),
         }  # fmt: skip

@@ -3,7 +3,7 @@
 Source: engine.md capability 26; docs/programme.md "Promotions" and "The programme document".
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,13 +11,13 @@ import msgspec
 from loyalty.amounts import format_minor, format_units
 from loyalty.compiled import Rule
 from loyalty.document import Language
+from loyalty.effects import Effect
 from loyalty.members import Use
 from loyalty.moments import in_period
 from loyalty.promotion import Message
 from loyalty.workings import Reason, Workings
 
 _COMMA = ("pt-BR", "ru", "pl")
-Sums = Mapping[str, tuple[int, int]]
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +46,13 @@ class _Turn(NamedTuple):
     figures: Figures
 
 
-def speak(workings: Workings, sums: Sums, language: Language | None) -> tuple[tuple[Said, ...], tuple[Use, ...]]:
+def speak(
+    workings: Workings, effects: Sequence[Effect], language: Language | None
+) -> tuple[tuple[Said, ...], tuple[Use, ...]]:
     """Everything that is said of a basket.
 
     Args:
-        sums: minor units off and points by promotion.
+        effects: all that was done, which sentences may name in sum.
         language: none for the programme's own.
     Returns:
         Sentences, most important first; what those add to counters that may be heard only so often.
@@ -60,7 +62,7 @@ def speak(workings: Workings, sums: Sums, language: Language | None) -> tuple[tu
     room = dict(programme.speaking.at_most)
     said: list[Said] = []
     uses: list[Use] = []
-    for turn in (*_of_promotions(workings, sums), *_of_programme(workings, sums)):
+    for turn in (*_of_promotions(workings, effects), *_of_programme(workings, effects)):
         message = turn.message
         if room.get(message.place) == 0:
             continue
@@ -84,13 +86,15 @@ def short_of(reason: Reason, currency: str) -> str:
     return format_units(reason.short_of_milli) if reason.short_of_milli else ""
 
 
-def _of_promotions(workings: Workings, sums: Sums) -> Iterator[_Turn]:
+def _of_promotions(workings: Workings, effects: Iterable[Effect]) -> Iterator[_Turn]:
     currency = workings.compiled.programme.currency
     balance = workings.view.balance_points if workings.view else 0
-    for rule in _in_turn(_speaking(workings), workings):
+    rules = _in_turn(_speaking(workings), workings)
+    sums = _sums(effects, {rule.promotion.id for rule in rules}) if rules else {}
+    for rule in rules:
         promotion = rule.promotion
         if rule.no in workings.acted:
-            amount, points = sums.get(promotion.id, (0, 0))
+            amount, points = sums[promotion.id]
             case, figures = "applied", Figures(format_minor(amount, currency), points, "", balance)
         else:
             near = short_of(workings.unmet[rule.no], currency)
@@ -100,17 +104,29 @@ def _of_promotions(workings: Workings, sums: Sums) -> Iterator[_Turn]:
                 yield _Turn(f"said:{promotion.id}:{n}", promotion.id, message, figures)
 
 
-def _of_programme(workings: Workings, sums: Sums) -> Iterator[_Turn]:
+def _of_programme(workings: Workings, effects: Iterable[Effect]) -> Iterator[_Turn]:
     programme = workings.compiled.programme
-    total = Figures(
-        format_minor(sum(amount for amount, _ in sums.values()), programme.currency),
-        sum(points for _, points in sums.values()),
-        "",
-        workings.view.balance_points if workings.view else 0,
-    )
+    if not programme.messages:
+        return
+    saved = points = 0
+    for effect in effects:
+        saved += effect.amount_minor
+        points += effect.points
+    balance = workings.view.balance_points if workings.view else 0
+    total = Figures(format_minor(saved, programme.currency), points, "", balance)
     for n, message in enumerate(programme.messages):
         if message.case != "missed":
             yield _Turn(f"said::{n}", "", message, total)
+
+
+def _sums(effects: Iterable[Effect], names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Minor units off and points, by promotion."""
+    sums = dict.fromkeys(names, (0, 0))
+    for effect in effects:
+        if effect.promotion in sums:
+            amount, points = sums[effect.promotion]
+            sums[effect.promotion] = (amount + effect.amount_minor, points + effect.points)
+    return sums
 
 
 def _speaking(workings: Workings) -> Iterator[Rule]:

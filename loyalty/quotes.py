@@ -12,7 +12,7 @@ import msgspec
 
 from loyalty.amounts import LARGEST_MINOR
 from loyalty.baskets import BadBasket, Basket, Line, Place, check_basket
-from loyalty.compiled import ALL, STAGES, Compiled, Rule, slim
+from loyalty.compiled import STAGES, Compiled, Rule, slim
 from loyalty.coupons import IssuedCoupon, RefusedCode, judge_codes, read_codes, set_off
 from loyalty.document import Language
 from loyalty.earning import Earned
@@ -165,8 +165,7 @@ def quote_basket(
     totals = _totals(figures, effects, stored)
     if totals.points_earned > LARGEST_MINOR:
         raise BadBasket("The basket earns more points than any sale; check its amounts.", points=totals.points_earned)
-    sums = _sums(effects)
-    messages, heard = speak(workings, sums, language)
+    messages, heard = speak(workings, effects, language)
     used, unused, own_coupons, others_coupons = judge_codes(entered, workings)
     spent = totals.net_minor - sum(in_money[i] for i in workings.sold)
     own, everybodys = uses_of(workings, _points_by_rule(extras), spent)
@@ -211,7 +210,7 @@ def quote_basket(
 def check_sums(quote: Quote) -> None:
     """The sums that must hold before a quote leaves the kernel. Raises: InvariantBroken."""
     totals = quote.totals
-    by_promotion = sum(effect.amount_minor for effect in quote.effects)
+    by_promotion = sum([effect.amount_minor for effect in quote.effects])
     by_issuer = sum(earned.points for earned in quote.earned)
     earned = spent = 0
     for line in quote.lines:
@@ -221,7 +220,7 @@ def check_sums(quote: Quote) -> None:
             line.amount_minor - line.discount_minor - line.paid_with_points_minor
         ):
             raise InvariantBroken("a line does not add up", line=line.line)
-    whole = sum(effect.points for effect in quote.effects if effect.line == 0)
+    whole = sum([effect.points for effect in quote.effects if effect.line == 0])
     if totals.net_minor != totals.gross_minor - totals.discount_minor - totals.paid_with_points_minor:
         raise InvariantBroken("the receipt does not add up", net_minor=totals.net_minor)
     if by_promotion != totals.discount_minor or by_issuer != totals.points_earned:
@@ -245,12 +244,8 @@ def earned_of(effects: Iterable[Effect], store_partner_id: str) -> tuple[Earned,
 def _concerned(workings: Workings, set_off: Sequence[Rule]) -> list[Rule]:
     """The rules that could concern this basket, in running order; what codes set off follows in their turn."""
     compiled = workings.compiled
-    numbers: set[int] = set(compiled.always)
     by_selector = compiled.by_selector
-    for number in workings.found:
-        numbers.update(by_selector[number])
-    if workings.lines:
-        numbers.update(by_selector[ALL])
+    numbers = set(compiled.always).union(*[by_selector[number] for number in workings.found])
     rules = [compiled.rules[no] for no in sorted(numbers - compiled.triggered)]
     return sorted((*rules, *set_off), key=_turn) if set_off else rules
 
@@ -277,19 +272,22 @@ def _may_redeem(redeemed: Redeemed, workings: Workings, authority: Authority) ->
 
 
 def _points_by_rule(extras: Extras) -> dict[int, int]:
+    """What rules with caps granted, by place."""
     points: dict[int, int] = {}
     for one in extras.granted:
-        points[one.rule.no] = points.get(one.rule.no, 0) + one.points
+        if one.rule.promotion.caps:
+            points[one.rule.no] = points.get(one.rule.no, 0) + one.points
     return points
 
 
 def _granted(extras: Extras, workings: Workings) -> Iterable[Effect]:
-    programme, lines = workings.compiled.programme, workings.lines
+    lines, on = workings.lines, workings.place.business_date
+    usual = valid_through(workings.compiled.programme.lifetime, on)
     for one in extras.granted:
         promotion = one.rule.promotion
-        last_day = valid_through(promotion.lifetime or programme.lifetime, workings.place.business_date)
+        last_day = usual if promotion.lifetime is None else valid_through(promotion.lifetime, on)
         whole = [(0, one.whole)] if one.whole else []
-        for line, points in (*whole, *((lines[i].line, one.by_line[i]) for i in sorted(one.by_line))):
+        for line, points in (*whole, *[(lines[i].line, one.by_line[i]) for i in sorted(one.by_line)]):
             if points:
                 yield Effect(
                     promotion=promotion.id,
@@ -322,30 +320,18 @@ def _lines(workings: Workings, effects: Iterable[Effect], redeemed: Redeemed) ->
 
 
 def _totals(lines: Sequence[QuoteLine], effects: Iterable[Effect], stored: Stored) -> Totals:
-    net = sum(line.net_minor for line in lines)
+    net = sum([line.net_minor for line in lines])
     certificates = sum(one.amount_minor for one in stored.certificates)
     return Totals(
-        gross_minor=sum(line.amount_minor for line in lines),
-        discount_minor=sum(line.discount_minor for line in lines),
-        paid_with_points_minor=sum(line.paid_with_points_minor for line in lines),
+        gross_minor=sum([line.amount_minor for line in lines]),
+        discount_minor=sum([line.discount_minor for line in lines]),
+        paid_with_points_minor=sum([line.paid_with_points_minor for line in lines]),
         net_minor=net,
-        points_earned=sum(effect.points for effect in effects),
-        points_spent=sum(line.points_spent for line in lines),
+        points_earned=sum([effect.points for effect in effects]),
+        points_spent=sum([line.points_spent for line in lines]),
         paid_with_certificates_minor=certificates,
         to_pay_minor=net - certificates - stored.from_wallet_minor,
     )
-
-
-def _sums(effects: Iterable[Effect]) -> dict[str, tuple[int, int]]:
-    off: dict[str, int] = {}
-    points: dict[str, int] = {}
-    for effect in effects:
-        name = effect.promotion
-        if effect.amount_minor:
-            off[name] = off.get(name, 0) + effect.amount_minor
-        if effect.points:
-            points[name] = points.get(name, 0) + effect.points
-    return {name: (off.get(name, 0), points.get(name, 0)) for name in off.keys() | points.keys()}
 
 
 def _in_turn(codes: Sequence[str], refused: Iterable[RefusedCode]) -> tuple[RefusedCode, ...]:

@@ -9,7 +9,8 @@ from loyalty.combining import Gate
 from loyalty.compiled import DISCOUNT_STAGES, Rule
 from loyalty.conditions import first_unmet, limits_unmet
 from loyalty.discounts import Cuts
-from loyalty.taking_off import NOTHING, Offered, offer_of, swift_offer
+from loyalty.swift import take_swiftly
+from loyalty.taking_off import NOTHING, Offered, offer_of
 from loyalty.workings import Reason, Workings
 
 
@@ -36,10 +37,7 @@ def run_stage(rules: Sequence[Rule], workings: Workings, gate: Gate) -> None:
     combines = workings.compiled.combines
     for n, rule in enumerate(rules):
         if rule.swift and not combines:
-            if rule.asks and (reason := first_unmet(rule, workings)):
-                workings.refuse(rule, reason)
-            else:
-                _take_swiftly(rule, workings)
+            take_swiftly(rule, workings)
             continue
         if (rule.no, rule.turn) in judged or not _holds(rule, workings, gate):
             continue
@@ -58,17 +56,6 @@ def _holds(rule: Rule, workings: Workings, gate: Gate) -> bool:
     if reason is not None:
         workings.refuse(rule, reason)
     return reason is None
-
-
-def _take_swiftly(rule: Rule, workings: Workings) -> None:
-    """The common case, with nothing to hold, to cap or to combine: most promotions of a large programme."""
-    cuts = swift_offer(rule, workings)
-    if cuts:
-        workings.take(rule, cuts)
-    else:
-        workings.refuse(rule, NOTHING)
-    if rule.points or rule.extras:
-        workings.let_in(rule)
 
 
 def _settle(rule: Rule, offer: Offered, workings: Workings, gate: Gate) -> None:

@@ -18,7 +18,6 @@ from loyalty.discounts import (
     price_list,
     reduced_by_others,
     set_price,
-    swift_cuts,
 )
 from loyalty.promotion import Cap
 from loyalty.scales import scale
@@ -34,18 +33,6 @@ class Offered(msgspec.Struct, frozen=True):
     reason: Reason | None = None
 
 
-def swift_offer(rule: Rule, workings: Workings) -> Cuts:
-    """What a rule takes off that nothing bounds, and that has one benefit; the same as `offer_of`, sooner."""
-    benefit, numbers = rule.money[0]
-    kind = type(benefit)
-    if kind is BuyGet:
-        return buy_get(benefit, numbers, workings, rule.options)[0]  # type: ignore[arg-type]
-    if kind is Bundle:
-        return bundle(benefit, numbers, workings, rule.options)  # type: ignore[arg-type]
-    cuts = swift_cuts(benefit, workings.positions(numbers[0]), workings, rule.options)
-    return _cuts(benefit, numbers, rule, workings, (), None)[0] if cuts is None else cuts
-
-
 NOTHING = Reason(condition="then", say="Nothing in this basket counts for it.")
 _HAD = Reason(condition="then", say="All that could be had of it was had before.")
 
@@ -58,10 +45,7 @@ def offer_of(rule: Rule, workings: Workings) -> Offered:
     if units_left == 0 or amount_left == 0:
         return Offered({}, reason=_HAD)
     skip = reduced_by_others(rule, workings) if rule.promotion.skip_reduced else ()
-    if len(rule.money) == 1:
-        cuts, units = _cuts(*rule.money[0], rule, workings, skip, units_left)
-    else:
-        cuts, units = _one_after_the_other(rule, workings, skip, units_left)
+    cuts, units = cuts_of(rule, workings, skip, units_left)
     total = sum(cuts.values())
     if amount_left is not None and total > amount_left:
         keys = sorted(cuts)
@@ -79,6 +63,20 @@ def offer_of(rule: Rule, workings: Workings) -> Offered:
             {}, reason=Reason(condition="limits.budget", wanted=str(total), found=str(max(0, budget)), say=say)
         )
     return Offered(cuts, units)
+
+
+def cuts_of(
+    rule: Rule, workings: Workings, skip: Collection[int], units_left: int | None
+) -> tuple[Cuts, Cuts]:
+    """What its benefits take off, and the units they reward, by position; amounts are not capped yet.
+
+    Args:
+        skip: positions to leave alone.
+        units_left: a cap on the units rewarded.
+    """
+    if len(rule.money) == 1:
+        return _cuts(*rule.money[0], rule, workings, skip, units_left)
+    return _one_after_the_other(rule, workings, skip, units_left)
 
 
 def left_of(rule: Rule, measure: str, workings: Workings, now: int = 0) -> int | None:

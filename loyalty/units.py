@@ -50,6 +50,9 @@ def runs_of(
 
 def in_order(runs: Iterable[Run], which: Which) -> list[Run]:
     """Runs as `which` picks them: cheapest or dearest unit first, or as they stand in the basket; ties by line."""
+    runs = list(runs)
+    if len(runs) < 2:
+        return runs
     if which == "cheapest":
         return sorted(runs, key=lambda run: (run.unit_minor, run.position))
     if which == "dearest":
@@ -63,14 +66,14 @@ def first_of(runs: Iterable[Run], count: int) -> list[Run]:
     for run in runs:
         if count <= 0:
             break
-        taken.append(run._replace(units=min(run.units, count)))
+        taken.append(Run(run.position, run.unit_minor, min(run.units, count)))
         count -= run.units
     return taken
 
 
 def count_of(runs: Iterable[Run]) -> int:
     """How many units."""
-    return sum(run.units for run in runs)
+    return sum([run.units for run in runs])
 
 
 def cost_by_line(runs: Iterable[Run]) -> dict[int, int]:

@@ -33,7 +33,9 @@ def first_condition_unmet(rule: Rule, workings: Workings) -> Reason | None:
 
 def _spend(condition: SpendIs, number: int, rule: Rule, workings: Workings) -> Reason | None:
     looks_at = condition.looks_at or rule.options.spend_looks_at
-    costs = {"after": workings.remaining, "before": workings.listed, "stage": workings.stage_start}[looks_at]
+    costs = workings.remaining
+    if looks_at != "after":
+        costs = workings.listed if looks_at == "before" else workings.stage_start
     tax = condition.tax or rule.options.spend_tax
     positions = workings.positions(number)
     if tax == "in" and workings.basket.tax_included:

@@ -52,18 +52,19 @@ class Workings:
         closed: positions of lines that no discount may touch; `sold`: of certificates being sold.
         counters: the member's by name; none where they are not known, or there is no member.
         shared: counters of the programme as a whole, as told.
-        found: number of a selector → positions of the lines it names; see `positions`.
+        found: number of a selector → positions of the lines it names, where there are any; see `positions`.
+        all_accrue: whether every line earns.
         held: the rules that hold, in the order in which they were judged; `unmet`: why others do not, by place.
         taken: minor units that each rule took off, by place of the rule; `units`: that it rewarded under a cap.
         acted: how often each rule did something, by place; more than once only where several coupons set it off.
-        pending: how often a rule that is let in will count, before it is known what it does.
+        pending: how often a rule with limits that is let in will count, before it is known what it does.
         took: rules that took money off, by place and turn.
         turns: codes that set off something that acted; `refused`: why others did not, by the turn of the code.
         points_spent: points that pay for this basket; none before that is known.
     """
 
     __slots__ = (
-        "_floors", "acted", "basket", "closed", "compiled", "counters", "effects", "found", "held", "lines", "listed",
+        "_floors", "acted", "all_accrue", "basket", "closed", "compiled", "counters", "effects", "found", "held", "lines", "listed",
         "moment", "original", "paid", "pending", "place", "points_spent", "refused", "remaining", "shared", "sold",
         "stage", "stage_start", "taken", "took", "turns", "units", "unmet", "view",
     )  # fmt: skip
@@ -84,6 +85,7 @@ class Workings:
         self.stage = ""
         self.found = _found(compiled, basket.lines)
         self.sold: Collection[int] = self._sold()
+        self.all_accrue = not self.sold and all([line.accrual for line in basket.lines])
         self.closed = {i for i, line in enumerate(self.lines) if not line.discountable}.union(self.sold)
         self.counters: Mapping[str, int] | None = None
         if view is not None and view.counters is not None:
@@ -118,7 +120,7 @@ class Workings:
 
     def positions(self, number: int) -> Sequence[int]:
         """Positions of the lines that a selector names, ascending."""
-        return range(len(self.lines)) if number == ALL else self.found.get(number, ())
+        return self.found.get(number, ())
 
     def room(self, i: int) -> int:
         """The most that may still be taken off a line: what it costs less its floor price."""
@@ -153,9 +155,12 @@ class Workings:
                     )
                 )
         if total:
-            self.taken[rule.no] = self.taken.get(rule.no, 0) + total
-            self.took.add((rule.no, rule.turn))
-            self.mark(rule)
+            no = rule.no
+            self.taken[no] = self.taken.get(no, 0) + total
+            self.acted[no] = self.acted.get(no, 0) + 1
+            if rule.gives or rule.turn >= 0:
+                self.took.add((no, rule.turn))
+                self.turns.add(rule.turn)
 
     def mark(self, rule: Rule) -> None:
         """A rule has done something."""
@@ -165,7 +170,7 @@ class Workings:
     def let_in(self, rule: Rule) -> None:
         """A rule holds; until it is known what it does it counts as if it did something."""
         self.held.append(rule)
-        if (rule.no, rule.turn) not in self.took:
+        if "limits" in rule.asks and (rule.no, rule.turn) not in self.took:
             self.pending[rule.no] = self.pending.get(rule.no, 0) + 1
 
     def refuse(self, rule: Rule, reason: Reason) -> None:
@@ -206,8 +211,8 @@ class Workings:
         return () if number is None else frozenset(self.positions(number))
 
 
-def _found(compiled: Compiled, lines: Sequence[Line]) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
+def _found(compiled: Compiled, lines: Sequence[Line]) -> Mapping[int, Sequence[int]]:
+    found: dict[int, list[int]] = {ALL: list(range(len(lines)))} if lines else {}
     for i, line in enumerate(lines):
         for one in matches_of(compiled, line):
             if one in found:
