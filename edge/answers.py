@@ -1,11 +1,20 @@
 """What we answer, as types. Names of ARCHITECTURE.md are fixed, new ones may come.
 
-Money is minor units of the basket's currency, points are whole, instants RFC 3339.
+Money is minor units of the basket's currency, points are whole, instants RFC 3339. What the kernel tells of a basket is
+answered as it is.
 """
 
 from typing import Any, Literal
 
 import msgspec
+
+from loyalty.coupons import IssuedCoupon, RefusedCode
+from loyalty.explaining import Why
+from loyalty.gifts import GiftGiven
+from loyalty.quotes import MayRedeem, Totals
+from loyalty.spending import PrizeTaken
+from loyalty.stored_value import CertificatePaid
+from loyalty.tiers import TierProgress
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,137 +70,27 @@ class LineSaid(Answer, frozen=True, kw_only=True):
     points_spent: int = 0
 
 
-class TotalsSaid(Answer, frozen=True, kw_only=True):
-    """The receipt's figures, each the sum of its lines', and points of the receipt as a whole. `to_pay_minor` is the
-    net less what certificates and the wallet pay."""
-
-    gross_minor: int
-    discount_minor: int
-    paid_with_points_minor: int
-    net_minor: int
-    points_earned: int
-    points_spent: int
-    paid_with_certificates_minor: int = 0
-    to_pay_minor: int = 0
-
-
-class RedemptionSaid(Answer, frozen=True, kw_only=True):
-    """The most points that may pay, in whole steps, under which authority; `bound_by` says what keeps it there.
-
-    `per_line_minor` is what they would pay of each line, in the basket's order; `say` is for the cashier where fewer
-    were granted than asked for.
-    """
-
-    most_points: int
-    step: int
-    authority: Literal["none", "hold", "lease", "float"]
-    bound_by: str
-    per_line_minor: tuple[int, ...] = ()
-    say: str = ""
-
-
-class GiftSaid(Answer, frozen=True, kw_only=True):
-    """Goods to add at no price; with a `choice` one of its articles, by default `sku`."""
-
-    promotion: str
-    sku: str
-    units: int
-    name: str = ""
-    note: str = ""
-    choice: tuple[str, ...] = ()
-
-
-class PrizeSaid(Answer, frozen=True, kw_only=True):
-    """A prize that pays one unit of a line with points."""
-
-    prize: str
-    line: int
-    points: int
-    amount_minor: int
-
-
-class RefusedSaid(Answer, frozen=True, kw_only=True):
-    """A code, prize or certificate that did not work, as it was entered; it never stops the sale."""
-
-    code: str
-    reason: str
-    say: str
-
-
 class PrizesSaid(Answer, frozen=True, kw_only=True):
     """Prizes asked for."""
 
-    taken: tuple[PrizeSaid, ...] = ()
-    refused: tuple[RefusedSaid, ...] = ()
-
-
-class CertificateSaid(Answer, frozen=True, kw_only=True):
-    """What a certificate pays, and what is left on it."""
-
-    code: str
-    amount_minor: int
-    left_minor: int
+    taken: tuple[PrizeTaken, ...] = ()
+    refused: tuple[RefusedCode, ...] = ()
 
 
 class StoredSaid(Answer, frozen=True, kw_only=True):
     """What stored value pays: certificates, and the member's wallet."""
 
-    certificates: tuple[CertificateSaid, ...] = ()
-    refused: tuple[RefusedSaid, ...] = ()
+    certificates: tuple[CertificatePaid, ...] = ()
+    refused: tuple[RefusedCode, ...] = ()
     from_wallet_minor: int = 0
-
-
-class TierSaid(Answer, frozen=True, kw_only=True):
-    """The member's tier and how far the next one is, this receipt counted; empty names where there is none."""
-
-    tier: str
-    through: str | None = None
-    next_tier: str = ""
-    measure: str = ""
-    wanted: int = 0
-    found: int = 0
-    short_of: int = 0
-
-
-class IssuedCouponSaid(Answer, frozen=True, kw_only=True):
-    """A coupon for the next visit; its code is there once the receipt is written."""
-
-    promotion: str
-    coupon: str
-    holder: str
-    from_on: str
-    through: str
-    code: str = ""
 
 
 class CouponsSaid(Answer, frozen=True, kw_only=True):
     """Codes of this basket, and those that it earns."""
 
     used: tuple[str, ...] = ()
-    refused: tuple[RefusedSaid, ...] = ()
-    issued: tuple[IssuedCouponSaid, ...] = ()
-
-
-class TouchedSaid(Answer, frozen=True, kw_only=True):
-    """What one promotion did to one line; line 0 is the receipt as a whole."""
-
-    line: int
-    amount_minor: int
-    points: int
-
-
-class WhySaid(Answer, frozen=True, kw_only=True):
-    """One promotion that could concern the basket: applied, with the lines it touched, or what it is short of (empty
-    where no figure would do)."""
-
-    promotion: str
-    applied: bool
-    say: str
-    short_of: str
-    condition: str = ""
-    wanted: str = ""
-    found: str = ""
-    lines: tuple[TouchedSaid, ...] = ()
+    refused: tuple[RefusedCode, ...] = ()
+    issued: tuple[IssuedCoupon, ...] = ()
 
 
 class WarningSaid(Answer, frozen=True, kw_only=True):
@@ -210,18 +109,18 @@ class QuoteSaid(Answer, frozen=True, kw_only=True):
     currency: str
     member: MemberSaid | None
     lines: tuple[LineSaid, ...]
-    totals: TotalsSaid
-    redemption: RedemptionSaid
-    gifts: tuple[GiftSaid, ...]
+    totals: Totals
+    redemption: MayRedeem
+    gifts: tuple[GiftGiven, ...]
     coupons: CouponsSaid
     messages: Said
-    why: tuple[WhySaid, ...]
+    why: tuple[Why, ...]
     as_of: str | None
     offline: bool
     warnings: tuple[WarningSaid, ...] = ()
     prizes: PrizesSaid = PrizesSaid()
     stored: StoredSaid = StoredSaid()
-    tier: TierSaid | None = None
+    tier: TierProgress | None = None
 
 
 class Event(Answer, frozen=True, kw_only=True):
@@ -241,7 +140,7 @@ class ReceiptSaid(Answer, frozen=True, kw_only=True):
 
     receipt_id: str
     event: Event
-    totals: TotalsSaid
+    totals: Totals
     programme_version: str
     digest: str
     lines: tuple[LineSaid, ...]
@@ -250,7 +149,7 @@ class ReceiptSaid(Answer, frozen=True, kw_only=True):
     offline: bool
     text: str
     replayed: bool
-    coupons_issued: tuple[IssuedCouponSaid, ...] = ()
+    coupons_issued: tuple[IssuedCoupon, ...] = ()
 
 
 class RenderedSaid(Answer, frozen=True, kw_only=True):

@@ -93,7 +93,8 @@ class Desk:
         self._remember(told)
         if self.screens.now().phase in ("idle", "done", "member"):
             as_of = show_known(self._members_as_of_ms(), self.settings.offset_min)
-            self.screens.publish(display.screen_of_card(told, self.blank_screen(told.language), as_of=as_of))
+            blank = self.blank_screen(told.language)
+            self.screens.publish(lambda: display.screen_of_card(told, blank, as_of=as_of))
 
     def quote(self, body: QuoteBody) -> QuoteSaid:
         """Price a basket; nothing is written."""
@@ -107,17 +108,13 @@ class Desk:
         """Write a sale; the same id again is answered the same again."""
         with self._writing:
             told = self.till.commit(contract.commit_ask(body, self._here(body.receipt_id)))
-        self._remember_names(contract.names_in(body))
+        names = contract.names_in(body)
+        self._remember_names(names)
         reader = self._reader(body.language, told.receipt.account_id, self._face(body.card))
         if not told.replayed:
+            blank, programme = self.blank_screen(reader.language), self._programme(told.detail.programme_version)
             self.screens.publish(
-                display.screen_of_receipt(
-                    told,
-                    self.blank_screen(reader.language),
-                    names=contract.names_in(body),
-                    last4=reader.last4,
-                    programme=self._programme(told.detail.programme_version),
-                )
+                lambda: display.screen_of_receipt(told, blank, names=names, last4=reader.last4, programme=programme)
             )
         view = self.slips.of_receipt(told, reader)
         return telling.receipt_said(told, render(view, "text", self.slips.paper))
@@ -199,18 +196,21 @@ class Desk:
         )
 
     def _show(self, told: Quoted, ask: SaleAsk, names: Mapping[str, str], face: Face) -> None:
-        lines = ask.basket.lines
-        nameless = tuple({line.sku for line in lines if line.sku not in names})
-        screen = display.screen_of_quote(
-            told,
-            self.blank_screen(ask.language or face.language),
-            lines=lines,
-            names={**self.till.cache.names(nameless), **names} if nameless else names,
-            last4=face.last4,
-            as_of=show_known(told.as_of_ms, self.settings.offset_min),
-            programme=self._programme(told.quote.programme_version),
-            training=ask.training,
-        )
+        lines, blank = ask.basket.lines, self.blank_screen(ask.language or face.language)
+
+        def screen() -> Screen:
+            nameless = tuple({line.sku for line in lines if line.sku not in names})
+            return display.screen_of_quote(
+                told,
+                blank,
+                lines=lines,
+                names={**self.till.cache.names(nameless), **names} if nameless else names,
+                last4=face.last4,
+                as_of=show_known(told.as_of_ms, self.settings.offset_min),
+                programme=self._programme(told.quote.programme_version),
+                training=ask.training,
+            )
+
         self.screens.publish(screen)
 
     def _remember_names(self, names: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from edge.asks import Committed, Identified, Quoted
 from edge.screens import MOST_LINES, Phase, Screen, ScreenGift, ScreenLine, ScreenTier
 from edge.slips import balance_after
-from edge.telling import ending_of, said_by_place, totals_of, totals_said
+from edge.telling import ending_of, said_by_place, totals_of
 from loyalty.amounts import exponent_of, format_quantity
 from loyalty.baskets import Line
 from loyalty.members import MemberView
@@ -48,7 +48,7 @@ def screen_of_quote(
         currency=quote.currency,
         exponent=exponent_of(quote.currency),
         **_lines(lines, quote.lines, names),
-        totals=totals_said(quote.totals),
+        totals=quote.totals,
         may_spend_points=may,
         may_spend_minor=sum(quote.redemption.per_line_minor) if may else 0,
         **_to_come(quote, names, programme),

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from edge.answers import TotalsSaid
+from loyalty.quotes import Totals
 from loyalty.trouble import Refusal
 
 MOST_SCREENS = 8
@@ -76,7 +76,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     exponent: int = 2
     lines: tuple[ScreenLine, ...] = ()
     hidden_lines: int = 0
-    totals: TotalsSaid | None = None
+    totals: Totals | None = None
     has_card: bool = False
     member: str = ""
     balance_points: int | None = None
@@ -93,6 +93,21 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     age_ms: int = 0
 
 
+class _Shown:
+    """A state that is worked out when somebody looks at it, so that showing it never keeps the POS waiting."""
+
+    def __init__(self, no: int, make: Callable[[], Screen]) -> None:
+        self._no, self._make = no, make
+        self._lock = threading.Lock()
+        self._screen: Screen | None = None
+
+    def screen(self) -> Screen:
+        with self._lock:
+            if self._screen is None:
+                self._screen = msgspec.structs.replace(self._make(), no=self._no)
+            return self._screen
+
+
 class Screens:
     """The state of this till's display, and the screens that listen to it.
 
@@ -104,26 +119,34 @@ class Screens:
     def __init__(self, idle: Callable[[], Screen], mono_ms: Callable[[], int]) -> None:
         self._idle, self._mono_ms = idle, mono_ms
         self._lock = threading.Lock()
-        self._screen: Screen | None = None
+        self._shown: _Shown | None = None
         self._since_ms = mono_ms()
         self._no = 0
-        self._queues: list[queue.Queue[Screen | None]] = []
+        self._queues: list[queue.Queue[_Shown | None]] = []
         self._closed = False
         self.dropped = 0
 
-    def publish(self, screen: Screen) -> None:
-        """Show this from now on. Never waits: a screen that does not read loses its oldest states."""
+    def publish(self, make: Callable[[], Screen]) -> None:
+        """Show what `make` answers from now on. Never waits: a screen that does not read loses its oldest states."""
         with self._lock:
             self._no += 1
             self._since_ms = self._mono_ms()
-            self._screen = msgspec.structs.replace(screen, no=self._no)
+            self._shown = _Shown(self._no, make)
             for waiting in self._queues:
-                self._put(waiting, self._screen)
+                self._put(waiting, self._shown)
 
     def now(self) -> Screen:
         """The state at this moment; the idle one when the last is over."""
         with self._lock:
-            return self._current()
+            shown, no, age_ms = self._shown, self._no, self._mono_ms() - self._since_ms
+        if shown is not None:
+            screen = shown.screen()
+            if age_ms < (DONE_MS if screen.phase == "done" else FORGOTTEN_MS):
+                return msgspec.structs.replace(screen, age_ms=age_ms)
+            with self._lock:
+                if self._shown is shown:
+                    self._shown = None
+        return msgspec.structs.replace(self._idle(), no=no)
 
     def count(self) -> int:
         """How many screens listen."""
@@ -135,15 +158,15 @@ class Screens:
         Raises:
             TooManyScreens: before anything is sent; the page then asks /v1/screen from time to time.
         """
-        waiting: queue.Queue[Screen | None] = queue.Queue(MOST_WAITING)
+        waiting: queue.Queue[_Shown | None] = queue.Queue(MOST_WAITING)
         with self._lock:
             if self._closed or len(self._queues) >= MOST_SCREENS:
                 raise TooManyScreens(
                     f"{MOST_SCREENS} screens listen already; close one, or read /v1/screen.", screens=len(self._queues)
                 )
             self._queues.append(waiting)
-            first = self._current()
-        return _Stream(self, waiting, first)
+        # What is shown meanwhile comes after it, with a higher number.
+        return _Stream(self, waiting, self.now())
 
     def close(self) -> None:
         """End every stream, so that the server can stop."""
@@ -152,33 +175,25 @@ class Screens:
             for waiting in self._queues:
                 self._put(waiting, None)
 
-    def leave(self, waiting: "queue.Queue[Screen | None]") -> None:
+    def leave(self, waiting: "queue.Queue[_Shown | None]") -> None:
         """This screen is gone."""
         with self._lock:
             if waiting in self._queues:
                 self._queues.remove(waiting)
 
-    def _put(self, waiting: "queue.Queue[Screen | None]", screen: Screen | None) -> None:
+    def _put(self, waiting: "queue.Queue[_Shown | None]", shown: _Shown | None) -> None:
         while True:
             try:
-                return waiting.put_nowait(screen)
+                return waiting.put_nowait(shown)
             except queue.Full:
                 self.dropped += 1
                 waiting.get_nowait()
-
-    def _current(self) -> Screen:
-        age_ms = self._mono_ms() - self._since_ms
-        if self._screen is not None:
-            if age_ms < (DONE_MS if self._screen.phase == "done" else FORGOTTEN_MS):
-                return msgspec.structs.replace(self._screen, age_ms=age_ms)
-            self._screen = None
-        return msgspec.structs.replace(self._idle(), no=self._no)
 
 
 class _Stream:
     """The bytes of one screen; the server closes it when the screen is gone, even before the first read."""
 
-    def __init__(self, screens: Screens, waiting: "queue.Queue[Screen | None]", first: Screen) -> None:
+    def __init__(self, screens: Screens, waiting: "queue.Queue[_Shown | None]", first: Screen) -> None:
         self._screens, self._waiting = screens, waiting
         self._next = f"retry: {RETRY_MS}\n".encode() + _event(first)
 
@@ -190,13 +205,13 @@ class _Stream:
             data, self._next = self._next, b""
             return data
         try:
-            screen = self._waiting.get(timeout=HEARTBEAT_S)
+            shown = self._waiting.get(timeout=HEARTBEAT_S)
         except queue.Empty:
             return b"event: beat\ndata:\n\n"
-        if screen is None:
+        if shown is None:
             self.close()
             raise StopIteration
-        return _event(screen)
+        return _event(shown.screen())
 
     def close(self) -> None:
         self._screens.leave(self._waiting)

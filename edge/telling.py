@@ -1,50 +1,41 @@
 """From what the till decided to what the POS is told: nothing is worked out here, figures only change their shape."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from edge.answers import (
     BalanceSaid,
     CardSaid,
-    CertificateSaid,
     CloseSaid,
     CouponsSaid,
     DiscountSaid,
     Event,
-    GiftSaid,
     HoldSaid,
-    IssuedCouponSaid,
     LineSaid,
     MemberSaid,
     PointsSaid,
-    PrizeSaid,
     PrizesSaid,
     QuoteSaid,
     ReceiptSaid,
-    RedemptionSaid,
-    RefusedSaid,
     ReturnSaid,
     Said,
     StoredSaid,
-    TierSaid,
-    TotalsSaid,
-    TouchedSaid,
     VoidSaid,
     WarningSaid,
-    WhySaid,
 )
 from edge.asks import Balance, Committed, DayClosed, Held, Identified, Quoted, TakenBack, Voided, Warn, Written
 from edge.instants import show_instant, show_known
 from loyalty import messages
-from loyalty.coupons import IssuedCoupon, RefusedCode
+from loyalty.coupons import RefusedCode
 from loyalty.effects import Effect
 from loyalty.members import MemberView
 from loyalty.quotes import Quote, QuoteLine, Totals
 from loyalty.receipts import ReceiptDetail
-from loyalty.stored_value import stored_paid
-from loyalty.tiers import TierProgress
+from loyalty.stored_value import CertificatePaid, stored_paid
+
+Coded = TypeVar("Coded", RefusedCode, CertificatePaid)
 
 
 def quote_answer(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int = 0) -> dict[str, Any]:
@@ -70,49 +61,22 @@ def quote_said(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int 
         currency=quote.currency,
         member=member_said(quote.view, told.known, last4),
         lines=lines_said(quote.lines, quote.effects),
-        totals=totals_said(quote.totals),
-        redemption=RedemptionSaid(
-            most_points=quote.redemption.most_points,
-            step=quote.redemption.step,
-            authority=quote.redemption.authority,
-            bound_by=quote.redemption.bound_by,
-            per_line_minor=quote.redemption.per_line_minor,
-            say=quote.redemption.say,
-        ),
-        gifts=tuple(GiftSaid(**msgspec.structs.asdict(gift)) for gift in quote.gifts),
+        totals=quote.totals,
+        redemption=quote.redemption,
+        gifts=quote.gifts,
         coupons=_coupons(quote, told.entered),
         messages=said_by_place(quote.messages),
-        why=tuple(
-            WhySaid(
-                promotion=why.promotion,
-                applied=why.applied,
-                say=why.say,
-                short_of=why.short_of,
-                condition=why.condition,
-                wanted=why.wanted,
-                found=why.found,
-                lines=tuple(TouchedSaid(line=n, amount_minor=off, points=points) for n, off, points in why.lines),
-            )
-            for why in quote.why
-        ),
+        why=quote.why,
         as_of=show_known(told.as_of_ms, offset_min),
         offline=told.offline,
         warnings=warned(told.warnings),
-        prizes=PrizesSaid(
-            taken=tuple(PrizeSaid(**msgspec.structs.asdict(prize)) for prize in quote.prizes),
-            refused=_refused(quote.prizes_refused, {}),
-        ),
+        prizes=PrizesSaid(taken=quote.prizes, refused=quote.prizes_refused),
         stored=StoredSaid(
-            certificates=tuple(
-                CertificateSaid(
-                    code=told.entered.get(one.code, one.code), amount_minor=one.amount_minor, left_minor=one.left_minor
-                )
-                for one in quote.certificates
-            ),
-            refused=_refused(quote.certificates_refused, told.entered),
+            certificates=_as_entered(quote.certificates, told.entered),
+            refused=_as_entered(quote.certificates_refused, told.entered),
             from_wallet_minor=quote.from_wallet_minor,
         ),
-        tier=_tier(quote.tier),
+        tier=quote.tier,
     )
 
 
@@ -131,15 +95,15 @@ def receipt_said(told: Committed, text: str) -> ReceiptSaid:
         offline=detail.offline,
         text=text,
         replayed=told.replayed,
-        coupons_issued=_issued(told.receipt.coupons_issued),
+        coupons_issued=told.receipt.coupons_issued,
     )
 
 
-def totals_of(detail: ReceiptDetail, told: Committed) -> TotalsSaid:
+def totals_of(detail: ReceiptDetail, told: Committed) -> Totals:
     """The quote's totals, summed again from what was recorded."""
     spent, net = told.receipt.redemption, sum(line.net_minor for line in detail.figures)
     stored = stored_paid((*told.receipt.uses, *told.receipt.shared_uses))
-    return TotalsSaid(
+    return Totals(
         gross_minor=sum(line.amount_minor for line in detail.figures),
         discount_minor=sum(line.discount_minor for line in detail.figures),
         paid_with_points_minor=sum(line.paid_with_points_minor for line in detail.figures),
@@ -258,25 +222,20 @@ def said_by_place(said: Sequence[messages.Said]) -> Said:
     return Said(**places)
 
 
-def totals_said(totals: Totals) -> TotalsSaid:
-    """The kernel's totals."""
-    return TotalsSaid(**msgspec.structs.asdict(totals))
-
-
-def lines_said(figures: Iterable[QuoteLine], effects: Sequence[Effect]) -> tuple[LineSaid, ...]:
+def lines_said(figures: Iterable[QuoteLine], effects: Iterable[Effect]) -> tuple[LineSaid, ...]:
     """Each line with what each promotion did to it."""
     off: dict[int, dict[str, int]] = {}
     points: dict[int, dict[str, int]] = {}
     for effect in effects:
-        for sums, amount in ((off, effect.amount_minor), (points, effect.points)):
-            if amount:
-                of_line = sums.setdefault(effect.line, {})
-                of_line[effect.promotion] = of_line.get(effect.promotion, 0) + amount
-    return tuple(
+        if effect.amount_minor:
+            _add(off, effect.line, effect.promotion, effect.amount_minor)
+        if effect.points:
+            _add(points, effect.line, effect.promotion, effect.points)
+    return tuple([
         LineSaid(
             line=line.line,
-            discounts=tuple(DiscountSaid(promotion=p, amount_minor=n) for p, n in off.get(line.line, {}).items()),
-            points=tuple(PointsSaid(promotion=p, points=n) for p, n in points.get(line.line, {}).items()),
+            discounts=tuple([DiscountSaid(promotion=p, amount_minor=n) for p, n in off.get(line.line, _NONE).items()]),
+            points=tuple([PointsSaid(promotion=p, points=n) for p, n in points.get(line.line, _NONE).items()]),
             paid_with_points_minor=line.paid_with_points_minor,
             net_minor=line.net_minor,
             amount_minor=line.amount_minor,
@@ -285,7 +244,15 @@ def lines_said(figures: Iterable[QuoteLine], effects: Sequence[Effect]) -> tuple
             points_spent=line.points_spent,
         )
         for line in figures
-    )
+    ])  # fmt: skip
+
+
+def _add(sums: dict[int, dict[str, int]], line: int, promotion: str, amount: int) -> None:
+    of_line = sums.get(line)
+    if of_line is None:
+        sums[line] = {promotion: amount}
+    else:
+        of_line[promotion] = of_line.get(promotion, 0) + amount
 
 
 def warned(warnings: Iterable[Warn]) -> tuple[WarningSaid, ...]:
@@ -293,6 +260,7 @@ def warned(warnings: Iterable[Warn]) -> tuple[WarningSaid, ...]:
     return tuple(WarningSaid(code=warn.code, say=warn.say) for warn in warnings)
 
 
+_NONE: Mapping[str, int] = {}
 _PLACES = ("cashier", "customer", "kiosk", "receipt")
 
 
@@ -310,33 +278,11 @@ def _member(view: MemberView, known: bool, last4: str) -> MemberSaid:
 def _coupons(quote: Quote, entered: Mapping[str, str]) -> CouponsSaid:
     return CouponsSaid(
         used=tuple(entered.get(code, code) for code in quote.coupons_used),
-        refused=_refused(quote.coupons_refused, entered),
-        issued=_issued(quote.coupons_issued),
+        refused=_as_entered(quote.coupons_refused, entered),
+        issued=quote.coupons_issued,
     )
 
 
-def _issued(coupons: Iterable[IssuedCoupon]) -> tuple[IssuedCouponSaid, ...]:
-    return tuple(
-        IssuedCouponSaid(
-            promotion=one.promotion,
-            coupon=one.coupon,
-            holder=one.holder,
-            from_on=one.from_on.isoformat(),
-            through=one.through.isoformat(),
-            code=one.code,
-        )
-        for one in coupons
-    )
-
-
-def _refused(codes: Iterable[RefusedCode], entered: Mapping[str, str]) -> tuple[RefusedSaid, ...]:
-    return tuple(
-        RefusedSaid(code=entered.get(one.code, one.code), reason=one.reason, say=one.say) for one in codes
-    )
-
-
-def _tier(tier: TierProgress | None) -> TierSaid | None:
-    if tier is None:
-        return None
-    through = tier.through.isoformat() if tier.through else None
-    return TierSaid(**{**msgspec.structs.asdict(tier), "through": through})
+def _as_entered(told: tuple[Coded, ...], entered: Mapping[str, str]) -> tuple[Coded, ...]:
+    """Codes as the POS sent them."""
+    return tuple(msgspec.structs.replace(one, code=entered.get(one.code, one.code)) for one in told)

@@ -4,7 +4,7 @@ The same text feeds the cashier screen, the near-miss line on the receipt, the c
 Source: engine.md "Explanations".
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -14,11 +14,17 @@ from loyalty.messages import short_of
 from loyalty.workings import Reason, Workings
 
 
-class Why(msgspec.Struct, frozen=True, kw_only=True):
-    """One promotion that could concern this basket: applied with its figures, or the first condition that failed.
+class Touched(msgspec.Struct, frozen=True, kw_only=True):
+    """What one promotion did to one line; line 0 is the receipt as a whole."""
 
-    `lines` are (line, minor units off, points) of what it did; line 0 is the receipt as a whole.
-    """
+    line: int
+    amount_minor: int
+    points: int
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """One promotion that could concern this basket: applied with the lines it touched, or the first condition that
+    failed; what it is short of is empty where no figure would do."""
 
     promotion: str
     applied: bool
@@ -27,7 +33,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     found: str = ""
     say: str = ""
     short_of: str = ""
-    lines: tuple[tuple[int, int, int], ...] = ()
+    lines: tuple[Touched, ...] = ()
 
 
 def reasons_for(
@@ -39,29 +45,44 @@ def reasons_for(
         extras: (promotion, what it gave) of gifts and coupons.
     """
     currency = workings.compiled.programme.currency
-    rules = workings.compiled.rules
-    did: dict[str, dict[int, tuple[int, int]]] = {}
+    rules, acted, unmet = workings.compiled.rules, workings.acted, workings.unmet
+    did: dict[str, list[Effect]] = {}
     for effect in effects:
-        of_line = did.setdefault(effect.promotion, {})
-        amount, points = of_line.get(effect.line, (0, 0))
-        of_line[effect.line] = (amount + effect.amount_minor, points + effect.points)
+        if (of_promotion := did.get(effect.promotion)) is None:
+            did[effect.promotion] = [effect]
+        else:
+            of_promotion.append(effect)
     given: dict[str, list[str]] = {}
     for promotion, what in extras:
         given.setdefault(promotion, []).append(what)
     told = []
-    for no in sorted(workings.acted):
+    for no in sorted(acted):
         promotion = rules[no].promotion.id
-        touched = did.get(promotion, {})
-        ordered = sorted(touched.items()) if len(touched) > 1 else touched.items()
-        lines = tuple([(line, amount, points) for line, (amount, points) in ordered])
-        off, points = sum([line[1] for line in lines]), sum([line[2] for line in lines])
+        off = points = 0
+        lines = _touched(did.get(promotion, ()))
+        for line in lines:
+            off += line.amount_minor
+            points += line.points
         said = [f"{format_minor(off, currency)} {currency} off"] if off else []
-        said += [f"{points} points"] if points else []
-        said += given.get(promotion, [])
+        if points:
+            said.append(f"{points} points")
+        if promotion in given:
+            said += given[promotion]
         told.append(Why(promotion=promotion, applied=True, say=", ".join(said), lines=lines))
-    told += [_not(rules[no].promotion.id, workings.unmet[no], currency)
-             for no in sorted(workings.unmet) if no not in workings.acted]  # fmt: skip
+    told += [_not(rules[no].promotion.id, unmet[no], currency) for no in sorted(unmet.keys() - acted.keys())]
     return tuple(told)
+
+
+def _touched(effects: Sequence[Effect]) -> tuple[Touched, ...]:
+    """What these did to each line, by line."""
+    if len(effects) == 1:
+        (one,) = effects
+        return (Touched(line=one.line, amount_minor=one.amount_minor, points=one.points),)
+    sums: dict[int, tuple[int, int]] = {}
+    for effect in effects:
+        amount, points = sums.get(effect.line, (0, 0))
+        sums[effect.line] = (amount + effect.amount_minor, points + effect.points)
+    return tuple([Touched(line=n, amount_minor=amount, points=points) for n, (amount, points) in sorted(sums.items())])
 
 
 def _not(promotion: str, reason: Reason, currency: str) -> Why:

@@ -170,7 +170,7 @@ def quote_basket(
     spent = totals.net_minor - sum(in_money[i] for i in workings.sold)
     own, everybodys = uses_of(workings, _points_by_rule(extras), spent)
     uses = merged((*own, *own_coupons, *stored.uses, *heard))
-    goods = tuple(slim(compiled, line) for line in basket.lines)
+    goods = tuple([slim(compiled, line) for line in basket.lines])
     quote = Quote(
         programme_version=compiled.version,
         engine_no=ENGINE_NO,

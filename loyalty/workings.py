@@ -64,9 +64,9 @@ class Workings:
     """
 
     __slots__ = (
-        "_floors", "acted", "all_accrue", "basket", "closed", "compiled", "counters", "effects", "found", "held", "lines", "listed",
-        "moment", "original", "paid", "pending", "place", "points_spent", "refused", "remaining", "shared", "sold",
-        "stage", "stage_start", "taken", "took", "turns", "units", "unmet", "view",
+        "_floors", "acted", "all_accrue", "basket", "closed", "compiled", "counters", "effects", "found", "held",
+        "lines", "listed", "moment", "original", "paid", "pending", "place", "points_spent", "refused", "remaining",
+        "shared", "sold", "stage", "stage_start", "taken", "took", "turns", "units", "unmet", "view",
     )  # fmt: skip
 
     def __init__(

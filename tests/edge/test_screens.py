@@ -39,8 +39,24 @@ def test_a_screen_gets_the_whole_state_at_once_and_then_each_change(screens: Scr
     first = next(stream)
     assert first.startswith(b"retry: 300\nevent: screen\ndata: {")
     assert said(first)["phase"] == "idle"
-    screens.publish(Screen(phase="sale", member="…8903"))
+    screens.publish(lambda: Screen(phase="sale", member="…8903"))
     assert said(next(stream))["member"] == "…8903"
+
+
+def test_a_state_is_worked_out_when_somebody_looks_and_once_for_all_who_do(screens: Screens):
+    streams = [screens.stream(), screens.stream()]
+    for stream in streams:
+        next(stream)
+    made: list[str] = []
+
+    def make() -> Screen:
+        made.append("")
+        return Screen(phase="sale")
+
+    screens.publish(make)
+    assert made == []
+    assert [said(next(stream))["phase"] for stream in streams] == ["sale", "sale"]
+    assert (screens.now().phase, len(made)) == ("sale", 1)
 
 
 def test_a_silent_till_beats_so_that_a_lost_screen_is_noticed(screens: Screens, monkeypatch: pytest.MonkeyPatch):
@@ -54,7 +70,7 @@ def test_a_screen_that_does_not_read_loses_its_oldest_states_and_stops_nobody(sc
     slow, quick = screens.stream(), screens.stream()
     next(quick)
     for price in range(1, 21):
-        screens.publish(Screen(phase="sale", may_spend_points=price))
+        screens.publish(lambda price=price: Screen(phase="sale", may_spend_points=price))
         assert said(next(quick))["may_spend_points"] == price
     next(slow)
     assert said(next(slow))["may_spend_points"] == 5  # 20 states, room for 16
@@ -75,12 +91,12 @@ def test_the_ninth_screen_is_refused_until_one_leaves(screens: Screens):
 def test_a_paid_sale_is_forgotten_after_fifteen_seconds_and_an_open_one_after_three_minutes(
     screens: Screens, mono: Mono
 ):
-    screens.publish(Screen(phase="done", member="…8903"))
+    screens.publish(lambda: Screen(phase="done", member="…8903"))
     mono.now_ms += 14_999
     assert (screens.now().member, screens.now().age_ms) == ("…8903", 14_999)
     mono.now_ms += 1
     assert (screens.now().phase, screens.now().member) == ("idle", "")
-    screens.publish(Screen(phase="sale", member="…8903"))
+    screens.publish(lambda: Screen(phase="sale", member="…8903"))
     mono.now_ms += 179_999
     assert screens.now().phase == "sale"
     mono.now_ms += 1

@@ -133,10 +133,10 @@ def test_an_explanation_adds_up_to_what_the_promotion_did(case: Case):
         did[effect.promotion, effect.line] += effect.amount_minor
         points[effect.promotion, effect.line] += effect.points
     explained = {
-        (one.promotion, number): (amount, granted)
+        (one.promotion, touched.line): (touched.amount_minor, touched.points)
         for one in told.why
         if one.applied
-        for number, amount, granted in one.lines
+        for touched in one.lines
     }
     assert explained == {key: (did[key], points[key]) for key in did}
     assert len({one.promotion for one in told.why}) == len(told.why)
@@ -149,6 +149,18 @@ def test_explaining_changes_no_figure(case: Case):
         authority=case.authority, bearer=case.bearer, shared=case.shared, explain=False,
     )  # fmt: skip
     assert plain == msgspec.structs.replace(engine_quote(case), why=())
+
+
+@given(cases())
+def test_the_short_way_of_plain_rules_ends_where_the_long_way_does(case: Case):
+    rules = compile_programme(case.programme)
+    slow = msgspec.structs.replace(
+        rules, rules=tuple(msgspec.structs.replace(rule, swift=False) for rule in rules.rules)
+    )
+    told = quote_basket(
+        slow, case.basket, case.place, case.view, authority=case.authority, bearer=case.bearer, shared=case.shared
+    )
+    assert told == engine_quote(case)
 
 
 # Order, and what does not belong together
