@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 PLACE_KEYS = {"A": "account_id", "T": "till_id", "K": "card_token", "D": "statement_id"}
-APPEND_ONLY = ("posting", "batch", "centre_event", "statement", "statement_line")
+APPEND_ONLY = ("posting", "batch", "centre_event", "block", "statement", "statement_line")
 
 metadata = MetaData()
 Whole = BigInteger().with_variant(Integer, "sqlite")  # STRICT tables of SQLite know no BIGINT
@@ -231,6 +231,25 @@ till_grant = _table(
     _of_stream(),
 )  # fmt: skip
 
+# Commit order made a chain: each block lists how far every stream that moved had come, and names the block before it.
+block = _table(
+    "block", "local",
+    _whole("block_no", key=True),
+    _text("prev_hash"), _text("hash"),
+    _bytes("body"),  # JSON as it was hashed and signed
+    _bytes("signature"),
+    _whole("key_no"),
+    _whole("sealed_at_ms"),
+)  # fmt: skip
+
+# How far the last block that names a stream had come.
+sealed = _table(
+    "sealed", "T",
+    _text("till_id", key=True), _whole("epoch", key=True),
+    _whole("seq"), _text("hash"), _whole("block_no"),
+    _of_stream(),
+)  # fmt: skip
+
 # Accounts
 
 # `version` counts the events folded in. `status`: registered, unregistered (a card nobody has claimed), closed.
@@ -271,6 +290,32 @@ lot = _table(
     _text("terms_id", key=True),
     _whole("points"),
     _text("earned_on", default=""),  # business date of the first accrual since it was last empty
+    _whole("expired", default=0),  # points that lapsed and that no late spend has taken since
+)  # fmt: skip
+
+# Authority to spend an account's points: a hold for one sale, or a lease. `state`: active, returned, reclaimed, used.
+lease = _table(
+    "lease", "A",
+    _whole("account_id", ForeignKey("account.account_id"), key=True),
+    _text("lease_id", key=True),
+    _text("till_id"), _whole("epoch"), _whole("grant_no"),
+    _text("kind"),  # hold, lease
+    _text("hold_id", default=""),
+    _whole("points"),
+    _text("state"),
+    _whole("spend_for_s"), _whole("settle_until_ms"), _whole("granted_at_ms"), _whole("ended_at_ms", default=0),
+)  # fmt: skip
+Index("lease_of_till", lease.c.till_id, lease.c.epoch, lease.c.state)
+Index("lease_to_settle", lease.c.state, lease.c.settle_until_ms)
+
+# What is left of a lease's slices, in spending order.
+lease_slice = _table(
+    "lease_slice", "A",
+    _whole("account_id", key=True),
+    _text("lease_id", key=True),
+    _text("valid_through", key=True), _text("issuer_id", key=True), _text("terms_id", key=True),
+    _whole("points"),
+    ForeignKeyConstraint(["account_id", "lease_id"], ["lease.account_id", "lease.lease_id"]),
 )  # fmt: skip
 
 # loyalty.lots.Debt, oldest first by `n`; issuer and terms are "" for an uncovered spend.
@@ -360,6 +405,20 @@ release = _table(
     _whole("published_at_ms"),
     _text("published_by", default=""),
 )  # fmt: skip
+
+# Corrections that a second person has to approve. `state`: asked, done, refused.
+correction = _table(
+    "correction", "local",
+    _text("correction_id", key=True),
+    _text("kind"),  # adjustment, move, opening
+    _bytes("fact"),  # the event as it will be written
+    _whole("account_id"), _whole("points"),
+    _text("reason"),
+    _text("state"),
+    _text("asked_by"), _whole("asked_at_ms"),
+    _text("decided_by", default=""), _whole("decided_at_ms", default=0), _text("note", default=""),
+)  # fmt: skip
+Index("correction_open", correction.c.state, correction.c.asked_at_ms)
 
 # The worklist
 
