@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, update
 
 from central.accounts import accounts_of_cards
 from central.lanes import mark_changed
@@ -17,10 +17,11 @@ from central.ports import Randomness
 from central.recorded import key_columns, key_of, recorded_receipts
 from central.registry import all_terms
 from central.rows import find, put, remove
-from central.tables import account, debt, event, lot, posting, reversed_, shared_use, use
+from central.tables import account, debt, event, lease, lease_slice, lot, posting, reversed_, shared_use, use
 from loyalty.books import NOBODY, Account, Books, Posted, Posting, Reversed
 from loyalty.events import Event, own_uses
-from loyalty.lots import Debt, EventRef
+from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
+from loyalty.lots import Debt, EventRef, LotKey
 from loyalty.members import EARNED, REVERSED, SPENT, Use, add_uses
 from loyalty.postings import post_event
 from loyalty.receipts import Receipt
@@ -43,11 +44,13 @@ class CentreBooks:
         self._posted: list[tuple[Posted, tuple[Use, ...]]] = []
         self._shared: list[dict[str, Any]] = []
         self._points: dict[EventRef, tuple[int, int]] = {}
+        self._merged: dict[int, int] = {}
         self.unknown_accounts: set[int] = set()
         self.books = Books(all_terms(tx), period_no)
 
     def open(self, events: Iterable[Event]) -> None:
         """Read all that these events may touch, and lock their accounts, in the order of their numbers."""
+        events = tuple(events)
         heads = [one for one in events if isinstance(one, Receipt | Return | Void)]
         refs = {one.of for one in heads if isinstance(one, Return | Void) and one.of is not None}
         arrived = {EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq): row
@@ -55,41 +58,71 @@ class CentreBooks:
         self._points = {ref: (row.points_earned, row.points_spent) for ref, row in arrived.items()}
         tokens = {one.card_token for one in heads if one.card_token is not None}
         self._cards = accounts_of_cards(self._tx, tokens, self._now_ms, self._randomness)
-        told = {one.account_id for one in heads if one.account_id is not None}
+        told = {account_id for one in events if (account_id := getattr(one, "account_id", None)) is not None}
         seen = {row.account_id for row in arrived.values()}
         # A sale to nobody has no account to lock, so whoever takes its goods back locks the sale.
-        put(self._tx, event, [row._mapping for row in arrived.values() if row.account_id == NOBODY],
+        put(self._tx, event, [dict(row._mapping) for row in arrived.values() if row.account_id == NOBODY],
             {"checked": "keep"})  # fmt: skip
         self._lock((told | seen | set(self._cards.values())) - {NOBODY}, told)
+        self._open_leases(events)
         # Read last: while we waited, another till may have taken goods of the same receipt back. Only of what had
         # arrived before we locked.
-        for recorded in recorded_receipts(self._tx, arrived, self.books):
+        for recorded in recorded_receipts(self._tx, arrived, self.books, self._merged):
             self.books.remember(recorded)
 
     def _lock(self, account_ids: set[int], told: set[int]) -> None:
-        keys = [{"account_id": account_id} for account_id in account_ids]
         known = {row.account_id for row in find(self._tx, account, [{"account_id": one} for one in told])}
         self.unknown_accounts = told - known
+        self.lock(account_ids)
+
+    def lock(self, account_ids: Iterable[int]) -> None:
+        """Keep others from these accounts, and from those they were merged into, and read what they hold."""
+        keys = [{"account_id": account_id} for account_id in set(account_ids)]
         rows = [{**key, "status": "unregistered", "created_at_ms": self._now_ms} for key in keys]
-        for row in put(self._tx, account, rows, {"version": "keep"}, ["account_id", "version"]):
+        for row in put(self._tx, account, rows, {"version": "keep"}, ["account_id", "version", "merged_into"]):
             self.books.accounts[row.account_id] = Account(version=row.version)
+            if row.merged_into:
+                self._merged[row.account_id] = row.merged_into
         for row in find(self._tx, lot, keys):
             opened, key = self.books.account(row.account_id), key_of(row)
             opened.lots[key] = row.points
+            if row.expired:
+                opened.expired[key] = row.expired
             if row.earned_on:
                 opened.earned_on[key] = date.fromisoformat(row.earned_on)
         for row in sorted(find(self._tx, debt, keys), key=lambda row: (row.account_id, row.n)):
             self.books.account(row.account_id).debts.append(_debt(row))
-        for account_id, opened in self.books.accounts.items():
+        for account_id in (key["account_id"] for key in keys):
+            opened = self.books.account(account_id)
             self._before[account_id] = Account(
-                lots=dict(opened.lots), debts=list(opened.debts), earned_on=dict(opened.earned_on)
-            )
+                lots=dict(opened.lots), debts=list(opened.debts), earned_on=dict(opened.earned_on),
+                expired=dict(opened.expired),
+            )  # fmt: skip
+        if beyond := set(self._merged.values()) - self.books.accounts.keys():
+            self.lock(beyond)
+
+    def survivor(self, account_id: int) -> int:
+        """The account that an account lives on in; itself where it was not merged. It was locked."""
+        while account_id in self._merged:
+            account_id = self._merged[account_id]
+        return account_id
+
+    def _open_leases(self, events: Iterable[Event]) -> None:
+        """What is left of the holds and leases that these events name."""
+        named = [{"account_id": who, "lease_id": name} for who, name in {_lease_of(one) for one in events} if who]
+        for row in find(self._tx, lease_slice, named, (), lease_slice.c.points > 0):
+            self.books.account(row.account_id).leases.setdefault(row.lease_id, {})[key_of(row)] = row.points
+        for row in find(self._tx, lease, named, (), lease.c.state == "reclaimed"):
+            self.books.account(row.account_id).reclaimed.add(row.lease_id)
 
     def account_of(self, head: Receipt | Return | Void) -> int | None:
-        """Whom an event concerns: the account it names, or the one behind its card; none when anonymous."""
+        """Whom an event concerns: the account it names, or the one behind its card; none when anonymous.
+
+        What names an account that was merged away concerns the one it lives on in.
+        """
         if head.account_id is not None:
-            return head.account_id
-        return self._cards[head.card_token] if head.card_token is not None else None
+            return self.survivor(head.account_id)
+        return self.survivor(self._cards[head.card_token]) if head.card_token is not None else None
 
     def post(self, head: Event, ref: EventRef) -> Posted:
         """Let the kernel post one event, and keep what came of it until `write`."""
@@ -128,18 +161,31 @@ class CentreBooks:
         put(self._tx, reversed_, taken)
         self._write_lots(touched)
         self._write_debts(touched)
+        self._write_leases(everything)
         mark_changed(self._tx, touched, mark)
 
     def _write_lots(self, touched: set[int]) -> None:
         rows = []
         for account_id in touched:
             before, after = self._before.get(account_id, Account()), self.books.account(account_id)
-            for key, points in after.lots.items():
-                earned_on = after.earned_on.get(key)
-                if (before.lots.get(key), before.earned_on.get(key)) != (points, earned_on):
-                    told = {"points": points, "earned_on": earned_on.isoformat() if earned_on else ""}
+            for key in after.lots.keys() | after.expired.keys():
+                if _lot_row(before, key) != (told := _lot_row(after, key)):
                     rows.append({"account_id": account_id, **key_columns(key), **told})
-        put(self._tx, lot, rows, {"points": "given", "earned_on": "given"})
+        put(self._tx, lot, rows, {"points": "given", "earned_on": "given", "expired": "given"})
+
+    def _write_leases(self, everything: Iterable[Posted]) -> None:
+        """What is left of leases; one with nothing left has ended."""
+        moved = {(one.account_id, step.lease_id) for one in everything for step in one.leased}
+        left = [(who, name, key, points) for who, name in moved
+                for key, points in self.books.account(who).leases[name].items()]  # fmt: skip
+        put(self._tx, lease_slice, [{"account_id": who, "lease_id": name, **key_columns(key), "points": points}
+                                    for who, name, key, points in left], {"points": "given"})  # fmt: skip
+        given = {one.reclaimed for one in everything}
+        ended = {"state": "ended", "ended_at_ms": self._now_ms}
+        for who, name in sorted(moved - {(who, name) for who, name, _, points in left if points}):
+            here = lease.c.account_id == who, lease.c.lease_id == name, lease.c.state == "active"
+            values = {**ended, "state": "reclaimed"} if name in given else ended
+            self._tx.execute(update(lease).where(*here).values(values))
 
     def _write_debts(self, touched: set[int]) -> None:
         moved = [one for one in touched if self._before.get(one, Account()).debts != self.books.account(one).debts]
@@ -166,6 +212,22 @@ def points_told(head: Event) -> dict[str, int]:
     uses = {one.name: one.amount for one in own_uses(head) if one.name.startswith("points:")}
     names = {"points_earned": EARNED, "points_spent": SPENT, "points_reversed": REVERSED}
     return {column: uses.get(name, 0) for column, name in names.items()}
+
+
+def _lease_of(head: Event) -> tuple[int, str]:
+    """The account and lease that an event names; account 0 where it names none."""
+    if isinstance(head, Receipt):
+        paid = head.redemption
+        return (head.account_id or NOBODY, paid.lease_id) if paid and paid.authority in ("hold", "lease") else (0, "")
+    if isinstance(head, Granted | LeaseMoved | Reclaimed):
+        return head.account_id or NOBODY, head.lease_id
+    return NOBODY, ""
+
+
+def _lot_row(of: Account, key: LotKey) -> dict[str, Any]:
+    earned_on = of.earned_on.get(key)
+    return {"points": of.lots.get(key, 0), "earned_on": earned_on.isoformat() if earned_on else "",
+            "expired": of.expired.get(key, 0)}  # fmt: skip
 
 
 def _spent(head: Receipt) -> int:

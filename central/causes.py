@@ -23,7 +23,16 @@ WHY = {
     "till_differs": "The receipt names another till than the one that sent it. Look at this till's enrolment.",
     "void_elsewhere": "It voids a receipt of another till, which a till never does by itself. It was booked.",
     "float_overspent": "The till says it spent more points than it was ever granted. Its float was not raised by them.",
+    "over_lease": "The till spent more of a hold or lease than it had. The balance paid for the rest, or owes it.",
+    "spent_after_reclaim": "Spent on a lease that was taken back meanwhile. The partner where it was spent bears what "
+    "the balance does not cover.",
+    "lease_return_differs": "The till gave back more of a hold or lease than it had. Only what was left went back.",
+    "grant_not_covered": "Points were set aside that the account did not have. Only what it had was.",
+    "lease_reclaimed": "The till was not heard in time, so what was left of a lease went back to the balance. What it "
+    "may still bring of it is at the risk of its partner.",
     "store_differs": "The receipt names another store than the one this till stands in. It was booked as it says.",
+    "block_lost": "A till, or the folder of copies, knows a later block than is here. The centre lost what was in it.",
+    "block_differs": "A till was told another block of this number. This is not the history that the till has seen.",
 }
 OTHERWISE = "Compare the figures below with the receipt, decide who is right, and note down what you found."
 

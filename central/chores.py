@@ -1,4 +1,4 @@
-"""Housekeeping by the clock: recompute what came in, post what waited, number what changed for the tills.
+"""Housekeeping by the clock: seal and recompute what came in, post what waited, number what changed for the tills.
 
 Each chore works until nothing is left or its time is up, and can run twice without harm. APScheduler sleeps by the wall
 clock, so a watchdog has every chore timed anew when that clock is set. Source: pitfalls.md, "APScheduler 3.x".
@@ -16,9 +16,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Engine
 
+from central.expiry import NightlyRun
 from central.late import post_arrived, post_overdue
+from central.leasing import reclaim_overdue
 from central.ports import Clock, Randomness, replayable, writing
 from central.recompute import AT_ONCE, recompute_pending
+from central.sealing import Sealer
 from central.store import SqlCentreStore
 
 LONGEST_RUN_MS = 60_000
@@ -42,9 +45,13 @@ class Chore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def chores_of(
-    engine: Engine, store: SqlCentreStore, clock: Clock, randomness: Randomness, grace_days: int
+    engine: Engine, store: SqlCentreStore, sealer: Sealer, clock: Clock, randomness: Randomness, grace_days: int
 ) -> tuple[Chore, ...]:
     """What a centre does besides answering."""
+
+    def seal() -> int:
+        sealer.seal()
+        return 0  # what moved meanwhile is for the next round, or blocks would follow each other as fast as batches
 
     @replayable
     def arrived() -> int:
@@ -56,11 +63,19 @@ def chores_of(
         with writing(engine) as tx:
             return post_overdue(tx, clock.wall_ms(), randomness, grace_days)
 
+    @replayable
+    def reclaim() -> int:
+        with writing(engine) as tx:
+            return len(reclaim_overdue(tx, clock.wall_ms(), randomness))
+
     return (
         Chore(name="stamp", every_s=1, do=store.stamp),
+        Chore(name="seal", every_s=2, do=seal),
         Chore(name="recompute", every_s=2, do=lambda: recompute_pending(engine, AT_ONCE, clock.wall_ms()).events),
         Chore(name="arrived", every_s=30, do=arrived),
         Chore(name="overdue", every_s=600, do=overdue),
+        Chore(name="reclaim", every_s=600, do=reclaim),
+        Chore(name="expiry", every_s=300, do=NightlyRun(engine, clock, randomness).step),
     )
 
 

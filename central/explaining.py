@@ -23,6 +23,7 @@ from loyalty.moments import moment_of
 from loyalty.receipts import Receipt, ReceiptDetail
 
 Finding = tuple[str, Figures]
+_OWNED = ("available", "leased")
 
 
 class History(msgspec.Struct, frozen=True):
@@ -112,11 +113,12 @@ def _differences(view: MemberView, own: Sequence[Row[Any]], history: History) ->
 
 
 def _balances(postings: Iterable[Row[Any]], version: int) -> set[int]:
-    """The balances that a row of this version can have shown: lots lapse between two rows of one version."""
+    """The balances that a row of this version can have shown, leased points in them: lots lapse between two rows of one
+    version."""
     lots: dict[str, int] = {}
     for row in postings:
         if row.account_version <= version:
-            step = (row.target == "available") - (row.source == "available")
+            step = (row.target in _OWNED) - (row.source in _OWNED)
             lots[row.valid_through] = lots.get(row.valid_through, 0) + step * row.amount
     sums, left = {0}, 0
     for day in sorted(lots, reverse=True):

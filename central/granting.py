@@ -6,6 +6,7 @@ known at any moment. Source: house.md ideas 4 and 5 and section 4, point 4; offl
 
 from collections.abc import Sequence
 
+import msgspec
 from sqlalchemy import Connection, func, select, update
 
 from central.own_events import append_own
@@ -14,7 +15,9 @@ from central.programmes import current_programme
 from central.registry import at
 from central.rows import put
 from central.tables import stream, till, till_grant
-from loyalty.events import Granted
+from loyalty.lease_events import Granted
+from loyalty.lots import Slice
+from loyalty.programme import OfflineCaps
 from sync.wire import Grant
 
 # A float is no member's points, so nothing is locked by it and nothing is gained by letting it lapse; the till
@@ -37,10 +40,19 @@ def top_up(tx: Connection, till_id: str, epoch: int, now_ms: int, randomness: Ra
     row = tx.execute(present.where(at(till_id, epoch), stream.c.state == "active")).first()
     if row is None:
         return 0
-    points = int(programme.spending.offline.till_points - (row.float_granted - row.float_spent))
+    points = _of_a_till(tx, till_id, programme.spending.offline) - int(row.float_granted - row.float_spent)
     if points > 0:
         _grant(tx, till_id, epoch, points, now_ms, randomness)
     return max(0, points)
+
+
+def _of_a_till(tx: Connection, till_id: str, caps: OfflineCaps) -> int:
+    """What a till's float may be: its own cap, and no more than its equal share of the store's."""
+    if caps.store_points is None:
+        return caps.till_points
+    own = select(till.c.store_id).where(till.c.till_id == till_id).scalar_subquery()
+    tills = tx.execute(select(func.count()).where(till.c.store_id == own, till.c.epoch > 0)).scalar_one()
+    return min(caps.till_points, caps.store_points // max(1, tills))
 
 
 def _grant(tx: Connection, till_id: str, epoch: int, points: int, now_ms: int, randomness: Randomness) -> None:
@@ -67,7 +79,10 @@ def grants_after(connection: Connection, till_id: str, epoch: int, grant_no: int
     """The grants of a till after a number, ascending; unsigned, `key_no` 0."""
     here = till_grant.c.till_id == till_id, till_grant.c.epoch == epoch, till_grant.c.grant_no > grant_no
     found = select(till_grant).where(*here).order_by(till_grant.c.grant_no).limit(AT_MOST)
-    return tuple(Grant(key_no=0, **row) for row in connection.execute(found).mappings())
+    return tuple(
+        Grant(key_no=0, **{**row, "slices": msgspec.json.decode(row["slices"], type=tuple[Slice, ...])})
+        for row in connection.execute(found).mappings()
+    )
 
 
 def floats_out(connection: Connection) -> int:

@@ -9,9 +9,12 @@ from typing import Any
 
 import msgspec
 
-from loyalty.events import Event, Granted, PeriodTurned, UnknownEvent, read_head
+from loyalty.centre_events import AccountEvent
+from loyalty.events import Event, PeriodTurned, UnknownEvent, read_head
+from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.receipts import EMPTY, Receipt
 from loyalty.reversals import Return, Void
+from loyalty.transfers import Transferred
 
 LARGEST = 2**53
 MOST = 10**13  # points and minor units that one event may move: above any sale, and a million of them fit 63 bits
@@ -32,8 +35,8 @@ def read_fit_head(payload: bytes) -> Event | Unfit:
         head = read_head(payload)
     except UnknownEvent as unknown:
         return Unfit(cause=unknown.code, say=unknown.say[:LONGEST])
-    if isinstance(head, Granted | PeriodTurned):
-        return Unfit(cause="event.not_a_tills", say="Only the centre grants points to tills and turns periods.")
+    if isinstance(head, Granted | Reclaimed | PeriodTurned | Transferred | AccountEvent):
+        return Unfit(cause="event.not_a_tills", say="Only the centre grants and corrects points and turns periods.")
     if trouble := _trouble(head):
         return Unfit(cause="event.out_of_range", say=trouble)
     return head
@@ -50,6 +53,8 @@ def _trouble(head: Event) -> str:
     plain = msgspec.to_builtins(msgspec.structs.replace(head, detail=EMPTY), builtin_types=(msgspec.Raw,))
     if trouble := _wild(plain):
         return trouble
+    if isinstance(head, LeaseMoved):
+        return "It moves more than any sale." if sum(abs(part.points) for part in head.slices) > MOST else ""
     if not isinstance(head, Receipt | Return | Void):
         return ""
     if _moved(head) > MOST:

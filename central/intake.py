@@ -18,6 +18,7 @@ from central.rows import find, put
 from central.tables import batch, claim, stream, till
 from central.till_close import close_flags
 from central.worklist import raise_alarm, raise_flags
+from loyalty.books import NOBODY
 from loyalty.events import TillClose
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt, points_drawn
@@ -28,9 +29,13 @@ from sync.verdicts import Take
 from sync.wire import BatchHeader
 
 
-def take_events(tx: Connection, opened: OpenedBatch, verdict: Take, now_ms: int, randomness: Randomness) -> None:
+def take_events(
+    tx: Connection, opened: OpenedBatch, verdict: Take, now_ms: int, randomness: Randomness
+) -> frozenset[int]:
     """Post the events of a batch from `verdict.from_index` on, store the batch, advance its stream.
 
+    Returns:
+        The accounts that sales of it were for.
     Raises:
         StreamMoved: the stream is not where the verdict found it, or is not open any more; nothing is written.
     """
@@ -57,6 +62,8 @@ def take_events(tx: Connection, opened: OpenedBatch, verdict: Take, now_ms: int,
     for ref, head in fresh.items():
         if isinstance(head, TillClose):
             raise_flags(tx, close_flags(tx, ref, head), poster.rows, now_ms)
+    sold = {ref for ref, head in fresh.items() if isinstance(head, Receipt)}
+    return frozenset(poster.rows[ref]["account_id"] for ref in sold) - {NOBODY}
 
 
 def note_contact(tx: Connection, header: BatchHeader, now_ms: int) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from loyalty.baskets import Basket
 from loyalty.compiled import Compiled
 from loyalty.coupons import IssuedCoupon
-from loyalty.leases import expiry_of
+from loyalty.leases import drawn_slices, expiry_of
 from loyalty.quotes import ENGINE_NO, Quote, quote_basket
 from loyalty.receipts import Receipt, ReceiptDetail, funded_by_others, paid_in_money, quote_again, read_detail
 from loyalty.return_rules import rules_of_sale
@@ -151,6 +151,8 @@ def _both(receipt: Receipt, detail: ReceiptDetail, quote: Quote, compiled: Compi
         "funded": (receipt.funded, funded_by_others(quote.effects, receipt.place.partner_id)),
         "net_minor": (receipt.net_minor, sum(paid_in_money(detail).values())),
         "account": (receipt.account_id, told),
+        "slices": (redemption.slices if redemption else (), tuple(
+            drawn_slices(detail.authority, totals.points_spent, options, receipt.place))),
         "lots": ((redemption.lot_order, redemption.expiry) if redemption else None, spent),
     }
 

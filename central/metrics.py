@@ -6,7 +6,9 @@ from sqlalchemy import Connection, func, select
 
 from central import console_views as views
 from central.granting import floats_out
+from central.leasing import leased_points
 from central.registry import open_period_no
+from central.sealing import newest_block
 from central.tables import event, waiting
 
 PREFIX = "tallypoint_centre_"
@@ -23,6 +25,7 @@ def metrics(tx: Connection, runs: Mapping[tuple[str, str], int], now_ms: int) ->
     unchecked = select(func.count()).where(event.c.checked == "", event.c.state == "posted")
     piles = views.piles(tx)
     heard = [(_till(one), (now_ms - one.heard_at_ms) // 1000) for one in tills if one.heard_at_ms]
+    leased = leased_points(tx)
     parts = (
         _lines("worklist_open", "gauge", "Open rows of the worklist", [({"cause": p.cause}, p.count) for p in piles]),
         _lines("till_silent_seconds", "gauge", "Seconds since a till was heard", heard),
@@ -31,6 +34,8 @@ def metrics(tx: Connection, runs: Mapping[tuple[str, str], int], now_ms: int) ->
         _lines("unchecked", "gauge", "Events not recomputed yet", [({}, tx.execute(unchecked).scalar_one())]),
         _lines("waiting", "gauge", "Events that wait for another", [({}, _count(tx, waiting))]),
         _lines("float_points", "gauge", "Points tills may let be spent unasked", [({}, floats_out(tx))]),
+        _lines("leased_points", "gauge", "Points set aside for tills", [({"kind": k}, n) for k, n in leased.items()]),
+        _lines("newest_block", "gauge", "Number of the newest block", [({}, newest_block(tx).block_no)]),
         _lines("open_period", "gauge", "Number of the open period", [({}, open_period_no(tx))]),
         _lines("chore_runs_total", "counter", "Runs of housekeeping", [(_run(*run), n) for run, n in runs.items()]),
     )

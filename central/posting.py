@@ -42,6 +42,7 @@ class Poster:
         self.rows: dict[EventRef, dict[str, Any]] = {}
         self._late: dict[EventRef, dict[str, Any]] = {}
         self.flags: list[Flag] = []
+        self.posted: dict[EventRef, Posted] = {}
 
     def post(self, heads: Heads, batch_seq: int) -> None:
         """Post events that are new, in the order given, each followed by those that waited for it."""
@@ -103,6 +104,7 @@ class Poster:
             posted = self._books.post(head, ref)
         except InvariantBroken as broken:
             return self._struck(ref, broken.code, broken.say)
+        self.posted[ref] = posted
         self.flags += posted.flags
         state = "waiting" if posted.waits_for else "posted"
         version = posted.account_version
@@ -143,6 +145,8 @@ class Poster:
             place = head.place
             row |= {"partner_id": place.partner_id, "store_id": place.store_id, "sold_at_ms": place.sold_at_ms}
             row["business_date"] = place.business_date.isoformat()
+        elif head is not None and (on := getattr(head, "on", None)):
+            row["business_date"] = on.isoformat()
         if isinstance(head, Receipt | Return):
             row |= {"net_minor": head.net_minor, **points_told(head)}
         if isinstance(head, Return | Void) and head.of is not None:

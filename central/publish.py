@@ -22,6 +22,7 @@ from central.tables import (
     card,
     event,
     hotlist,
+    lease_slice,
     member,
     member_page,
     programme,
@@ -32,7 +33,18 @@ from central.tables import (
     waiting,
 )
 from loyalty.lots import FOREVER
-from loyalty.members import EARNED, REVERSED, SPENT, HotlistedCard, MemberRow, PublishedMember, Use, add_uses, counter
+from loyalty.members import (
+    EARNED,
+    LEASED,
+    REVERSED,
+    SPENT,
+    HotlistedCard,
+    MemberRow,
+    PublishedMember,
+    Use,
+    add_uses,
+    counter,
+)
 from sync.ports import TillRecord
 from sync.wire import Lane, Page, PageAsk
 
@@ -114,6 +126,7 @@ class _Told:
         rules = current_programme(connection)
         through_last_day = rules is None or rules.options.expiry != "start_of_day"
         self._lots = _grouped(live_lots(connection, ids, today, through_last_day=through_last_day))
+        self._leased = _grouped(find(connection, lease_slice, keys, (), lease_slice.c.valid_through >= today))
         self._facts = {row.account_id: row for row in find(connection, member, keys)}
         self._cards = _grouped(find(connection, card, keys, ["account_id", "card_token"]))
         self._store = connection.execute(select(till.c.store_id).where(till.c.till_id == asking.till_id)).scalar()
@@ -129,8 +142,10 @@ class _Told:
         uses = self._uses.get(row.account_id, [])
         kept = add_uses((), _as_uses(u for u in uses if (u.by_till, u.by_epoch) == self._epoch and u.by_seq > own_seq))
         lots = self._lots.get(row.account_id, [])
-        points = sum(one.points for one in lots)
+        leased = sum(one.points for one in self._leased.get(row.account_id, []))
+        points = sum(one.points for one in lots) + leased
         points -= counter(kept, EARNED) - counter(kept, SPENT) - counter(kept, REVERSED)
+        on_floats = counter(kept, SPENT) + counter(kept, LEASED)
         lapsing_points, lapsing_on = _next_to_lapse(lots)
         held = [u for u in uses if not ((u.by_till, u.by_epoch) == self._epoch and u.by_seq > own_seq)]
         return PublishedMember(
@@ -144,8 +159,9 @@ class _Told:
                 birthday_mmdd=facts.birthday_mmdd if facts else "",
                 counters=_counters(held) if self._is_home(facts) else None,
                 # The till takes what it spent off these, too.
-                lapsing_points=max(0, lapsing_points + counter(kept, SPENT)) if lapsing_on else 0,
+                lapsing_points=max(0, lapsing_points + on_floats) if lapsing_on else 0,
                 lapsing_on=lapsing_on,
+                leased_points=leased - counter(kept, LEASED),
             ),
             cards=tuple(sorted(one.card_token for one in self._cards.get(row.account_id, []))),
             language=facts.language if facts else "",

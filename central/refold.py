@@ -25,10 +25,21 @@ class Member:
 
     def __init__(self) -> None:
         self.lots: dict[Key, int] = defaultdict(int)
+        self.expired: dict[Key, int] = defaultdict(int)
         self.earned_on: dict[Key, str] = {}
         self.debts: list[Debt] = []
+        self.leases: dict[str, dict[Key, int]] = defaultdict(lambda: defaultdict(int))
         self.legs: dict[Leg, int] = defaultdict(int)
         self.events = 0
+
+    def arrive(self, key: Key, points: int, on: str) -> None:
+        """Points earned on a day: what comes late makes a lot that holds points older, unless nobody remembers since
+        when it holds them."""
+        if not self.lots[key]:
+            self.earned_on[key] = on
+        elif key in self.earned_on:
+            self.earned_on[key] = min(on, self.earned_on[key])
+        self.lots[key] += points
 
 
 class Debt:
@@ -57,7 +68,9 @@ class Refold:
         self.terms = sorted(terms, key=lambda row: (row[1], row[2]))
         self.members: dict[int, Member] = defaultdict(Member)
         self.sales: dict[Ref, Sale] = {}
+        self.sold: dict[int, list[Sale]] = defaultdict(list)
         self.uncovered = 0
+        self.reclaimed = 0  # points of leases whose holder was not heard in time
 
     def fold(self, ref: Ref, event: Mapping[str, Any], account_id: int, *, alone: bool = False) -> None:
         """Fold in one event as the till sent it.
@@ -82,6 +95,20 @@ class Refold:
         else:
             raise LookupError("posted without what it undoes")
 
+    def terms_of(self, partner: str, on: str) -> str:
+        """The terms of a partner that hold on a date; `none` where it has none."""
+        return self._terms(partner, on)
+
+    def repay(self, member: Member, fresh: dict[Key, int]) -> None:
+        """Points that have just come pay what the account owes."""
+        self._repay(member, list(member.debts), dict(fresh))
+
+    def take_over(self, closed_id: int, account_id: int) -> None:
+        """From here on what comes back of the sales of one account comes back to another."""
+        for sale in self.sold.pop(closed_id, []):
+            sale.account_id = account_id
+            self.sold[account_id].append(sale)
+
     def _terms(self, partner: str, on: str) -> str:
         begun = [terms_id for who, from_on, terms_id in self.terms if who == partner and from_on <= on]
         return begun[-1] if begun else "none"
@@ -91,6 +118,7 @@ class Refold:
     def _receipt(self, ref: Ref, event: Mapping[str, Any], account_id: int, member: Member) -> None:
         at, on = event["place"][0], event["place"][6]
         sale = self.sales[ref] = Sale(account_id, at, self._terms(at, on))
+        self.sold[account_id].append(sale)
         for payer, amount in event.get("funded", ()):
             sale.funded[payer] += amount
             member.legs["funded", payer, "", at, "", ""] += amount
@@ -104,11 +132,19 @@ class Refold:
         spends_own = event.get("spends_own", False)
         if spends_own:
             self._grant(event, member, sale)
+        wanted -= self._from_lease(member, redemption, sale)
         for key in _to_spend(member, redemption, event["place"]):
             taken = min(wanted, member.lots[key])
             if taken:
                 self._redeem(member, key, taken, sale)
                 wanted -= taken
+            # What has lapsed meanwhile was still good on the day of this sale.
+            late = min(wanted, member.expired[key])
+            if late:
+                self._redeem(member, key, late, sale, lapsed=True)
+                wanted -= late
+        if redemption.get("authority") == "hold":
+            self._let_go(member, redemption["lease_id"])
         if wanted:
             self.uncovered += wanted
             member.debts.append(Debt(ref, "", "", at, sale.at_terms, wanted))
@@ -117,6 +153,27 @@ class Refold:
         # What it earns does not cover its own shortfall either.
         self._repay(member, owed_before, dict(sale.granted))
 
+    def _from_lease(self, member: Member, redemption: Mapping[str, Any], sale: "Sale") -> int:
+        """What a sale takes out of a hold or lease, as far as it is still there."""
+        left, total = member.leases[redemption.get("lease_id", "")], 0
+        for (through, issuer, terms), points in redemption.get("slices", ()):
+            key = (through, issuer, terms)
+            taken = min(points, left[key])
+            if taken:
+                left[key] -= taken
+                total += taken
+                member.legs["leased", issuer, terms, "", "", ""] -= taken
+                member.legs["redeemed", issuer, terms, sale.at, sale.at_terms, "reimburse"] += taken
+                sale.spent.append([key, taken])
+        return total
+
+    def _let_go(self, member: Member, lease_id: str) -> None:
+        """What a sale leaves of its hold goes back."""
+        for key, points in member.leases[lease_id].items():
+            member.lots[key] += points
+            member.legs["leased", key[1], key[2], "", "", ""] -= points
+        member.leases[lease_id].clear()
+
     def _grant(self, event: Mapping[str, Any], member: Member, sale: Sale | None) -> dict[Key, int]:
         """Points of an event under its day's terms; with a sale, as points of its goods."""
         fresh: dict[Key, int] = defaultdict(int)
@@ -124,9 +181,7 @@ class Refold:
         for issuer, valid, points in event.get("earned", ()):
             key = (valid, issuer, self._terms(issuer, on))
             fresh[key] += points
-            # What comes late makes a lot that holds points older.
-            member.earned_on[key] = min(on, member.earned_on[key]) if member.lots[key] else on
-            member.lots[key] += points
+            member.arrive(key, points, on)
             member.legs["issued", issuer, key[2], "", "", ""] += points
             if sale:
                 sale.granted[key] += points
@@ -218,6 +273,13 @@ class Refold:
 
     def _claw(self, ref: Ref, member: Member, wanted: Key, points: int, at: str, *, let_go: bool) -> None:
         """The lot that was granted first, then that issuer's others, then any; what is missing is owed, or let go."""
+        gone = min(max(0, points - member.lots[wanted]), member.expired[wanted])
+        if gone:
+            # The goods come back after their points lapsed: these are the points that they had brought.
+            member.expired[wanted] -= gone
+            member.legs["expired", wanted[1], wanted[2], "", "", ""] -= gone
+            member.legs["reversed", wanted[1], wanted[2], "", "", ""] += gone
+            points -= gone
         order = sorted(
             (key for key, held in member.lots.items() if held),
             key=lambda key: (key != wanted, key[1] != wanted[1], key),
@@ -238,8 +300,12 @@ class Refold:
         else:
             member.legs["redeemed", key[1], key[2], owed_to, terms, "funding"] += points
 
-    def _redeem(self, member: Member, key: Key, points: int, sale: Sale) -> None:
-        member.lots[key] -= points
+    def _redeem(self, member: Member, key: Key, points: int, sale: Sale, *, lapsed: bool = False) -> None:
+        if lapsed:
+            member.expired[key] -= points
+            member.legs["expired", key[1], key[2], "", "", ""] -= points
+        else:
+            member.lots[key] -= points
         member.legs["redeemed", key[1], key[2], sale.at, sale.at_terms, "reimburse"] += points
         sale.spent.append([key, points])
 
@@ -256,7 +322,8 @@ def _to_spend(member: Member, redemption: Mapping[str, Any], place: list[Any]) -
             return f"{clock:%Y-%m-%d %H:%M}" < f"{through} {expiry.get('at', '24:00')}"
         return on < through if when == "start_of_day" else on <= through
 
-    live = sorted(key for key, points in member.lots.items() if points and is_live(key[0]))
+    held = {key for part in (member.lots, member.expired) for key, points in part.items() if points}
+    live = sorted(key for key in held if is_live(key[0]))
     if redemption.get("lot_order") == "first_earned":
-        live.sort(key=lambda key: member.earned_on[key])
+        live.sort(key=lambda key: member.earned_on.get(key, ""))
     return live

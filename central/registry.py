@@ -17,7 +17,7 @@ from sync.chain import ZERO_HASH, StreamHead
 from sync.enrolment import CODE_BYTES, CODE_TTL_MS, Slot, code_hash, show_code
 from sync.keys import PublicKey, PublicKeys
 from sync.ports import TillRecord, TillState
-from sync.wire import Claim
+from sync.wire import Claim, Peer
 
 LONG_AGO = date(1970, 1, 1)
 _OPEN_PERIOD = select(period.c.period_no).where(period.c.state == "open").order_by(period.c.period_no.desc()).limit(1)
@@ -275,6 +275,25 @@ def till_record(connection: Connection, till_id: str) -> TillRecord | None:
         counter=row.counter,
         announced_seq=row.announced_seq,
     )
+
+
+def peers_of(connection: Connection, till_id: str) -> tuple[Peer, ...]:
+    """The other tills of a till's store that listen on its LAN and may upload, as they last said."""
+    own = select(till.c.store_id).where(till.c.till_id == till_id).scalar_subquery()
+    here = (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch)
+    key = (till_key.c.till_id == till.c.till_id) & (till_key.c.epoch == till.c.epoch)
+    others = select(till.c.till_id, till.c.epoch, till_key.c.key_no, till_key.c.public, stream.c.about).select_from(
+        till.join(stream, here).join(till_key, key)
+    )
+    chosen = others.where(till.c.store_id == own, till.c.till_id != till_id, stream.c.state == "active")
+    peers = []
+    for row in connection.execute(chosen.order_by(till.c.till_id, till_key.c.key_no)):
+        address = msgspec.json.decode(row.about, type=dict[str, Any]).get("lan", "")
+        if address:
+            peers.append(
+                Peer(till_id=row.till_id, epoch=row.epoch, key_no=row.key_no, public=row.public, address=address)
+            )
+    return tuple(peers)
 
 
 def stream_head(connection: Connection, till_id: str, epoch: int) -> StreamHead:

@@ -7,17 +7,18 @@ from datetime import UTC, datetime
 import msgspec
 from sqlalchemy import Connection, Engine, update
 
-from central import evidence, granting, intake, lanes, publish, registry
+from central import evidence, granting, intake, lanes, leasing, publish, registry
 from central.ports import Randomness, reading, replayable, writing
+from central.sealing import check_block, newest_block
 from central.tables import quarantine, stream
 from central.worklist import flagged_in, raise_alarm
-from sync.chain import ZERO_HASH, StreamHead
+from sync.chain import StreamHead
 from sync.enrolment import Slot
 from sync.envelope import OpenedBatch
 from sync.framing import sha256
-from sync.ports import CentreFacts, TillRecord
+from sync.ports import CentreFacts, LeaseTaken, TillRecord
 from sync.verdicts import Already, Take
-from sync.wire import Claim, Grant, Hello, Lane, Page, PageAsk
+from sync.wire import Claim, Grant, Hello, Lane, LeaseAsk, Page, PageAsk
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -89,16 +90,19 @@ class SqlCentreStore:
                 "about": _about(hello),
             }
             tx.execute(update(stream).where(registry.at(hello.till_id, hello.epoch)).values(heartbeat))
+            check_block(tx, hello, now_ms)
             granting.top_up(tx, hello.till_id, hello.epoch, now_ms, self._randomness)
-            return self._facts(tx, hello.till_id, hello.epoch)
+            facts = self._facts(tx, hello.till_id, hello.epoch)
+            return msgspec.structs.replace(facts, peers=registry.peers_of(tx, hello.till_id) if hello.lan else ())
 
     @replayable
     def take_batch(self, opened: OpenedBatch, verdict: Take | Already, now_ms: int) -> CentreFacts:
         header = opened.header
         with writing(self.engine) as tx:
             if isinstance(verdict, Take):
-                intake.take_events(tx, opened, verdict, now_ms, self._randomness)
+                served = intake.take_events(tx, opened, verdict, now_ms, self._randomness)
                 granting.top_up(tx, header.till_id, header.epoch, now_ms, self._randomness)
+                leasing.top_up_leases(tx, header.till_id, header.epoch, served, now_ms, self._randomness)
             else:
                 intake.note_contact(tx, header, now_ms)
             flagged = flagged_in(tx, header.till_id, header.epoch, header.first_seq, header.last_seq)
@@ -107,13 +111,15 @@ class SqlCentreStore:
     def _facts(
         self, tx: Connection, till_id: str, epoch: int, flagged: tuple[tuple[int, str], ...] = ()
     ) -> CentreFacts:
+        newest = newest_block(tx)
         return CentreFacts(
             head=registry.stream_head(tx, till_id, epoch),
             generation=registry.generation(tx),
-            block_no=0,
-            block_hash=ZERO_HASH,
+            block_no=newest.block_no,
+            block_hash=newest.hash,
             lanes=lanes.newest(tx),
             flagged=flagged,
+            recalls=leasing.recalls_for(tx, till_id, epoch),
         )
 
     # Down
@@ -133,6 +139,11 @@ class SqlCentreStore:
                 return 0
         with writing(self.engine) as tx:
             return lanes.stamp(tx)
+
+    @replayable
+    def take_lease_ask(self, ask: LeaseAsk, now_ms: int) -> LeaseTaken:
+        with writing(self.engine) as tx:
+            return leasing.take_ask(tx, ask, now_ms, self._randomness)
 
     def grants_after(self, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:
         with reading(self.engine) as connection:
@@ -174,5 +185,6 @@ def _keep(tx: Connection, till_id: str, epoch: int, code: str, proof: bytes, now
 
 
 def _about(hello: Hello) -> str:
-    told = {"version": hello.version, "boot": hello.boot, "cursors": hello.cursors, "suspended": hello.suspended}
+    told = {"version": hello.version, "boot": hello.boot, "cursors": hello.cursors, "suspended": hello.suspended,
+            "lan": hello.lan}  # fmt: skip
     return msgspec.json.encode(told).decode()

@@ -16,7 +16,7 @@ from central.store import SqlCentreStore
 from sync.centre_session import CentreSession
 from sync.envelope import MAX_BODY_BYTES
 from sync.pacing import DRAW_BITS, admit
-from sync.wire import BATCH_PATH, CONTENT_TYPE, ENROL_PATH, HELLO_PATH, PAGE_PATH
+from sync.wire import BATCH_PATH, CONTENT_TYPE, ENROL_PATH, HELLO_PATH, LEASE_PATH, PAGE_PATH
 
 EACH_MS = 320  # what a full batch was seen to take on a small machine
 PATHS = {
@@ -24,6 +24,7 @@ PATHS = {
     HELLO_PATH: "Say where the till stands",
     BATCH_PATH: "Upload events",
     PAGE_PATH: "Fetch hotlist, programme or members",
+    LEASE_PATH: "Set points aside for a sale",
 }
 
 

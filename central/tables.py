@@ -228,6 +228,8 @@ till_grant = _table(
     _whole("account_id", none=True),
     _whole("points"),
     _whole("spend_for_s"), _whole("settle_until_ms"), _whole("granted_at_ms"),
+    _text("kind", default="float"), _text("hold_id", default=""),
+    _text("slices", default="[]"),  # JSON of Slices
     _of_stream(),
 )  # fmt: skip
 
@@ -253,12 +255,14 @@ sealed = _table(
 # Accounts
 
 # `version` counts the events folded in. `status`: registered, unregistered (a card nobody has claimed), closed.
+# What happens to an account that was `merged_into` another one happens to that one.
 account = _table(
     "account", "A",
     _whole("account_id", key=True),
     _whole("version", default=0),
     _text("status", default="registered"),
     _whole("created_at_ms", default=0),
+    _whole("merged_into", default=0),
 )  # fmt: skip
 
 member = _table(
@@ -292,8 +296,10 @@ lot = _table(
     _text("earned_on", default=""),  # business date of the first accrual since it was last empty
     _whole("expired", default=0),  # points that lapsed and that no late spend has taken since
 )  # fmt: skip
+Index("lot_to_lapse", lot.c.valid_through, lot.c.account_id, sqlite_where=lot.c.points > 0,
+      postgresql_where=lot.c.points > 0)  # fmt: skip
 
-# Authority to spend an account's points: a hold for one sale, or a lease. `state`: active, returned, reclaimed, used.
+# Authority to spend an account's points: a hold for one sale, or a lease. `state`: active, ended, reclaimed.
 lease = _table(
     "lease", "A",
     _whole("account_id", ForeignKey("account.account_id"), key=True),
@@ -303,7 +309,8 @@ lease = _table(
     _text("hold_id", default=""),
     _whole("points"),
     _text("state"),
-    _whole("spend_for_s"), _whole("settle_until_ms"), _whole("granted_at_ms"), _whole("ended_at_ms", default=0),
+    _whole("spend_for_s"), _whole("settle_until_ms"), _whole("granted_at_ms"), _whole("recalled_at_ms", default=0),
+    _whole("ended_at_ms", default=0),
 )  # fmt: skip
 Index("lease_of_till", lease.c.till_id, lease.c.epoch, lease.c.state)
 Index("lease_to_settle", lease.c.state, lease.c.settle_until_ms)
@@ -410,8 +417,8 @@ release = _table(
 correction = _table(
     "correction", "local",
     _text("correction_id", key=True),
-    _text("kind"),  # adjustment, move, opening
-    _bytes("fact"),  # the event as it will be written
+    _text("kind"),  # adjustment, transfer, merge
+    _bytes("fact"),  # central.wishes.Wish: what was asked, from which the event is made once it is approved
     _whole("account_id"), _whole("points"),
     _text("reason"),
     _text("state"),

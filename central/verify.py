@@ -14,10 +14,15 @@ from sqlalchemy import Connection, Engine, Row, select
 from central import tables as t
 from central.ports import reading
 from central.refold import Leg, Ref, Refold
+from central.refold_leases import LEASE_EVENTS, check_leases, fold_lease
+from central.refold_own import ACCOUNT_EVENTS, fold_own
+from central.verify_blocks import check_blocks
+from central.verify_moves import check_moves, homes, merges
 from central.verify_receipts import check_receipt
 from central.verify_statements import check_statements
 from central.verify_streams import StreamWalk
 from central.violations import Violation, Violations
+from sync.keys import PublicKeys
 
 NOBODY = 0
 BOOKED = ("receipt.v1", "return.v1", "void.v1")
@@ -33,54 +38,66 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     uncovered_points: int
     granted_points: int
     violations: tuple[Violation, ...]
+    blocks: int = 0
 
 
-def verify_books(engine: Engine) -> Verified:
+def verify_books(engine: Engine, keys: PublicKeys | None = None) -> Verified:
     """Rebuild the books of a centre from evidence and hold them against its tables.
 
+    Args:
+        keys: the centre's public keys, by which its blocks are sealed; without them seals are not looked at.
     Returns:
         Figures and violations, all of one moment; the first row that breaks first.
     """
     with reading(engine) as db:
-        return _Verification(db).run()
+        return _Verification(db, keys).run()
 
 
 class _Verification:
     """One run. `unproven` are accounts whose events are not all there to be folded."""
 
-    def __init__(self, db: Connection) -> None:
-        self.db = db
+    def __init__(self, db: Connection, keys: PublicKeys | None) -> None:
+        self.db, self.keys = db, keys
         self.found = Violations()
         self.index: dict[Ref, Row[Any]] = {(r.till_id, r.epoch, r.seq): r for r in db.execute(select(t.event))}
         self.events: dict[Ref, dict[str, Any]] = {}
         self.walk = StreamWalk(db, self.found, self._take)
         self.fold = Refold((r.partner_id, r.from_on, r.terms_id) for r in db.execute(select(t.terms)))
         self.unproven: set[int] = set()
+        self.merged: dict[int, int] = {}
         self.lots: dict[Any, int] = {}
+        self.lapsed: dict[Any, int] = defaultdict(int)
         self.summed: dict[Any, int] = defaultdict(int)
         self.legs: dict[int, dict[Leg, int]] = defaultdict(lambda: defaultdict(int))
 
     def run(self) -> Verified:
         """Evidence first, then the fold, then what was made of it."""
         self.walk.run()
+        blocks = check_blocks(self.db, self.found, self.keys)
+        self.merged = merges(self._own())
         self._every_event_once()
         self._versions()
         self._fold_events()
         self._sum_postings()
         self._lots()
+        self._lapsed()
         self._legs()
         self._debts()
+        check_leases(self.db, self.found, self.fold, self.unproven)
         points = self._identity()
         granted = self._floats()
         check_statements(self.db, self.found, self.walk.own)
+        with self.found.damage("move.unreadable", "moves"):
+            check_moves(self.db, self.found, self._own())
         return Verified(
             batches=self.walk.batches,
-            events=len(self.events) + len(self.walk.own),
+            events=len(self.events) + sum(not one.get("account_id") for one in self.walk.own),
             accounts=len(self.fold.members.keys() - {NOBODY}),
             points=points,
             uncovered_points=self.fold.uncovered,
             granted_points=granted,
             violations=tuple(self.found.all),
+            blocks=blocks,
         )
 
     # Events
@@ -92,6 +109,10 @@ class _Verification:
             check_receipt(self.found, ref, event)
         event.pop("detail", None)
         self.events[ref] = event
+
+    def _own(self) -> dict[Ref, dict[str, Any]]:
+        """Head office's own events about accounts; what a till says it were does not count."""
+        return {ref: self.events[ref] for ref in self.walk.own_refs}
 
     def _every_event_once(self) -> None:
         """Each event of each till stands in the index exactly once, as it was sent."""
@@ -117,11 +138,14 @@ class _Verification:
             place, of = event["place"], event.get("of") or ["", 0, 0]
             told |= {"partner_id": place[0], "store_id": place[1], "business_date": place[6], "of_till": of[0],
                      "of_epoch": of[1], "of_seq": of[2], "net_minor": event.get("net_minor", 0)}  # fmt: skip
+        if event["type"] in ACCOUNT_EVENTS:
+            told |= {"business_date": event["on"], "account_id": event["account_id"]}
         self.found.differs("event.row", ref, told, {name: row._mapping[name] for name in told})
         # A return is in the books of its receipt's account, which the fold looks after.
         if row.state == "posted" and event["type"] in BOOKED and not event.get("of"):
             named = event.get("account_id") or (row.account_id if event.get("card_token") else NOBODY)
-            self.found.differs("event.account", ref, named, row.account_id)
+            if row.account_id not in homes(named, self.merged):
+                self.found.differs("event.account", ref, named, row.account_id)
 
     def _versions(self) -> None:
         """An account's version counts its events, numbered without a gap."""
@@ -141,18 +165,31 @@ class _Verification:
         reversing = {(r.by_till, r.by_epoch, r.by_seq) for r in self.db.execute(select(t.reversed_))}
         posted = [(ref, row) for ref, row in self.index.items() if row.state == "posted" and ref in self.events]
 
-        def turn(one: tuple[Ref, Row[Any]]) -> tuple[int, int, bool]:
-            return one[1].account_id, one[1].account_version, self.events[one[0]]["type"] != "receipt.v1"
+        def turn(one: tuple[Ref, Row[Any]]) -> tuple[int, int, int, bool]:
+            # An account that was merged into another one comes before it: its sales come back there.
+            ref, row = one
+            before = -len(homes(row.account_id, self.merged))
+            return before, row.account_id, row.account_version, self.events[ref]["type"] != "receipt.v1"
 
         for ref, row in sorted(posted, key=turn):
             event, account_id = self.events[ref], row.account_id
             if event["type"] != row.kind:
                 self.unproven.add(account_id)
-            if event["type"] not in BOOKED or account_id in self.unproven:
+            of_head_office = event["type"] not in ACCOUNT_EVENTS or ref in self.walk.own_refs
+            if self.found.differs("event.stream", ref, True, of_head_office):
+                self.unproven.add(account_id)
+            if event["type"] == "move.v1" and event.get("closes") and event.get("other_id") in self.unproven:
+                self.unproven.add(account_id)
+            if event["type"] not in (*BOOKED, *ACCOUNT_EVENTS, *LEASE_EVENTS) or account_id in self.unproven:
                 continue
             before = len(self.found.all)
             with self.found.damage("event.unfoldable", ref):
-                self.fold.fold(ref, event, account_id, alone=not account_id and ref not in reversing)
+                if event["type"] in LEASE_EVENTS:
+                    fold_lease(self.fold, event, account_id)
+                elif event["type"] in ACCOUNT_EVENTS:
+                    fold_own(self.fold, ref, event, account_id)
+                else:
+                    self.fold.fold(ref, event, account_id, alone=not account_id and ref not in reversing)
             if len(self.found.all) > before:
                 self.unproven.add(account_id)
 
@@ -171,6 +208,7 @@ class _Verification:
             key = (row.account_id, (row.valid_through, row.issuer_id, row.terms_id))
             if row.unit == "point":
                 self.summed[key] += row.amount * ((row.target == "available") - (row.source == "available"))
+                self.lapsed[key] += row.amount * ((row.target == "expired") - (row.source == "expired"))
             for bucket, step in ((row.source, -1), (row.target, 1)):
                 if leg := _leg(row, bucket):
                     self.legs[row.account_id][leg] += -step * row.amount if bucket == "issued" else step * row.amount
@@ -192,6 +230,24 @@ class _Verification:
             if key[0] not in self.unproven:
                 self.found.differs("lot.folded", key, folded.get(key, 0), self.lots.get(key, 0))
             self.found.differs("lot.postings", key, self.summed.get(key, 0), self.lots.get(key, 0))
+
+    def _lapsed(self) -> None:
+        """What lapsed of each lot and no late sale has taken, likewise."""
+        kept = {
+            (r.account_id, (r.valid_through, r.issuer_id, r.terms_id)): r.expired
+            for r in self.db.execute(select(t.lot).where(t.lot.c.expired != 0))
+        }
+        folded = {
+            (account_id, key): points
+            for account_id, member in self.fold.members.items()
+            for key, points in member.expired.items()
+            if points
+        }
+        summed = {key for key, points in self.lapsed.items() if points}
+        for key in sorted(kept.keys() | folded.keys() | summed, key=repr):
+            if key[0] not in self.unproven:
+                self.found.differs("lot.lapsed", key, folded.get(key, 0), kept.get(key, 0))
+            self.found.differs("lot.expired", key, self.lapsed.get(key, 0), kept.get(key, 0))
 
     def _legs(self) -> None:
         """Points issued, redeemed (and where) and reversed, and discounts between partners, as postings and folded."""
@@ -231,14 +287,15 @@ class _Verification:
         return {issuer: dict(buckets) for issuer, buckets in sorted(held.items())}
 
     def _floats(self) -> int:
-        """What was overspent offline is at most what was ever granted."""
+        """What was overspent offline is at most what floats were ever granted, and leases reclaimed."""
         granted = 0
         for event in self.walk.own:
-            if event["type"] == "grant.v1":
+            if event["type"] == "grant.v1" and event.get("account_id") is None:
                 with self.found.damage("grant.unreadable", event.get("receipt_id", "")):
                     granted += int(event["points"])
-        if self.fold.uncovered > granted:
-            self.found.differs("float.bound", "overspend", f"at most {granted}", self.fold.uncovered)
+        bound = granted + self.fold.reclaimed
+        if self.fold.uncovered > bound:
+            self.found.differs("float.bound", "overspend", f"at most {bound}", self.fold.uncovered)
         return granted
 
 

@@ -11,6 +11,7 @@ import msgspec
 from loyalty.coupons import IssuedCoupon, RefusedCode
 from loyalty.explaining import Why
 from loyalty.gifts import GiftGiven
+from loyalty.leases import Kind
 from loyalty.quotes import MayRedeem, Totals
 from loyalty.spending import PrizeTaken
 from loyalty.stored_value import CertificatePaid
@@ -198,12 +199,14 @@ class VoidSaid(Answer, frozen=True, kw_only=True):
 
 
 class HoldSaid(Answer, frozen=True, kw_only=True):
-    """Points set aside until `until`, or until the receipt that names the hold."""
+    """Points set aside until `until`, or until the receipt that names the hold: by head office (`hold`), on what the
+    till has of the member's (`lease`), or on what it may promise by itself (`float`)."""
 
     hold_id: str
     points: int
     until: str
     replayed: bool
+    authority: Kind = "float"
 
 
 class ReleasedSaid(Answer, frozen=True, kw_only=True):

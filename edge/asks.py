@@ -14,6 +14,7 @@ import msgspec
 from loyalty.baskets import Basket, Line
 from loyalty.document import Language
 from loyalty.events import TillClose
+from loyalty.leases import Kind
 from loyalty.members import MemberView
 from loyalty.quotes import Quote
 from loyalty.receipts import Charged, Receipt, ReceiptDetail
@@ -54,11 +55,12 @@ class CommitAsk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HoldAsk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Points to set aside for a basket that is still open."""
+    """Points to set aside for a basket that is still open; with `partial` fewer are better than none."""
 
     hold_id: str
     card: str
     points: int
+    partial: bool = False
 
 
 class VoidAsk(Asked, frozen=True, kw_only=True):
@@ -129,12 +131,13 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """Points set aside until `lapses_at_ms` (wall clock; the till itself counts on the monotonic one)."""
+    """Points set aside until `lapses_at_ms` (wall clock; the till itself counts on the monotonic one), under what."""
 
     hold_id: str
     points: int
     lapses_at_ms: int
     replayed: bool
+    authority: Kind = "float"
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):

@@ -122,11 +122,12 @@ class IdentifyBody(Body, frozen=True, kw_only=True):
 
 
 class HoldBody(Body, frozen=True, kw_only=True):
-    """POST /v1/holds: points set aside for an open basket."""
+    """POST /v1/holds: points set aside for an open basket. With `partial` fewer are better than none."""
 
     hold_id: Id
     card: Scan
     points: Annotated[int, msgspec.Meta(ge=1)]
+    partial: bool = False
 
 
 class ReturnedLine(Body, frozen=True, kw_only=True):

@@ -15,9 +15,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from edge.cache import Cache
+from edge.giving_back import give_back
 from edge.identity import TillIdentity
 from edge.journal import Journal
 from edge.ports import Clock, Instant
+from edge.sharing import Sharing
 from edge.uplink import Uplink
 from loyalty.trouble import Fault
 from sync.chain import next_head
@@ -47,9 +49,15 @@ class Chore(msgspec.Struct, frozen=True, kw_only=True):
     do: Callable[[], object]
 
 
-def chores_of(journal: Journal, cache: Cache, identity: TillIdentity) -> tuple[Chore, ...]:
-    """What a till's files need: forget what is old and safe, empty the log, look whether the chain still holds."""
+def chores_of(
+    journal: Journal, cache: Cache, identity: TillIdentity, clock: Clock, sharing: Sharing | None = None
+) -> tuple[Chore, ...]:
+    """What a till's files need: forget what is old and safe, empty the log, look whether the chain still holds; and
+    points set aside that nobody will spend any more go back, and what was sent to other tills arrives."""
+    shared = (Chore(name="send_again", every_s=20, do=sharing.send_again),) if sharing else ()
     return (
+        *shared,
+        Chore(name="give_back", every_s=30, do=lambda: give_back(journal, clock.now())),
         Chore(name="prune", every_s=3600, do=journal.prune),
         Chore(name="members", every_s=3600, do=cache.forget_members),
         Chore(name="checkpoint", every_s=300, do=journal.checkpoint),

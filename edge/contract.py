@@ -146,7 +146,7 @@ def commit_ask(body: CommitBody, here: Here) -> CommitAsk:
 
 def hold_ask(body: HoldBody) -> HoldAsk:
     """A hold as the till takes it."""
-    return HoldAsk(hold_id=body.hold_id, card=body.card, points=body.points)
+    return HoldAsk(hold_id=body.hold_id, card=body.card, points=body.points, partial=body.partial)
 
 
 def void_ask(body: VoidBody, receipt_id: str, here: Here) -> VoidAsk:

@@ -2,6 +2,7 @@
 
 from edge.asks import Held, HoldAsk, ask_sha256
 from edge.cache import Cache
+from edge.giving_back import give_lease_back
 from edge.journal import Journal
 from edge.knowing import Known, authority, not_covered
 from edge.ports import Instant
@@ -15,16 +16,29 @@ from edge.refusals import (
     HoldReleased,
     HoldUnknown,
 )
+from loyalty.baskets import Place
+from loyalty.leases import Authority, NotEnoughPoints, expiry_of, lease_authority
+from loyalty.moments import moment_of
 from loyalty.programme import Programme
+from sync.wire import LeaseAnswer
 
 
 def set_aside(
-    journal: Journal, cache: Cache, programme: Programme, known: Known, ask: HoldAsk, now: Instant
+    journal: Journal,
+    cache: Cache,
+    programme: Programme,
+    known: Known,
+    ask: HoldAsk,
+    now: Instant,
+    place: Place,
+    told: LeaseAnswer | None = None,
 ) -> Held:
     """Hold points, or answer what was answered before under the same id. Call inside a transaction.
 
     Args:
         ask: with the card's token in place of what was scanned.
+        place: where and when the hold is asked for.
+        told: what head office said; none where it was not asked, or did not answer in time.
     Raises:
         HoldIdReused: the id stands for another hold.
         HoldLapsed, HoldCaptured, HoldReleased: it does not keep points any more.
@@ -36,22 +50,48 @@ def set_aside(
         return _held(before, replayed=True)
     if ask.points < 1:
         raise HoldOfNothing("A hold is for at least one point; leave it out to spend none.", points=ask.points)
-    allowed = authority(programme, journal, cache, known, None, now)
-    if known.member is None or allowed.points < ask.points:
+    allowed = _allowed(journal, cache, programme, known, ask, now, place, told)
+    points = min(ask.points, allowed.points)
+    if known.member is None or points < (1 if ask.partial else ask.points):
         raise not_covered(programme, cache, known, now, asked=ask.points, most=allowed.points)
     hold = Hold(
         hold_id=ask.hold_id,
         account_id=known.member.row.account_id,
-        points=ask.points,
+        points=points,
         lease_id=allowed.lease_id,
         ask_sha256=sha,
         opened=now,
+        kind=allowed.kind,
     )
     journal.promises.add_hold(hold)
     return _held(hold, replayed=False)
 
 
-def let_go(journal: Journal, hold_id: str) -> None:
+def _allowed(
+    journal: Journal,
+    cache: Cache,
+    programme: Programme,
+    known: Known,
+    ask: HoldAsk,
+    now: Instant,
+    place: Place,
+    told: LeaseAnswer | None,
+) -> Authority:
+    """What head office set aside; else what this till may promise by itself, but not on its float what head office has
+    just said is not there."""
+    granted = journal.promises.leases.of_hold(ask.hold_id, now)
+    if granted is not None and granted.is_live:
+        return lease_authority(
+            granted.kind, granted.lease_id, granted.slices, today=place.business_date, now=moment_of(place),
+            expiry=expiry_of(programme.options),
+        )  # fmt: skip
+    allowed = authority(programme, journal, cache, known, None, now, place)
+    if told is not None and told.refused == NotEnoughPoints.code and allowed.kind == "float":
+        return Authority(points=told.available)  # less than was asked for
+    return allowed
+
+
+def let_go(journal: Journal, hold_id: str, now: Instant) -> None:
     """Give back what a hold keeps; again, or after it lapsed, changes nothing. Call inside a transaction.
 
     Raises:
@@ -63,6 +103,9 @@ def let_go(journal: Journal, hold_id: str) -> None:
     if hold.state == "captured":
         raise _captured(hold)
     journal.promises.end_hold(hold_id, "released")
+    lease = journal.promises.leases.of_id(hold.lease_id, now, 0) if hold.kind == "hold" else None
+    if lease is not None and lease.slices:
+        give_lease_back(journal, lease, now)
 
 
 def hold_of_sale(journal: Journal, hold_id: str | None, known: Known, now: Instant) -> Hold | None:
@@ -106,5 +149,6 @@ def _captured(hold: Hold) -> HoldCaptured:
 def _held(hold: Hold, *, replayed: bool) -> Held:
     # The same answer again: when it lapses does not move with the wall clock.
     return Held(
-        hold_id=hold.hold_id, points=hold.points, lapses_at_ms=hold.opened.wall_ms + HOLD_MS, replayed=replayed
-    )
+        hold_id=hold.hold_id, points=hold.points, lapses_at_ms=hold.opened.wall_ms + HOLD_MS, replayed=replayed,
+        authority=hold.kind,
+    )  # fmt: skip

@@ -15,17 +15,20 @@ from edge.database import MEMORY, Database
 from edge.identity import TillIdentity
 from edge.journal_tables import make_tables
 from edge.journal_troubles import OtherTill, damaged, trouble_of
+from edge.leases_held import HeldLease
 from edge.outbox import Outbox
 from edge.ports import Clock, Instant
 from edge.promises import FloatLeft, Hold, Promises
 from edge.refusals import EventTooLarge
+from edge.transfers import Transfers
 from loyalty.books import NOBODY
 from loyalty.events import Event, Opened, encode, read_head
 from loyalty.lots import EventRef
-from loyalty.members import Use
+from loyalty.members import LEASED, SPENT, Use
 from loyalty.trouble import InvariantBroken, Trouble
 from sync.chain import StreamHead, next_head
 from sync.envelope import fits_a_batch
+from sync.wire import HelloAnswer
 
 KEPT_MS = 14 * 86_400_000
 _VERIFIED_AT_ONCE = 1_000
@@ -55,7 +58,7 @@ class Journal:
     `append`, and what writes in `promises`, belong inside `with journal.writing():`.
 
     Attributes:
-        promises: floats and holds.
+        promises: floats, leases and holds; `transfers`: rights that move between the tills of the store.
         outbox: what the sync session needs.
     """
 
@@ -67,6 +70,7 @@ class Journal:
         self._check_owner()
         self.outbox = Outbox(database, identity.till_id, identity.epoch)
         self.promises = Promises(database, identity.epoch)
+        self.transfers = Transfers(database, identity.epoch)
         last = self._entries("epoch = ?", identity.epoch, order="epoch, seq DESC LIMIT 1")
         self._head = last[0].head if last else self._start
         self._next = self._head
@@ -222,6 +226,16 @@ class Journal:
             )
         )
 
+    def float_sales_after(self, account_id: int, own_seq: int) -> int:
+        """How many sales later than `own_seq` an account paid with points on floats."""
+        found = self._database.rows(
+            "SELECT count(*) FROM own_use s WHERE account_id = ? AND epoch = ? AND seq > ? AND name = ? AND amount > 0"
+            " AND NOT EXISTS (SELECT 1 FROM own_use l WHERE l.account_id = s.account_id AND l.epoch = s.epoch"
+            " AND l.seq = s.seq AND l.name = ?)",
+            (account_id, self._start.epoch, own_seq, SPENT, LEASED),
+        )
+        return int(found[0][0])
+
     def shared_uses(self, names: Iterable[str]) -> tuple[Use, ...]:
         """Counters of no account, as far as this till ever moved them; sorted by name, those at zero left out."""
         wanted = sorted(set(names))
@@ -247,14 +261,40 @@ class Journal:
 
     # Promises
 
+    def take_hello(self, answer: HelloAnswer) -> None:
+        """Keep where the centre stands, and who the other tills of the store are."""
+        self.outbox.take_hello(answer)
+        if answer.peers != self.transfers.peers():
+            with self._database.writing():
+                self.transfers.take_peers(answer.peers)
+
     def float_left(self, now: Instant) -> FloatLeft:
         """What may still be promised; nothing while the stream is suspended."""
         if self.outbox.suspended():
             return FloatLeft()
+        return self.promises.float_left(now, at_least_wall_ms=self._reached_ms())
+
+    def leases_of(self, account_id: int, now: Instant) -> list[HeldLease]:
+        """Holds and leases of an account that are here and live; none while the stream is suspended."""
+        if self.outbox.suspended():
+            return []
+        return [one for one in self.promises.leases.of_account(account_id, now, self._reached_ms()) if one.is_live]
+
+    def lease(self, lease_id: str, now: Instant) -> HeldLease | None:
+        """A live hold or lease by its id."""
+        found = None if self.outbox.suspended() else self.promises.leases.of_id(lease_id, now, self._reached_ms())
+        return found if found and found.is_live else None
+
+    def to_give_back(self, now: Instant) -> list[HeldLease]:
+        """Holds and leases that should go back to the balance; see `Promises.to_give_back`."""
+        return self.promises.to_give_back(now, self._reached_ms())
+
+    def _reached_ms(self) -> int:
+        """A wall time that was reached for certain: that of the last event."""
         last = self._database.row(
             "SELECT written_ms FROM event WHERE epoch = ? AND seq = ?", (self._start.epoch, self._head.seq)
         )
-        return self.promises.float_left(now, at_least_wall_ms=last[0] if last else 0)
+        return last[0] if last else 0
 
     def open_holds(self) -> tuple[Hold, ...]:
         """Holds that keep points now."""

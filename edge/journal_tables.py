@@ -74,3 +74,42 @@ def first(tables: Database) -> None:
     )
     tables.table("counter").create({"name": str, "value": int}, pk="name", not_null={"value"}, strict=True)
     tables.table("counter").insert({"name": "request", "value": 0})
+
+
+@_journal()
+def leases(tables: Database) -> None:
+    """Holds and leases of members beside the floats: what is left of each by lot, and whether it was given back.
+
+    `slices` is JSON of `loyalty.lots.Slice`; `state`: active, recalled, returned.
+    """
+    tables.table("lease").add_column("kind", str, not_null_default="float")
+    tables.table("lease").add_column("hold_id", str, not_null_default="")
+    tables.table("lease").add_column("slices", str, not_null_default="[]")
+    tables.table("lease").add_column("state", str, not_null_default="active")
+    tables.execute("CREATE INDEX lease_of_account ON lease (account_id, epoch) WHERE account_id IS NOT NULL")
+
+
+@_journal()
+def sharing(tables: Database) -> None:
+    """Rights that move between the tills of a store: who the others are, what was sent, what was received.
+
+    `transfer_out.message` is what is sent again until the receiver has confirmed it.
+    """
+    tables.table("peer").create(
+        {"till_id": str, "epoch": int, "key_no": int, "public": str, "address": str},
+        pk="till_id", not_null={"epoch", "key_no", "public", "address"}, strict=True,
+    )  # fmt: skip
+    tables.table("transfer_out").create(
+        {
+            "epoch": int, "n": int, "to_till": str, "to_epoch": int, "ask_id": str, "lease_id": str, "account_id": int,
+            "slices": str, "confirmed": int,
+        },
+        pk=("epoch", "n"),
+        not_null={"to_till", "to_epoch", "ask_id", "lease_id", "account_id", "slices", "confirmed"},
+        strict=True,
+    )  # fmt: skip
+    tables.execute("CREATE INDEX transfer_open ON transfer_out (to_till) WHERE confirmed = 0")
+    tables.table("transfer_in").create(
+        {"epoch": int, "donor": str, "donor_epoch": int, "n": int},
+        pk=("epoch", "donor", "donor_epoch", "n"), strict=True,
+    )  # fmt: skip

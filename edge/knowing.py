@@ -12,13 +12,23 @@ from edge.asks import Warn
 from edge.cache import MEMBERS_KEPT_MS, Cache
 from edge.identity import TillIdentity
 from edge.journal import Journal
+from edge.leases_held import HeldLease
 from edge.ports import Instant
 from edge.promises import Hold
 from edge.refusals import CardUnreadable, MemberStale, NotOurCard, PaymentCardScanned, SpendingOff
+from loyalty.baskets import Place
 from loyalty.cards import Card, Code, PaymentCard, Rejected, card_token, read_card
-from loyalty.leases import NO_AUTHORITY, Authority, NotEnoughPoints, authority_for
-from loyalty.members import SPENT, UNKNOWN_CARD, MemberView, PublishedMember, counter, view_of
-from loyalty.members import add_uses as fold
+from loyalty.leases import (
+    NO_AUTHORITY,
+    Authority,
+    NotEnoughPoints,
+    expiry_of,
+    float_authority,
+    lease_authority,
+    widest,
+)
+from loyalty.members import LEASED, SPENT, UNKNOWN_CARD, MemberView, PublishedMember, counter, view_of
+from loyalty.moments import moment_of
 from loyalty.programme import OfflineCaps, Programme
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
@@ -31,7 +41,7 @@ _EXPIRED = {
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What this till knows of who stands there: no token for nobody, no member for a card it has not heard of.
 
-    `spent_points` were spent or are held here, and are not in the member's row yet.
+    `spent_points` were spent or are held here on floats, and are not in the member's row yet.
     """
 
     card_token: str | None = None
@@ -99,7 +109,7 @@ def know(
         card_token=token,
         member=member,
         view=view_of(row, own, held_points=held, on=on),
-        spent_points=counter(fold((), own), SPENT) + held,
+        spent_points=counter(own, SPENT) + counter(own, LEASED) + held,
     )
 
 
@@ -113,8 +123,8 @@ def caps_of(programme: Programme, cache: Cache, now: Instant) -> OfflineCaps | N
         return None
     if not any(lane.expired for lane in cache.lane_status() if lane.lane in _EXPIRED):
         return caps
-    return OfflineCaps(
-        sale_points=caps.sale_points // 2, card_points=caps.card_points // 2, till_points=caps.till_points // 2
+    return msgspec.structs.replace(
+        caps, sale_points=caps.sale_points // 2, card_points=caps.card_points // 2, till_points=caps.till_points // 2
     )
 
 
@@ -124,18 +134,60 @@ def is_stale(cache: Cache, now: Instant) -> bool:
 
 
 def authority(
-    programme: Programme, journal: Journal, cache: Cache, known: Known, hold: Hold | None, now: Instant
+    programme: Programme, journal: Journal, cache: Cache, known: Known, hold: Hold | None, now: Instant, place: Place
 ) -> Authority:
-    """How many points may be spent for this member now: those of the hold, else what the float allows."""
+    """How many points may be spent for this member now, and under what: those of the hold; else what a lease or the
+    float allows, whichever is more, the lease where they are equal.
+
+    Args:
+        place: of the sale, by whose day lots live.
+    """
     if hold is not None:
-        return Authority(kind="float", points=hold.points, lease_id=hold.lease_id)
+        return _of_hold(programme, journal, hold, now, place)
     caps = caps_of(programme, cache, now)
+    offline = programme.spending.offline if programme.spending else None
+    if offline is None or known.member is None:
+        return NO_AUTHORITY
+    # A lease is kept however old what we know of the member is: its points left the balance when it was granted.
+    leases = [
+        _of_lease(programme, one, one.left_after(journal.promises.held_on(one.lease_id, now)), place)
+        for one in journal.leases_of(known.member.row.account_id, now)
+        if one.kind == "lease"
+    ]
+    return widest(*leases, _of_float(journal, known, caps, now))
+
+
+def _of_float(journal: Journal, known: Known, caps: OfflineCaps | None, now: Instant) -> Authority:
     if caps is None or known.member is None:
         return NO_AUTHORITY
+    if caps.sales_in_a_row is not None:
+        row = known.member.row
+        if journal.float_sales_after(row.account_id, row.own_seq) >= caps.sales_in_a_row:
+            return NO_AUTHORITY
     left = journal.float_left(now)
-    return authority_for(
+    return float_authority(
         known.view, caps, float_points=left.points, card_spent=known.spent_points, lease_id=left.lease_id
     )
+
+
+def _of_hold(programme: Programme, journal: Journal, hold: Hold, now: Instant, place: Place) -> Authority:
+    if hold.kind == "float":
+        return Authority(kind="float", points=hold.points, lease_id=hold.lease_id)
+    lease = journal.lease(hold.lease_id, now)
+    return _of_lease(programme, lease, hold.points, place) if lease else NO_AUTHORITY
+
+
+def _of_lease(programme: Programme, lease: HeldLease, most: int, place: Place) -> Authority:
+    """What a hold or lease allows, up to so many points."""
+    allowed = lease_authority(
+        lease.kind,
+        lease.lease_id,
+        lease.slices,
+        today=place.business_date,
+        now=moment_of(place),
+        expiry=expiry_of(programme.options),
+    )
+    return msgspec.structs.replace(allowed, points=min(allowed.points, max(0, most)))
 
 
 def not_covered(

@@ -5,6 +5,7 @@ Source: sync.md sections 2 and 8.
 
 from edge.database import Database
 from loyalty.trouble import InvariantBroken
+from sync.blocks import BlockMark
 from sync.chain import ZERO_HASH, StreamHead
 from sync.envelope import Unsent
 from sync.wire import Ack, HelloAnswer
@@ -81,6 +82,12 @@ class Outbox:
             self._stand(answer)
         self._acked = answer.head
 
+    def newest_block(self) -> BlockMark:
+        """The highest block that the centre named in its present generation."""
+        query = "SELECT block_no, block_hash FROM stream WHERE epoch = ?"
+        block_no, hash_ = self._database.rows(query, (self._epoch,))[0]
+        return BlockMark(block_no=block_no, hash=hash_)
+
     def next_counter(self, above: int = 0) -> int:
         """A request number greater than any before, reserved a hundred at a time; a restart skips the rest."""
         with self._database.lock:
@@ -142,10 +149,17 @@ class Outbox:
                 return gone
 
     def _stand(self, said: Ack | HelloAnswer) -> None:
-        self._database.writer.execute(
-            "UPDATE stream SET acked_seq = ?, acked_hash = ?, generation = ?, block_no = ?, block_hash = ?"
-            " WHERE epoch = ?",
-            (said.head.seq, said.head.hash, said.generation, said.block_no, said.block_hash, self._epoch),
+        writer = self._database.writer
+        writer.execute(
+            "UPDATE stream SET acked_seq = ?, acked_hash = ? WHERE epoch = ?",
+            (said.head.seq, said.head.hash, self._epoch),
+        )
+        # A lower block than one it named before is no news but a loss, which the next hello reports; a restore that was
+        # noted begins a new generation, and then its word holds.
+        writer.execute(
+            "UPDATE stream SET generation = ?1, block_no = ?2, block_hash = ?3"
+            " WHERE epoch = ?4 AND (generation < ?1 OR block_no <= ?2)",
+            (said.generation, said.block_no, said.block_hash, self._epoch),
         )
 
     def _read_acked(self) -> StreamHead:

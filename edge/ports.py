@@ -89,6 +89,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         pos_token: what a POS must present; may be empty while listening on loopback only.
         till_kind: what kind of till this is, such as `staffed` or `self-service`, for promotions that run at some only.
         reader_port, reader_profile: serial port of the card reader and the file that describes it; empty for none.
+        lan_listen: `host:port` in the store's own network, under which other tills of the store share rights to spend
+            points with this one; empty for none.
         members_every_s: how often head office is asked for news of members when nothing else is said.
     """
 
@@ -107,6 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pos_token: str = ""
     reader_port: str = ""
     reader_profile: str = ""
+    lan_listen: str = ""
     members_every_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 60
 
     def __repr__(self) -> str:
@@ -163,6 +166,11 @@ def _check(settings: Settings) -> None:
         raise BadSettings("listen_port must be 1 to 65535.", listen_port=settings.listen_port)
     if abs(settings.offset_min) > FARTHEST_OFFSET_MIN:
         raise BadSettings("offset_min is minutes east of UTC, such as -180 or 60.", offset_min=settings.offset_min)
+    if settings.lan_listen and _port_of(settings.lan_listen) is None:
+        raise BadSettings(
+            "lan_listen is an address of this machine in the store and a port, such as 10.0.0.21:8650.",
+            lan_listen=settings.lan_listen,
+        )
     if settings.centre_url and not settings.centre_url.startswith(("https://", "http://")):
         raise BadSettings("centre_url must begin with https:// (or http:// in a test).", centre_url=settings.centre_url)
     if not settings.pos_token and not _is_loopback(settings.listen_host):
@@ -170,6 +178,11 @@ def _check(settings: Settings) -> None:
             "A till that listens beyond its own machine needs a pos_token; set one, or listen on 127.0.0.1.",
             listen_host=settings.listen_host,
         )
+
+
+def _port_of(address: str) -> int | None:
+    host, _, port = address.rpartition(":")
+    return int(port) if host and port.isascii() and port.isdigit() and 0 < int(port) < 65_536 else None
 
 
 def _is_loopback(host: str) -> bool:

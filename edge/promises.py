@@ -1,7 +1,7 @@
-"""Points that this till has promised or may promise: floats granted by the centre, and holds drawn on them.
+"""Points that this till has promised or may promise: what the centre granted, and holds drawn on it.
 
 A hold is a local row until its receipt is written; only that receipt says that points were spent. At any moment
-spent points and open holds of a float together stay within what was granted.
+spent points and open holds of a float or lease together stay within what was granted.
 Source: house.md idea 4; offline-redemption.md "Lease lifecycle".
 """
 
@@ -11,18 +11,19 @@ from typing import Literal
 import msgspec
 
 from edge.database import Database
+from edge.leases_held import STOPS_EARLY_MS, HeldLease, LeasesHeld
 from edge.ports import Instant, elapsed_ms
+from loyalty.leases import Kind
 from loyalty.trouble import InvariantBroken
 from sync.wire import SignedGrant
 
 HOLD_MS = 15 * 60_000
-STOPS_EARLY_MS = 60_000
 
 HoldState = Literal["open", "captured", "released"]
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
-    """Points set aside for one basket of an account, since `opened`."""
+    """Points set aside for one basket of an account, since `opened`, on a float, a lease, or a hold of the centre's."""
 
     hold_id: str
     account_id: int
@@ -30,6 +31,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     lease_id: str
     ask_sha256: str
     opened: Instant
+    kind: Kind = "float"
     state: HoldState = "open"
     receipt_id: str | None = None
 
@@ -53,11 +55,16 @@ class _Float(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Promises:
-    """Floats and holds of one epoch, in the journal's file."""
+    """Floats, leases and holds of one epoch, in the journal's file.
+
+    Attributes:
+        leases: holds and leases of members.
+    """
 
     def __init__(self, database: Database, epoch: int) -> None:
         self._database = database
         self._epoch = epoch
+        self.leases = LeasesHeld(database, epoch)
 
     # Floats
 
@@ -70,6 +77,9 @@ class Promises:
         """Keep grants with the bytes that prove them; call inside a transaction."""
         for signed in grants:
             grant = signed.grant
+            if grant.account_id is not None:
+                self.leases.take(signed, asked)
+                continue
             self._database.writer.execute(
                 "INSERT INTO lease (lease_id, epoch, grant_no, account_id, points, spent, spend_for_s,"
                 " settle_until_ms, boot, mono_ms, wall_ms, signed) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)"
@@ -81,14 +91,15 @@ class Promises:
             )  # fmt: skip
 
     def float_left(self, now: Instant, *, at_least_wall_ms: int = 0) -> FloatLeft:
-        """What is left of the live floats, which are one pool. Leases for one account wait for a kernel that
-        spends them.
+        """What is left of the live floats, which are one pool.
 
         Args:
             at_least_wall_ms: a wall time that was reached already, whatever the clock says after a reboot.
         """
         live = [lease for lease in self._floats(now, at_least_wall_ms) if lease.is_live]
-        left = sum(lease.left for lease in live) - sum(hold.points for hold in self.open_holds(now))
+        left = sum(lease.left for lease in live) - sum(
+            hold.points for hold in self.open_holds(now) if hold.kind == "float"
+        )
         return FloatLeft(lease_id=live[0].lease_id, points=left) if left > 0 else FloatLeft()
 
     def spend(self, points: int, now: Instant) -> None:
@@ -128,10 +139,30 @@ class Promises:
         return tuple(hold for hold in self._holds("state = ?", "open") if hold.is_live(now))
 
     def held_points(self, account_id: int, now: Instant, *, but: str | None = None) -> int:
-        """Points of an account in open holds, that of id `but` left out."""
+        """Points of an account in open holds on floats, that of id `but` left out. What holds and leases of the centre
+        set aside is not in the balance any more."""
         return sum(
-            hold.points for hold in self.open_holds(now) if hold.account_id == account_id and hold.hold_id != but
+            hold.points
+            for hold in self.open_holds(now)
+            if hold.account_id == account_id and hold.kind == "float" and hold.hold_id != but
         )
+
+    def held_on(self, lease_id: str, now: Instant) -> int:
+        """Points of a lease that open sales hold."""
+        return sum(hold.points for hold in self.open_holds(now) if hold.lease_id == lease_id)
+
+    def to_give_back(self, now: Instant, at_least_wall_ms: int) -> list[HeldLease]:
+        """Leases whose time is over or that are recalled, and holds of the centre's that no open sale has: none of
+        them can be spent any more, or should be."""
+        held = {hold.lease_id for hold in self.open_holds(now)}
+        return [
+            lease
+            for lease in self.leases.all(now, at_least_wall_ms)
+            if lease.lease_id not in held
+            and lease.slices
+            and not lease.is_fresh
+            and (lease.kind == "hold" or lease.is_recalled or not lease.is_live)
+        ]
 
     def add_hold(self, hold: Hold) -> None:
         """Set points aside; call inside a transaction, after `float_left` allowed it."""
@@ -152,20 +183,22 @@ class Promises:
         )
 
     def prune(self, before_wall_ms: int) -> None:
-        """Forget holds opened and floats settled before an instant, and floats used up; the last grant stays, it is
-        the cursor."""
+        """Forget holds opened and floats settled before an instant, floats used up and leases given back; the last
+        grant stays, it is the cursor."""
         writer = self._database.writer
         writer.execute("DELETE FROM hold WHERE wall_ms < ?", (before_wall_ms,))
         writer.execute(
-            "DELETE FROM lease WHERE (settle_until_ms < ? OR spent >= points)"
+            "DELETE FROM lease WHERE"
+            " (state = 'returned' OR (kind = 'float' AND (settle_until_ms < ? OR spent >= points)))"
             " AND grant_no < (SELECT max(l.grant_no) FROM lease l WHERE l.epoch = lease.epoch)",
             (before_wall_ms,),
         )
 
     def _holds(self, where: str, value: str) -> list[Hold]:
         found = self._database.rows(
-            "SELECT hold_id, account_id, points, lease_id, ask_sha256, boot, mono_ms, wall_ms, state, receipt_id"
-            f" FROM hold WHERE epoch = ? AND {where}",
+            "SELECT h.hold_id, h.account_id, h.points, h.lease_id, h.ask_sha256, h.boot, h.mono_ms, h.wall_ms, h.state,"
+            " h.receipt_id, coalesce(l.kind, 'float') FROM hold h LEFT JOIN lease l USING (lease_id)"
+            f" WHERE h.epoch = ? AND h.{where}",
             (self._epoch, value),
         )
         return [
@@ -178,6 +211,7 @@ class Promises:
                 opened=Instant(boot=boot, mono_ms=mono_ms, wall_ms=wall_ms),
                 state=state,
                 receipt_id=receipt_id,
+                kind=kind,
             )
-            for hold_id, account_id, points, lease_id, ask, boot, mono_ms, wall_ms, state, receipt_id in found
+            for hold_id, account_id, points, lease_id, ask, boot, mono_ms, wall_ms, state, receipt_id, kind in found
         ]

@@ -22,11 +22,14 @@ from edge.health import Health
 from edge.http import till_app
 from edge.identity import TillIdentity, read_identity_file
 from edge.journal import Journal, open_epoch
+from edge.lan import THREADS as LAN_THREADS
+from edge.lan import lan_app
 from edge.ports import BadSettings, Clock, Settings, SystemClock
 from edge.readers import Readers
 from edge.screens import MOST_SCREENS
+from edge.sharing import Sharing
 from edge.till import Till
-from edge.uplink import Uplink
+from edge.uplink import HttpLine, Uplink
 from edge.web_server import WebServer
 from loyalty.trouble import Fault
 from pos_adapters.readers.profile import Profile
@@ -77,6 +80,7 @@ class TillService:
         self.cache = Cache.open(settings.folder / CACHE_FILE, self.identity, clock)
         self._closing.append(self.cache.close)
         self.uplink = self._uplink(more)
+        self.sharing = Sharing(self.journal, self.identity, clock, HttpLine().exchange)
         till = Till(
             journal=self.journal,
             cache=self.cache,
@@ -85,13 +89,15 @@ class TillService:
             identity=self.identity,
             is_offline=self.uplink.is_offline,
             on_written=self.uplink.wake,
+            ask_points=self.uplink.set_aside if settings.centre_url else None,
+            ask_peers=self.sharing.ask if settings.lan_listen else None,
         )
         self.desk = Desk(
             till=till, identity=self.identity, settings=settings, clock=clock, is_offline=self.uplink.is_offline
         )
         self.readers = Readers(self.desk, reader_profiles(settings))
         self.chores = Chores(
-            chores_of(self.journal, self.cache, self.identity),
+            chores_of(self.journal, self.cache, self.identity, clock, self.sharing if settings.lan_listen else None),
             uplink=self.uplink if settings.centre_url else None,
             clock=clock,
         )
@@ -106,6 +112,11 @@ class TillService:
             till_app(self.desk, self.health, self.readers), host=settings.listen_host, port=port, threads=THREADS
         )
         self.url = self._server.url
+        self._lan = self._listen_to_peers() if settings.lan_listen else None
+
+    def _listen_to_peers(self) -> WebServer:
+        host, _, port = self.settings.lan_listen.rpartition(":")
+        return WebServer(lan_app(self.sharing), host=host, port=int(port), threads=LAN_THREADS)
 
     def _uplink(self, more: dict[str, Any]) -> Uplink:
         intervals = Intervals(members_ms=self.settings.members_every_s * 1000)
@@ -121,6 +132,8 @@ class TillService:
     def start(self) -> None:
         """Answer first, then read cards, speak to head office and keep house."""
         self._server.start()
+        if self._lan:
+            self._lan.start()
         self.readers.start()
         self.uplink.start()
         self.chores.start()
@@ -134,6 +147,8 @@ class TillService:
         self.uplink.stop(5.0)
         self.desk.screens.close()
         self._server.stop()
+        if self._lan:
+            self._lan.stop()
         self._close()
 
     def _close(self) -> None:

@@ -154,6 +154,7 @@ def hold_said(told: Held, offset_min: int) -> HoldSaid:
         points=told.points,
         until=show_instant(told.lapses_at_ms, offset_min),
         replayed=told.replayed,
+        authority=told.authority,
     )
 
 

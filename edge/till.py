@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Protocol
 
 import msgspec
 
@@ -32,8 +33,20 @@ from loyalty.document import Language
 from loyalty.events import own_uses
 from loyalty.leases import Authority
 from loyalty.members import UNKNOWN_CARD
+from loyalty.programme import Programme
 from loyalty.quotes import Quote, quote_basket
 from loyalty.receipts import Receipt, close_receipt, points_drawn, read_detail
+from sync.wire import LeaseAnswer
+
+AskPoints = Callable[[str, int, int, bool], LeaseAnswer | None]
+"""(hold_id, account_id, points, whether fewer will do) to the answer; none where none came in time."""
+
+
+class AskPeers(Protocol):
+    """Gets rights to spend points of an account, at least so many, and says how many came."""
+
+    def __call__(self, account_id: int, points: int, *, least: int) -> int: ...
+
 
 _LANGUAGES: dict[str, Language] = {"en": "en", "pt-BR": "pt-BR", "ru": "ru", "pl": "pl"}
 _FIRST_DAY = date(1970, 1, 1)
@@ -54,6 +67,8 @@ class Till:
     Args:
         is_offline: whether head office is out of reach now; a receipt says so.
         on_written: called after an event was written, so that the uplink wakes.
+        ask_points: asks head office to set points aside for a hold; none for a till that stays alone.
+        ask_peers: gets rights to spend points from another till of the store; none where tills do not share.
     """
 
     def __init__(
@@ -66,6 +81,8 @@ class Till:
         identity: TillIdentity,
         is_offline: Callable[[], bool] = _always,
         on_written: Callable[[], None] = _nothing,
+        ask_points: AskPoints | None = None,
+        ask_peers: AskPeers | None = None,
     ) -> None:
         self.journal = journal
         self.cache = cache
@@ -74,6 +91,8 @@ class Till:
         self.identity = identity
         self.is_offline = is_offline
         self.on_written = on_written
+        self.ask_points = ask_points
+        self.ask_peers = ask_peers
 
     def identify(self, text: str, aim: str | None = None) -> Identified:
         """Say what was scanned, and what is known of its member.
@@ -122,7 +141,7 @@ class Till:
         token = token_of(compiled.programme, self.identity, ask.card)
         known = self._serve(token, now, but_hold=ask.hold_id, on=self.place(ask).business_date)
         hold = hold_of_sale(self.journal, ask.hold_id, known, now)
-        allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now)
+        allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now, self.place(ask))
         presented = present(compiled, ask.basket, known.view, self.journal, self.identity)
         return Quoted(
             quote=self._price(compiled, ask, presented, known, allowed),
@@ -146,16 +165,38 @@ class Till:
         token = token_of(programme, self.identity, ask.card)
         if token is None:
             raise NotOurCard("Scan the card whose points are to be set aside.")
+        told = self._ask_centre(programme, token, ask, now)
+        if told is None and self.ask_peers is not None:
+            self._ask_peers(programme, token, ask, now)
         with self.journal.writing():
             known = self._serve(token, now)
-            return set_aside(
-                self.journal, self.cache, programme, known, msgspec.structs.replace(ask, card=token), now
-            )
+            place = self.place(Asked(sold_at_ms=now.wall_ms))
+            ask = msgspec.structs.replace(ask, card=token)
+            return set_aside(self.journal, self.cache, programme, known, ask, now, place, told)
+
+    def _ask_centre(self, programme: Programme, token: str, ask: HoldAsk, now: Instant) -> LeaseAnswer | None:
+        """Have head office set the points aside, where the programme wants that and it can be reached."""
+        if programme.spending is None or not programme.spending.online or self.ask_points is None:
+            return None
+        member = self._serve(token, now).member
+        if member is None or ask.points < 1 or self.journal.promises.hold(ask.hold_id) is not None:
+            return None
+        return self.ask_points(ask.hold_id, member.row.account_id, ask.points, ask.partial)
+
+    def _ask_peers(self, programme: Programme, token: str, ask: HoldAsk, now: Instant) -> None:
+        """Where this till may not let so many points be spent by itself, another till of the store may have them."""
+        known, place = self._serve(token, now), self.place(Asked(sold_at_ms=now.wall_ms))
+        if known.member is None or ask.points < 1 or self.journal.promises.hold(ask.hold_id) is not None:
+            return
+        here = authority(programme, self.journal, self.cache, known, None, now, place).points
+        if here < ask.points and self.ask_peers is not None:
+            least = here + 1 if ask.partial else ask.points
+            self.ask_peers(known.member.row.account_id, ask.points, least=least)
 
     def release(self, hold_id: str) -> None:
         """Give back what a hold keeps; again changes nothing. Raises: HoldUnknown, HoldCaptured."""
         with self.journal.writing():
-            let_go(self.journal, hold_id)
+            let_go(self.journal, hold_id, self.clock.now())
 
     def commit(self, ask: CommitAsk) -> Committed:
         """Write a sale that was paid: one durable transaction, after which the receipt is safe.
@@ -180,8 +221,7 @@ class Till:
                 return self._recall(before, ask.sale.language)
             receipt, quote, hold = self._decide(ask, token, now)
             head = self.journal.append(receipt, ask_sha256=sha, uses=own_uses(receipt))
-            if drawn := points_drawn(receipt):
-                self.journal.promises.spend(drawn, now)
+            self._spend(receipt, now)
             if hold is not None:
                 self.journal.promises.end_hold(hold.hold_id, "captured", ask.receipt_id)
         self.on_written()
@@ -270,7 +310,7 @@ class Till:
         compiled = next((held for held in self.cache.programmes() if held.version == ask.programme_version), newest)
         known = self._serve(token, now, but_hold=sale.hold_id, on=self.place(sale).business_date)
         hold = hold_of_sale(self.journal, sale.hold_id, known, now)
-        allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now)
+        allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now, self.place(sale))
         basket = msgspec.structs.replace(sale.basket, receipt_id=ask.receipt_id)
         presented = present(compiled, basket, known.view, self.journal, self.identity)
         basket = presented.basket
@@ -292,6 +332,16 @@ class Till:
             offline=self.is_offline(),
         )
         return receipt, quote, hold
+
+    def _spend(self, receipt: Receipt, now: Instant) -> None:
+        """Take what a sale spent off the authority that it was spent under; call inside its transaction."""
+        paid = receipt.redemption
+        if paid is not None and paid.authority == "hold":
+            self.journal.promises.leases.end(paid.lease_id)  # what it leaves goes back with the receipt
+        elif paid is not None and paid.authority == "lease":
+            self.journal.promises.leases.spend(paid.lease_id, paid.slices)
+        elif drawn := points_drawn(receipt):
+            self.journal.promises.spend(drawn, now)
 
     def _check_points(
         self, compiled: Compiled, ask: CommitAsk, presented: Presented, known: Known, quote: Quote,

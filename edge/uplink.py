@@ -14,7 +14,8 @@ from edge.cache import Cache
 from edge.identity import TillIdentity
 from edge.journal import Journal
 from edge.ports import Clock, Settings
-from loyalty.trouble import Fault, Trouble
+from loyalty.trouble import Fault, Refusal, Trouble
+from sync.blocks import BlockMark
 from sync.chain import StreamHead
 from sync.envelope import Unsent
 from sync.lanes import LaneState
@@ -24,10 +25,11 @@ from sync.till_messages import Request, TillSettings
 from sync.till_session import SessionStatus, TillSession, WaitUntil
 from sync.transport import exchange as over_http
 from sync.transport import new_session
-from sync.wire import Ack, Answer, HelloAnswer, Lane, Page, SignedGrant
+from sync.wire import Ack, Answer, HelloAnswer, Lane, LeaseAnswer, Page, SignedGrant
 
 VERSION = "0.1"
 AFTER_TROUBLE_MS = 5_000
+ASK_MS = 2_000  # a customer waits
 LONGEST_WAIT_MS = 60_000
 _log = logging.getLogger(__name__)
 
@@ -59,7 +61,10 @@ class JournalStore:
         self._journal.outbox.take_ack(ack)
 
     def take_hello(self, answer: HelloAnswer) -> None:
-        self._journal.outbox.take_hello(answer)
+        self._journal.take_hello(answer)
+
+    def newest_block(self) -> BlockMark:
+        return self._journal.outbox.newest_block()
 
     def lane(self, lane: Lane) -> LaneState:
         return self._cache.lane(lane)
@@ -77,6 +82,10 @@ class JournalStore:
         since = msgspec.structs.replace(self._clock.now(), mono_ms=asked.mono_ms, wall_ms=asked.wall_ms)
         with self._journal.writing():
             self._journal.promises.take_grants(grants, since)
+
+    def take_recalls(self, lease_ids: Sequence[str]) -> None:
+        with self._journal.writing():
+            self._journal.promises.leases.recall(lease_ids)
 
     def next_counter(self, above: int = 0) -> int:
         return self._journal.outbox.next_counter(above)
@@ -114,13 +123,15 @@ class Uplink:
         self._journal = journal
         self._clock = clock
         self._url = settings.centre_url.rstrip("/")
-        self._exchange = exchange or _HttpLine().exchange
+        self._exchange = exchange or HttpLine().exchange
+        self._ask_line = exchange or HttpLine().exchange
         self._session = TillSession(
             JournalStore(journal, cache, clock),
             TillSettings(
                 install_id=identity.install_id,
                 boot=clock.now().boot,
                 version=VERSION,
+                lan=settings.lan_listen,
                 intervals=intervals or Intervals(),
             ),
             identity.signer,
@@ -151,6 +162,27 @@ class Uplink:
             return max(0, step.mono_ms - now.mono_ms)
         self._carry(step)
         return 0
+
+    def set_aside(self, hold_id: str, account_id: int, points: int, partial: bool) -> LeaseAnswer | None:
+        """Ask head office to set points aside for a sale at hand, beside whatever else is under way.
+
+        Returns:
+            What it said, its grant kept; none where it is out of reach, or did not answer in time.
+        """
+        if not self._url or self.is_offline():
+            return None
+        with self._lock:
+            now = self._clock.now().moment
+            request = self._session.lease_request(
+                now, request_id=hold_id, account_id=account_id, points=points, partial=partial, deadline_ms=ASK_MS
+            )
+        try:
+            answer = self._ask_line(self._url + request.path, request.body, request.deadline_ms)
+            with self._lock:
+                return self._session.take_lease(request, answer)
+        except (Fault, Refusal) as trouble:
+            _log.info("head office did not set points aside: %s", trouble.code)
+            return None
 
     def status(self) -> UplinkStatus:
         """For health and screens."""
@@ -224,18 +256,21 @@ class Uplink:
         self._last_fault = str(trouble)
 
 
-class _HttpLine:
-    """A session of `requests`, thrown away after every fault. For one thread."""
+class HttpLine:
+    """A session of `requests`, thrown away after every fault; one exchange at a time."""
 
     def __init__(self) -> None:
         self._session: requests.Session | None = None
+        self._lock = threading.Lock()
 
     def exchange(self, url: str, body: bytes, deadline_ms: int) -> Answer:
-        if self._session is None:
-            self._session = new_session()
-        try:
-            return over_http(self._session, url, body, deadline_ms)
-        except Fault:
-            self._session.close()
-            self._session = None
-            raise
+        """Bytes there and back. Raises: Fault when the line does not hold."""
+        with self._lock:
+            if self._session is None:
+                self._session = new_session()
+            try:
+                return over_http(self._session, url, body, deadline_ms)
+            except Fault:
+                self._session.close()
+                self._session = None
+                raise

@@ -17,6 +17,7 @@ from loyalty.terms import Terms, terms_on
 
 Unit = Literal["point", "currency"]
 Bucket = Literal["issued", "available", "leased", "pending", "redeemed", "expired", "reversed", "moved"]
+EARNS = ("issued", "moved")  # points from here make an empty lot one that was earned on the day
 NOBODY = 0  # the account of what concerns partners only, such as a funded discount on an anonymous receipt
 NO_TERMS = "none"
 
@@ -49,6 +50,14 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
     period_no: int
     origin_period_no: int
     priced_by: Literal["reimburse", "funding"] = "reimburse"
+
+
+class LeaseStep(msgspec.Struct, frozen=True, kw_only=True):
+    """Points of one lot that a lease gains, or loses where they are below 0."""
+
+    lease_id: str
+    key: LotKey
+    points: int
 
 
 class Reversed(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +105,9 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
     """What an event does to the books. With `waits_for` set it does nothing yet.
 
-    `shared_uses` advance counters of no account; `on` is the business date, from which lots know when they were earned.
+    `shared_uses` advance counters of no account; `on` is the business date, from which lots know when they were earned;
+    `leased` is how leases changed, `reclaimed` the lease that ended without word of its holder, `takes_over` the
+    account whose sales are this one's from here on.
     """
 
     ref: EventRef
@@ -112,15 +123,22 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: EventRef | None = None
     shared_uses: tuple[Use, ...] = ()
     on: date | None = None
+    leased: tuple[LeaseStep, ...] = ()
+    reclaimed: str = ""
+    takes_over: int = NOBODY
 
 
 class Account(msgspec.Struct, kw_only=True):
-    """A working copy of one account: version, lots by key, debts oldest first, when lots were first earned."""
+    """A working copy of one account: version, lots by key, debts oldest first, when lots were first earned, what lapsed
+    of each lot, and what is left of its leases by lot; of a lease that was `reclaimed` nothing is."""
 
     version: int = 0
     lots: dict[LotKey, int] = msgspec.field(default_factory=dict)
     debts: list[Debt] = msgspec.field(default_factory=list)
     earned_on: dict[LotKey, date] = msgspec.field(default_factory=dict)
+    expired: dict[LotKey, int] = msgspec.field(default_factory=dict)
+    leases: dict[str, dict[LotKey, int]] = msgspec.field(default_factory=dict)
+    reclaimed: set[str] = msgspec.field(default_factory=set)
 
 
 class Books:
@@ -167,6 +185,14 @@ class Books:
             account.version = posted.account_version
             _move(account, posted.postings, posted.on)
             _owe(account, posted.owed, posted.repaid)
+            for step in posted.leased:
+                left = account.leases.setdefault(step.lease_id, {})
+                left[step.key] = left.get(step.key, 0) + step.points
+            if posted.reclaimed:
+                account.reclaimed.add(posted.reclaimed)
+        if posted.takes_over != NOBODY:
+            for sold in [one for one in self._recorded.values() if one.account_id == posted.takes_over]:
+                self.remember(msgspec.structs.replace(sold, account_id=posted.account_id))
         if posted.recorded is not None:
             self.remember(posted.recorded)
         if posted.reversed is not None and (whole := self._recorded.get(posted.reversed.of)):
@@ -227,12 +253,14 @@ def _move(account: Account, postings: Iterable[Posting], on: date | None) -> Non
     for posting in postings:
         if posting.unit != "point":
             continue
-        if posting.source == "issued" and on is not None:
+        if posting.source in EARNS and posting.target == "available" and on is not None:
             _remember_earning(account, posting.key, on)
         if posting.target == "available":
             account.lots[posting.key] = account.lots.get(posting.key, 0) + posting.amount
         if posting.source == "available":
             account.lots[posting.key] = account.lots.get(posting.key, 0) - posting.amount
+        if lapsed := (posting.target == "expired") - (posting.source == "expired"):
+            account.expired[posting.key] = account.expired.get(posting.key, 0) + lapsed * posting.amount
 
 
 def _remember_earning(account: Account, key: LotKey, on: date) -> None:

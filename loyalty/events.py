@@ -10,10 +10,14 @@ from datetime import date
 import msgspec
 
 from loyalty.baskets import Place
+from loyalty.centre_events import Adjusted, Carried, Expired, Moved
 from loyalty.earning import Earned
-from loyalty.members import EARNED, REVERSED, SPENT, Use
+from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
+from loyalty.lots import points_in
+from loyalty.members import EARNED, LEASED, REVERSED, SPENT, Use
 from loyalty.receipts import EMPTY, Receipt
 from loyalty.reversals import Return, Void
+from loyalty.transfers import Transferred
 from loyalty.trouble import BadInput, InvariantBroken
 
 
@@ -46,19 +50,6 @@ class TillClose(msgspec.Struct, frozen=True, kw_only=True, tag="till_close.v1", 
     detail: msgspec.Raw = EMPTY
 
 
-class Granted(msgspec.Struct, frozen=True, kw_only=True, tag="grant.v1", tag_field="type", omit_defaults=True):
-    """Authority given to a till by the centre: a float, while `account_id` is none. In a stream of the centre's own."""
-
-    receipt_id: str
-    lease_id: str
-    till_id: str
-    epoch: int
-    points: int
-    granted_at_ms: int
-    account_id: int | None = None
-    detail: msgspec.Raw = EMPTY
-
-
 class PeriodTurned(msgspec.Struct, frozen=True, kw_only=True, tag="period.v1", tag_field="type", omit_defaults=True):
     """The page turned: the period closed, its last business date, and each statement by partner and hash."""
 
@@ -69,7 +60,22 @@ class PeriodTurned(msgspec.Struct, frozen=True, kw_only=True, tag="period.v1", t
     detail: msgspec.Raw = EMPTY
 
 
-Event = Opened | Receipt | Void | Return | TillClose | Granted | PeriodTurned
+Event = (
+    Opened
+    | Receipt
+    | Void
+    | Return
+    | TillClose
+    | LeaseMoved
+    | Granted
+    | Reclaimed
+    | PeriodTurned
+    | Adjusted
+    | Expired
+    | Moved
+    | Carried
+    | Transferred
+)
 
 
 class UnknownEvent(BadInput):
@@ -124,13 +130,14 @@ def own_uses(event: Event) -> tuple[Use, ...]:
     """
     if isinstance(event, Receipt):
         spent = event.redemption.points if event.redemption else 0
-        return event.uses + _points(EARNED, _sum(event.earned)) + _points(SPENT, spent)
+        leased = _points(LEASED, -points_in(event.redemption.slices)) if event.redemption else ()
+        return event.uses + _points(EARNED, _sum(event.earned)) + _points(SPENT, spent) + leased
     if isinstance(event, Return):
         moved = _points(REVERSED, _sum(event.reversed)) + _points(SPENT, -event.restored_points)
         return event.uses + _points(EARNED, _sum(event.earned)) + moved
-    if isinstance(event, Void):
-        return event.uses
-    return ()
+    if isinstance(event, LeaseMoved) and event.what == "returned":
+        return _points(LEASED, -points_in(event.slices))
+    return event.uses if isinstance(event, Void | Moved) else ()
 
 
 def voided_uses(receipt: Receipt) -> tuple[Use, ...]:

@@ -19,6 +19,7 @@ from loyalty.amounts import Step
 EARNED = "points:earned"
 REVERSED = "points:reversed"
 SPENT = "points:spent"
+LEASED = "points:leased"  # what holds and leases set aside, less what was spent of it or given back
 VISITS = "visits"
 LAST_VISIT = "last:visit"  # the business date as a number of days, 1 January of the year 1 being 1
 WALLET = "wallet"
@@ -65,6 +66,7 @@ class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
         lapsing_points, lapsing_on: the points that lapse next, and their last valid day.
         tier_through: the last day of the tier.
         stored_minor: money in the member's wallet; `wallet`: its coupons and certificates.
+        leased_points: of the balance, set aside by holds and leases at any till.
     """
 
     account_id: int
@@ -81,6 +83,7 @@ class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
     tier_through: date | None = None
     stored_minor: int = 0
     wallet: tuple[WalletItem, ...] = ()
+    leased_points: int = 0
 
 
 class PublishedMember(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -145,19 +148,24 @@ def view_of(row: MemberRow, own_uses: Iterable[Use], *, held_points: int = 0, on
         account_id=row.account_id,
         version=row.version,
         balance_points=row.balance_points + earned - gone,
-        # What this till granted becomes spendable when it comes back in a row.
-        spendable_points=max(0, row.balance_points - gone - held_points),
+        # What this till granted becomes spendable when it comes back in a row; what is leased, under its lease.
+        spendable_points=max(0, row.balance_points - gone - leased_of(row, own) - held_points),
         tier=row.tier,
         segments=row.segments,
         birthday_in_days=_days_to(row.birthday_mmdd, on),
         counters=counters,
         anniversary_in_days=_days_to(f"{row.joined_on:%m-%d}", on, row.joined_on.year + 1) if row.joined_on else None,
-        lapsing_points=max(0, row.lapsing_points - counter(own, SPENT)),
+        lapsing_points=max(0, row.lapsing_points - counter(own, SPENT) - min(0, counter(own, LEASED))),
         lapsing_on=row.lapsing_on,
         tier_through=row.tier_through,
         stored_minor=max(0, row.stored_minor + counter(own, WALLET)),
         wallet=tuple(_since(item, own) for item in row.wallet),
     )
+
+
+def leased_of(row: MemberRow, own: Iterable[Use]) -> int:
+    """Points of the row that holds and leases still set aside, this till's own uses counted."""
+    return max(0, row.leased_points + counter(own, LEASED))
 
 
 def row_after(row: MemberRow, uses: Iterable[Use], *, points: int) -> MemberRow:

@@ -5,7 +5,20 @@ from datetime import date
 
 import msgspec
 
-from loyalty.books import NO_TERMS, NOBODY, Books, Bucket, Flag, Posted, Posting, Recorded, Reversed, Unit
+from loyalty.books import (
+    EARNS,
+    NO_TERMS,
+    NOBODY,
+    Books,
+    Bucket,
+    Flag,
+    LeaseStep,
+    Posted,
+    Posting,
+    Recorded,
+    Reversed,
+    Unit,
+)
 from loyalty.earning import Earned
 from loyalty.lots import FOREVER, Debt, EventRef, Lot, LotKey, Slice
 from loyalty.members import Use
@@ -42,11 +55,13 @@ class Writer:
         self.recorded = recorded
         self.version = books.account(self.account_id).version + 1 if account_id else 0
         self.lots = {lot.key: lot for lot in books.lots(self.account_id)} if account_id else {}
+        self.expired = dict(books.account(self.account_id).expired) if account_id else {}
         self.debts = list(books.account(self.account_id).debts) if account_id else []
         self.postings: list[Posting] = []
         self.owed: list[Debt] = []
         self.repaid: list[Debt] = []
         self.flags: list[Flag] = []
+        self.steps: list[LeaseStep] = []
 
     def key_of(self, part: Earned) -> LotKey:
         """The lot that granted points go to: the issuer's terms of the day complete its key."""
@@ -109,6 +124,38 @@ class Writer:
                 "available", "redeemed", part, at=issuer_id, at_terms=terms_id, of=of, origin=origin, funding=True
             )
 
+    def lease_left(self, lease_id: str) -> dict[LotKey, int]:
+        """What is left of a lease by lot, what this event did to it counted."""
+        left = dict(self.books.account(self.account_id).leases.get(lease_id, {}))
+        for step in self.steps:
+            if step.lease_id == lease_id:
+                left[step.key] = left.get(step.key, 0) + step.points
+        return {key: points for key, points in left.items() if points}
+
+    def move_leased(
+        self, lease_id: str, source: Bucket, target: Bucket, part: Slice, *, at_terms: str = NO_TERMS
+    ) -> None:
+        """Points of one lot into a lease (`target` leased) or out of it."""
+        self.post(source, target, part, at_terms=at_terms)
+        step = part.points if target == "leased" else -part.points
+        self.steps.append(LeaseStep(lease_id=lease_id, key=part.key, points=step))
+
+    def release(self, lease_id: str, slices: Iterable[Slice] | None = None) -> int:
+        """Points of a lease back into the balance: these, as far as they are there, or all that is left of it.
+
+        Returns:
+            How many went back.
+        """
+        left = self.lease_left(lease_id)
+        wanted = {key: left[key] for key in sorted(left)} if slices is None else _by_key(slices)
+        total = 0
+        for key, points in wanted.items():
+            back = min(points, left.get(key, 0))
+            if back:
+                self.move_leased(lease_id, "leased", "available", Slice(key=key, points=back))
+                total += back
+        return total
+
     def terms(self, partner_id: str) -> str:
         """The partner's terms on the day of the event; flagged where there are none."""
         terms_id = self.books.terms_id(partner_id, self.on)
@@ -159,10 +206,13 @@ class Writer:
 
     def _move(self, posting: Posting) -> None:
         held = self.lots.get(posting.key) or Lot(
-            key=posting.key, points=0, earned_on=self.on if posting.source == "issued" else None
+            key=posting.key, points=0, earned_on=self.on if posting.source in EARNS else None
         )
         step = (posting.target == "available") - (posting.source == "available")
         self.lots[posting.key] = msgspec.structs.replace(held, points=held.points + step * posting.amount)
+        lapsed = (posting.target == "expired") - (posting.source == "expired")
+        if lapsed:
+            self.expired[posting.key] = self.expired.get(posting.key, 0) + lapsed * posting.amount
 
     def owe(self, issuer_id: str | None, terms_id: str | None, at_terms: str, points: int) -> None:
         """Points that no lot held."""
@@ -204,4 +254,12 @@ class Writer:
             reversed=reversed_,
             shared_uses=tuple(shared_uses),
             on=self.on,
+            leased=tuple(self.steps),
         )
+
+
+def _by_key(slices: Iterable[Slice]) -> dict[LotKey, int]:
+    points: dict[LotKey, int] = {}
+    for slice_ in slices:
+        points[slice_.key] = points.get(slice_.key, 0) + slice_.points
+    return points

@@ -10,7 +10,11 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from loyalty.books import NO_TERMS, NOBODY, Books, Posted, Recorded
+from loyalty.centre_events import AccountEvent
+from loyalty.correction_postings import post_correction
 from loyalty.events import Event
+from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
+from loyalty.lease_postings import post_lease
 from loyalty.leases import Redemption
 from loyalty.lots import EventRef, Lot, Slice, draw_down, points_in
 from loyalty.moments import moment_of
@@ -18,6 +22,8 @@ from loyalty.posting_writer import Writer
 from loyalty.receipts import Receipt
 from loyalty.reversal_postings import ReversalWriter
 from loyalty.reversals import Return, Void
+from loyalty.transfer_postings import post_transfer
+from loyalty.transfers import Transferred
 
 
 def post_event(event: Event, ref: EventRef, account_id: int | None, books: Books) -> Posted:
@@ -31,6 +37,12 @@ def post_event(event: Event, ref: EventRef, account_id: int | None, books: Books
     Returns:
         Postings and the rest; or `waits_for`, and nothing else, when it names an event that is not in the books.
     """
+    if isinstance(event, Granted | LeaseMoved | Reclaimed):
+        return post_lease(event, ref, books)
+    if isinstance(event, AccountEvent):
+        return post_correction(event, ref, books)
+    if isinstance(event, Transferred):
+        return post_transfer(event, ref, books)
     if not isinstance(event, Receipt | Return | Void):
         return Posted(ref=ref)
     on, now = event.place.business_date, moment_of(event.place)
@@ -77,27 +89,64 @@ class _SaleWriter(Writer):
     def _redeem(self, asked: Redemption, at_terms: str, granted: Iterable[Slice]) -> tuple[Slice, ...]:
         slices: tuple[Slice, ...] = ()
         if self.account_id:
-            slices = draw_down(
+            leased = self._from_lease(asked, at_terms) if asked.slices else ()
+            drawn = draw_down(
                 self._lots_after(granted),
-                asked.points,
+                asked.points - points_in(leased),
                 today=self.on,
                 now=self.now,
                 order=asked.lot_order,
                 expiry=asked.expiry,
             )
-        for slice_ in slices:
-            self.post("available", "redeemed", slice_, at_terms=at_terms)
+            for slice_ in drawn:
+                self._pay(slice_, at_terms)
+            if asked.authority == "hold":
+                self.release(asked.lease_id)
+            slices = (*leased, *drawn)
         uncovered = asked.points - points_in(slices)
         if uncovered:
             self.owe(None, None, at_terms, uncovered)
-            self.flag("uncovered", asked=asked.points, covered=asked.points - uncovered)
+            self.flag("uncovered", asked=asked.points, covered=asked.points - uncovered, bearer=self.partner_id)
         return slices
 
+    def _from_lease(self, asked: Redemption, at_terms: str) -> tuple[Slice, ...]:
+        """What the till drew from its hold or lease, as far as that still has it: once it was reclaimed the member may
+        have spent these points elsewhere."""
+        left = self.lease_left(asked.lease_id)
+        taken = []
+        for slice_ in asked.slices:
+            points = min(slice_.points, left.get(slice_.key, 0))
+            if points:
+                part = Slice(key=slice_.key, points=points)
+                self.move_leased(asked.lease_id, "leased", "redeemed", part, at_terms=at_terms)
+                left[slice_.key] -= points
+                taken.append(part)
+        short = points_in(asked.slices) - points_in(taken)
+        if short:
+            reclaimed = asked.lease_id in self.books.account(self.account_id).reclaimed
+            cause = "spent_after_reclaim" if reclaimed else "over_lease"
+            self.flag(cause, lease_id=asked.lease_id, points=short, bearer=self.partner_id)
+        return tuple(taken)
+
     def _lots_after(self, granted: Iterable[Slice]) -> Iterator[Lot]:
-        """Lots as the books will know them: points of a sale that comes late make the lot they go to older."""
+        """Lots as the books will know them: points of a sale that comes late make the lot they go to older.
+
+        What the expiry run has taken is still there for a sale of a day on which it was live.
+        """
         fresh = {slice_.key for slice_ in granted}
-        for lot in self.lots.values():
-            if lot.key in fresh and lot.earned_on is not None:
-                yield msgspec.structs.replace(lot, earned_on=min(lot.earned_on, self.on))
-            else:
-                yield lot
+        remembered = self.books.account(self.account_id).earned_on
+        for key in self.lots.keys() | self.expired.keys():
+            lot = self.lots.get(key) or Lot(key=key, points=0, earned_on=remembered.get(key))
+            if key in fresh and lot.earned_on is not None:
+                lot = msgspec.structs.replace(lot, earned_on=min(lot.earned_on, self.on))
+            yield msgspec.structs.replace(lot, points=lot.points + self.expired.get(key, 0))
+
+    def _pay(self, drawn: Slice, at_terms: str) -> None:
+        """From the lot; and what it lacks from what had lapsed of it, which takes the breakage back."""
+        held = self.lots[drawn.key].points if drawn.key in self.lots else 0
+        from_lot = min(drawn.points, held)
+        if from_lot:
+            self.post("available", "redeemed", Slice(key=drawn.key, points=from_lot), at_terms=at_terms)
+        if drawn.points > from_lot:
+            lapsed = Slice(key=drawn.key, points=drawn.points - from_lot)
+            self.post("expired", "redeemed", lapsed, at_terms=at_terms)

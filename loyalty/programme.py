@@ -24,24 +24,53 @@ from loyalty.promotion import Bp, ByCoupon, Days, Lifetime, Message, Promotion
 from loyalty.selectors import EVERYTHING, Selector
 
 
+class LeaseRules(Document, frozen=True):
+    """Points of a member that a till may spend without asking, because they were taken out of the balance before.
+
+    Attributes:
+        share_bp: of the member's points, at most; `most_points`: and no more than these, for one store.
+        spend_for_hours: after these a till stops by itself.
+        settle_for_days: so much later the centre takes back what no till accounted for; none waits for ever.
+    """
+
+    share_bp: Bp = 3_000
+    most_points: Positive = 2_000
+    spend_for_hours: Annotated[int, msgspec.Meta(ge=1, le=24 * 31)] = 48
+    settle_for_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] | None = 7
+
+
 class OfflineCaps(Document, frozen=True):
-    """Caps on points spent without asking the centre; DECISIONS 22: none unless the programme says so."""
+    """Caps on points spent without asking the centre; DECISIONS 22: none unless the programme says so.
+
+    Attributes:
+        sale_points, card_points, till_points: on floats, for one sale, one card and one till between two words of the
+            centre.
+        store_points: for all tills of a store together; each has its equal share of it.
+        sales_in_a_row: so many sales of one card may be paid that way before the centre is heard.
+        lease: how members' points are set aside for tills; none keeps leases off.
+    """
 
     sale_points: Whole
     card_points: Whole
     till_points: Whole
+    store_points: Whole | None = None
+    sales_in_a_row: Positive | None = None
+    lease: LeaseRules | None = None
 
     def __post_init__(self) -> None:
         if self.card_points < self.sale_points:
             raise ValueError("card_points: lies below sale_points; a card may be used for at least one sale")
         if self.till_points < self.card_points:
             raise ValueError("till_points: lies below card_points; a till must be able to serve one card")
+        if self.store_points is not None and self.store_points < self.sale_points:
+            raise ValueError("store_points: lies below sale_points; a store must be able to serve one sale")
 
 
 class Spending(Document, frozen=True):
     """Points as tender: `step_points` are worth `step_minor`; offline spending is off until `offline` is given.
 
-    With `rest` the last part may be less than a step, so that points can pay a sum to its last minor unit.
+    With `rest` the last part may be less than a step, so that points can pay a sum to its last minor unit. With
+    `online` a till that reaches the centre asks it to set points aside for a sale, whatever the caps.
     """
 
     step_points: Positive
@@ -51,6 +80,7 @@ class Spending(Document, frozen=True):
     rest: bool = False
     of: Selector = EVERYTHING
     offline: OfflineCaps | None = None
+    online: bool = False
 
     def __post_init__(self) -> None:
         if self.least_points % self.step_points and not self.rest:

@@ -13,7 +13,7 @@ import msgspec
 from loyalty.amounts import LARGEST_MINOR
 from loyalty.baskets import BadBasket, Basket, Line, Place, check_basket
 from loyalty.compiled import STAGES, Compiled, Rule, slim
-from loyalty.coupons import IssuedCoupon, RefusedCode, judge_codes, read_codes, set_off
+from loyalty.coupons import Entered, IssuedCoupon, RefusedCode, judge_codes, read_codes, set_off
 from loyalty.document import Language
 from loyalty.earning import Earned
 from loyalty.effects import Effect
@@ -151,58 +151,12 @@ def quote_basket(
         BadBasket, WrongCurrency: the basket cannot be priced.
     Source: engine.md; DECISIONS 3, 4, 13.
     """
-    programme = compiled.programme
-    check_basket(basket, programme.currency)
+    check_basket(basket, compiled.programme.currency)
     workings = Workings(compiled, basket, place, view, shared)
     entered, refused = read_codes(workings, bearer)
-    rules = _concerned(workings, set_off(entered, workings))
-    workings, gate, redeemed = price(rules, workings, authority)
-    in_money = workings.remaining
-    extras = grant(rules, in_money, workings, gate)
-    effects = (*workings.effects, *_granted(extras, workings))
-    figures = _lines(workings, effects, redeemed)
-    stored = pay_with_stored(in_money, workings, bearer)
-    totals = _totals(figures, effects, stored)
-    if totals.points_earned > LARGEST_MINOR:
-        raise BadBasket("The basket earns more points than any sale; check its amounts.", points=totals.points_earned)
-    messages, heard = speak(workings, effects, language)
-    used, unused, own_coupons, others_coupons = judge_codes(entered, workings)
-    spent = totals.net_minor - sum(in_money[i] for i in workings.sold)
-    own, everybodys = uses_of(workings, _points_by_rule(extras), spent)
-    uses = merged((*own, *own_coupons, *stored.uses, *heard))
-    goods = tuple([slim(compiled, line) for line in basket.lines])
-    quote = Quote(
-        programme_version=compiled.version,
-        engine_no=ENGINE_NO,
-        currency=programme.currency,
-        view=view,
-        authority=authority,
-        bearer=tuple(bearer),
-        shared=None if shared is None else tuple(shared),
-        lines=figures,
-        goods=goods,
-        effects=effects,
-        uses=uses,
-        shared_uses=merged((*everybodys, *others_coupons, *stored.shared_uses)),
-        counters=counters_after(workings, uses),
-        earned=earned_of(effects, place.partner_id),
-        spends_own=programme.options.spends_what_it_earns and totals.points_spent > 0,
-        totals=totals,
-        redemption=_may_redeem(redeemed, workings, authority),
-        gifts=extras.gifts,
-        coupons_used=used,
-        coupons_refused=_in_turn(basket.coupons, (*refused, *unused)),
-        coupons_issued=extras.coupons,
-        prizes=redeemed.prizes,
-        prizes_refused=redeemed.refused,
-        certificates=stored.certificates,
-        certificates_refused=stored.refused,
-        from_wallet_minor=stored.from_wallet_minor,
-        tier=progress(programme, view, workings.counters, workings.moment.on, net_minor=spent),
-        messages=messages,
-        why=reasons_for(workings, effects, _extras_said(extras)) if explain else (),
-        digest=_digest(compiled.version, basket, goods, figures, effects, stored),
-    )
+    priced = _price_and_grant(entered, workings, authority, bearer)
+    counted = _count_and_say(priced, entered, refused, language)
+    quote = _quote_of(priced, counted, authority=authority, bearer=bearer, shared=shared, explain=explain)
     check_sums(quote)
     return quote
 
@@ -239,6 +193,122 @@ def earned_of(effects: Iterable[Effect], store_partner_id: str) -> tuple[Earned,
             key = (effect.funded_by or store_partner_id, effect.valid_through)
             sums[key] = sums.get(key, 0) + effect.points
     return tuple(Earned(issuer_id=i, valid_through=day, points=sums[i, day]) for i, day in sorted(sums))
+
+
+class _Priced(msgspec.Struct, frozen=True, kw_only=True):
+    """A basket of which everything is taken off, paid with points and stored value, and granted."""
+
+    workings: Workings
+    redeemed: Redeemed
+    extras: Extras
+    effects: tuple[Effect, ...]
+    lines: tuple[QuoteLine, ...]
+    stored: Stored
+    totals: Totals
+
+
+class _Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a priced basket adds to counters, what became of its codes, and what is said of it.
+
+    Attributes:
+        spent_minor: the net, certificates being sold left out.
+    """
+
+    spent_minor: int
+    uses: tuple[Use, ...]
+    shared_uses: tuple[Use, ...]
+    coupons_used: tuple[str, ...]
+    coupons_refused: tuple[RefusedCode, ...]
+    messages: tuple[Said, ...]
+
+
+def _price_and_grant(
+    entered: Sequence[Entered], workings: Workings, authority: Authority, bearer: Sequence[WalletItem]
+) -> _Priced:
+    rules = _concerned(workings, set_off(entered, workings))
+    workings, gate, redeemed = price(rules, workings, authority)
+    in_money = workings.remaining
+    extras = grant(rules, in_money, workings, gate)
+    effects = (*workings.effects, *_granted(extras, workings))
+    lines = _lines(workings, effects, redeemed)
+    stored = pay_with_stored(in_money, workings, bearer)
+    totals = _totals(lines, effects, stored)
+    if totals.points_earned > LARGEST_MINOR:
+        raise BadBasket("The basket earns more points than any sale; check its amounts.", points=totals.points_earned)
+    return _Priced(
+        workings=workings,
+        redeemed=redeemed,
+        extras=extras,
+        effects=effects,
+        lines=lines,
+        stored=stored,
+        totals=totals,
+    )
+
+
+def _count_and_say(
+    priced: _Priced, entered: Sequence[Entered], refused: Sequence[RefusedCode], language: Language | None
+) -> _Counted:
+    workings, stored = priced.workings, priced.stored
+    messages, heard = speak(workings, priced.effects, language)
+    used, unused, own_coupons, others_coupons = judge_codes(entered, workings)
+    spent = priced.totals.net_minor - sum(workings.remaining[i] for i in workings.sold)
+    own, everybodys = uses_of(workings, _points_by_rule(priced.extras), spent)
+    return _Counted(
+        spent_minor=spent,
+        uses=merged((*own, *own_coupons, *stored.uses, *heard)),
+        shared_uses=merged((*everybodys, *others_coupons, *stored.shared_uses)),
+        coupons_used=used,
+        coupons_refused=_in_turn(workings.basket.coupons, (*refused, *unused)),
+        messages=messages,
+    )
+
+
+def _quote_of(
+    priced: _Priced,
+    counted: _Counted,
+    *,
+    authority: Authority,
+    bearer: Sequence[WalletItem],
+    shared: Sequence[Use] | None,
+    explain: bool,
+) -> Quote:
+    workings, redeemed, extras, stored = priced.workings, priced.redeemed, priced.extras, priced.stored
+    compiled, basket, view = workings.compiled, workings.basket, workings.view
+    programme = compiled.programme
+    goods = tuple([slim(compiled, line) for line in basket.lines])
+    return Quote(
+        programme_version=compiled.version,
+        engine_no=ENGINE_NO,
+        currency=programme.currency,
+        view=view,
+        authority=authority,
+        bearer=tuple(bearer),
+        shared=None if shared is None else tuple(shared),
+        lines=priced.lines,
+        goods=goods,
+        effects=priced.effects,
+        uses=counted.uses,
+        shared_uses=counted.shared_uses,
+        counters=counters_after(workings, counted.uses),
+        earned=earned_of(priced.effects, workings.place.partner_id),
+        spends_own=programme.options.spends_what_it_earns and priced.totals.points_spent > 0,
+        totals=priced.totals,
+        redemption=_may_redeem(redeemed, workings, authority),
+        gifts=extras.gifts,
+        coupons_used=counted.coupons_used,
+        coupons_refused=counted.coupons_refused,
+        coupons_issued=extras.coupons,
+        prizes=redeemed.prizes,
+        prizes_refused=redeemed.refused,
+        certificates=stored.certificates,
+        certificates_refused=stored.refused,
+        from_wallet_minor=stored.from_wallet_minor,
+        tier=progress(programme, view, workings.counters, workings.moment.on, net_minor=counted.spent_minor),
+        messages=counted.messages,
+        why=reasons_for(workings, priced.effects, _extras_said(extras)) if explain else (),
+        digest=_digest(compiled.version, basket, goods, priced.lines, priced.effects, stored),
+    )
 
 
 def _concerned(workings: Workings, set_off: Sequence[Rule]) -> list[Rule]:

@@ -10,11 +10,11 @@ import msgspec
 from loyalty.amounts import Positive, Whole, share_out
 from loyalty.baskets import Basket, CertificateAsk, Line, Place, Tender
 from loyalty.compiled import Compiled
-from loyalty.coupons import IssuedCoupon, with_codes
+from loyalty.coupons import IssuedCoupon
 from loyalty.document import Language
 from loyalty.earning import Earned
 from loyalty.effects import Effect
-from loyalty.leases import Authority, Redemption, expiry_of
+from loyalty.leases import Authority, Redemption, drawn_slices, expiry_of
 from loyalty.members import AccountId, MemberView, Use, WalletItem
 from loyalty.programme import Options
 from loyalty.quotes import Quote, QuoteLine, quote_basket
@@ -45,7 +45,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag="receipt.v1", tag_f
     Attributes:
         shared_uses: of counters that belong to no account: coupons and certificates of bearers, limits of all together.
         spends_own: this sale may spend the points that it earns itself.
-        coupons_issued: for the next visit, with their codes where the till can make them.
+        coupons_issued: for the next visit; the till makes their codes whenever it shows them.
     """
 
     receipt_id: str
@@ -116,7 +116,6 @@ def close_receipt(
     quoted_digest: str = "",
     cashier: str = "",
     offline: bool = False,
-    coupon_key: bytes = b"",
 ) -> Receipt:
     """Turn a quote into the fact that it was paid.
 
@@ -125,7 +124,6 @@ def close_receipt(
         compiled: that programme; what it says about returns is written down with the sale.
         charged: discounts that the POS took, where they differ from the quote's; lines left out took none.
         quoted_digest: the digest that came back from the POS; empty where it sent none.
-        coupon_key: makes the codes of coupons issued; without it they have none.
     Returns:
         The receipt, its detail encoded.
     Raises:
@@ -178,12 +176,12 @@ def close_receipt(
         card_token=card_token if quote.view and quote.view.account_id is None else None,
         earned=quote.earned,
         uses=quote.uses,
-        redemption=_redemption(quote, compiled.programme.options),
+        redemption=_redemption(quote, compiled.programme.options, place),
         funded=funded_by_others(quote.effects, place.partner_id),
         detail=msgspec.Raw(msgspec.json.encode(detail)),
         shared_uses=quote.shared_uses,
         spends_own=quote.spends_own,
-        coupons_issued=_coupons(quote, place, basket.receipt_id, coupon_key),
+        coupons_issued=quote.coupons_issued,
     )
 
 
@@ -281,7 +279,7 @@ def _differing(charged: Sequence[Charged], figures: Sequence[QuoteLine]) -> tupl
     return tuple(Charged(line=line.line, discount_minor=sent.get(line.line, 0)) for line in figures)
 
 
-def _redemption(quote: Quote, options: Options) -> Redemption | None:
+def _redemption(quote: Quote, options: Options, place: Place) -> Redemption | None:
     if not quote.totals.points_spent:
         return None
     return Redemption(
@@ -289,6 +287,7 @@ def _redemption(quote: Quote, options: Options) -> Redemption | None:
         amount_minor=quote.totals.paid_with_points_minor,
         authority=quote.authority.kind,
         lease_id=quote.authority.lease_id,
+        slices=tuple(drawn_slices(quote.authority, quote.totals.points_spent, options, place)),
         lot_order=options.lot_order,
         expiry=expiry_of(options),
     )
@@ -297,13 +296,3 @@ def _redemption(quote: Quote, options: Options) -> Redemption | None:
 def _known_items(quote: Quote) -> tuple[WalletItem, ...]:
     """Coupons and certificates that the quote was told of."""
     return (*quote.bearer, *(quote.view.wallet if quote.view else ()))
-
-
-def _coupons(quote: Quote, place: Place, receipt_id: str, key: bytes) -> tuple[IssuedCoupon, ...]:
-    """The coupons that the sale issues, with codes where there is a key to make them with."""
-    if not key:
-        return quote.coupons_issued
-    account_id = quote.view.account_id if quote.view else None
-    return tuple(
-        with_codes(quote.coupons_issued, key, till_id=place.till_id, receipt_id=receipt_id, account_id=account_id)
-    )

@@ -99,14 +99,23 @@ class ReversalWriter(Writer):
         return points_in(slices)
 
     def _draw_back(self, wanted: Slice, event: Return | Void) -> None:
-        slices = draw_back(self.lots.values(), wanted.key, wanted.points)
+        lapsed = self._lapsed(wanted)
+        slices = draw_back(self.lots.values(), wanted.key, wanted.points - lapsed)
         for slice_ in slices:
             self.claw(slice_, wanted.key.issuer_id, wanted.key.terms_id)
-        short = wanted.points - points_in(slices)
+        short = wanted.points - lapsed - points_in(slices)
         if short and event.clamp:
             self.flag("clawback_clamped", asked=wanted.points, taken=wanted.points - short, let_go=short)
         elif short:
             self.owe(wanted.key.issuer_id, wanted.key.terms_id, wanted.key.terms_id, short)
+
+    def _lapsed(self, wanted: Slice) -> int:
+        """What the expiry run took of the very lot that was granted, as if the goods had come back before it ran."""
+        held = self.lots[wanted.key].points if wanted.key in self.lots else 0
+        points = min(max(0, wanted.points - held), self.expired.get(wanted.key, 0))
+        if points:
+            self.post("expired", "reversed", Slice(key=wanted.key, points=points))
+        return points
 
     def _of_granted(self, asked: Iterable[Earned], room: dict[LotKey, int]) -> tuple[Slice, ...]:
         """The lots that points were granted into, at most what is left in each; takes it off `room`."""

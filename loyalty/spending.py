@@ -55,11 +55,12 @@ UNPAID = PaidWithPoints(points=0, amount_minor=0, per_line={})
 def spendable(
     authority: Authority, view: MemberView | None, options: Options, business_date: date, moment: Moment
 ) -> int:
-    """Points that the till may let this member spend, less those that lapsed before the sale.
+    """Points that the till may let this member spend, less those that lapsed before the sale; a hold or lease names its
+    lots, and those that lapsed were left out.
 
     Days are business days; an instant is one of the clock of the store.
     """
-    if view is None or not view.lapsing_points or view.lapsing_on is None:
+    if authority.slices or view is None or not view.lapsing_points or view.lapsing_on is None:
         return authority.points
     day = view.lapsing_on
     lapsed = business_date > day

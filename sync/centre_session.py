@@ -53,6 +53,9 @@ from sync.wire import (
     HELLO_ANSWER_TAG,
     HELLO_PATH,
     HELLO_TAG,
+    LEASE_ANSWER_TAG,
+    LEASE_ASK_TAG,
+    LEASE_PATH,
     PAGE_PATH,
     PROBLEM_TAG,
     PROTO,
@@ -60,6 +63,8 @@ from sync.wire import (
     Answer,
     Hello,
     HelloAnswer,
+    LeaseAnswer,
+    LeaseAsk,
     PageAsk,
     Problem,
     TillMessage,
@@ -88,6 +93,7 @@ class CentreSession:
             HELLO_PATH: self._hello,
             BATCH_PATH: self._batch,
             PAGE_PATH: self._page,
+            LEASE_PATH: self._lease,
         }
 
     def answer(self, now_ms: int, path: str, data: bytes, store: CentreStore) -> Answer:
@@ -95,7 +101,7 @@ class CentreSession:
 
         Args:
             now_ms: wall clock, since 1970 UTC.
-            path: one of the four of `wire`.
+            path: one of the five of `wire`.
             data: the request's body, any bytes at all.
         """
         try:
@@ -177,6 +183,8 @@ class CentreSession:
             max_events=facts.max_events,
             lanes=facts.lanes,
             grants=self._grants(till, hello.grants, store),
+            recalls=facts.recalls,
+            peers=facts.peers,
         )
         return pack(HELLO_ANSWER_TAG, answer, self._signer)
 
@@ -205,6 +213,7 @@ class CentreSession:
             max_events=facts.max_events,
             lanes=facts.lanes,
             grants=self._grants(till, header.grants, store),
+            recalls=facts.recalls,
         )
         return pack(ACK_TAG, ack, self._signer)
 
@@ -228,6 +237,26 @@ class CentreSession:
             pack(GRANT_TAG, msgspec.structs.replace(grant, key_no=self._signer.key_no), self._signer)
             for grant in store.grants_after(till.till_id, till.epoch, after)[:GRANTS_AT_ONCE]
         )
+
+    # Leases
+
+    def _lease(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
+        ask, till = _open(LEASE_ASK_TAG, data, LeaseAsk, store)
+        _check_state(till)
+        if ask.epoch != till.epoch:
+            raise refusal_for(OlderEpoch() if ask.epoch < till.epoch else LaterEpoch())
+        taken = store.take_lease_ask(ask, now_ms)
+        answer = LeaseAnswer(
+            key_no=self._signer.key_no,
+            answers=sha256(data),
+            server_at_ms=now_ms,
+            request_id=ask.request_id,
+            granted=taken.granted,
+            available=taken.available,
+            refused=taken.refused,
+            grants=self._grants(till, ask.grants, store),
+        )
+        return pack(LEASE_ANSWER_TAG, answer, self._signer)
 
     # Pages
 

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from sync.blocks import BlockMark
 from sync.chain import StreamHead
 from sync.enrolment import Slot
 from sync.envelope import OpenedBatch, Unsent
@@ -16,7 +17,7 @@ from sync.keys import PublicKeys
 from sync.lanes import LaneState
 from sync.pacing import Moment
 from sync.verdicts import Already, Take
-from sync.wire import Ack, Claim, Grant, Hello, HelloAnswer, Lane, Lanes, Page, PageAsk, SignedGrant
+from sync.wire import Ack, Claim, Grant, Hello, HelloAnswer, Lane, Lanes, LeaseAsk, Page, PageAsk, Peer, SignedGrant
 
 TillState = Literal["active", "suspended", "revoked"]
 
@@ -45,6 +46,11 @@ class TillStore(Protocol):
     def take_hello(self, answer: HelloAnswer) -> None:
         """Keep where the centre stands. After a restore of the centre the head may be lower than before."""
 
+    def newest_block(self) -> BlockMark:
+        """The highest block that an ack or a hello answer named; once the centre's generation rises, the last named.
+
+        So a centre that lost blocks is told of it until a person has noted its restore."""
+
     def lane(self, lane: Lane) -> LaneState:
         """How far this till is in a lane; `LaneState()` before the first page."""
 
@@ -59,6 +65,9 @@ class TillStore(Protocol):
 
         `asked` is when the request was sent, from which `spend_for_s` is measured.
         """
+
+    def take_recalls(self, lease_ids: Sequence[str]) -> None:
+        """Give leases back as soon as no open sale holds them: what is left of each, as an event."""
 
     def next_counter(self, above: int = 0) -> int:
         """A request number greater than any given before and greater than `above`, durably."""
@@ -89,6 +98,16 @@ class CentreFacts(msgspec.Struct, frozen=True, kw_only=True):
     flagged: tuple[tuple[int, str], ...] = ()
     pause_ms: int = 0
     max_events: int = 500
+    recalls: tuple[str, ...] = ()
+    peers: tuple[Peer, ...] = ()
+
+
+class LeaseTaken(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a lease ask: points granted, points that could be had, why none were granted."""
+
+    granted: int = 0
+    available: int = 0
+    refused: str = ""
 
 
 class CentreStore(Protocol):
@@ -124,6 +143,9 @@ class CentreStore(Protocol):
 
     def page_for(self, till: TillRecord, ask: PageAsk, now_ms: int) -> Page:
         """The next rows after `ask.cursor`; a `restart` page from "" when the cursor is too old to go on."""
+
+    def take_lease_ask(self, ask: LeaseAsk, now_ms: int) -> LeaseTaken:
+        """Set points aside, or tell again what was set aside under this `request_id`."""
 
     def grants_after(self, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:
         """Grants with a greater number, ascending, at most 50 of them. The session signs the first 20 and

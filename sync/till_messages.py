@@ -12,7 +12,21 @@ from sync.keys import Signer
 from sync.pacing import Moment
 from sync.ports import TillStore
 from sync.schedule import Intervals
-from sync.wire import ASK_TAG, BATCH_PATH, HELLO_PATH, HELLO_TAG, LANES, PAGE_PATH, Hello, Lane, Lanes, PageAsk
+from sync.wire import (
+    ASK_TAG,
+    BATCH_PATH,
+    HELLO_PATH,
+    HELLO_TAG,
+    LANES,
+    LEASE_ASK_TAG,
+    LEASE_PATH,
+    PAGE_PATH,
+    Hello,
+    Lane,
+    Lanes,
+    LeaseAsk,
+    PageAsk,
+)
 
 
 class TillSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,13 +37,14 @@ class TillSettings(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     page_rows: int = 5_000
     deadline_ms: int = 30_000
+    lan: str = ""
     intervals: Intervals = Intervals()
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes to POST, and what the session must remember of them until the answer."""
 
-    kind: Literal["hello", "batch", "page"]
+    kind: Literal["hello", "batch", "page", "lease"]
     path: str
     body: bytes
     deadline_ms: int
@@ -37,6 +52,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     first_seq: int = 0
     last_seq: int = 0
     lane: Lane = "hotlist"
+
+
+class LeaseWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Points of an account to be set aside under an id that the till made."""
+
+    request_id: str
+    account_id: int
+    points: int
+    partial: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +76,7 @@ class Speaker:
 def compose_hello(speaker: Speaker, now: Moment, suspended: str) -> Request:
     """Where the till stands, for the centre to compare."""
     store = speaker.store
-    head, acked = store.head(), store.acked()
+    head, acked, block = store.head(), store.acked(), store.newest_block()
     hello = Hello(
         till_id=head.till_id,
         epoch=head.epoch,
@@ -70,6 +94,9 @@ def compose_hello(speaker: Speaker, now: Moment, suspended: str) -> Request:
         cursors=lane_versions(store),
         grants=store.grant_cursor(),
         suspended=suspended,
+        lan=speaker.settings.lan,
+        block_no=block.block_no,
+        block_hash=block.hash,
     )
     body = pack(HELLO_TAG, hello, speaker.signer)
     return Request(kind="hello", path=HELLO_PATH, body=body, deadline_ms=speaker.settings.deadline_ms, sent=now)
@@ -116,6 +143,25 @@ def compose_ask(speaker: Speaker, now: Moment, lane: Lane) -> Request:
     return Request(
         kind="page", path=PAGE_PATH, body=body, deadline_ms=speaker.settings.deadline_ms, sent=now, lane=lane
     )
+
+
+def compose_lease(speaker: Speaker, now: Moment, wanted: LeaseWanted, deadline_ms: int) -> Request:
+    """Points to be set aside for a sale."""
+    head = speaker.store.head()
+    ask = LeaseAsk(
+        till_id=head.till_id,
+        epoch=head.epoch,
+        key_no=speaker.signer.key_no,
+        counter=0,  # not looked at: it may overtake requests that are under way
+        sent_at_ms=now.wall_ms,
+        request_id=wanted.request_id,
+        account_id=wanted.account_id,
+        points=wanted.points,
+        partial=wanted.partial,
+        grants=speaker.store.grant_cursor(),
+    )
+    body = pack(LEASE_ASK_TAG, ask, speaker.signer)
+    return Request(kind="lease", path=LEASE_PATH, body=body, deadline_ms=deadline_ms, sent=now)
 
 
 def lane_versions(store: TillStore) -> Lanes:

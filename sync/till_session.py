@@ -34,12 +34,14 @@ from sync.refusals import (
 )
 from sync.schedule import LineStatus, Schedule
 from sync.till_messages import (
+    LeaseWanted,
     Request,
     Speaker,
     TillSettings,
     compose_ask,
     compose_batch,
     compose_hello,
+    compose_lease,
     lane_versions,
     own_hash,
 )
@@ -47,12 +49,14 @@ from sync.wire import (
     ACK_TAG,
     GRANT_TAG,
     HELLO_ANSWER_TAG,
+    LEASE_ANSWER_TAG,
     PROBLEM_TAG,
     Ack,
     Answer,
     CentreMessage,
     Grant,
     HelloAnswer,
+    LeaseAnswer,
     Problem,
     SignedGrant,
 )
@@ -179,6 +183,7 @@ class TillSession:
         self._schedule.heard(request.sent, now, answer.server_at_ms, error=self._suspended)
         self._take_terms(now, answer)
         self._take_grants(request, answer.grants)
+        self._take_recalls(answer.recalls)
 
     def _take_ack(self, now: Moment, request: Request, body: bytes) -> None:
         ack = self._open(ACK_TAG, request, body, Ack)
@@ -191,6 +196,7 @@ class TillSession:
         self._schedule.heard(request.sent, now, ack.server_at_ms)
         self._take_terms(now, ack)
         self._take_grants(request, ack.grants)
+        self._take_recalls(ack.recalls)
 
     def _take_page(self, now: Moment, request: Request, body: bytes) -> None:
         lane = request.lane
@@ -241,6 +247,29 @@ class TillSession:
             # The centre went back behind what it once acknowledged: let a hello settle where both stand.
             self._schedule.hello_now(now)
 
+    # Leases, asked while a sale waits: beside the one request at a time
+
+    def lease_request(
+        self, now: Moment, *, request_id: str, account_id: int, points: int, partial: bool, deadline_ms: int
+    ) -> Request:
+        """A request to set points of an account aside for one sale; asked again under its id it gives the same."""
+        wanted = LeaseWanted(request_id=request_id, account_id=account_id, points=points, partial=partial)
+        return compose_lease(self._speaker(), now, wanted, deadline_ms)
+
+    def take_lease(self, request: Request, answer: Answer) -> LeaseAnswer:
+        """What the centre set aside; its grant is kept, durably, when this returns.
+
+        Raises:
+            NotOurAnswer, BadSignature and the like: it does not prove itself, so nothing was heard.
+            Refusal: the centre's own, as it said it.
+        """
+        if answer.status != 200:
+            problem = self._open(PROBLEM_TAG, request, answer.body, Problem)
+            raise NotOurAnswer(problem.say, code_there=problem.code)
+        told = self._open(LEASE_ANSWER_TAG, request, answer.body, LeaseAnswer)
+        self._take_grants(request, told.grants)
+        return told
+
     # Bookkeeping
 
     def _open(self, tag: bytes, request: Request, body: bytes, kind: type[M]) -> M:
@@ -272,6 +301,10 @@ class TillSession:
                 fresh.append(SignedGrant(grant=grant, signed=data))
         if fresh:
             self._store.take_grants(tuple(fresh), request.sent)
+
+    def _take_recalls(self, lease_ids: tuple[str, ...]) -> None:
+        if lease_ids:
+            self._store.take_recalls(lease_ids)
 
     def _halve(self, request: Request) -> None:
         if request.kind == "batch":

@@ -11,13 +11,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from sync.chain import Epoch, Hex32, Hex64, Seq, StreamHead
+from loyalty.lots import Slice
+from sync.chain import ZERO_HASH, Epoch, Hex32, Hex64, Seq, StreamHead
 
 PROTO = 1
 ENROL_PATH = "/sync/v1/enrol"
 HELLO_PATH = "/sync/v1/hello"
 BATCH_PATH = "/sync/v1/batches"
 PAGE_PATH = "/sync/v1/pages"
+LEASE_PATH = "/sync/v1/leases"
 CONTENT_TYPE = "application/vnd.tallypoint.sync"
 
 CLAIM_TAG = b"TP-CLAIM1\0"
@@ -29,6 +31,8 @@ ACK_TAG = b"TP-ACK1\0"
 ASK_TAG = b"TP-ASK1\0"
 PAGE_TAG = b"TP-PAGE1\0"
 GRANT_TAG = b"TP-GRANT1\0"
+LEASE_ASK_TAG = b"TP-LEASE1\0"
+LEASE_ANSWER_TAG = b"TP-LEASED1\0"
 PROBLEM_TAG = b"TP-NO1\0"
 
 Lane = Literal["hotlist", "programme", "members"]
@@ -76,6 +80,9 @@ class Hello(TillMessage, frozen=True, kw_only=True):
     cursors: Lanes
     grants: Count
     suspended: Short = ""  # the till's own reason for sending nothing, a stable code
+    lan: Short = ""  # where it listens for the other tills of its store, `host:port`
+    block_no: Count = 0  # the newest block it was told of, 0 for none
+    block_hash: Hex64 = ZERO_HASH
 
 
 class BatchHeader(TillMessage, frozen=True, kw_only=True):
@@ -115,8 +122,24 @@ class CentreMessage(msgspec.Struct, frozen=True, kw_only=True):
     server_at_ms: int
 
 
+class LeaseAsk(TillMessage, frozen=True, kw_only=True):
+    """Please set points of an account aside for this till: a hold for one sale, or a lease. Asked again under the same
+    `request_id` it gives the same; so its counter is not looked at, and it may overtake other requests.
+
+    With `partial` fewer points are better than none. `grants` says what the till has taken so far.
+    """
+
+    request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    account_id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+    points: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    kind: Literal["hold", "lease"] = "hold"
+    partial: bool = False
+    grants: Count = 0
+
+
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """Authority to spend offline: a lease on one account, or a float (no account).
+    """Authority to spend: a hold or lease on one account, out of whose balance its slices were taken, or a float (no
+    account, no slices).
 
     `grant_no` grows from 1 within (till, epoch). `spend_for_s` runs from the moment the till sent the
     request; the centre reclaims what is left after `settle_until_ms`.
@@ -133,6 +156,9 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     spend_for_s: Count
     settle_until_ms: int
     granted_at_ms: int
+    kind: Literal["float", "hold", "lease"] = "float"
+    hold_id: Short = ""
+    slices: tuple[Slice, ...] = ()
 
 
 class SignedGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +180,17 @@ class Ack(CentreMessage, frozen=True, kw_only=True):
     max_events: Count = 500
     lanes: Lanes
     grants: tuple[bytes, ...] = ()  # signed messages, each a Grant
+    recalls: tuple[Short, ...] = ()  # leases to give back
+
+
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """Another till of the store: its key, and where it listens on the LAN (`host:port`)."""
+
+    till_id: Hex32
+    epoch: Epoch
+    key_no: Count
+    public: Hex64
+    address: Short
 
 
 class HelloAnswer(CentreMessage, frozen=True, kw_only=True):
@@ -169,6 +206,19 @@ class HelloAnswer(CentreMessage, frozen=True, kw_only=True):
     pause_ms: Count = 0
     max_events: Count = 500
     lanes: Lanes
+    grants: tuple[bytes, ...] = ()
+    recalls: tuple[Short, ...] = ()
+    peers: tuple[Peer, ...] = ()
+
+
+class LeaseAnswer(CentreMessage, frozen=True, kw_only=True):
+    """What was set aside under a request: `granted` points, 0 with the reason in `refused`; `available` is what could
+    be had. The grant itself is among `grants`, with those that the till has not taken yet."""
+
+    request_id: Short
+    granted: Count = 0
+    available: Count = 0
+    refused: Short = ""
     grants: tuple[bytes, ...] = ()
 
 

@@ -135,6 +135,7 @@ class InProcess:
             settings=settings,
             identity=identity,
             is_offline=uplink.is_offline,
+            ask_points=uplink.set_aside,
         )
         node = Node(till=till, uplink=uplink, journal=journal, cache=cache)
         self.nodes.append(node)

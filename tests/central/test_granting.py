@@ -9,7 +9,8 @@ from central.ports import reading, writing
 from central.programmes import publish
 from central.tables import centre_event, stream
 from loyalty.compiled import compile_programme
-from loyalty.events import Granted, read_head
+from loyalty.events import read_head
+from loyalty.lease_events import Granted
 from loyalty.programme import programme_from
 from sync.chain import StreamHead, walk
 from sync.framing import open_signed

@@ -1,6 +1,7 @@
 """A centre over a real database, and tills that enrol, sell with the kernel and send sealed batches."""
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -20,15 +21,16 @@ from loyalty.baskets import Basket, Line, Place
 from loyalty.cards import CardRules
 from loyalty.compiled import compile_programme
 from loyalty.events import Event, TillClose, encode
-from loyalty.leases import NO_AUTHORITY, Authority
-from loyalty.lots import EventRef
+from loyalty.leases import NO_AUTHORITY, Authority, lease_authority
+from loyalty.lots import EventRef, Slice
 from loyalty.members import MemberView, Use
 from loyalty.programme import programme_from
 from loyalty.quotes import Quote, quote_basket
 from loyalty.receipts import Charged, Receipt, close_receipt
 from loyalty.reversals import Return, ReturnLine, close_return, close_void
+from sync.blocks import BlockMark
 from sync.centre_session import CentreSession
-from sync.chain import StreamHead, next_head
+from sync.chain import ZERO_HASH, StreamHead, next_head
 from sync.enrolment import fingerprint, make_claim, read_identity
 from sync.envelope import Sender, Unsent, seal_batch
 from sync.framing import open_signed, pack, sha256
@@ -39,15 +41,22 @@ from sync.wire import (
     ASK_TAG,
     BATCH_PATH,
     ENROL_PATH,
+    GRANT_TAG,
     HELLO_ANSWER_TAG,
     HELLO_PATH,
     HELLO_TAG,
+    LEASE_ANSWER_TAG,
+    LEASE_ASK_TAG,
+    LEASE_PATH,
     PAGE_PATH,
     PROBLEM_TAG,
     Ack,
+    Grant,
     Hello,
     HelloAnswer,
     Lanes,
+    LeaseAnswer,
+    LeaseAsk,
     Page,
     PageAsk,
     Problem,
@@ -107,11 +116,10 @@ class Drawn:
     """The same bytes in every run, never twice the same in one."""
 
     def __init__(self, seed: str) -> None:
-        self._seed, self._n = seed, 0
+        self._seed, self._turns = seed, itertools.count(1)
 
     def bytes(self, n: int) -> bytes:
-        self._n += 1
-        return hashlib.shake_256(f"{self._seed}:{self._n}".encode()).digest(n)
+        return hashlib.shake_256(f"{self._seed}:{next(self._turns)}".encode()).digest(n)
 
 
 class Centre:
@@ -211,7 +219,7 @@ class Till:
 
     def quote(
         self, receipt_id: str, amount: int, view: MemberView | None, *, spend: int = 0, sku: str = "bread",
-        on: date = TODAY,
+        on: date = TODAY, authority: Authority | None = None,
     ) -> tuple[Quote, Basket]:  # fmt: skip
         basket = Basket(
             receipt_id=receipt_id,
@@ -219,15 +227,17 @@ class Till:
             lines=(Line(line=1, sku=sku, amount_minor=amount),),
             points_to_spend=spend,
         )
-        authority = Authority(kind="float", points=spend, lease_id="float:1:1") if spend else NO_AUTHORITY
+        floated = Authority(kind="float", points=spend, lease_id="float:1:1") if spend else NO_AUTHORITY
+        authority = authority or floated
         return quote_basket(self.rules, basket, self.place(on), view, authority=authority), basket
 
     def receipt(
         self, receipt_id: str, amount: int, view: MemberView | None = None, *, token: str | None = None,
         spend: int = 0, sku: str = "bread", on: date = TODAY, charged: Sequence[Charged] = (), quoted: str = "",
+        authority: Authority | None = None,
     ) -> Receipt:  # fmt: skip
         """A sale of one line, as the kernel closes it; not yet written."""
-        quote, basket = self.quote(receipt_id, amount, view, spend=spend, sku=sku, on=on)
+        quote, basket = self.quote(receipt_id, amount, view, spend=spend, sku=sku, on=on, authority=authority)
         return close_receipt(
             quote, basket, self.place(on), compiled=self.rules, card_token=token, charged=charged, quoted_digest=quoted
         )
@@ -285,12 +295,12 @@ class Till:
         self.sent = self.head.seq
         return ack
 
-    def hello(self) -> HelloAnswer | Problem:
+    def hello(self, block: BlockMark | None = None) -> HelloAnswer | Problem:
         acked = self.events[self.sent - 1].hash if self.sent else self.start.hash
         hello = Hello(
             **self._says(), head_seq=self.head.seq, head_hash=self.head.hash, acked_seq=self.sent, acked_hash=acked,
             install_id=self.install, boot="b1", version="1", backlog=self.head.seq - self.sent, cursors=Lanes(),
-            grants=0,
+            grants=0, block_no=block.block_no if block else 0, block_hash=block.hash if block else ZERO_HASH,
         )  # fmt: skip
         data = pack(HELLO_TAG, hello, self.signer)
         answer = self.centre.session.answer(self.centre.now, HELLO_PATH, data, self.centre.store)
@@ -303,6 +313,21 @@ class Till:
         keys = one_key(self.centre.signer.public)
         return open_page(answer.body, till_id=self.head.till_id, answers=sha256(data), keys=keys)[1]
 
+    def ask(self, request_id: str, account_id: int, points: int, *, partial: bool = False) -> LeaseAnswer | Problem:
+        """Ask for points to be set aside."""
+        wanted = LeaseAsk(
+            **self._says(), request_id=request_id, account_id=account_id, points=points, partial=partial
+        )
+        data = pack(LEASE_ASK_TAG, wanted, self.signer)
+        answer = self.centre.session.answer(self.centre.now, LEASE_PATH, data, self.centre.store)
+        return self._read(LEASE_ANSWER_TAG, LeaseAnswer, answer)
+
+    def leases(self, said: Any) -> list[Grant]:
+        """The holds and leases among the grants of an answer."""
+        keys = one_key(self.centre.signer.public)
+        grants = [open_signed(GRANT_TAG, data, Grant, keys)[0] for data in said.grants]
+        return [grant for grant in grants if grant.kind != "float"]
+
     def _says(self) -> dict[str, Any]:
         self.counter += 1
         return {"till_id": self.head.till_id, "epoch": self.head.epoch, "key_no": self.signer.key_no,
@@ -313,6 +338,13 @@ class Till:
         if answer.status == 200:
             return open_signed(tag, answer.body, kind, keys)[0]
         return open_signed(PROBLEM_TAG, answer.body, Problem, keys)[0]
+
+
+def under(grant: Grant, *used: int) -> Authority:
+    """What a till may spend on a hold or lease, once it has spent these points of its lots."""
+    gone = (*used, *[0] * len(grant.slices))
+    slices = [Slice(key=one.key, points=one.points - off) for one, off in zip(grant.slices, gone, strict=False)]
+    return lease_authority(grant.kind, grant.lease_id, slices, today=TODAY)
 
 
 def told(account_id: int, version: int = 0, balance: int = 0, counters: Sequence[Use] = ()) -> MemberView:

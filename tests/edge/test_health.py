@@ -92,8 +92,8 @@ def test_the_chain_check_walks_what_was_not_sent_and_names_the_event_that_was_ch
 
 def test_every_chore_of_a_till_runs(rim: Rim):
     rim.post("/v1/receipts", commit())
-    chores = chores_of(rim.journal, rim.cache, rim.identity)
-    assert [chore.name for chore in chores] == ["prune", "members", "checkpoint", "chain"]
+    chores = chores_of(rim.journal, rim.cache, rim.identity, rim.clock)
+    assert [chore.name for chore in chores] == ["give_back", "prune", "members", "checkpoint", "chain"]
     for chore in chores:
         chore.do()
     assert rim.client.get("/v1/receipts/R1").status_code == 200

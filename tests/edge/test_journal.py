@@ -22,6 +22,7 @@ from loyalty.events import Opened
 from loyalty.members import Use
 from loyalty.receipts import Receipt
 from loyalty.trouble import InvariantBroken
+from sync.blocks import BlockMark
 from sync.chain import ZERO_HASH, StreamHead, walk
 from sync.wire import HelloAnswer, Lanes
 from tests.edge.conftest import OpenTill
@@ -43,6 +44,16 @@ def heard(journal: Journal, seq: int) -> None:
     answer = HelloAnswer(
         key_no=1, answers=ZERO_HASH, server_at_ms=0, head=head, generation=1, block_no=0, block_hash=ZERO_HASH,
         lanes=Lanes(),
+    )  # fmt: skip
+    journal.outbox.take_hello(answer)
+
+
+def told_of_block(journal: Journal, block_no: int, hash_: str, generation: int = 1) -> None:
+    """Head office answers a hello, and names a block."""
+    head = StreamHead(till_id="ab" * 16, epoch=1)
+    answer = HelloAnswer(
+        key_no=1, answers=ZERO_HASH, server_at_ms=0, head=head, generation=generation, block_no=block_no,
+        block_hash=hash_, lanes=Lanes(),
     )  # fmt: skip
     journal.outbox.take_hello(answer)
 
@@ -367,3 +378,13 @@ def test_a_till_that_is_killed_keeps_what_was_committed_and_nothing_else(
     assert after.commit(commit("r2")).head.seq == 4
     if point == "answered":
         assert child.stdout.split() == [again.record]
+
+
+def test_the_highest_block_is_remembered_until_a_restore_of_head_office_was_noted(journal: Journal) -> None:
+    told_of_block(journal, 7, "77" * 32)
+    told_of_block(journal, 5, "55" * 32)
+    assert journal.outbox.newest_block() == BlockMark(block_no=7, hash="77" * 32)
+    told_of_block(journal, 5, "55" * 32, generation=2)
+    assert journal.outbox.newest_block() == BlockMark(block_no=5, hash="55" * 32)
+    told_of_block(journal, 6, "66" * 32, generation=2)
+    assert journal.outbox.newest_block() == BlockMark(block_no=6, hash="66" * 32)

@@ -15,6 +15,7 @@ from edge.till import Till
 from edge.uplink import JournalStore, Uplink
 from loyalty.members import PublishedMember
 from loyalty.programme import canonical, read_programme
+from sync.blocks import BlockMark
 from sync.centre_session import CentreSession
 from sync.keys import Signer
 from sync.lanes import LaneState
@@ -162,6 +163,22 @@ def test_a_till_learns_programme_members_and_float_and_sends_what_it_sold(shop: 
     assert [entry.payload for entry in shop.journal.entries_after(0)] == shop.centre.posted[TILL_ID]
     shop.crash()
     assert shop.journal.float_left(shop.clock.now()).points == 700
+
+
+def test_a_till_says_the_highest_block_it_was_told_of_to_a_centre_that_went_back(shop: Shop) -> None:
+    shop.centre.block = seen = BlockMark(block_no=9, hash="99" * 32)
+    shop.settle()
+    assert shop.centre.told_block == BlockMark()
+    shop.centre.block = BlockMark(block_no=4, hash="44" * 32)
+    shop.till.commit(commit("r1"))
+    shop.settle()
+    shop.crash()
+    shop.settle()
+    assert shop.centre.told_block == seen
+    shop.centre.generation += 1
+    shop.settle(3_600_000)
+    shop.settle(3_600_000)
+    assert shop.centre.told_block == shop.centre.block
 
 
 def test_a_lost_answer_and_a_crash_post_nothing_twice(shop: Shop) -> None:

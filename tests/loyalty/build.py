@@ -164,6 +164,11 @@ def off(asked: Quote) -> list[int]:
     return [row.discount_minor for row in asked.lines]
 
 
+def taken(benefit: dict[str, Any], *lines: Line, view: MemberView | None = None, **options: Any) -> list[int]:
+    """Minor units off each line under a single promotion of this benefit; `options` are the programme's."""
+    return off(quote(compiled(promotion("own", benefit), options=options), *lines, view=view))
+
+
 def off_by(asked: Quote) -> dict[str, int]:
     """Minor units off by promotion."""
     sums: dict[str, int] = {}

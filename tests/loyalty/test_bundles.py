@@ -20,13 +20,10 @@ from tests.loyalty.build import (
     promotion,
     quote,
     steps_of,
+    taken,
 )
 
 MAIN, SNACK, DRINK = {"tags": ["main"]}, {"tags": ["snack"]}, {"tags": ["drink"]}
-
-
-def taken(rule, *lines, **options):
-    return off(quote(compiled(promotion("deal", rule), options=options), *lines))
 
 
 def goods(number, unit_minor, units, *tags):

@@ -19,13 +19,9 @@ from tests.loyalty.build import (
     promotion,
     quote,
     steps_of,
+    taken,
     use,
 )
-
-
-def taken(rule, *lines, **facts):
-    return off(quote(compiled(promotion("free", rule, **facts)), *lines))
-
 
 # One line at 1.00 a unit: how many of them are free.
 COUNTS = [
@@ -104,12 +100,12 @@ def test_a_rewarded_unit_goes_no_lower_than_its_own_floor_whatever_the_others_co
 def test_free_units_are_neither_bought_nor_rewarded_unless_they_are_counted():
     sample, soap = line(1, 0), line(2, 500)
     assert taken(buy_get(1), sample, soap) == [0, 0]
-    assert taken(buy_get(1, which="dearest"), sample, soap, options={"gift_lines": "counted"}) == [0, 500]
+    assert taken(buy_get(1, which="dearest"), sample, soap, gift_lines="counted") == [0, 500]
     # The sample itself is the reward then, and nothing comes off.
-    assert taken(buy_get(1), sample, soap, options={"gift_lines": "counted"}) == [0, 0]
+    assert taken(buy_get(1), sample, soap, gift_lines="counted") == [0, 0]
     # A free unit that may not be discounted is no reward either.
     locked = line(1, 0, discountable=False)
-    assert taken(buy_get(1), locked, soap, options={"gift_lines": "counted"}) == [0, 500]
+    assert taken(buy_get(1), locked, soap, gift_lines="counted") == [0, 500]
 
 
 def test_goods_without_a_quantity_are_nothing():

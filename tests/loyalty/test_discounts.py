@@ -22,15 +22,16 @@ from tests.loyalty.build import (
     quote,
     set_price,
     steps_of,
+    taken,
     use,
 )
 
 
-def taken(rule, *lines, left=None, **options):
-    """What a promotion of this benefit takes off each line; with `left`, of lines that others have reduced to it."""
+def taken_of(left, rule, *lines, **options):
+    """What a promotion of this benefit takes off each line, once others have reduced it to what is `left`."""
     first = [
         promotion(f"first{n}", amount_off(row.amount_minor - costs, sku=[row.sku]), stage="before", priority=-n)
-        for n, (row, costs) in enumerate(zip(lines, left or (), strict=bool(left)))
+        for n, (row, costs) in enumerate(zip(lines, left, strict=True))
         if row.amount_minor > costs
     ]
     asked = quote(compiled(*first, promotion("own", rule), options=options), *lines)
@@ -51,7 +52,7 @@ def test_a_percentage_is_rounded_on_each_lines_discount():
 
 
 def test_a_percentage_is_taken_of_what_earlier_promotions_left():
-    assert taken(percent_off(1000), line(1, 1000), left=[900]) == [90]
+    assert taken_of([900], percent_off(1000), line(1, 1000)) == [90]
 
 
 def test_all_of_it_off_leaves_nothing():
@@ -383,7 +384,7 @@ def test_whatever_is_taken_off_no_line_goes_below_zero_or_its_floor(rows, rule, 
         lines.append(line(number, **row))
         is_open = row["discountable"] and not row["floor_unit_minor"]
         left.append(row["amount_minor"] * left_bp // 10_000 if is_open else row["amount_minor"])
-    cuts = taken(rule, *lines, left=left, **options)
+    cuts = taken_of(left, rule, *lines, **options)
     for row, costs, cut in zip(lines, left, cuts, strict=True):
         assert 0 <= cut <= costs
         if cut:

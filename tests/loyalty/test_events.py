@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from loyalty.events import (
-    Granted,
     Opened,
     PeriodTurned,
     TillClose,
@@ -17,6 +16,7 @@ from loyalty.events import (
     read_receipt,
     voided_uses,
 )
+from loyalty.lease_events import Granted
 from loyalty.receipts import Funded
 from loyalty.returned_uses import StoredBack
 from loyalty.trouble import InvariantBroken

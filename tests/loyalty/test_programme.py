@@ -143,6 +143,7 @@ BOUNDS = [
     {"spending": SPEND | {"largest_share_bp": -1}},
     {"spending": SPEND | {"offline": {"sale_points": 5, "card_points": 4, "till_points": 9}}},
     {"spending": SPEND | {"offline": {"sale_points": 5, "card_points": 6, "till_points": 5}}},
+    {"spending": SPEND | {"offline": {"sale_points": 5, "card_points": 6, "till_points": 7, "store_points": 4}}},
     {"spending": SPEND | {"step_points": 10**15 + 1}},
     {"messages": [{"place": "receipt", "text": {}}]},
     {"messages": [{"place": "receipt", "text": {"en": ""}}]},

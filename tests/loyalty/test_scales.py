@@ -20,6 +20,7 @@ from tests.loyalty.build import (
     quote,
     scale,
     steps_of,
+    taken,
     use,
 )
 
@@ -27,10 +28,6 @@ from tests.loyalty.build import (
 def step(from_, percent_bp=None, *, to=None, amount=None):
     found = {"from": from_, "to": to, "percent_bp": percent_bp, "amount_minor": amount}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def taken(rule, *lines, view=None, **options):
-    return off(quote(compiled(promotion("more", rule), options=options), *lines, view=view))
 
 
 STEPS = (step(0, 100), step(1000, 200, to=1999), step(3000, 300), step(5000, 400, to=5000))

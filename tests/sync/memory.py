@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from sync.blocks import BlockMark
 from sync.chain import StreamHead, next_head, walk
 from sync.enrolment import Slot
 from sync.envelope import OpenedBatch, Unsent
@@ -63,6 +64,9 @@ class MemoryTill:
     def take_hello(self, answer: HelloAnswer) -> None:
         self.centre = answer.head
 
+    def newest_block(self) -> BlockMark:
+        return BlockMark()
+
     def lane(self, lane: Lane) -> LaneState:
         return self.lanes.get(lane, LaneState())
 
@@ -96,6 +100,8 @@ class MemoryCentre:
         self.kept: list[tuple[str, str]] = []
         self.alarms: list[tuple[str, str]] = []
         self.generation = 1
+        self.block = BlockMark()
+        self.told_block = BlockMark()
         self.moved = 0
 
     def till(self, till_id: str) -> TillRecord | None:
@@ -114,6 +120,7 @@ class MemoryCentre:
         return True
 
     def take_hello(self, hello: Hello, now_ms: int) -> CentreFacts:
+        self.told_block = BlockMark(block_no=hello.block_no, hash=hello.block_hash)
         self._change(hello.till_id, announced_seq=max(self.tills[hello.till_id].announced_seq, hello.head_seq))
         return self._facts(hello.till_id)
 
@@ -173,8 +180,8 @@ class MemoryCentre:
         return CentreFacts(
             head=self.heads[till_id][-1],
             generation=self.generation,
-            block_no=0,
-            block_hash="0" * 64,
+            block_no=self.block.block_no,
+            block_hash=self.block.hash,
             lanes=Lanes(hotlist=len(self.hotlist)),
         )
 

@@ -1,0 +1,39 @@
+"""Facts of the centre that concern accounts: written into one of its streams, into the index of events, and posted.
+
+They number in their account's versions like any event, so history and verification treat them alike.
+Source: house.md ideas 3 and 5.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from central.own_events import append_own
+from central.ports import Randomness
+from central.posting import Poster
+from central.registry import at
+from central.tables import stream
+from loyalty.books import Posted
+from loyalty.events import Event
+from loyalty.lots import EventRef
+
+
+def post_own(
+    tx: Connection, name: str, events: Sequence[Event], now_ms: int, randomness: Randomness
+) -> dict[EventRef, Posted]:
+    """Write and post facts, each about one account, at the end of one of the centre's streams.
+
+    Args:
+        name: of the stream, see `own_events`; it is locked until the transaction ends, and then the accounts.
+    Returns:
+        What each did to the books, by its place.
+    """
+    head = append_own(tx, name, events, now_ms, randomness)
+    heads = {EventRef(till_id=head.till_id, epoch=head.epoch, seq=seq): event
+             for seq, event in enumerate(events, head.seq - len(events) + 1)}  # fmt: skip
+    # The stream's own page: a close turns it while it holds the stream, as it does with those of tills.
+    period_no = tx.execute(select(stream.c.period_no).where(at(head.till_id, head.epoch))).scalar_one()
+    poster = Poster(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
+    poster.post(heads, 0)
+    poster.write(f"{head.till_id}:{head.epoch}:{head.seq}")
+    return poster.posted

@@ -1,0 +1,311 @@
+"""Holds and leases at a till: spent before its float, given back for good, never more than was set aside."""
+
+from datetime import date
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.cache import Cache
+from edge.giving_back import give_back
+from edge.journal import Journal
+from edge.ports import Settings
+from edge.till import Till
+from loyalty.lease_events import LeaseMoved
+from loyalty.leases import NotEnoughPoints
+from loyalty.lots import LotKey, Slice, points_in
+from loyalty.programme import read_programme
+from loyalty.trouble import Refusal
+from sync.wire import Grant, LeaseAnswer, SignedGrant
+from tests.edge.conftest import FakeClock
+from tests.edge.counter import (
+    ACCOUNTS,
+    ANA,
+    PROGRAMME,
+    TILL_ID,
+    commit,
+    grant_float,
+    hold,
+    identity,
+    line,
+    published,
+    sale,
+)
+
+ANAS = ACCOUNTS["ana"][0]
+DAY = "2026-12-31"
+MINUTE = 60_000
+
+
+def grant_lease(
+    till: Till, points: int, grant_no: int, *, kind: str = "lease", hold_id: str = "", lease_id: str = "lease",
+    through: str = DAY, spend_for_s: int = 48 * 3600,
+) -> None:  # fmt: skip
+    now = till.clock.now()
+    key = LotKey(valid_through=date.fromisoformat(through), issuer_id="fresh", terms_id="t1")
+    grant = Grant(
+        lease_id=lease_id, grant_no=grant_no, till_id=TILL_ID, epoch=1, key_no=1, account_id=ANAS, points=points,
+        spend_for_s=spend_for_s, settle_until_ms=now.wall_ms + 9 * 86_400_000, granted_at_ms=now.wall_ms,
+        kind=kind, hold_id=hold_id,
+        slices=(Slice(key=key, points=points),),
+    )  # fmt: skip
+    with till.journal.writing():
+        till.journal.promises.take_grants([SignedGrant(grant=grant, signed=b"signed")], now)
+
+
+def allowed(till: Till, hold_id: str | None = None) -> tuple[str, int]:
+    told = till.quote(sale(line(1, "bread", 100_000), hold_id=hold_id)).quote
+    return told.authority.kind, told.authority.points
+
+
+def spend(till: Till, receipt_id: str, points: int, hold_id: str | None = None):
+    ask = commit(receipt_id, sale(line(1, "bread", 100_000), points=points, hold_id=hold_id))
+    return till.commit(ask).receipt.redemption
+
+
+def left(till: Till) -> int:
+    return sum(points_in(one.slices) for one in till.journal.leases_of(ANAS, till.clock.now()))
+
+
+def given_back(till: Till) -> list[tuple[str, int]]:
+    events = [entry.event for entry in till.journal.entries_after(0)]
+    return [(one.lease_id, points_in(one.slices)) for one in events if isinstance(one, LeaseMoved)]
+
+
+def test_a_lease_is_spent_beyond_the_caps_of_a_float_and_names_its_lots(till: Till) -> None:
+    """A float allows 500 a sale; the lease holds 700."""
+    grant_lease(till, 700, 9)
+    assert allowed(till) == ("lease", 700)
+    paid = spend(till, "r1", 650)
+    assert (paid.authority, paid.lease_id) == ("lease", "lease")
+    assert [(one.key.valid_through, one.key.issuer_id, one.points) for one in paid.slices] == [
+        (date(2026, 12, 31), "fresh", 650)
+    ]
+    assert left(till) == 50
+    # More than the 50 that are left; the member's row does not know of the lease yet, so 350 of 1000 are.
+    assert allowed(till) == ("float", 350)
+
+
+def test_what_a_lease_set_aside_is_no_part_of_what_the_float_may_spend(till: Till) -> None:
+    till.cache.load_members([published("ana", version=2, points=1_000, leased_points=700)])
+    grant_lease(till, 100, 9)
+    assert allowed(till) == ("float", 300)  # 1000 less 700 that are leased here or elsewhere
+    view = till.balance(ANA).view
+    assert (view.balance_points, view.spendable_points) == (1_000, 300)
+
+
+def test_spending_a_lease_lowers_the_balance_and_leaves_the_rest_to_the_float(till: Till) -> None:
+    till.cache.load_members([published("ana", version=2, points=1_000, leased_points=700)])
+    grant_lease(till, 700, 9)
+    spend(till, "r1", 600)
+    view = till.balance(ANA).view
+    # What is paid in money, 994.00, earns 994; 300 were and are available.
+    assert (view.balance_points, view.spendable_points) == (1_000 - 600 + 994, 300)
+
+
+def test_a_grant_under_the_same_id_makes_a_lease_larger(till: Till) -> None:
+    grant_lease(till, 600, 9)
+    spend(till, "r1", 550)
+    grant_lease(till, 500, 10)
+    assert left(till) == 550
+    assert allowed(till) == ("lease", 550)
+
+
+def test_a_hold_on_a_lease_keeps_its_points_from_other_sales(till: Till) -> None:
+    grant_lease(till, 900, 9)
+    held = till.hold(hold("h1", 350))
+    assert (held.points, held.authority) == (350, "lease")
+    assert allowed(till) == ("lease", 550)
+    assert allowed(till, "h1") == ("lease", 350)
+    assert spend(till, "r1", 350, "h1").authority == "lease"
+    assert left(till) == 550
+
+
+def test_a_lot_that_has_lapsed_is_not_offered(till: Till) -> None:
+    grant_lease(till, 900, 9, through="2020-01-01")
+    assert allowed(till)[0] == "float"
+
+
+def test_a_lease_stops_a_minute_early_and_goes_back_whole(till: Till, clock: FakeClock) -> None:
+    grant_lease(till, 700, 9, spend_for_s=3600)
+    clock.pass_ms(59 * MINUTE - 1)
+    assert allowed(till) == ("lease", 700)
+    assert give_back(till.journal, clock.now()) == 0
+    clock.pass_ms(1)
+    assert allowed(till)[0] == "float"
+    assert give_back(till.journal, clock.now()) == 1
+    assert give_back(till.journal, clock.now()) == 0
+    assert given_back(till) == [("lease", 700)]
+
+
+def test_an_open_sale_keeps_a_lease_from_going_back(till: Till, clock: FakeClock) -> None:
+    grant_lease(till, 900, 9)
+    till.hold(hold("h1", 800))
+    with till.journal.writing():
+        till.journal.promises.leases.recall(["lease"])
+    clock.pass_ms(2 * MINUTE)
+    assert give_back(till.journal, clock.now()) == 0
+    spend(till, "r1", 800, "h1")
+    assert give_back(till.journal, clock.now()) == 1
+    assert given_back(till) == [("lease", 100)]
+    assert allowed(till)[0] == "float"
+
+
+def test_a_wall_clock_that_went_back_with_a_reboot_stops_a_lease(till: Till, clock: FakeClock) -> None:
+    grant_lease(till, 700, 9)
+    clock.reboot(wall_ms=-3_600_000)
+    assert allowed(till)[0] != "lease"
+
+
+def test_a_suspended_till_spends_nothing_of_its_leases(till: Till) -> None:
+    grant_lease(till, 700, 9)
+    till.journal.outbox.set_suspended("sync.rewind")
+    assert allowed(till) == ("none", 0)
+
+
+# Asking head office
+
+
+def centre_that(till: Till, answers: list[LeaseAnswer | None]) -> list[tuple[str, int, int, bool]]:
+    """Head office answers so, one after the other; what it grants is kept as the session would keep it."""
+    asked: list[tuple[str, int, int, bool]] = []
+
+    def ask(hold_id: str, account_id: int, points: int, partial: bool) -> LeaseAnswer | None:
+        asked.append((hold_id, account_id, points, partial))
+        answer = answers.pop(0)
+        if answer is not None and answer.granted:
+            grant_lease(till, answer.granted, 50 + len(asked), kind="hold", hold_id=hold_id, lease_id=f"hold {hold_id}")
+        return answer
+
+    till.ask_points = ask
+    return asked
+
+
+def said(granted: int, available: int, refused: str = "") -> LeaseAnswer:
+    return LeaseAnswer(
+        key_no=1, answers="0" * 64, server_at_ms=0, request_id="", granted=granted, available=available, refused=refused
+    )
+
+
+@pytest.fixture
+def online(till: Till) -> Till:
+    till.cache.load_programme(read_programme(PROGRAMME.replace("spending: {", "spending: {online: true, ")))
+    return till
+
+
+def test_head_office_sets_more_points_aside_than_a_till_may_promise(online: Till) -> None:
+    asked = centre_that(online, [said(950, 950)])
+    held = online.hold(hold("h1", 950))
+    assert (held.points, held.authority) == (950, "hold")
+    assert online.hold(hold("h1", 950)).replayed  # and nobody is asked again
+    assert asked == [("h1", ANAS, 950, False)]
+    assert allowed(online, "h1") == ("hold", 950)
+    paid = spend(online, "r1", 800, "h1")
+    assert (paid.authority, paid.lease_id, points_in(paid.slices)) == ("hold", "hold h1", 800)
+    # The receipt itself gives the other 150 back.
+    assert (left(online), given_back(online)) == (0, [])
+
+
+def test_a_hold_that_is_let_go_goes_back_at_once(online: Till) -> None:
+    centre_that(online, [said(400, 400)])
+    online.hold(hold("h1", 400))
+    online.release("h1")
+    online.release("h1")
+    assert given_back(online) == [("hold h1", 400)]
+
+
+def test_a_hold_that_nobody_pays_with_goes_back_when_it_lapses(online: Till, clock: FakeClock) -> None:
+    centre_that(online, [said(400, 400)])
+    online.hold(hold("h1", 400))
+    clock.pass_ms(15 * MINUTE - 1)
+    assert give_back(online.journal, clock.now()) == 0
+    clock.pass_ms(1)
+    assert give_back(online.journal, clock.now()) == 1
+    assert given_back(online) == [("hold h1", 400)]
+
+
+def test_what_head_office_says_is_not_there_is_not_promised_on_the_float(online: Till) -> None:
+    centre_that(online, [said(0, 120, NotEnoughPoints.code)])
+    with pytest.raises(NotEnoughPoints) as refused:
+        online.hold(hold("h1", 400))
+    assert refused.value.figures == {"asked": 400, "most": 120}
+
+
+def test_without_an_answer_the_till_promises_what_it_may_by_itself(online: Till) -> None:
+    centre_that(online, [None, None])
+    assert online.hold(hold("h1", 400)).authority == "float"
+    with pytest.raises(NotEnoughPoints):
+        online.hold(hold("h2", 600))
+
+
+def test_fewer_points_are_held_where_the_pos_takes_fewer(till: Till) -> None:
+    held = till.hold(msgspec.structs.replace(hold("h1", 600), partial=True))
+    assert (held.points, held.authority) == (500, "float")
+
+
+def test_so_many_sales_in_a_row_are_paid_on_a_float(till: Till) -> None:
+    till.cache.load_programme(
+        read_programme(PROGRAMME.replace("till_points: 5000", "till_points: 5000, sales_in_a_row: 2"))
+    )
+    for name in ("r1", "r2"):
+        assert spend(till, name, 50).authority == "float"
+    assert allowed(till) == ("none", 0)
+    grant_lease(till, 70, 9)
+    assert allowed(till) == ("lease", 70)
+    till.cache.load_members([published("ana", version=3, own_seq=2)])
+    assert allowed(till) == ("float", 500)
+
+
+# Whatever happens
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("grant"), st.just(0), st.integers(1, 300)),
+        st.tuples(st.just("hold"), st.integers(1, 4), st.integers(1, 400)),
+        st.tuples(st.just("commit"), st.integers(0, 4), st.integers(1, 400)),
+        st.tuples(st.just("release"), st.integers(1, 4), st.just(0)),
+        st.tuples(st.just("recall"), st.just(0), st.just(0)),
+        st.tuples(st.just("house"), st.just(0), st.just(0)),
+        st.tuples(st.just("wait"), st.integers(1, 40), st.just(0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_what_was_granted_is_spent_given_back_or_here(steps: list[tuple[str, int, int]]) -> None:
+    """granted = spent + given back + left, after every step, and never less than nothing is left."""
+    clock = FakeClock()
+    journal = Journal.open(":memory:", identity(), clock)
+    cache = Cache.open(":memory:", identity(), clock, on_swap=lambda: None)
+    cache.load_programme(read_programme(PROGRAMME))
+    cache.load_members([published("ana", points=100_000)])
+    till = Till(journal=journal, cache=cache, clock=clock, settings=Settings(data_dir="-"), identity=identity())
+    grant_float(till, 0)
+    granted = spent = 0
+    for n, (what, which, points) in enumerate(steps):
+        try:
+            if what == "grant":
+                grant_lease(till, points, n + 2, spend_for_s=3_600)
+                granted += points
+            elif what == "hold":
+                till.hold(hold(f"h{which}", points))
+            elif what == "commit":
+                paid = spend(till, f"r{n}", points, f"h{which}" if which else None)
+                spent += paid.points
+            elif what == "release":
+                till.release(f"h{which}")
+            elif what == "recall":
+                with journal.writing():
+                    journal.promises.leases.recall(["lease"])
+            elif what == "house":
+                give_back(journal, clock.now())
+            else:
+                clock.pass_ms(which * MINUTE)
+        except Refusal:
+            continue
+        finally:
+            here = sum(points_in(one.slices) for one in journal.promises.leases.of_account(ANAS, clock.now(), 0))
+            assert spent + sum(points for _, points in given_back(till)) + here == granted
