@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from bench import growth, naive, oscar, quote, tail
 from bench.children import Child
+from bench.ledger import parts as ledger
 from bench.rounds import share_of_processor
 from bench.table import HEAD, Row, exit_status, line, summary
 
@@ -23,7 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
         "growth": growth.rows,
         "oscar": oscar.rows,
         "tail": tail.rows,
+        "ledger": lambda: ledger.rows(deep=asked.deep),
     }
+    parser.add_argument("--deep", action="store_true", help="the ledger with a year of a million members, too")
     parser.add_argument("--only", action="append", choices=parts, help="a part of the table; may be given again")
     asked = parser.parse_args(arguments)
     measured: list[Row] = []

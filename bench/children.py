@@ -26,9 +26,17 @@ class Child:
 
     def ask(self, question: Any) -> Any:
         """Its answer. Raises: ChildEnded."""
+        self.tell(question)
+        return self.hear()
+
+    def tell(self, question: Any) -> None:
+        """Ask, and do not wait: others may be asked meanwhile."""
         assert self._process.stdin is not None
         self._process.stdin.write(msgspec.json.encode(question) + b"\n")
         self._process.stdin.flush()
+
+    def hear(self) -> Any:
+        """The answer to what was told. Raises: ChildEnded."""
         return self._read()
 
     def close(self) -> None:

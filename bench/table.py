@@ -21,6 +21,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         beside: the ceiling or the peer.
         ratio: `at_most` bounds ours over theirs, `at_least` theirs over ours.
         skipped: why it was not measured; then there are no figures.
+        absolute: the budget is a speed of this machine; a miss is shown, and the run does not fail of it.
     """
 
     what: str
@@ -32,6 +33,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     at_most: float | None = None
     at_least: float | None = None
     skipped: str = ""
+    absolute: bool = False
 
 
 def compared(
@@ -45,6 +47,7 @@ def compared(
     faster: bool = False,
     at_most: float | None = None,
     at_least: float | None = None,
+    absolute: bool = False,
 ) -> Row:
     """A row of two sides that took turns.
 
@@ -62,6 +65,7 @@ def compared(
         ratio=ratio(times[over], times[under]),
         at_most=at_most,
         at_least=at_least,
+        absolute=absolute,
     )
 
 
@@ -93,8 +97,8 @@ def summary(rows: Iterable[Row]) -> str:
 
 
 def exit_status(rows: Iterable[Row]) -> int:
-    """1 where anything is past twice its budget."""
-    return int(any(verdict(row) == "past twice" for row in rows))
+    """1 where any ratio is past twice its budget."""
+    return int(any(verdict(row) == "past twice" and not row.absolute for row in rows))
 
 
 def _plain(ratio: float) -> str:

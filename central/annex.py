@@ -8,11 +8,12 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, case, or_, select
 
 from central.csv_text import csv_line
 from central.tables import event, posting
 
+OF_TILLS = ("receipt.v1", "return.v1", "void.v1")
 HEADS = (
     "till_id",
     "epoch",
@@ -40,11 +41,13 @@ def annex_rows(tx: Connection, period_no: int, partner_id: str) -> Iterator[tupl
     """Postings of a period that concern a partner, as issuer or as the place, in the order of the streams."""
     p = posting.c
     of_event = and_(event.c.till_id == p.by_till, event.c.epoch == p.by_epoch, event.c.seq == p.by_seq)
+    # Head office names its own events after the account they are about; here their type says enough.
+    named = case((event.c.kind.in_(OF_TILLS), event.c.receipt_id), else_=event.c.kind)
     columns = [
         p.by_till,
         p.by_epoch,
         p.by_seq,
-        event.c.receipt_id,
+        named,
         event.c.business_date,
         *(p[name] for name in HEADS[5:]),
     ]

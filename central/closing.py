@@ -7,7 +7,7 @@ crash between the two leaves the period `cut`; closing it again goes on from the
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from central.own_events import append_own
 from central.ports import Randomness, SystemRandomness, reading, replayable, writing
 from central.positions import lines_of_period, settled_in
 from central.rows import put
+from central.sealing import newest_block
 from central.tables import (
     partner,
     payment,
@@ -52,7 +53,13 @@ class FarThrough(Refusal):
 
 
 def close_period(
-    engine: Engine, *, period_no: int, through: date, now_ms: int, randomness: Randomness = SYSTEM_RANDOMNESS
+    engine: Engine,
+    *,
+    period_no: int,
+    through: date,
+    now_ms: int,
+    randomness: Randomness = SYSTEM_RANDOMNESS,
+    seal: Callable[[], object] = lambda: None,
 ) -> Closed:
     """Close a period and issue its statements; a period that is closed already answers as it did.
 
@@ -60,6 +67,7 @@ def close_period(
         period_no: the open period, one whose close was interrupted, or a closed one.
         through: its last business date, which labels it; what belongs to it was decided by when it was booked.
         now_ms: when the statements are issued.
+        seal: seals a block, see `central.sealing`, so that what is on the statements is in the block they name.
     Raises:
         UnknownPeriod: there is no such period.
         BadThrough: it would end before it began.
@@ -71,6 +79,7 @@ def close_period(
     with reading(engine) as tx:
         settled_in(tx)
     _cut(engine, period_no, through, now_ms)
+    seal()
     _issue(engine, period_no, now_ms, randomness)
     with reading(engine) as tx:
         return read_closed(tx, period_no)
@@ -154,6 +163,7 @@ def _statements(
     names = {row.partner_id: row.name for row in tx.execute(select(partner))}
     ranges = _ranges(tx, period_no)
     owners = _owners(tx, row["through"])
+    newest = newest_block(tx)
     for partner_id in sorted(names.keys() | {line.partner_id for line in lines}):
         annex_rows, annex_sha256 = digest_annex(tx, period_no, partner_id)
         own = tuple(line for line in lines if line.partner_id == partner_id)
@@ -172,6 +182,8 @@ def _statements(
             ranges=tuple(one for one in ranges if owners.get(one.till_id) == partner_id),
             annex_rows=annex_rows,
             annex_sha256=annex_sha256,
+            block_no=newest.block_no,
+            block_hash=newest.hash if newest.block_no else "",
         )
 
 

@@ -8,9 +8,12 @@ from sqlalchemy import select
 
 from central import console_views as views
 from central.console_base import Console
+from central.console_corrections import add_corrections
 from central.console_format import add_filters
+from central.console_members import add_members
 from central.console_periods import add_periods
 from central.console_worklist import add_worklist
+from central.corrections import corrections
 from central.gate import COOKIE, LOGIN_COOKIE, check_token, guard, here, set_cookie
 from central.login import Role
 from central.ports import reading
@@ -28,6 +31,14 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "finding": HEAD_OFFICE,
     "settle": HEAD_OFFICE,
     "reopen": HEAD_OFFICE,
+    "members": HEAD_OFFICE,
+    "find_member": HEAD_OFFICE,
+    "member": HEAD_OFFICE,
+    "corrections": EVERYBODY,
+    "new_correction": EVERYBODY,
+    "ask_correction": EVERYBODY,
+    "approve_correction": HEAD_OFFICE,
+    "refuse_correction": HEAD_OFFICE,
     "periods": EVERYBODY,
     "period_page": EVERYBODY,
     "close": HEAD_OFFICE,
@@ -50,6 +61,8 @@ def console_pages(console: Console) -> Blueprint:
     _add_login(pages, console)
     add_worklist(pages, console)
     add_periods(pages, console)
+    add_members(pages, console)
+    add_corrections(pages, console)
 
     @pages.get("/")
     def overview() -> Any:
@@ -62,6 +75,7 @@ def console_pages(console: Console) -> Blueprint:
                 "console/overview.html",
                 tills=views.tills(tx, own, today),
                 piles=[] if own else views.piles(tx),
+                waiting=0 if own else len(corrections(tx)),
                 positions=[views.positions(tx, no) for no in shown if get_setting(tx, "currency")],
                 currency=get_setting(tx, "currency"),
             )

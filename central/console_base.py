@@ -1,12 +1,17 @@
 """What the pages of the console stand on, and the troubles they share."""
 
+from collections.abc import Callable
+
 from sqlalchemy import Engine
 
 from central.audit import note_down
+from central.corrections import Limits, limits_of
 from central.gate import here
 from central.login import Logins
-from central.ports import Clock, Randomness, writing
+from central.ports import Clock, Randomness, Settings, writing
 from loyalty.trouble import BadInput
+
+USUAL_LIMITS = limits_of(Settings())
 
 
 class BadAction(BadInput):
@@ -19,10 +24,29 @@ class UnknownPage(BadInput):
 
 
 class Console:
-    """What the pages stand on."""
+    """What the pages stand on.
 
-    def __init__(self, engine: Engine, clock: Clock, randomness: Randomness, logins: Logins, secure: bool) -> None:
+    Args:
+        limits: of corrections that people ask for.
+        card_key: the programme's, to find a member by a card; without it cards are not looked for.
+        seal: seals a block before statements are issued.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        randomness: Randomness,
+        logins: Logins,
+        secure: bool,
+        limits: Limits = USUAL_LIMITS,
+        card_key: bytes = b"",
+        seal: Callable[[], object] = lambda: None,
+    ) -> None:
         self.engine = engine
+        self.limits = limits
+        self.card_key = card_key
+        self.seal = seal
         self.clock = clock
         self.randomness = randomness
         self.logins = logins

@@ -62,6 +62,7 @@ def add_periods(pages: Blueprint, console: Console) -> None:
             through=through,
             now_ms=console.clock.wall_ms(),
             randomness=console.randomness,
+            seal=console.seal,
         )
         console.note("period.closed", str(period_no), through=through.isoformat())
         return redirect(url_for(".period_page", period_no=period_no), 303)

@@ -31,7 +31,8 @@ class KindTotal(msgspec.Struct, frozen=True, kw_only=True):
 class Statement(msgspec.Struct, frozen=True, kw_only=True, tag="statement.v1", tag_field="type"):
     """One partner's statement as it was frozen; every rendering is of this.
 
-    `annex_sha256` is of the annex as CSV, which lists the postings behind the lines, one row each.
+    `annex_sha256` is of the annex as CSV, which lists the postings behind the lines, one row each. `block_no` and
+    `block_hash` are of the newest block when it was made (`sync.blocks`), 0 and "" where there was none.
     """
 
     statement_id: str
@@ -48,6 +49,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, tag="statement.v1", t
     ranges: tuple[Range, ...]
     annex_rows: int
     annex_sha256: str
+    block_no: int = 0
+    block_hash: str = ""
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):

@@ -109,6 +109,15 @@ def create_user(
     return person
 
 
+def person_named(connection: Connection, login: str) -> Person:
+    """The active person behind a login. Raises: BadUser."""
+    active = select(console_user).where(console_user.c.login == login.strip().lower(), console_user.c.state == "active")
+    row = connection.execute(active).first()
+    if row is None:
+        raise BadUser(f"Nobody has the login {login}; make one with `tallypoint central user`.", login=login)
+    return Person(user_id=row.user_id, login=row.login, name=row.name, role=row.role, partner_id=row.partner_id)
+
+
 class Logins:
     """Signing in and out, on the tables."""
 

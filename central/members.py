@@ -34,6 +34,10 @@ class UnknownAccount(Refusal):
     status = 404
 
 
+class AccountClosed(Refusal):
+    code = "members.account_closed"
+
+
 class UnknownCard(Refusal):
     code = "members.unknown_card"
     status = 404
@@ -61,13 +65,13 @@ def issue_card(
     Args:
         number: as printed or scanned; only its keyed token is kept.
     Raises:
-        NotACard: in none of the programme's ranges. CardTaken: another member's. UnknownAccount.
+        NotACard: in none of the programme's ranges. CardTaken: another member's. UnknownAccount. AccountClosed.
     """
     read = read_card(rules, number)
     if not isinstance(read, Card):
         raise NotACard("This is no card of the programme; check the number and the ranges of the programme.")
     token = card_token(key, read)
-    _known(tx, account_id)
+    open_account(tx, account_id)
     row = {"card_token": token, "account_id": account_id, "kind": read.kind, "since_ms": now_ms}
     if not put(tx, card, [row], "nothing", ["card_token"]):
         owner = tx.execute(select(card.c.account_id).where(card.c.card_token == token)).scalar_one()
@@ -127,15 +131,26 @@ def set_facts(tx: Connection, account_id: int, randomness: Randomness, **facts: 
     """Set tier, segments (a sequence of names), language, home_store_id or birthday_mmdd; others stay.
 
     Raises:
-        UnknownAccount. BadInput: a fact that there is not.
+        UnknownAccount. AccountClosed. BadInput: a fact that there is not.
     """
     if strange := sorted(facts.keys() - set(FACTS)):
         raise BadInput(f"A member has no {strange[0]}; known are {', '.join(FACTS)}.")
-    _known(tx, account_id)
+    open_account(tx, account_id)
     if "segments" in facts:
         facts["segments"] = msgspec.json.encode(sorted(set(facts["segments"]))).decode()
     put(tx, member, [{"account_id": account_id, **facts}], dict.fromkeys(facts, "given") if facts else "nothing")
     _changed(tx, account_id, randomness)
+
+
+def open_account(connection: Connection, account_id: int) -> None:
+    """Refuse an account that is not there, or closed. Raises: UnknownAccount, AccountClosed."""
+    found = find(connection, account, [{"account_id": account_id}])
+    if not found:
+        raise UnknownAccount(f"There is no account {account_id}.", account_id=account_id)
+    if found[0].status == "closed":
+        into = found[0].merged_into
+        where = f"; it lives on in account {into}: name that one" if into else ""
+        raise AccountClosed(f"Account {account_id} is closed{where}.", account_id=account_id)
 
 
 def account_of(connection: Connection, token: str) -> int | None:
@@ -162,11 +177,6 @@ def _hotlist(tx: Connection, token: str, reason: str, *, lifted: int, now_ms: in
     no = next_no(tx, "hotlist")
     row = {"card_token": token, "reason": reason, "lifted": lifted, "no": no, "changed_at_ms": now_ms}
     put(tx, hotlist, [row], dict.fromkeys(("reason", "lifted", "no", "changed_at_ms"), "given"))
-
-
-def _known(tx: Connection, account_id: int) -> None:
-    if not find(tx, account, [{"account_id": account_id}], ["account_id"]):
-        raise UnknownAccount(f"There is no account {account_id}.", account_id=account_id)
 
 
 def _changed(tx: Connection, account_id: int, randomness: Randomness) -> None:

@@ -25,7 +25,11 @@ def centre_stream_id(name: str) -> str:
 def append_own(
     tx: Connection, name: str, events: Sequence[Event], now_ms: int, randomness: Randomness
 ) -> StreamHead:
-    """Write events at the end of one of the centre's streams, which begins with the first. Returns its new head."""
+    """Write events at the end of one of the centre's streams, which begins with the first; none only locks it.
+
+    Returns:
+        Its new head.
+    """
     stream_id = centre_stream_id(name)
     here = update(stream).where(at(stream_id, EPOCH))
     # Written before it is read: this locks the stream for whoever else would append.
@@ -37,9 +41,12 @@ def append_own(
         row = tx.execute(locked).one()
     head = StreamHead(till_id=stream_id, epoch=EPOCH, seq=row.seq, hash=row.hash)
     payloads = [encode(event) for event in events]
+    rows = []
     for payload, link in zip(payloads, walk(head, bytes.fromhex(row.genesis), payloads), strict=True):
         head = link
         written = {"till_id": stream_id, "epoch": EPOCH, "seq": link.seq, "hash": link.hash, "at_ms": now_ms}
-        tx.execute(centre_event.insert().values(payload=payload, **written))
-    tx.execute(here.values(seq=head.seq, hash=head.hash))
+        rows.append({"payload": payload, **written})
+    if rows:
+        tx.execute(centre_event.insert(), rows)
+        tx.execute(here.values(seq=head.seq, hash=head.hash))
     return head

@@ -72,6 +72,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         signing_key: file of the centre's Ed25519 seed, 32 raw bytes; made at the first start.
         card_key: file of the programme's card key, 32 raw bytes; made at the first start.
         workers: requests of tills that run at a time.
+        correct_alone_points: points that one correction may move without a second person; `correct_most_points` at all.
+        partner_correct_most_points: what people of a partner may ask for, of its own points; 0 for nothing.
+        block_copies: a folder on another disk, for a copy of every block; "" for none.
+        conformance: test builds only; routes that empty and fill a database whose name contains `scratch`.
     """
 
     data_dir: str = "central-data"
@@ -88,6 +92,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     grace_days: int = 7
     hotlist_days: int = 3
     programme_days: int = 30
+    block_copies: str = ""
+    correct_alone_points: int = 500
+    correct_most_points: int = 50_000
+    partner_correct_most_points: int = 0
+    conformance: bool = False
 
     @property
     def folder(self) -> Path:
@@ -148,6 +157,7 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     for pragma in (
         "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "wal_autocheckpoint=16000",
         "trusted_schema=OFF", "cell_size_check=ON",
+        "recursive_triggers=ON",  # else INSERT OR REPLACE deletes a row without asking the triggers that forbid it
     ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")
 

@@ -1,7 +1,8 @@
 """What earlier receipts posted, rebuilt from their rows, less what reversals have taken back since."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -14,20 +15,35 @@ from loyalty.lots import EventRef, LotKey, Slice
 from loyalty.receipts import Funded
 
 RECEIPT = "receipt.v1"
+NOT_MERGED: Mapping[int, int] = MappingProxyType({})
 
 
-def recorded_receipts(connection: Connection, refs: Iterable[EventRef], books: Books) -> list[Recorded]:
+def recorded_receipts(
+    connection: Connection, refs: Iterable[EventRef], books: Books, merged: Mapping[int, int] = NOT_MERGED
+) -> list[Recorded]:
     """The receipts among these events that have arrived and posted.
 
     Args:
         books: for the terms that held on a receipt's day.
+        merged: accounts that were merged into another one; what happened to a receipt since stands there.
     """
     places = [_place(ref) for ref in refs]
     found = [row for row in find(connection, event, places) if row.kind == RECEIPT and row.state == "posted"]
-    of = [{"account_id": row.account_id, "of_till": row.till_id, "of_epoch": row.epoch, "of_seq": row.seq}
-          for row in found]  # fmt: skip
+    of = [{"account_id": account_id, "of_till": row.till_id, "of_epoch": row.epoch, "of_seq": row.seq}
+          for row in found for account_id in _homes(row.account_id, merged)]  # fmt: skip
     postings, taken = _by_fact(find(connection, posting, of)), _by_fact(find(connection, reversed_, of))
-    return [_recorded(row, postings.get(_ref(row), []), taken.get(_ref(row), []), books) for row in found]
+    return [
+        _recorded(row, postings.get(_ref(row), []), taken.get(_ref(row), []), books, _homes(row.account_id, merged))
+        for row in found
+    ]
+
+
+def _homes(account_id: int, merged: Mapping[int, int]) -> list[int]:
+    """An account, the one it was merged into, and so on."""
+    homes = [account_id]
+    while homes[-1] in merged:
+        homes.append(merged[homes[-1]])
+    return homes
 
 
 def key_of(row: Any) -> LotKey:
@@ -40,13 +56,15 @@ def key_columns(key: LotKey) -> dict[str, str]:
     return {"valid_through": key.valid_through.isoformat(), "issuer_id": key.issuer_id, "terms_id": key.terms_id}
 
 
-def _recorded(row: Row[Any], postings: list[Row[Any]], taken: list[Row[Any]], books: Books) -> Recorded:
+def _recorded(
+    row: Row[Any], postings: list[Row[Any]], taken: list[Row[Any]], books: Books, homes: Sequence[int]
+) -> Recorded:
     ref = _ref(row)
     own = sorted((p for p in postings if _by(p) == ref), key=lambda p: p.n)
     points = [p for p in own if p.unit == "point"]
     whole = Recorded(
         ref=ref,
-        account_id=row.account_id,
+        account_id=homes[-1],
         period_no=row.period_no,
         at_partner_id=row.partner_id,
         at_terms_id=books.terms_id(row.partner_id, date.fromisoformat(row.business_date)),
@@ -57,7 +75,11 @@ def _recorded(row: Row[Any], postings: list[Row[Any]], taken: list[Row[Any]], bo
         funded=tuple(Funded(partner_id=p.issuer_id, amount_minor=p.amount) for p in own if p.unit == "currency"),
     )
     later = [p for p in postings if _by(p) != ref and (p.target == "redeemed" or p.source == "issued")]
-    for step in sorted([*later, *taken], key=lambda step: (step.account_version, getattr(step, "n", 0))):
+
+    def turn(step: Row[Any]) -> tuple[int, int, int]:
+        return homes.index(step.account_id), step.account_version, getattr(step, "n", 0)
+
+    for step in sorted([*later, *taken], key=turn):
         if hasattr(step, "restored_points"):
             whole = less(whole, _reversed(step))
         elif step.source == "issued":

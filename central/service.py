@@ -13,8 +13,11 @@ from flask import Flask, Response, jsonify, redirect, request, url_for
 from sqlalchemy import Engine
 
 from central.chores import Chores, chores_of
+from central.conformance import Conformance, is_scratch
+from central.conformance_http import conformance_blueprint
 from central.console import console_pages
 from central.console_base import Console
+from central.corrections import limits_of
 from central.login import Logins
 from central.metrics import metrics
 from central.migrations import upgrade
@@ -28,6 +31,7 @@ from central.ports import (
     read_key,
     reading,
 )
+from central.sealing import Sealer
 from central.store import SqlCentreStore
 from central.sync_http import sync_blueprint
 from central.web_server import WebServer
@@ -71,7 +75,17 @@ def central_app(
     app = Flask("central", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.register_blueprint(sync_blueprint(session, store, clock, randomness, settings.workers))
-    app.register_blueprint(console_pages(Console(engine, clock, randomness, logins, settings.secure_cookies)))
+    limits, card_key = limits_of(settings), read_key(settings.folder / settings.card_key, randomness)
+    # Copies are made by the service's own sealer, so that a folder that fails stops no close.
+    seal = Sealer(engine, signer, clock).seal
+    console = Console(engine, clock, randomness, logins, settings.secure_cookies, limits, card_key, seal)
+    app.register_blueprint(console_pages(console))
+
+    if settings.conformance and is_scratch(engine):
+        sealer = open_sealer(settings, engine, clock, randomness)
+        app.register_blueprint(conformance_blueprint(Conformance(engine, sealer, clock, randomness)))
+    elif settings.conformance:
+        _log.error("`conformance` is set, but the database is not a scratch one: its routes do not exist")
 
     @app.get("/")
     def entrance() -> Any:
@@ -95,6 +109,12 @@ def open_store(settings: Settings, engine: Engine, randomness: Randomness) -> Sq
         card_key_id=settings.card_key_id,
         lane_days={"hotlist": settings.hotlist_days, "programme": settings.programme_days},
     )
+
+
+def open_sealer(settings: Settings, engine: Engine, clock: Clock, randomness: Randomness) -> Sealer:
+    """What makes blocks of this database, under the centre's key."""
+    signer = Signer(read_key(settings.folder / settings.signing_key, randomness))
+    return Sealer(engine, signer, clock, Path(settings.block_copies) if settings.block_copies else None)
 
 
 class CentralService:
@@ -130,7 +150,10 @@ class CentralService:
         self._closing.append(self.engine.dispose)
         upgrade(self.engine)
         self.store = open_store(settings, self.engine, randomness)
-        self.chores = Chores(chores_of(self.engine, self.store, clock, randomness, settings.grace_days), clock)
+        sealer = open_sealer(settings, self.engine, clock, randomness)
+        self.chores = Chores(
+            chores_of(self.engine, self.store, sealer, clock, randomness, settings.grace_days), clock
+        )
         self.app = central_app(
             settings, self.engine, store=self.store, clock=clock, randomness=randomness, chore_runs=self.chores.runs
         )

@@ -26,11 +26,11 @@ class StreamWalk:
     """Walks every stream and hands its events on.
 
     Args:
-        take: called with the place of each event of a till and the event as JSON.
+        take: called with the place of each event of a till, and of each about an account, and the event as JSON.
 
     Attributes:
-        own: the centre's own events.
-        lost: places of events that a damaged batch held.
+        own: the centre's own events; `own_refs`: the places of those about an account.
+        lost: places of events that a damaged batch held, or that are not what was chained.
         unread: streams that could not be walked to their end.
     """
 
@@ -38,6 +38,7 @@ class StreamWalk:
         self._db, self._found, self._take = db, found, take
         self.batches = 0
         self.own: list[dict[str, Any]] = []
+        self.own_refs: set[Ref] = set()
         self.lost: set[Ref] = set()
         self.unread: set[tuple[str, int]] = set()
 
@@ -65,8 +66,13 @@ class StreamWalk:
                 head = next_head(head, genesis, bytes(row.payload))
                 if self._found.differs("chain.link", f"{about} at {row.seq}", head.hash, row.hash):
                     head = msgspec.structs.replace(head, hash=row.hash)
+                    self.lost.add((row.till_id, row.epoch, row.seq))
                     continue
-            self.own.append(event_of(bytes(row.payload)))
+            event = event_of(bytes(row.payload))
+            self.own.append(event)
+            if event.get("account_id"):
+                self.own_refs.add((row.till_id, row.epoch, row.seq))
+                self._take((row.till_id, row.epoch, row.seq), event)
         return head
 
     def _till(self, begin: StreamHead, genesis: bytes, about: str) -> StreamHead | None:

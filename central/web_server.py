@@ -11,6 +11,8 @@ from waitress.server import create_server
 from loyalty.trouble import Fault
 
 DRAIN_S = 5.0
+# Kept-alive connections with nothing to say count, and at the default of a hundred they would keep others out.
+MOST_CONNECTIONS = 1_000
 # Above every limit of ours, so that what is too large gets an answer; nothing is spilled to disk.
 _LARGEST_BODY = 1024 * 1024
 
@@ -41,6 +43,7 @@ class WebServer:
                 threads=threads,
                 ident=None,
                 asyncore_use_poll=True,
+                connection_limit=MOST_CONNECTIONS,
                 max_request_body_size=_LARGEST_BODY,
                 inbuf_overflow=_LARGEST_BODY,
                 clear_untrusted_proxy_headers=True,

@@ -19,10 +19,13 @@ from central.members import import_members
 from central.overview import overview
 from central.ports import read_key, reading, writing
 from central.programmes import current_programme, publish
+from central.sealing import Sealer
 from central.service import run_central
 from central.verify import verify_books
 from sync.enrolment import comparison_code, fingerprint
-from sync.keys import Signer
+from sync.keys import Signer, one_key
+from tallypoint.central_accounts import add_accounts
+from tallypoint.central_corrections import add_corrections
 from tallypoint.central_office import CLOCK, RANDOMNESS, adder, open_office, say, secret, settings_of
 from tallypoint.central_upkeep import add_upkeep
 from tallypoint.files import BadFile, read_text
@@ -52,6 +55,8 @@ def register(commands: Any) -> None:
     close.add_argument("--through", required=True, type=date.fromisoformat, help="its last business date, YYYY-MM-DD")
     close.add_argument("--period", type=int, help="a period that is closed already: say again what was issued")
     add_upkeep(action)
+    add_corrections(action)
+    add_accounts(action)
     action("verify", run_verify, "rebuild the books from evidence; exit 1 when anything differs")
     action("status", run_status, "tills, worklist, what is still to be recomputed")
 
@@ -134,10 +139,17 @@ def run_user(args: argparse.Namespace) -> int:
 
 def run_close(args: argparse.Namespace) -> int:
     """Close a period; a period that is closed says the same again."""
-    _, engine = open_office(args)
+    settings, engine = open_office(args)
+    signer = Signer(read_key(settings.folder / settings.signing_key, RANDOMNESS))
     with reading(engine) as tx:
         period_no = args.period or registry.open_period_no(tx)
-    closed = closing.close_period(engine, period_no=period_no, through=args.through, now_ms=CLOCK.wall_ms())
+    closed = closing.close_period(
+        engine,
+        period_no=period_no,
+        through=args.through,
+        now_ms=CLOCK.wall_ms(),
+        seal=Sealer(engine, signer, CLOCK).seal,
+    )
     netting = closed.netting
     positions = [{"partner_id": one.partner_id, "net_minor": one.amount_minor} for one in netting.positions]
     data = {
@@ -153,12 +165,13 @@ def run_close(args: argparse.Namespace) -> int:
 
 def run_verify(args: argparse.Namespace) -> int:
     """Exit status 0 only when nothing is violated."""
-    _, engine = open_office(args)
-    found = verify_books(engine)
+    settings, engine = open_office(args)
+    signer = Signer(read_key(settings.folder / settings.signing_key, RANDOMNESS))
+    found = verify_books(engine, one_key(signer.public, signer.key_no))
     if args.json:
         print(json.dumps(msgspec.to_builtins(found), indent=2))
     else:
-        print(f"{found.events} events in {found.batches} batches, {found.accounts} accounts.")
+        print(f"{found.events} events in {found.batches} batches, {found.accounts} accounts, {found.blocks} blocks.")
         for one in found.violations:
             print(f"{one.code} {one.about}: wanted {one.wanted}, found {one.found}")
         print("Nothing is violated." if not found.violations else f"{len(found.violations)} violations.")

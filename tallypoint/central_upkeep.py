@@ -1,4 +1,4 @@
-"""`tallypoint central`, the rarer actions: cards blocked and served again, tills resumed and revoked, rights."""
+"""`tallypoint central`, the rarer actions: cards blocked and served again, tills resumed, revoked, restores, rights."""
 
 import argparse
 
@@ -9,6 +9,7 @@ from central.migrations import grant_rights
 from central.ports import Settings, read_key, writing
 from central.programmes import current_programme
 from central.registry import UnknownTillHere, resume_stream, revoke_till
+from central.restoring import note_restore
 from central.tables import till
 from loyalty.cards import Card, CardRules, card_token, read_card
 from loyalty.trouble import Refusal
@@ -29,7 +30,7 @@ class NotStopped(Refusal):
 
 
 def add_upkeep(action: Adder) -> None:
-    """Add `block`, `lift`, `resume`, `revoke` and `rights`."""
+    """Add `block`, `lift`, `resume`, `revoke`, `restored` and `rights`."""
     block = action("block", run_block, "put a card on the hotlist; its number is asked, or read from standard input")
     block.add_argument("--reason", required=True)
     action("lift", run_lift, "serve a blocked card again; its number is asked, or read from standard input")
@@ -38,6 +39,7 @@ def add_upkeep(action: Adder) -> None:
     revoke.add_argument("--reason", required=True)
     for one in (resume, revoke):
         one.add_argument("till", help="its id or its label")
+    action("restored", run_restored, "a backup was put back: tills begin anew with what this centre says")
     rights = action("rights", run_rights, "let a PostgreSQL role serve, without changing what is append-only")
     rights.add_argument("role")
 
@@ -46,7 +48,7 @@ def run_block(args: argparse.Namespace) -> int:
     """Tills hear of it with the next hotlist."""
     settings, engine = open_office(args)
     with writing(engine) as tx:
-        token = _token(tx, settings)
+        token = ask_card(tx, settings)
         block_card(tx, token, args.reason, CLOCK.wall_ms())
     return say(args, {"blocked": token}, "The card is on the hotlist; no till serves it once it has heard.")
 
@@ -55,7 +57,7 @@ def run_lift(args: argparse.Namespace) -> int:
     """The opposite of `block`."""
     settings, engine = open_office(args)
     with writing(engine) as tx:
-        token = _token(tx, settings)
+        token = ask_card(tx, settings)
         lift_block(tx, token, CLOCK.wall_ms())
     return say(args, {"lifted": token}, "The card is served again.")
 
@@ -79,6 +81,14 @@ def run_revoke(args: argparse.Namespace) -> int:
     return say(args, {"revoked": till_id}, f"Till {args.till} is revoked.")
 
 
+def run_restored(args: argparse.Namespace) -> int:
+    """Once after each restore, before the service starts."""
+    _, engine = open_office(args)
+    with writing(engine) as tx:
+        now = note_restore(tx)
+    return say(args, {"generation": now}, f"Noted: restore number {now}. Tills send again what is missing of theirs.")
+
+
 def run_rights(args: argparse.Namespace) -> int:
     """Run it as the owner of the tables; the service then connects as the role."""
     _, engine = open_office(args)
@@ -89,7 +99,7 @@ def run_rights(args: argparse.Namespace) -> int:
     return say(args, {"role": args.role}, f"{args.role} may serve.")
 
 
-def _token(tx: Connection, settings: Settings) -> str:
+def ask_card(tx: Connection, settings: Settings) -> str:
     """The token of a card whose number is asked for; the number goes no further."""
     programme = current_programme(tx)
     card = read_card(programme.cards if programme else CardRules(), secret("Card number: "))

@@ -27,13 +27,16 @@ def postgres_dsn() -> Iterator[str]:
 
 
 @pytest.fixture
-def fresh_postgres(postgres_dsn: str) -> Iterator[Callable[[], str]]:
-    """A function that makes an empty database and returns its SQLAlchemy URL; all of them go after the test."""
+def fresh_postgres(postgres_dsn: str) -> Iterator[Callable[..., str]]:
+    """A function that makes an empty database and returns its SQLAlchemy URL; all of them go after the test.
+
+    It takes the beginning of the database's name, `tp` unless said.
+    """
     server = create_engine(postgres_dsn, isolation_level="AUTOCOMMIT")
     made: list[str] = []
 
-    def make() -> str:
-        name = f"tp_{secrets.token_hex(6)}"
+    def make(prefix: str = "tp") -> str:
+        name = f"{prefix}_{secrets.token_hex(6)}"
         with server.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name}"))
         made.append(name)

@@ -77,6 +77,10 @@ GROUPS = {
         },
         ("reversals", "return_stories", "returns_add_up", "receipts", "events"),
     ),
+    "reversals": Group(
+        {"reversal_postings": ALL, "returned_uses": ALL},
+        ("reversal_postings", "returned_uses", "reversals", "return_stories", "returns_add_up", "postings"),
+    ),
 }  # fmt: skip
 
 

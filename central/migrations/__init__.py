@@ -1,10 +1,11 @@
 """Bringing a database to the newest schema, and the rights a service account needs on it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
 from central.ports import writing
 from central.tables import APPEND_ONLY, metadata
@@ -22,9 +23,23 @@ def upgrade(engine: Engine, to: str = "head") -> None:
 def grant_rights(tx: Connection, role: str) -> None:
     """Let a PostgreSQL role serve: it may write everything, but never change or delete what is append-only.
 
-    Source: ledger.md rule 6; scale.md S9.
+    Run by the owner of the tables, again after an upgrade that brought new ones. Source: ledger.md rule 6; scale.md S9.
     """
     name = tx.dialect.identifier_preparer.quote(role)
-    for table in metadata.tables:
+    for statement in rights_of(name):
+        tx.exec_driver_sql(statement)
+
+
+def rights_of(role: str) -> Iterator[str]:
+    """The statements of `grant_rights`. What the role could do before and should not, it loses.
+
+    Args:
+        role: its name as SQL, quoted where it has to be.
+    """
+    yield f"GRANT USAGE ON SCHEMA public TO {role}"
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}"
+    # Looked at when the service starts; whoever owns the tables brings them to a new schema.
+    yield f'GRANT SELECT ON "alembic_version" TO {role}'
+    for table in sorted(metadata.tables):
         rights = "SELECT, INSERT" if table in APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"
-        tx.execute(text(f'GRANT {rights} ON "{table}" TO {name}'))
+        yield f'GRANT {rights} ON "{table}" TO {role}'

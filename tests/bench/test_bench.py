@@ -129,6 +129,13 @@ def test_a_miss_is_shown_and_only_past_twice_a_budget_the_run_fails(case: list[s
     assert ("P9" in summary([row])) == (said != "kept")
 
 
+def test_a_speed_of_this_machine_is_shown_and_fails_no_run() -> None:
+    row = Row(what="x", budget="P15", ratio=0.4, at_least=1, absolute=True)
+    assert verdict(row) == "past twice"
+    assert "P15" in summary([row])
+    assert exit_status([row]) == 0
+
+
 def test_a_row_shows_times_ratio_budget_and_verdict() -> None:
     row = Row(
         what="engine", budget="P4", ours_us=1234.5, beside="echo", beside_us=300.2, ratio=4.112, at_most=4
@@ -196,6 +203,15 @@ def test_a_child_answers_until_nobody_asks_and_one_that_dies_is_missed() -> None
         assert (child.hello, child.ask(1)) == ("hello", 1)
         with pytest.raises(ChildEnded, match="ended with 1"):
             child.ask(0)
+
+
+def test_children_that_are_told_work_at_the_same_time_and_are_heard_one_after_the_other() -> None:
+    script = "from bench.children import serve; serve('hello', lambda told: told + 1)"
+    command = [sys.executable, "-c", script]
+    with Child(command) as one, Child(command) as other:
+        one.tell(1)
+        other.tell(2)
+        assert (one.hear(), other.hear()) == (2, 3)
 
 
 def naive(drawn: Programme, bought: Basket) -> Figures:

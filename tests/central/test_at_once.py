@@ -6,17 +6,22 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from functools import partial
 
+import msgspec
 import pytest
 from sqlalchemy import func, select, text, update
 
 from central import ports
 from central.closing import close_period
 from central.late import post_overdue
-from central.ports import reading, writing
+from central.own_events import append_own, centre_stream_id
+from central.ports import SystemClock, reading, replayable, writing
 from central.registry import hold_open_period
-from central.tables import account, event, lot, period, posting, reversed_, stream, till_grant
+from central.sealing import Sealer
+from central.tables import account, block, event, lot, period, posting, reversed_, setting, stream, till_grant
+from loyalty.events import PeriodTurned
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt
+from sync.blocks import Block
 from sync.chain import ZERO_HASH
 from sync.wire import Ack, Hello, Lanes
 from tests.central.tills import DAY, Centre, Till, told
@@ -169,6 +174,55 @@ def test_a_float_is_topped_up_once_however_many_ask(centre: Centre) -> None:
     at_once.join()
     assert len(at_once.results) == 4
     assert centre.rows(select(till_grant.c.points)) == [(2000,)]
+
+
+def test_what_commits_while_a_block_is_made_is_in_the_next(centre: Centre) -> None:
+    sealer = Sealer(centre.engine, centre.signer, SystemClock())
+    turned = PeriodTurned(receipt_id="period:1", period_no=1, through=MARCH)
+    with writing(centre.engine) as early:
+        append_own(early, "early", [turned], centre.now, centre.random)
+        # One that begins later overtakes it, and is sealed before it.
+        with writing(centre.engine) as late:
+            append_own(late, "late", [turned], centre.now, centre.random)
+        assert sealer.seal() == 1
+    assert sealer.seal() == 1
+    assert sealer.seal() == 0
+    named = [msgspec.json.decode(body, type=Block).heads for (body,) in centre.rows(select(block.c.body))]
+    assert [[head.till_id for head in heads] for heads in named] == [
+        [centre_stream_id("late")], [centre_stream_id("early")],
+    ]  # fmt: skip
+
+
+def test_two_that_lock_each_other_out_are_both_done_in_the_end(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up: list[str] = []
+    may_replay = ports._may_replay
+    monkeypatch.setattr(
+        ports, "_may_replay", lambda trouble: given_up.append(trouble.orig.sqlstate) or may_replay(trouble)
+    )
+    both_hold_one = threading.Barrier(2)
+    with writing(centre.engine) as tx:
+        tx.execute(setting.insert(), [{"name": name, "value": ""} for name in "ab"])
+
+    @replayable
+    def sign(first: str, second: str, turns: list[int]) -> None:
+        turns.append(1)
+        with writing(centre.engine) as tx:
+            for name in (first, second):
+                there = setting.c.name == name
+                tx.execute(update(setting).where(there).values(value=setting.c.value + first))
+                if name == first and len(turns) == 1:
+                    both_hold_one.wait(20)
+
+    threads = [threading.Thread(target=sign, args=(*names, [])) for names in ("ab", "ba")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert given_up == ["40P01"]
+    signed = centre.rows(select(setting.c.value).where(setting.c.name.in_(("a", "b"))))
+    assert [sorted(value) for (value,) in signed] == [["a", "b"], ["a", "b"]]
 
 
 def hello_of(till: Till) -> Hello:

@@ -33,7 +33,9 @@ def test_it_answers_health_console_and_figures_until_it_is_stopped(settings: Set
         assert requests.get(f"{service.url}/healthz", timeout=5).json() == {"status": "ok"}
         login = requests.get(f"{service.url}/", timeout=5)
         assert login.url == f"{service.url}/console/login"
-        assert "tallypoint_centre_open_period 1\n" in requests.get(f"{service.url}/metrics", timeout=5).text
+        figures = requests.get(f"{service.url}/metrics", timeout=5).text
+        assert "tallypoint_centre_open_period 1\n" in figures
+        assert "tallypoint_centre_newest_block 0\n" in figures
     finally:
         service.stop()
     with pytest.raises(requests.ConnectionError):

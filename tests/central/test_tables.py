@@ -1,14 +1,37 @@
 """The schema keeps the rules that let it run on SQLite, PostgreSQL and, sharded, on Citus."""
 
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import ForeignKeyConstraint, MetaData, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    Engine,
+    ForeignKeyConstraint,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 
-from central.migrations import grant_rights, upgrade
-from central.ports import open_engine, writing
+from central.closing import close_period
+from central.migrations import grant_rights, rights_of, upgrade
+from central.ports import SystemClock, open_engine, writing
+from central.sealing import Sealer
 from central.tables import APPEND_ONLY, PLACE_KEYS, metadata
+from central.verify import verify_books
+from sync.keys import one_key
+from tests.central.tills import Centre, told
+
+RIGHTS = Path(__file__).parents[2] / "deploy" / "postgresql-rights.sql"
 
 POSTING = (
     "INSERT INTO posting VALUES (7, 't', 1, 1, 1, 1, 'point', 'issued', 'available', 5, '2027-01-01', 'acme', 'acme-1',"
@@ -89,39 +112,76 @@ def test_sqlite_holds_nothing_but_what_the_columns_say(tmp_path) -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("change", ["UPDATE posting SET amount = 6", "DELETE FROM posting"])
-def test_a_posting_is_never_edited_on_sqlite(tmp_path, change: str) -> None:
+CHANGES = ("UPDATE {table} SET {column} = {column}", "DELETE FROM {table}")
+
+
+@pytest.mark.parametrize("change", [*CHANGES, "INSERT OR REPLACE INTO {table} SELECT * FROM {table}"])
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_what_is_append_only_is_never_edited_on_sqlite(tmp_path, table: str, change: str) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'central.db'}")
     upgrade(engine)
-    with writing(engine) as tx:
-        tx.execute(text(POSTING))
-    with pytest.raises(DBAPIError, match="posting is append-only"), writing(engine) as tx:
-        tx.execute(text(change))
+    row = {one.name: b"x" if isinstance(one.type, LargeBinary) else "1" for one in metadata.tables[table].c}
+    with engine.connect() as connection:
+        # What it refers to does not matter here.
+        connection.connection.execute("PRAGMA foreign_keys=OFF")  # type: ignore[attr-defined]
+        with connection.begin():
+            connection.execute(insert(metadata.tables[table]), [row])
+        with pytest.raises(DBAPIError, match=f"{table} is append-only"), connection.begin():
+            connection.execute(text(change.format(table=table, column=first_column(table))))
+        assert len(connection.execute(select(metadata.tables[table])).all()) == 1
     engine.dispose()
+
+
+@pytest.fixture
+def served(fresh_postgres) -> Iterator[tuple[Engine, Engine]]:
+    """A database as its owner sees it, and as the role does that serves it."""
+    owner = open_engine(fresh_postgres())
+    upgrade(owner)
+    role = f"tp_{owner.url.database}"
+    with writing(owner) as tx:
+        tx.execute(text(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'"))
+        tx.execute(text(f"GRANT ALL ON posting TO {role}"))  # somebody was too generous once
+        grant_rights(tx, role)
+    service = create_engine(owner.url.set(username=role, password=role))
+    yield owner, service
+    service.dispose()
+    with writing(owner) as tx:
+        tx.execute(text(f"DROP OWNED BY {role}"))
+        tx.execute(text(f"DROP ROLE {role}"))
+    owner.dispose()
 
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("table", APPEND_ONLY)
-def test_the_service_may_not_edit_what_is_append_only_on_postgresql(fresh_postgres, table: str) -> None:
-    engine = open_engine(fresh_postgres())
-    upgrade(engine)
-    role = f"tp_{engine.url.database}"
-    with writing(engine) as tx:
-        tx.execute(text(f"CREATE ROLE {role}"))
-        grant_rights(tx, role)
-    with writing(engine) as tx:
-        tx.execute(text(f"SET LOCAL ROLE {role}"))
+def test_the_service_may_not_edit_what_is_append_only_on_postgresql(served, table: str) -> None:
+    _, service = served
+    with writing(service) as tx:
         tx.execute(text(POSTING))
         tx.execute(text("UPDATE setting SET value = '1'"))
-    for change in (f"UPDATE {table} SET period_no = 2", f"DELETE FROM {table}"):
-        with pytest.raises(DBAPIError) as refused, writing(engine) as tx:
-            tx.execute(text(f"SET LOCAL ROLE {role}"))
-            tx.execute(text(change.replace("period_no = 2", f"{first_column(table)} = {first_column(table)}")))
+    for change in (*CHANGES, "TRUNCATE {table}", "DROP TABLE {table}", "ALTER TABLE {table} DISABLE TRIGGER ALL"):
+        with pytest.raises(DBAPIError) as refused, writing(service) as tx:
+            tx.execute(text(change.format(table=table, column=first_column(table))))
         assert refused.value.orig.sqlstate == "42501"
-    with writing(engine) as tx:
-        tx.execute(text(f"DROP OWNED BY {role}"))
-        tx.execute(text(f"DROP ROLE {role}"))
-    engine.dispose()
+
+
+@pytest.mark.postgresql
+def test_a_centre_serves_and_seals_as_that_role(served) -> None:
+    owner, service = served
+    with service.connect() as connection:
+        assert not connection.execute(text("SELECT usesuper FROM pg_user WHERE usename = current_user")).scalar()
+    centre = Centre(service.url.render_as_string(hide_password=False))
+    till = centre.till()
+    till.sell("R1", 10_000, told(centre.member()))
+    till.upload()
+    assert Sealer(centre.engine, centre.signer, SystemClock()).seal() == 2
+    close_period(centre.engine, period_no=1, through=date(2026, 3, 31), now_ms=centre.now)
+    assert verify_books(owner, one_key(centre.signer.public)).violations == ()
+    centre.engine.dispose()
+
+
+def test_the_rights_a_database_administrator_runs_are_those_of_the_command() -> None:
+    granted = "".join(f"{statement};\n" for statement in rights_of(':"role"'))
+    assert RIGHTS.read_text("utf-8").endswith(granted), "run: python -m tests.house.rights_sql"
 
 
 def first_column(table: str) -> str:

@@ -40,6 +40,7 @@ def test_head_office_is_set_up_in_a_few_commands(office, tmp_path):
             "uncovered_points": 0,
             "granted_points": 0,
             "violations": [],
+            "blocks": 0,
         },
     )
 
@@ -98,6 +99,12 @@ def test_a_till_that_was_never_stopped_cannot_be_resumed_and_an_unknown_one_is_n
     assert office("resume", "1")[1]["code"] == "central.till_not_stopped"
     assert office("revoke", "2", "--reason", "stolen")[1]["code"] == "central.unknown_till"
     assert office("revoke", "1", "--reason", "stolen")[0] == 0
+
+
+def test_a_restore_is_noted_and_counted(office):
+    office("init")
+    assert office("restored") == (0, {"generation": 1})
+    assert office("restored") == (0, {"generation": 2})
 
 
 def test_rights_are_a_matter_of_postgresql(office):

@@ -1,0 +1,23 @@
+"""After a backup was put back: what a person notes, so that tills and the centre agree on where they stand.
+
+The tills send again what the centre has lost of theirs. Its own facts are lost; `central.sealing` raises the alarm.
+Source: house.md section 4, point 6; sync.md section 3.
+"""
+
+from sqlalchemy import Connection
+
+from central.lanes import jump_all
+from central.registry import generation
+from central.rows import put
+from central.tables import setting
+
+
+def note_restore(tx: Connection) -> int:
+    """Begin a new generation, and number what goes down far beyond what tills have seen. Returns the generation.
+
+    From then on tills take the centre's word for its blocks again; until then each keeps the highest it was told of.
+    """
+    now = generation(tx) + 1
+    put(tx, setting, [{"name": "generation", "value": str(now)}], {"value": "given"})
+    jump_all(tx)
+    return now

@@ -1,0 +1,129 @@
+"""Commit order made a chain: whatever streams moved since the last block goes into the next one.
+
+A block is found by comparing, never by counting: a stream whose head lies beyond what blocks name of it moved, so what
+commits late, or while a block is being made, is in the one after. Batches do not touch these tables. The row in `block`
+is the record; no event says it again. Source: ledger.md rule 7; scale.md S14, S15; house.md section 4.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, and_, func, select
+
+from central.block_copies import copied_beyond, copy_blocks
+from central.ports import Clock, reading, replayable, writing
+from central.rows import put
+from central.tables import block, lane, sealed, stream
+from central.worklist import raise_alarm
+from sync.blocks import Block, BlockMark, SealedBlock, seal_block
+from sync.chain import StreamHead
+from sync.keys import Signer
+from sync.wire import Hello
+
+LOCK = "blocks"  # a row of `lane` that is only ever locked
+
+
+class Sealer:
+    """Seals blocks, and copies them out where a folder is set.
+
+    Args:
+        signer: the centre's key.
+        copies: the folder of the copies; none for no copies.
+    """
+
+    def __init__(self, engine: Engine, signer: Signer, clock: Clock, copies: Path | None = None) -> None:
+        self._engine, self._signer, self._clock, self._copies = engine, signer, clock, copies
+        self._beyond = 0  # told once: a person who settles the alarm is not to find it open again with the next block
+
+    def seal(self) -> int:
+        """Seal one block of all streams that moved. Returns how many it names; 0 for no block, as nothing moved.
+
+        Raises:
+            CopyFailed: a block cannot be written to the folder of copies; it is sealed, and copied with the next.
+        """
+        with reading(self._engine) as connection:
+            moved = bool(_moved(connection, at_most=1))
+        named = self._seal() if moved else 0
+        if self._copies is not None:
+            self._copy_out(self._copies)
+        return named
+
+    @replayable
+    def _seal(self) -> int:
+        with writing(self._engine) as tx:
+            # One sealer at a time, also among several processes: what the first wrote is seen by the second.
+            put(tx, lane, [{"lane": LOCK, "no": 0}], {"no": "keep"}, ["no"])
+            heads = _moved(tx)
+            if heads:
+                before = newest_block(tx)
+                made = Block(
+                    block_no=before.block_no + 1,
+                    prev_hash=before.hash,
+                    sealed_at_ms=self._clock.wall_ms(),
+                    heads=tuple(heads),
+                )
+                _write(tx, made, seal_block(made, self._signer))
+            return len(heads)
+
+    def _copy_out(self, folder: Path) -> None:
+        with reading(self._engine) as connection:
+            copy_blocks(connection, folder)
+            newest = newest_block(connection)
+        beyond = copied_beyond(folder, newest)
+        if beyond and beyond != self._beyond:
+            self._alarm(newest, beyond)
+        self._beyond = beyond
+
+    @replayable
+    def _alarm(self, newest: BlockMark, beyond: int) -> None:
+        with writing(self._engine) as tx:
+            raise_alarm(tx, "block_lost", LOCK, self._clock.wall_ms(), block_no=newest.block_no, copied=beyond)
+
+
+def newest_block(connection: Connection) -> BlockMark:
+    """The last block; number 0 before the first."""
+    last = select(block.c.block_no, block.c.hash).order_by(block.c.block_no.desc()).limit(1)
+    row = connection.execute(last).first()
+    return BlockMark(block_no=row.block_no, hash=row.hash) if row else BlockMark()
+
+
+def check_block(tx: Connection, hello: Hello, now_ms: int) -> None:
+    """Raise the alarm where a till was told of a block that is not here: this centre has lost what was in it.
+
+    After a restore from a backup the tills send their own events again; the centre's own facts are gone, and only the
+    copied blocks still say how far they had come. Source: house.md section 4, point 6.
+    """
+    newest = newest_block(tx)
+    told = {"epoch": hello.epoch, "told_no": hello.block_no, "told_hash": hello.block_hash, "block_no": newest.block_no}
+    if hello.block_no > newest.block_no:
+        raise_alarm(tx, "block_lost", hello.till_id, now_ms, **told)
+    elif hello.block_no:
+        ours = tx.execute(select(block.c.hash).where(block.c.block_no == hello.block_no)).scalar() or ""
+        if ours != hello.block_hash:
+            raise_alarm(tx, "block_differs", hello.till_id, now_ms, **told, hash=ours)
+
+
+def _moved(connection: Connection, at_most: int | None = None) -> Sequence[StreamHead]:
+    """The streams whose heads no block names yet, sorted: all that had committed at one moment."""
+    named = and_(sealed.c.till_id == stream.c.till_id, sealed.c.epoch == stream.c.epoch)
+    heads = select(stream.c.till_id, stream.c.epoch, stream.c.seq, stream.c.hash)
+    beyond = heads.join_from(stream, sealed, named, isouter=True).where(stream.c.seq > func.coalesce(sealed.c.seq, 0))
+    rows = connection.execute(beyond.limit(at_most)).mappings()
+    return sorted((StreamHead(**row) for row in rows), key=lambda head: (head.till_id, head.epoch))
+
+
+def _write(tx: Connection, made: Block, done: SealedBlock) -> None:
+    tx.execute(
+        block.insert().values(
+            block_no=made.block_no,
+            prev_hash=made.prev_hash,
+            hash=done.hash,
+            body=done.body.encode(),
+            signature=bytes.fromhex(done.signature),
+            key_no=done.key_no,
+            sealed_at_ms=made.sealed_at_ms,
+        )
+    )
+    named = [{"till_id": head.till_id, "epoch": head.epoch, "seq": head.seq, "hash": head.hash,
+              "block_no": made.block_no} for head in made.heads]  # fmt: skip
+    put(tx, sealed, named, {"seq": "given", "hash": "given", "block_no": "given"})

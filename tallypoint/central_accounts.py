@@ -1,0 +1,152 @@
+"""`tallypoint central`: histories and balances, expiry, opening balances, partners and programmes that end."""
+
+import argparse
+import csv
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import select
+
+from central.audit import note_down
+from central.balances import balance_at_date, balance_at_version
+from central.ending import EVERYBODY, outstanding, redate, set_last_day
+from central.expiry import due_on, expire
+from central.history import Entry, history_of
+from central.login import person_named
+from central.members import UnknownAccount
+from central.opening import open_balances
+from central.ports import read_key, reading, writing
+from central.programmes import current_programme
+from central.tables import account
+from tallypoint.central_corrections import account_named
+from tallypoint.central_office import CLOCK, RANDOMNESS, Adder, open_office, say
+from tallypoint.files import BadFile, read_text
+
+
+def add_accounts(action: Adder) -> None:
+    """Add `history`, `balance-at`, `expire`, `open-balances`, `leave` and `end-programme`."""
+    history = action("history", run_history, "everything that happened to an account's points, and why")
+    at = action("balance-at", run_balance_at, "what an account held at a date, or at one of its versions")
+    for one in (history, at):
+        one.add_argument("account", help="number of the account, or `card` to be asked for a card")
+    when = at.add_mutually_exclusive_group(required=True)
+    when.add_argument("--on", type=date.fromisoformat, help="business date, YYYY-MM-DD")
+    when.add_argument("--version", type=int, help="number of events that are folded in")
+    lapse = action("expire", run_expire, "the expiry run of a date; again, what is left of it")
+    lapse.add_argument("--on", type=date.fromisoformat, help="YYYY-MM-DD; the run that is due where it is left out")
+    opening = action("open-balances", run_open_balances, "points of an older scheme from a CSV file: all rows or none")
+    opening.add_argument("file", type=Path)
+    opening.add_argument("--scheme", required=True, help="the name of the older scheme")
+    leave = action("leave", run_leave, "a partner leaves: its points that members still hold, and a last day for them")
+    leave.add_argument("partner")
+    leave.add_argument("--expire-on", type=date.fromisoformat, metavar="DATE", help="the last day its points are good")
+    end = action("end-programme", run_end_programme, "the last day on which any points are good")
+    end.add_argument("--last-day", type=date.fromisoformat, required=True, metavar="DATE")
+    opening.add_argument("--by", required=True, help="your login")
+    for one in (leave, end):
+        one.add_argument("--by", default="", help="your login; needed where a day is set")
+
+
+def run_history(args: argparse.Namespace) -> int:
+    """The newest first."""
+    settings, engine = open_office(args)
+    with reading(engine) as tx:
+        told = history_of(tx, account_named(tx, settings, args.account))
+    lines = [f"Account {told.account_id}, {told.status}: {told.balance} points after {told.version} events."]
+    lines += [f"Merged into account {told.merged_into}."] if told.merged_into else []
+    lines += [line for entry in told.entries for line in _lines(entry)]
+    lines += [f"{told.left_out} older events are left out."] if told.left_out else []
+    return say(args, msgspec.to_builtins(told), "\n".join(lines))
+
+
+def run_balance_at(args: argparse.Namespace) -> int:
+    """Lots and their sum, from postings."""
+    settings, engine = open_office(args)
+    with reading(engine) as tx:
+        account_id = account_named(tx, settings, args.account)
+        if tx.execute(select(account.c.account_id).where(account.c.account_id == account_id)).first() is None:
+            raise UnknownAccount(f"There is no account {account_id}.", account_id=account_id)
+        by_date = args.on is not None
+        told = balance_at_date(tx, account_id, args.on) if by_date else balance_at_version(tx, account_id, args.version)
+    lines = [f"{told.points} points, {told.live_points} of them live, {told.leased_points} set aside at tills."]
+    lines += [f"{one.points:>8}  {one.key.issuer_id}  good through {one.key.valid_through}" for one in told.lots]
+    return say(args, msgspec.to_builtins(told), "\n".join(lines))
+
+
+def run_expire(args: argparse.Namespace) -> int:
+    """Run twice, nothing more."""
+    _, engine = open_office(args)
+    now_ms = CLOCK.wall_ms()
+    on = args.on or due_on(now_ms)
+    done = expire(engine, on, now_ms, RANDOMNESS)
+    data = {"on": on.isoformat(), "accounts": done.accounts, "points": done.points}
+    return say(args, data, f"Run of {on}: {done.points} points of {done.accounts} accounts have lapsed.")
+
+
+def run_open_balances(args: argparse.Namespace) -> int:
+    """The same file again changes nothing."""
+    settings, engine = open_office(args)
+    text = read_text(args.file)
+    card_key = read_key(settings.folder / settings.card_key, RANDOMNESS)
+    with writing(engine) as tx:
+        programme = current_programme(tx)
+        if programme is None:
+            raise BadFile("Publish a programme first: it says which numbers are cards.")
+        done = open_balances(
+            tx, text.encode(), list(csv.DictReader(text.splitlines())), scheme=args.scheme,
+            by=person_named(tx, args.by), rules=programme.cards, card_key=card_key, now_ms=CLOCK.wall_ms(),
+            randomness=RANDOMNESS,
+        )  # fmt: skip
+    before = " They had been taken in before; nothing was done." if done.before else ""
+    return say(args, msgspec.to_builtins(done), f"{done.points} points for {done.accounts} accounts.{before}")
+
+
+def run_leave(args: argparse.Namespace) -> int:
+    """Its points stay good, and it owes for them, until they lapse or are spent."""
+    if args.expire_on:
+        _end(args, args.expire_on, args.partner)
+    _, engine = open_office(args)
+    with reading(engine) as tx:
+        rows = outstanding(tx, args.partner)
+    points = sum(one.points for one in rows)
+    owed = sum(one.points * one.per_point_micro for one in rows)
+    data = {"partner_id": args.partner, "points": points, "owed_at_most_micro": owed, "lots": msgspec.to_builtins(rows)}
+    lines = [f"Members hold {points} points of {args.partner}. If all are spent it still owes {owed} micro-units."]
+    lines += [f"{one.points:>10} points of {one.accounts} accounts, good through {one.valid_through}, terms"
+              f" {one.terms_id}, {one.per_point_micro} micro each" for one in rows]  # fmt: skip
+    return say(args, data, "\n".join(lines))
+
+
+def run_end_programme(args: argparse.Namespace) -> int:
+    """All points get this last day at most; the usual run lets them lapse after it."""
+    _end(args, args.last_day, EVERYBODY)
+    data = {"last_day": args.last_day.isoformat()}
+    return say(args, data, f"No points are good beyond {args.last_day}. Publish a programme that grants none any more.")
+
+
+def _end(args: argparse.Namespace, through: date, issuer_id: str) -> None:
+    """Set a last day and bring what lies beyond it to that day."""
+    _, engine = open_office(args)
+    now_ms = CLOCK.wall_ms()
+    with writing(engine) as tx:
+        by = person_named(tx, args.by)
+        set_last_day(tx, through, now_ms, issuer_id)
+        note_down(tx, RANDOMNESS, user_id=by.user_id, action="points.last_day", about=issuer_id, now_ms=now_ms,
+                  figures={"through": through.isoformat()})  # fmt: skip
+    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+    for _ in redate(engine, today, now_ms, RANDOMNESS):
+        pass
+
+
+def _lines(entry: Entry) -> list[str]:
+    place = f" at {entry.store_id}" if entry.store_id else ""
+    why = f" ({entry.reason}, {entry.asked_by}{' and ' + entry.approved_by if entry.approved_by else ''})"
+    head = f"{entry.version:>5}  {entry.business_date}  {entry.kind:<14} {entry.receipt_id}{place}"
+    lines = [f"{head}{why if entry.reason else ''}: {entry.step:+}, balance {entry.balance}"]
+    for one in entry.movements:
+        settles = f" for {one.for_event}" if one.for_event else ""
+        lines.append(f"         {one.points} {one.source} to {one.target}, {one.key.issuer_id}, good through"
+                     f" {one.key.valid_through}{settles}")  # fmt: skip
+    lines += [f"         {points} by {name}" for name, points in entry.promotions]
+    return lines

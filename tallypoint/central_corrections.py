@@ -1,0 +1,155 @@
+"""`tallypoint central`: points corrected by hand, moved between accounts, accounts merged, and the second person's say.
+
+Whoever may open this machine's database may act as anybody in it; `--by` is kept with what was done.
+"""
+
+import argparse
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from central.corrections import Correction, approve, ask, corrections, limits_of, refuse
+from central.login import Person, person_named
+from central.members import UnknownAccount, account_of
+from central.ports import Settings, reading
+from central.wishes import REASONS, AdjustmentWish, BadWish, MergeWish, TransferWish, Wish
+from loyalty.centre_events import Taken
+from loyalty.earning import Earned
+from tallypoint.central_office import CLOCK, RANDOMNESS, Adder, open_office, say
+from tallypoint.central_upkeep import ask_card
+
+
+def add_corrections(action: Adder) -> None:
+    """Add `adjust`, `transfer`, `merge`, `corrections`, `approve` and `refuse`."""
+    adjust = action("adjust", run_adjust, "give or take points by hand, with a reason")
+    _whose(adjust, "account")
+    adjust.add_argument("--give", type=int, default=0, metavar="POINTS")
+    adjust.add_argument("--take", type=int, default=0, metavar="POINTS")
+    adjust.add_argument("--issuer", default="", help="the partner whose points they are; --take may leave it out")
+    adjust.add_argument("--through", type=date.fromisoformat, help="the last valid day of points that are given")
+    adjust.add_argument("--at", default="", metavar="PARTNER", help="the partner for whose sake")
+    _why(adjust, "adjustment")
+    transfer = action("transfer", run_transfer, "points of one account for another: a lost card, a family")
+    _whose(transfer, "account")
+    transfer.add_argument("to", type=int, help="the account that gets them")
+    transfer.add_argument("--points", type=int, default=0, help="how many; without it, all that can be spent")
+    _why(transfer, "transfer")
+    merge = action("merge", run_merge, "two accounts of one member: the first is emptied into the second and closed")
+    _whose(merge, "account")
+    merge.add_argument("into", type=int, help="the account that stays")
+    _why(merge, "merge")
+    listed = action("corrections", run_corrections, "what waits for a second person")
+    listed.add_argument("--state", default="asked", choices=("asked", "done", "refused"))
+    yes = action("approve", run_approve, "agree to a correction that somebody else asked for")
+    no = action("refuse", run_refuse, "say no to a correction, and why")
+    no.add_argument("--note", required=True)
+    for one in (yes, no):
+        one.add_argument("correction", help="its id, as `corrections` lists it")
+        one.add_argument("--by", required=True, help="your login")
+
+
+def run_adjust(args: argparse.Namespace) -> int:
+    """Exactly one of `--give` and `--take`."""
+    if (args.give > 0) == (args.take > 0):
+        raise BadWish("Say either --give POINTS or --take POINTS, above 0.")
+    if args.give and not (args.issuer and args.through):
+        raise BadWish("Points that are given need --issuer PARTNER and --through DATE, their last valid day.")
+    granted = (Earned(issuer_id=args.issuer, valid_through=args.through, points=args.give),) if args.give else ()
+    taken = (Taken(issuer_id=args.issuer, points=args.take),) if args.take else ()
+    facts = {"reason": args.reason, "note": args.note, "at_partner_id": args.at}
+    return _ask(args, lambda who: AdjustmentWish(account_id=who, granted=granted, taken=taken, **facts))
+
+
+def run_transfer(args: argparse.Namespace) -> int:
+    """Soonest to lapse first."""
+    facts = {"to_account_id": args.to, "points": args.points, "reason": args.reason, "note": args.note}
+    return _ask(args, lambda who: TransferWish(account_id=who, **facts))
+
+
+def run_merge(args: argparse.Namespace) -> int:
+    """Points, debts, cards and counters."""
+    facts = {"into_account_id": args.into, "reason": args.reason, "note": args.note}
+    return _ask(args, lambda who: MergeWish(account_id=who, **facts))
+
+
+def run_corrections(args: argparse.Namespace) -> int:
+    """The oldest first while they wait, else the newest."""
+    _, engine = open_office(args)
+    with reading(engine) as tx:
+        rows = [{name: value for name, value in row._mapping.items() if name != "fact"}
+                for row in corrections(tx, args.state)]  # fmt: skip
+    lines = [f"{row['correction_id']}  {row['kind']:<10} {row['points']:>8} points  account {row['account_id']}"
+             f"  {row['reason']}  asked by {row['asked_by']}" for row in rows]  # fmt: skip
+    return say(args, rows, "\n".join(lines) or "Nothing is there.")
+
+
+def run_approve(args: argparse.Namespace) -> int:
+    """It is done at once."""
+    _, engine = open_office(args)
+    by = _person(args)
+    done = approve(engine, args.correction, by, now_ms=CLOCK.wall_ms(), randomness=RANDOMNESS)
+    return _tell(args, done)
+
+
+def run_refuse(args: argparse.Namespace) -> int:
+    """It is kept with the note."""
+    _, engine = open_office(args)
+    by = _person(args)
+    done = refuse(engine, args.correction, by, args.note, now_ms=CLOCK.wall_ms(), randomness=RANDOMNESS)
+    return _tell(args, done)
+
+
+def account_named(tx: Connection, settings: Settings, name: str) -> int:
+    """An account by its number, or `card` for one whose card number is asked.
+
+    Raises:
+        UnknownAccount, NotOurCard.
+    """
+    if name != "card":
+        if not (name.isascii() and name.isdigit()):
+            raise UnknownAccount(f"{name} is no account; give its number, or `card` to be asked for a card.")
+        return int(name)
+    found = account_of(tx, ask_card(tx, settings))
+    if found is None:
+        raise UnknownAccount("Nobody has this card; check its number.")
+    return found
+
+
+def _ask(args: argparse.Namespace, wish: Any) -> int:
+    settings, engine = open_office(args)
+    with reading(engine) as tx:
+        by = person_named(tx, args.by)
+        account_id = account_named(tx, settings, args.account)
+    made: Wish = wish(account_id)
+    correction_id = args.id or RANDOMNESS.bytes(8).hex()
+    limits, now_ms = limits_of(settings), CLOCK.wall_ms()
+    return _tell(args, ask(engine, made, by, limits, correction_id=correction_id, now_ms=now_ms, randomness=RANDOMNESS))
+
+
+def _tell(args: argparse.Namespace, done: Correction) -> int:
+    ends = {
+        "done": "is done.",
+        "asked": "waits for another person of head office: `central approve` or `central refuse`.",
+        "refused": "is refused.",
+    }
+    data = msgspec.to_builtins(done)
+    return say(args, data, f"Correction {done.correction_id}, {done.points} points, {ends[done.state]}")
+
+
+def _person(args: argparse.Namespace) -> Person:
+    _, engine = open_office(args)
+    with reading(engine) as tx:
+        return person_named(tx, args.by)
+
+
+def _whose(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument(name, help="number of the account, or `card` to be asked for a card")
+
+
+def _why(parser: argparse.ArgumentParser, kind: str) -> None:
+    parser.add_argument("--reason", required=True, choices=REASONS[kind])
+    parser.add_argument("--note", default="")
+    parser.add_argument("--by", required=True, help="your login")
+    parser.add_argument("--id", default="", help="of this correction, to send it again safely; else one is drawn")

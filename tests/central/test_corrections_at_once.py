@@ -1,0 +1,111 @@
+"""Corrections and tills at the same moment, on the engine where several may write."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+from sqlalchemy import select, update
+
+from central import tables as t
+from central.corrections import NotOpen
+from central.expiry import due_on, expire
+from central.ports import writing
+from central.wishes import NotThere
+from loyalty.trouble import Refusal
+from tests.central.office import ANA, BEA, Office, give, merge, take, transfer
+from tests.central.test_at_once import AtOnce
+from tests.central.tills import BEN, DAY, TODAY, Centre, told
+
+pytestmark = pytest.mark.postgresql
+
+
+@pytest.fixture
+def office(fresh_postgres: Callable[[], str]) -> Iterator[Office]:
+    made = Centre(fresh_postgres())
+    yield Office(made)
+    made.engine.dispose()
+
+
+def all_at_once(office: Office, locked: int, *calls: Callable[[], object]) -> list[object]:
+    """Run calls that all wait for an account; what each returned, or the refusal it met."""
+
+    def answered(call: Callable[[], object]) -> object:
+        try:
+            return call()
+        except Refusal as refusal:
+            return type(refusal)
+
+    at_once = AtOnce(office.centre, *(partial(answered, call) for call in calls))
+    with writing(office.centre.engine) as tx:
+        tx.execute(update(t.account).where(t.account.c.account_id == locked).values(status="registered"))
+        at_once.wait_for_locks()
+    at_once.join()
+    assert len(at_once.results) == len(calls)
+    return at_once.results
+
+
+def test_a_sale_that_comes_while_its_account_is_merged_is_booked_where_it_lives_on(office: Office) -> None:
+    anna, ben = office.centre.member(), office.centre.member(BEN)
+    till = office.centre.till()
+    bought = till.receipt("R1", 4_000, told(anna))
+    sold = till.append(bought)
+    till.upload()
+    till.sell("R2", 700, told(anna, 1, 40))
+    till.take_back("B1", sold, bought, 500)
+    all_at_once(office, anna, lambda: office.ask(merge(anna, ben)), till.upload)
+    assert office.account(anna)[1:] == ("closed", ben)
+    assert [points for _, _, points, _ in office.held(ben)] == [27]
+    assert office.adds_up()
+
+
+def test_points_are_taken_once_by_two_who_take_them_at_once(office: Office) -> None:
+    anna = office.centre.member()
+    office.ask(give(anna, 100))
+    results = all_at_once(
+        office, anna, lambda: office.ask(take(anna, 60), correction_id="one"),
+        lambda: office.ask(take(anna, 60), BEA, "two"),
+    )  # fmt: skip
+    assert NotThere in results
+    assert office.held(anna) == [("2026-12-31", "acme", 40, 0)]
+    assert office.adds_up()
+
+
+def test_a_correction_is_approved_once_by_two_who_do_it_at_once(office: Office) -> None:
+    anna = office.centre.member()
+    office.ask(give(anna, 400), correction_id="one")
+    with writing(office.centre.engine) as tx:
+        tx.execute(update(t.correction).values(asked_by="carl"))
+    results = all_at_once(
+        office, anna, lambda: office.approve("one"), lambda: office.approve("one", ANA),
+    )  # fmt: skip
+    assert NotOpen in results
+    assert office.held(anna) == [("2026-12-31", "acme", 400, 0)]
+    assert office.adds_up()
+
+
+def test_transfers_in_both_directions_at_once_do_not_wait_for_each_other_for_ever(office: Office) -> None:
+    anna, ben = office.centre.member(), office.centre.member(BEN)
+    office.ask(give(anna, 50))
+    office.ask(give(ben, 30))
+    all_at_once(
+        office, min(anna, ben), lambda: office.ask(transfer(anna, ben, 50), correction_id="one"),
+        lambda: office.ask(transfer(ben, anna, 30), correction_id="two"),
+    )  # fmt: skip
+    held = [office.held(anna)[0][2], office.held(ben)[0][2]]
+    assert held == [30, 50]
+    assert office.adds_up()
+
+
+def test_a_spend_that_comes_while_its_points_lapse_is_paid_either_way(office: Office) -> None:
+    anna, till = office.centre.member(), office.centre.till()
+    till.hello()
+    office.ask(give(anna, 30, through=TODAY))
+    till.sell("R1", 100, told(anna, 1, 30), spend=20)
+    office.centre.now += DAY
+    now = office.centre.now
+    all_at_once(
+        office, anna, lambda: expire(office.centre.engine, due_on(now), now, office.centre.random), till.upload
+    )
+    assert office.held(anna) == [("2026-03-02", "acme", 0, 10)]
+    assert office.rows(select(t.debt)) == []
+    assert office.adds_up()
