@@ -57,12 +57,13 @@ def _coupons(console: Console, shop: Shop) -> None:
     console.print(table)
 
 
+_BUCKETS = ("issued", "redeemed", "reversed", "expired", "leased", "available")
+
+
 def _points(console: Console, verified: dict[str, Any]) -> None:
-    table = _table("Points by issuer", "issuer", "issued", "redeemed", "reversed", "expired", "outstanding")
+    table = _table("Points by issuer", "issuer", "issued", "redeemed", "reversed", "expired", "at tills", "free")
     for issuer, held in verified["points"].items():
-        table.add_row(
-            issuer, *(str(held.get(bucket, 0)) for bucket in ("issued", "redeemed", "reversed", "expired", "available"))
-        )
+        table.add_row(issuer, *(str(held.get(bucket, 0)) for bucket in _BUCKETS))
     console.print(table)
 
 

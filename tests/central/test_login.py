@@ -264,10 +264,14 @@ def test_what_only_head_office_may_open_is_closed_to_partners(centre: SmallCentr
     add(centre, "finn", "partner_finance", "C")
     client, _ = sign_in(app, "finn")
     closed = {name for name, roles in RIGHTS.items() if roles == HEAD_OFFICE}
-    assert closed == {"findings", "finding", "reopen", "settle", "close"}
-    answer = client.get("/console/worklist", base_url="https://localhost")
-    assert answer.status_code == 403
-    assert "login.not_allowed" in answer.get_data(as_text=True)
+    assert closed == {
+        "findings", "finding", "reopen", "settle", "close", "members", "find_member", "member", "approve_correction",
+        "refuse_correction",
+    }  # fmt: skip
+    for page in ("worklist", "members"):
+        answer = client.get(f"/console/{page}", base_url="https://localhost")
+        assert answer.status_code == 403
+        assert "login.not_allowed" in answer.get_data(as_text=True)
 
 
 def test_every_answer_carries_the_headers_that_keep_scripts_and_frames_out(app: Flask) -> None:
