@@ -40,6 +40,11 @@ LONGEST_S = 45 * 60  # of filling
 READS = 200  # a round
 LAPSING_ON = date(2027, 7, 1)  # when two quarters of everybody's points have lapsed
 EMPTY = "empty"
+READ = {
+    "balance": "a member's balance, {} postings",
+    "history": "a member's page, {} postings",
+    "recent": "  of one whose last event is in a batch",
+}
 
 
 def rows(url: str, *, deep: bool = False) -> Iterator[Row]:
@@ -134,11 +139,12 @@ def _reading(filled: dict[str, str]) -> Iterator[Row]:
     """A balance and a history, each beside one row by its key from the largest table of the same database."""
     for name, url in filled.items():
         reader = Reader(url)
-        reads = {"key": reader.one_event, "balance": reader.balance, "history": reader.history}
+        reads = {"key": reader.one_event, "balance": reader.balance, "history": reader.history,
+                 "recent": reader.recent_history}  # fmt: skip
         times = take_turns({what: reader.round(read, READS) for what, read in reads.items()}, ROUNDS)
         reader.close()
-        for what, said in (("balance", "a member's balance"), ("history", "a member's whole history")):
-            yield compared("", f"{said}, {name} postings", times, what, "key", beside="one event by its key")
+        for what, said in READ.items():
+            yield compared("", said.format(name), times, what, "key", beside="one event by its key")
 
 
 def _lapsing(filled: dict[str, str]) -> Iterator[Row]:

@@ -14,10 +14,11 @@ from bench.ledger.history import account_of
 from bench.rounds import Round, durations
 from central.books import live_lots
 from central.expiry import AT_ONCE, NightlyRun
-from central.explaining import histories
+from central.history import history_of
 from central.ports import SystemRandomness, reading
 from central.tables import account, event
 
+MOST_RECENT = 5_000
 TODAY = PLACE.business_date.isoformat()
 
 
@@ -29,6 +30,8 @@ class Reader:
         self._draw = Random("reader")
         with reading(self._centre.engine) as connection:
             self._members = connection.execute(select(func.count()).select_from(account)).scalar_one()
+            unchecked = select(event.c.account_id).where(event.c.checked == "").limit(MOST_RECENT)
+            self._recent = connection.execute(unchecked).scalars().all()
 
     def balance(self) -> int:
         """The points that a member can spend today."""
@@ -39,10 +42,14 @@ class Reader:
         return points
 
     def history(self) -> int:
-        """All that the books know of a member, as recomputation reads it; how many rows."""
+        """A member's page on the console; how many entries. None of its events has its batch here."""
         with reading(self._centre.engine) as connection:
-            (told,) = histories(connection, [self._member()]).values()
-        return len(told.uses) + len(told.postings)
+            return len(history_of(connection, self._member()).entries)
+
+    def recent_history(self) -> int:
+        """The same of a member of whom one event at least came in a batch, which is opened for it."""
+        with reading(self._centre.engine) as connection:
+            return len(history_of(connection, self._draw.choice(self._recent)).entries)
 
     def one_event(self) -> str:
         """The measure: the receipt id of one event of a member, by account and version."""

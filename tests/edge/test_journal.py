@@ -240,7 +240,9 @@ def test_the_file_is_for_the_service_alone_and_every_setting_holds(journal: Jour
     tables = journal._database.rows(
         "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%sqlite%'"
     )
-    assert {name for name, sql in tables} == {"event", "own_use", "lease", "hold", "stream", "flagged", "counter"}
+    assert {name for name, sql in tables} == {
+        "event", "own_use", "lease", "hold", "stream", "flagged", "counter", "peer", "transfer_in", "transfer_out",
+    }  # fmt: skip
     assert all(sql.rstrip().endswith("STRICT") for _, sql in tables)
 
 

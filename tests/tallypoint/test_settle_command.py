@@ -103,7 +103,9 @@ def test_points_that_nobody_had_are_flagged_and_cost_nobody_anything() -> None:
     spend = {"type": "receipt", "receipt_id": "R2", "partner_id": "A", "on": "2026-03-01", "account_id": 9,
              "points_spent": 50}  # fmt: skip
     result = settle(document(spend))
-    assert [(flag.cause, flag.figures) for flag in result.flags] == [("uncovered", {"asked": 50, "covered": 0})]
+    assert [(flag.cause, flag.figures) for flag in result.flags] == [
+        ("uncovered", {"asked": 50, "covered": 0, "bearer": "A"})
+    ]
     assert amounts(result, 1) == []
 
 
