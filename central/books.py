@@ -169,8 +169,8 @@ class CentreBooks:
         for account_id in touched:
             before, after = self._before.get(account_id, Account()), self.books.account(account_id)
             for key in after.lots.keys() | after.expired.keys():
-                if _lot_row(before, key) != (told := _lot_row(after, key)):
-                    rows.append({"account_id": account_id, **key_columns(key), **told})
+                if _lot_held(before, key) != _lot_held(after, key):
+                    rows.append({"account_id": account_id, **key_columns(key), **_lot_row(after, key)})
         put(self._tx, lot, rows, {"points": "given", "earned_on": "given", "expired": "given"})
 
     def _write_leases(self, everything: Iterable[Posted]) -> None:
@@ -224,10 +224,13 @@ def _lease_of(head: Event) -> tuple[int, str]:
     return NOBODY, ""
 
 
+def _lot_held(of: Account, key: LotKey) -> tuple[int, date | None, int]:
+    return of.lots.get(key, 0), of.earned_on.get(key), of.expired.get(key, 0)
+
+
 def _lot_row(of: Account, key: LotKey) -> dict[str, Any]:
-    earned_on = of.earned_on.get(key)
-    return {"points": of.lots.get(key, 0), "earned_on": earned_on.isoformat() if earned_on else "",
-            "expired": of.expired.get(key, 0)}  # fmt: skip
+    points, earned_on, expired = _lot_held(of, key)
+    return {"points": points, "earned_on": earned_on.isoformat() if earned_on else "", "expired": expired}
 
 
 def _spent(head: Receipt) -> int:

@@ -97,7 +97,9 @@ def history_of(connection: Connection, account_id: int, most: int = MOST_EVENTS)
     events = connection.execute(select(event).where(*of_account).order_by(event.c.account_version)).all()
     shown = events[-most:]
     entries = _entries(connection, events, shown, moves)
-    merged = connection.execute(select(account.c.account_id).where(account.c.merged_into == account_id)).scalars()
+    # The second condition is what the index says; without it every account is looked at.
+    came_here = account.c.merged_into == account_id, account.c.merged_into > 0
+    merged = connection.execute(select(account.c.account_id).where(*came_here)).scalars()
     lots = sorted((key_of(one), one.points) for one in find(connection, lot, key) if one.points)
     return History(
         account_id=account_id,

@@ -264,6 +264,8 @@ account = _table(
     _whole("created_at_ms", default=0),
     _whole("merged_into", default=0),
 )  # fmt: skip
+Index("account_merged", account.c.merged_into, sqlite_where=account.c.merged_into > 0,
+      postgresql_where=account.c.merged_into > 0)  # fmt: skip
 
 member = _table(
     "member", "A",
