@@ -40,7 +40,7 @@ class CentreBooks:
         self._now_ms = now_ms
         self._randomness = randomness
         self._cards: dict[str, int] = {}
-        self._before: dict[int, Account] = {}
+        self._owed_before: dict[int, tuple[Debt, ...]] = {}
         self._posted: list[tuple[Posted, tuple[Use, ...]]] = []
         self._shared: list[dict[str, Any]] = []
         self._points: dict[EventRef, tuple[int, int]] = {}
@@ -93,11 +93,7 @@ class CentreBooks:
         for row in sorted(find(self._tx, debt, keys), key=lambda row: (row.account_id, row.n)):
             self.books.account(row.account_id).debts.append(_debt(row))
         for account_id in (key["account_id"] for key in keys):
-            opened = self.books.account(account_id)
-            self._before[account_id] = Account(
-                lots=dict(opened.lots), debts=list(opened.debts), earned_on=dict(opened.earned_on),
-                expired=dict(opened.expired),
-            )  # fmt: skip
+            self._owed_before[account_id] = tuple(self.books.account(account_id).debts)
         if beyond := set(self._merged.values()) - self.books.accounts.keys():
             self.lock(beyond)
 
@@ -159,18 +155,15 @@ class CentreBooks:
         put(self._tx, shared_use, self._shared)
         taken = [_reversed_row(posted.reversed, posted) for posted in everything if posted.reversed]
         put(self._tx, reversed_, taken)
-        self._write_lots(touched)
+        self._write_lots(everything)
         self._write_debts(touched)
         self._write_leases(everything)
         mark_changed(self._tx, touched, mark)
 
-    def _write_lots(self, touched: set[int]) -> None:
-        rows = []
-        for account_id in touched:
-            before, after = self._before.get(account_id, Account()), self.books.account(account_id)
-            for key in after.lots.keys() | after.expired.keys():
-                if _lot_held(before, key) != _lot_held(after, key):
-                    rows.append({"account_id": account_id, **key_columns(key), **_lot_row(after, key)})
+    def _write_lots(self, everything: Iterable[Posted]) -> None:
+        """The lots that postings moved."""
+        moved = {(one.account_id, one.key) for posted in everything for one in posted.postings if one.unit == "point"}
+        rows = [{"account_id": who, **key_columns(key), **_lot_row(self.books.account(who), key)} for who, key in moved]
         put(self._tx, lot, rows, {"points": "given", "earned_on": "given", "expired": "given"})
 
     def _write_leases(self, everything: Iterable[Posted]) -> None:
@@ -188,7 +181,7 @@ class CentreBooks:
             self._tx.execute(update(lease).where(*here).values(values))
 
     def _write_debts(self, touched: set[int]) -> None:
-        moved = [one for one in touched if self._before.get(one, Account()).debts != self.books.account(one).debts]
+        moved = [one for one in touched if self._owed_before.get(one, ()) != tuple(self.books.account(one).debts)]
         remove(self._tx, debt, [{"account_id": one} for one in moved])
         put(self._tx, debt, [_debt_row(one, n) for account_id in moved
                              for n, one in enumerate(self.books.account(account_id).debts)])  # fmt: skip
@@ -224,13 +217,10 @@ def _lease_of(head: Event) -> tuple[int, str]:
     return NOBODY, ""
 
 
-def _lot_held(of: Account, key: LotKey) -> tuple[int, date | None, int]:
-    return of.lots.get(key, 0), of.earned_on.get(key), of.expired.get(key, 0)
-
-
 def _lot_row(of: Account, key: LotKey) -> dict[str, Any]:
-    points, earned_on, expired = _lot_held(of, key)
-    return {"points": points, "earned_on": earned_on.isoformat() if earned_on else "", "expired": expired}
+    earned_on = of.earned_on.get(key)
+    return {"points": of.lots.get(key, 0), "earned_on": earned_on.isoformat() if earned_on else "",
+            "expired": of.expired.get(key, 0)}  # fmt: skip
 
 
 def _spent(head: Receipt) -> int:
