@@ -8,7 +8,7 @@ crash between the two leaves the period `cut`; closing it again goes on from the
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -33,6 +33,7 @@ from central.tables import (
     till,
 )
 from loyalty.events import PeriodTurned
+from loyalty.moments import utc_date
 from loyalty.netting import Netting, net_positions
 from loyalty.statements import StatementLine, owed_by_partner
 from loyalty.trouble import Refusal
@@ -74,7 +75,7 @@ def close_period(
         FarThrough: it would end more than a year from now; the next one could not be closed before.
         NoCurrency: nothing says what currency to settle in.
     """
-    if through > datetime.fromtimestamp(now_ms / 1000, UTC).date() + timedelta(days=MOST_DAYS_AHEAD):
+    if through > utc_date(now_ms) + timedelta(days=MOST_DAYS_AHEAD):
         raise FarThrough(f"{through} lies more than a year ahead; check the year.", through=through.isoformat())
     with reading(engine) as tx:
         settled_in(tx)

@@ -1,6 +1,5 @@
 """The pages of head office and of partners, server-rendered; every action is a plain form."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
@@ -19,6 +18,7 @@ from central.login import Role
 from central.ports import reading
 from central.registry import get_setting
 from central.tables import period
+from loyalty.moments import utc_date
 from loyalty.trouble import Trouble
 
 HEAD_OFFICE: frozenset[Role] = frozenset({"head_office"})
@@ -67,7 +67,7 @@ def console_pages(console: Console) -> Blueprint:
     @pages.get("/")
     def overview() -> Any:
         own = here().person.partner_id
-        today = datetime.fromtimestamp(console.clock.wall_ms() / 1000, UTC).date().isoformat()
+        today = utc_date(console.clock.wall_ms()).isoformat()
         with reading(console.engine) as tx:
             closed = select(period.c.period_no).where(period.c.state == "issued").order_by(period.c.period_no.desc())
             shown = [no for no in (_open_no(tx), tx.execute(closed.limit(1)).scalar()) if no is not None]

@@ -5,7 +5,6 @@ Source: fraud-privacy.md section 1, "Manual adjustments".
 """
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -21,6 +20,7 @@ from central.ports import Randomness, Settings, replayable, writing
 from central.rows import find
 from central.tables import correction
 from central.wishes import AdjustmentWish, BadWish, MergeWish, TransferWish, Wish, check_words, kind_of_wish
+from loyalty.moments import utc_date
 from loyalty.trouble import Refusal
 
 MOST_ROWS = 200
@@ -103,7 +103,7 @@ def ask(
 def _ask(
     engine: Engine, wish: Wish, by: Person, limits: Limits, correction_id: str, now_ms: int, randomness: Randomness
 ) -> Correction:
-    fact, today = msgspec.json.encode(wish), _day(now_ms)
+    fact, today = msgspec.json.encode(wish), utc_date(now_ms)
     with writing(engine) as tx:
         if before := find(tx, correction, [{"correction_id": correction_id}]):
             return _same(before[0], fact, by)
@@ -145,7 +145,7 @@ def _approve(engine: Engine, correction_id: str, by: Person, now_ms: int, random
     with writing(engine) as tx:
         row = _decide(tx, correction_id, by, "done", "", now_ms)
         wish = msgspec.json.decode(bytes(row.fact), type=Wish)
-        check_words(wish, _day(now_ms))
+        check_words(wish, utc_date(now_ms))
         _do(tx, wish, correction_id, row.asked_by, by.login, now_ms, randomness)
         _note(tx, randomness, by, "correction.approved", correction_id, row.points, now_ms)
         return Correction(correction_id=correction_id, state="done", points=row.points)
@@ -223,7 +223,7 @@ def _do(
     tx: Connection, wish: Wish, correction_id: str, asked_by: str, approved_by: str, now_ms: int, randomness: Randomness
 ) -> None:
     signed = Signed(
-        correction_id=correction_id, asked_by=asked_by, approved_by=approved_by, on=_day(now_ms), now_ms=now_ms
+        correction_id=correction_id, asked_by=asked_by, approved_by=approved_by, on=utc_date(now_ms), now_ms=now_ms
     )
     if isinstance(wish, AdjustmentWish):
         adjust(tx, wish, signed, randomness)
@@ -252,7 +252,3 @@ def _note(
 ) -> None:
     note_down(tx, randomness, user_id=by.user_id, action=action, about=correction_id, now_ms=now_ms,
               figures={"points": points})  # fmt: skip
-
-
-def _day(now_ms: int) -> date:
-    return datetime.fromtimestamp(now_ms / 1000, UTC).date()

@@ -6,7 +6,7 @@ Source: docs/ledger.md "A partner leaves", "A programme ends"; settlement.md sec
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 
 import msgspec
 from sqlalchemy import Connection, Engine, and_, func, or_, select
@@ -19,6 +19,7 @@ from central.tables import lot, partner, setting
 from loyalty.books import NO_TERMS, Account
 from loyalty.centre_events import Moved
 from loyalty.lots import FOREVER, EventRef, LotKey, Slice
+from loyalty.moments import utc_date
 from loyalty.trouble import Refusal
 
 STREAM = "endings"
@@ -56,7 +57,7 @@ def set_last_day(tx: Connection, through: date, now_ms: int, issuer_id: str = EV
     known = select(partner.c.partner_id).where(partner.c.partner_id == issuer_id)
     if issuer_id != EVERYBODY and tx.execute(known).first() is None:
         raise UnknownPartner(f"There is no partner {issuer_id}; the coalition file names them all.")
-    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+    today = utc_date(now_ms)
     if through <= today:
         raise DayIsOver(f"{through} is not ahead. Name a day after {today}, on which members can still spend.")
     put(tx, setting, [{"name": SETTING + issuer_id, "value": through.isoformat()}], {"value": "given"})

@@ -11,13 +11,12 @@ from sqlalchemy import Connection, func, select, update
 
 from central.own_events import append_own
 from central.ports import Randomness
-from central.programmes import current_programme
 from central.registry import at
 from central.rows import put
 from central.tables import stream, till, till_grant
 from loyalty.lease_events import Granted
 from loyalty.lots import Slice
-from loyalty.programme import OfflineCaps
+from loyalty.programme import OfflineCaps, Programme
 from sync.wire import Grant
 
 # A float is no member's points, so nothing is locked by it and nothing is gained by letting it lapse; the till
@@ -26,13 +25,17 @@ SPEND_FOR_S = 10 * 365 * 24 * 3600
 AT_MOST = 50
 
 
-def top_up(tx: Connection, till_id: str, epoch: int, now_ms: int, randomness: Randomness) -> int:
+def top_up(
+    tx: Connection, programme: Programme | None, till_id: str, epoch: int, now_ms: int, randomness: Randomness
+) -> int:
     """Grant a till what its float lacks; the points granted, 0 for nothing.
 
     The caller has written the stream's row in this transaction, which keeps a second top-up out. Spent points that
     a void gave back do not return to the float: the till may have spent them again before it knew.
+
+    Args:
+        programme: the one in force; none where there is none.
     """
-    programme = current_programme(tx)
     if programme is None or programme.spending is None or programme.spending.offline is None:
         return 0
     present = select(stream.c.float_granted, stream.c.float_spent).join_from(

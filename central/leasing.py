@@ -5,7 +5,7 @@ account is locked while points are taken, so what is set aside twice is two sums
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Literal
 
 import msgspec
@@ -24,6 +24,7 @@ from loyalty.books import Flag, Posted
 from loyalty.lease_events import Granted, Reclaimed
 from loyalty.leases import NotEnoughPoints, expiry_of, lease_wanted
 from loyalty.lots import EventRef, Lot, draw_down, points_in
+from loyalty.moments import utc_date
 from loyalty.programme import LeaseRules, Programme
 from sync.ports import LeaseTaken
 from sync.wire import LeaseAsk
@@ -65,10 +66,10 @@ def take_ask(tx: Connection, ask: LeaseAsk, now_ms: int, randomness: Randomness)
     row = tx.execute(select(account.c.status).where(account.c.account_id == ask.account_id)).first()
     if row is None or row.status == "closed":
         return LeaseTaken(refused="account.unknown")
-    lots = _locked_lots(tx, [ask.account_id], _day(now_ms))
+    lots = _locked_lots(tx, [ask.account_id], utc_date(now_ms))
     available = sum(one.points for one in lots[ask.account_id])
     if available < ask.points and not (ask.partial and available):
-        _recall(tx, [ask.account_id], now_ms)  # what lies at other tills may be here the next time
+        recall(tx, [ask.account_id], now_ms)  # what lies at other tills may be here the next time
         return LeaseTaken(available=available, refused=NotEnoughPoints.code)
     wanted = Set(
         account_id=ask.account_id,
@@ -83,23 +84,29 @@ def take_ask(tx: Connection, ask: LeaseAsk, now_ms: int, randomness: Randomness)
 
 
 def top_up_leases(
-    tx: Connection, till_id: str, epoch: int, account_ids: Iterable[int], now_ms: int, randomness: Randomness
+    tx: Connection,
+    programme: Programme | None,
+    till_id: str,
+    epoch: int,
+    account_ids: Iterable[int],
+    now_ms: int,
+    randomness: Randomness,
 ) -> int:
     """Set points of members who have just been at a till aside for it, as the programme's lease rules say.
 
-    The caller has written the stream's row in this transaction, and locked the accounts.
+    The caller has moved the till's stream on in this transaction, so it is active, and locked the accounts.
 
     Args:
+        programme: the one in force; none where there is none.
         account_ids: of a batch that was posted.
     Returns:
         How many points were set aside.
     """
-    programme = current_programme(tx)
     rules = _rules(programme)
-    if programme is None or rules is None or not _is_active(tx, till_id, epoch):
+    if programme is None or rules is None:
         return 0
     tills, ids = _tills_of_the_store(tx, till_id), sorted(account_ids)[:MOST_TOPPED_UP]
-    lots, out = _locked_lots(tx, ids, _day(now_ms)), _leased(tx, ids)
+    lots, out = _locked_lots(tx, ids, utc_date(now_ms)), _leased(tx, ids)
     recalled = {row.account_id for row in find(tx, lease, [{"account_id": one} for one in ids], ("account_id",),
                                                lease.c.state == "active", lease.c.recalled_at_ms > 0)}  # fmt: skip
     wanted = []
@@ -128,7 +135,10 @@ def _lease(account_id: int, points: int, rules: LeaseRules, now_ms: int) -> Set:
 
 def recall(tx: Connection, account_ids: Iterable[int], now_ms: int) -> int:
     """Ask for all leases of these accounts back; each till hears it with its next answer. How many there were."""
-    return _recall(tx, account_ids, now_ms)
+    keys = [{"account_id": one} for one in account_ids]
+    rows = find(tx, lease, keys, (), lease.c.state == "active", lease.c.kind == "lease", lease.c.recalled_at_ms == 0)
+    put(tx, lease, [{**row._mapping, "recalled_at_ms": now_ms} for row in rows], {"recalled_at_ms": "given"})
+    return len(rows)
 
 
 def recalls_for(connection: Connection, till_id: str, epoch: int) -> tuple[str, ...]:
@@ -157,7 +167,7 @@ def reclaim_overdue(tx: Connection, now_ms: int, randomness: Randomness) -> dict
             account_id=row.account_id,
             till_id=row.till_id,
             epoch=row.epoch,
-            on=_day(now_ms),
+            on=utc_date(now_ms),
         )
         for row in rows
     ]
@@ -201,7 +211,7 @@ def _set_aside(
     randomness: Randomness,
 ) -> int:
     """Grant what can be granted of these, and tell the books; how many points."""
-    options, on = programme.options, _day(now_ms)
+    options, on = programme.options, utc_date(now_ms)
     newest = select(func.max(till_grant.c.grant_no)).where(till_grant.c.till_id == till_id, till_grant.c.epoch == epoch)
     grant_no = tx.execute(newest).scalar() or 0
     extended = _extended(tx, till_id, epoch, [one.account_id for one in wanted if one.kind == "lease"])
@@ -264,26 +274,11 @@ def _leased(tx: Connection, account_ids: Sequence[int]) -> dict[int, dict[str, i
     return out
 
 
-def _recall(tx: Connection, account_ids: Iterable[int], now_ms: int) -> int:
-    keys = [{"account_id": one} for one in account_ids]
-    rows = find(tx, lease, keys, (), lease.c.state == "active", lease.c.kind == "lease", lease.c.recalled_at_ms == 0)
-    put(tx, lease, [{**row._mapping, "recalled_at_ms": now_ms} for row in rows], {"recalled_at_ms": "given"})
-    return len(rows)
-
-
 def _tills_of_the_store(tx: Connection, till_id: str) -> tuple[str, ...]:
     own = select(till.c.store_id).where(till.c.till_id == till_id).scalar_subquery()
     return tuple(tx.execute(select(till.c.till_id).where(till.c.store_id == own, till.c.epoch > 0)).scalars())
 
 
-def _is_active(tx: Connection, till_id: str, epoch: int) -> bool:
-    return tx.execute(select(stream.c.state).where(at(till_id, epoch))).scalar() == "active"
-
-
 def _rules(programme: Programme | None) -> LeaseRules | None:
     offline = programme.spending.offline if programme and programme.spending else None
     return offline.lease if offline else None
-
-
-def _day(now_ms: int) -> date:
-    return datetime.fromtimestamp(now_ms / 1000, UTC).date()

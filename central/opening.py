@@ -7,7 +7,7 @@ Source: docs/ledger.md "Opening balances".
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from loyalty.amounts import LARGEST_MINOR
 from loyalty.cards import Card, CardRules, card_token, read_card
 from loyalty.centre_events import Carried
 from loyalty.lots import LotKey, Slice
+from loyalty.moments import utc_date
 from loyalty.trouble import Refusal
 
 STREAM = "openings"
@@ -59,7 +60,7 @@ def open_balances(
     Raises:
         BadOpening: names the lines that cannot be taken and why; nothing was written.
     """
-    file_id, on = hashlib.sha256(file).hexdigest()[:32], datetime.fromtimestamp(now_ms / 1000, UTC).date()
+    file_id, on = hashlib.sha256(file).hexdigest()[:32], utc_date(now_ms)
     held = _read(tx, rows, rules, card_key, on)
     facts = AccountFacts(tx, STREAM, now_ms, randomness)
     facts.lock(held)

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import msgspec
 from sqlalchemy import Connection, Engine, update
 
 from central import evidence, granting, intake, lanes, leasing, publish, registry
 from central.ports import Randomness, reading, replayable, writing
+from central.programmes import current_programme
 from central.sealing import check_block, newest_block
 from central.tables import quarantine, stream
 from central.worklist import flagged_in, raise_alarm
+from loyalty.moments import utc_date
 from sync.chain import StreamHead
 from sync.enrolment import Slot
 from sync.envelope import OpenedBatch
@@ -91,7 +92,8 @@ class SqlCentreStore:
             }
             tx.execute(update(stream).where(registry.at(hello.till_id, hello.epoch)).values(heartbeat))
             check_block(tx, hello, now_ms)
-            granting.top_up(tx, hello.till_id, hello.epoch, now_ms, self._randomness)
+            programme = current_programme(tx)
+            granting.top_up(tx, programme, hello.till_id, hello.epoch, now_ms, self._randomness)
             facts = self._facts(tx, hello.till_id, hello.epoch)
             return msgspec.structs.replace(facts, peers=registry.peers_of(tx, hello.till_id) if hello.lan else ())
 
@@ -101,8 +103,9 @@ class SqlCentreStore:
         with writing(self.engine) as tx:
             if isinstance(verdict, Take):
                 served = intake.take_events(tx, opened, verdict, now_ms, self._randomness)
-                granting.top_up(tx, header.till_id, header.epoch, now_ms, self._randomness)
-                leasing.top_up_leases(tx, header.till_id, header.epoch, served, now_ms, self._randomness)
+                programme, whose = current_programme(tx), (header.till_id, header.epoch)
+                granting.top_up(tx, programme, *whose, now_ms, self._randomness)
+                leasing.top_up_leases(tx, programme, *whose, served, now_ms, self._randomness)
             else:
                 intake.note_contact(tx, header, now_ms)
             flagged = flagged_in(tx, header.till_id, header.epoch, header.first_seq, header.last_seq)
@@ -127,7 +130,7 @@ class SqlCentreStore:
     def page_for(self, till: TillRecord, ask: PageAsk, now_ms: int) -> Page:
         self.stamp()
         days = self._lane_days.get(ask.lane, 0)
-        today = datetime.fromtimestamp(now_ms / 1000, UTC).date().isoformat()
+        today = utc_date(now_ms).isoformat()
         with reading(self.engine) as connection:
             return publish.page_for(connection, till, ask, today, now_ms + days * DAY_MS if days else 0)
 

@@ -7,7 +7,6 @@ as well: the same key gets the same answer however the balances have changed sin
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -19,6 +18,7 @@ from central.ports import Randomness
 from central.recorded import key_columns
 from central.rows import find, put
 from central.tables import account, card, lot
+from loyalty.moments import utc_date
 from loyalty.transfer_postings import transfer_key
 from loyalty.transfers import Leg, Transferred, TransferRefused, by_account, check_transfer
 
@@ -141,7 +141,7 @@ def _facts(ask: TransferAsk, numbers: Mapping[str, int], legs: Sequence[Leg], no
             receipt_id=f"transfer:{n}:{ask.idempotency_key}",
             transfer_id=ask.idempotency_key,
             account_id=number,
-            on=datetime.fromtimestamp(now_ms / 1000, UTC).date(),
+            on=utc_date(now_ms),
             parts=parts,
             detail=msgspec.Raw(
                 msgspec.json.encode(Told(account=names[number], transaction_id=ask.transaction_id))

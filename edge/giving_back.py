@@ -3,13 +3,12 @@
 Source: offline-redemption.md "Lease lifecycle".
 """
 
-from datetime import UTC, datetime
-
 from edge.journal import Journal
 from edge.leases_held import HeldLease
 from edge.ports import Instant
 from loyalty.events import own_uses
 from loyalty.lease_events import LeaseMoved
+from loyalty.moments import utc_date
 
 
 def give_back(journal: Journal, now: Instant) -> int:
@@ -30,7 +29,7 @@ def give_lease_back(journal: Journal, lease: HeldLease, now: Instant) -> None:
         receipt_id=f"returned:{lease.lease_id}:{journal.head().seq}",
         lease_id=lease.lease_id,
         account_id=lease.account_id,
-        on=datetime.fromtimestamp(now.wall_ms / 1000, UTC).date(),
+        on=utc_date(now.wall_ms),
         slices=lease.slices,
     )
     journal.append(event, uses=own_uses(event))

@@ -4,7 +4,7 @@ from edge.asks import Held, HoldAsk, ask_sha256
 from edge.cache import Cache
 from edge.giving_back import give_lease_back
 from edge.journal import Journal
-from edge.knowing import Known, authority, not_covered
+from edge.knowing import Known, authority, lease_allows, not_covered
 from edge.ports import Instant
 from edge.promises import HOLD_MS, Hold
 from edge.refusals import (
@@ -17,8 +17,7 @@ from edge.refusals import (
     HoldUnknown,
 )
 from loyalty.baskets import Place
-from loyalty.leases import Authority, NotEnoughPoints, expiry_of, lease_authority
-from loyalty.moments import moment_of
+from loyalty.leases import Authority, NotEnoughPoints
 from loyalty.programme import Programme
 from sync.wire import LeaseAnswer
 
@@ -81,10 +80,7 @@ def _allowed(
     just said is not there."""
     granted = journal.promises.leases.of_hold(ask.hold_id, now)
     if granted is not None and granted.is_live:
-        return lease_authority(
-            granted.kind, granted.lease_id, granted.slices, today=place.business_date, now=moment_of(place),
-            expiry=expiry_of(programme.options),
-        )  # fmt: skip
+        return lease_allows(programme, granted, place, most=ask.points)
     allowed = authority(programme, journal, cache, known, None, now, place)
     if told is not None and told.refused == NotEnoughPoints.code and allowed.kind == "float":
         return Authority(points=told.available)  # less than was asked for

@@ -150,7 +150,7 @@ def authority(
         return NO_AUTHORITY
     # A lease is kept however old what we know of the member is: its points left the balance when it was granted.
     leases = [
-        _of_lease(programme, one, one.left_after(journal.promises.held_on(one.lease_id, now)), place)
+        lease_allows(programme, one, place, most=one.left_after(journal.promises.held_on(one.lease_id, now)))
         for one in journal.leases_of(known.member.row.account_id, now)
         if one.kind == "lease"
     ]
@@ -174,11 +174,11 @@ def _of_hold(programme: Programme, journal: Journal, hold: Hold, now: Instant, p
     if hold.kind == "float":
         return Authority(kind="float", points=hold.points, lease_id=hold.lease_id)
     lease = journal.lease(hold.lease_id, now)
-    return _of_lease(programme, lease, hold.points, place) if lease else NO_AUTHORITY
+    return lease_allows(programme, lease, place, most=hold.points) if lease else NO_AUTHORITY
 
 
-def _of_lease(programme: Programme, lease: HeldLease, most: int, place: Place) -> Authority:
-    """What a hold or lease allows, up to so many points."""
+def lease_allows(programme: Programme, lease: HeldLease, place: Place, *, most: int) -> Authority:
+    """What a hold or lease allows at a sale, up to so many points."""
     allowed = lease_authority(
         lease.kind,
         lease.lease_id,

@@ -6,7 +6,6 @@ is on it before it is confirmed. Source: offline-redemption.md "Store sharing on
 
 import secrets
 from collections.abc import Callable
-from datetime import UTC, date, datetime
 from typing import Any
 
 from edge.identity import TillIdentity
@@ -16,6 +15,7 @@ from edge.ports import Clock, Instant
 from loyalty.lease_events import LeaseMoved
 from loyalty.leases import spend_slices
 from loyalty.lots import END_OF_DAY, points_in
+from loyalty.moments import utc_date
 from loyalty.trouble import Fault, Refusal
 from sync.refusals import BadEnvelope
 from sync.rights import RIGHTS_PATH, RightsAsk, RightsMessage, RightsSent, RightsTaken, open_rights, pack_rights
@@ -69,8 +69,9 @@ class Sharing:
         points = min(points, ask.points)
         if lease is None or points < max(1, ask.least):
             return 0
-        today = _day(now)
-        slices = spend_slices(lease.slices, points, today=today, now=None, order="valid_through", expiry=END_OF_DAY)
+        slices = spend_slices(
+            lease.slices, points, today=utc_date(now.wall_ms), now=None, order="valid_through", expiry=END_OF_DAY
+        )
         if not slices:
             return 0
         self._journal.promises.leases.spend(lease.lease_id, slices)
@@ -161,7 +162,7 @@ class Sharing:
             receipt_id=f"{what}:{other}:{n}" if what == "received" else f"{what}:{n}",
             lease_id=lease_id,
             account_id=account_id,
-            on=_day(now),
+            on=utc_date(now.wall_ms),
             slices=slices,
             what=what,
             other_till=other,
@@ -178,7 +179,3 @@ class Sharing:
 
     def _pack(self, message: RightsMessage) -> bytes:
         return pack_rights(message, self._identity.signer)
-
-
-def _day(now: Instant) -> date:
-    return datetime.fromtimestamp(now.wall_ms / 1000, UTC).date()

@@ -8,7 +8,7 @@ import msgspec
 from loyalty.books import Books, Posted
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.lots import EventRef, Slice, points_in
-from loyalty.moments import Moment
+from loyalty.moments import midnight
 from loyalty.posting_writer import Writer
 
 
@@ -17,8 +17,7 @@ def post_lease(event: Granted | LeaseMoved | Reclaimed, ref: EventRef, books: Bo
     nothing."""
     if event.account_id is None or event.on is None or (isinstance(event, LeaseMoved) and event.what != "returned"):
         return Posted(ref=ref)
-    midnight = Moment(on=event.on, at="00:00", weekday="")
-    writer = Writer(ref, event.account_id, books, "", event.on, midnight)
+    writer = Writer(ref, event.account_id, books, "", event.on, midnight(event.on))
     if isinstance(event, Granted):
         _grant(event, writer)
     elif isinstance(event, LeaseMoved):

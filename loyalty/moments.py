@@ -25,6 +25,16 @@ def moment_of(place: Place) -> Moment:
     return Moment(on=local.date(), weekday=WEEKDAYS[local.weekday()], at=f"{local:%H:%M}")
 
 
+def midnight(on: date) -> Moment:
+    """A day that has just begun, for facts that happen on it and not at a time; nothing asks for its weekday."""
+    return Moment(on=on, at="00:00", weekday="")
+
+
+def utc_date(at_ms: int) -> date:
+    """The date of an instant where no store's own time is meant."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).date()
+
+
 def in_period(name: str, period: str, on: date) -> str:
     """The counter of a name in the period that a day lies in; the period is in the name, so it lapses by itself.
 

@@ -243,8 +243,7 @@ class CentreSession:
     def _lease(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
         ask, till = _open(LEASE_ASK_TAG, data, LeaseAsk, store)
         _check_state(till)
-        if ask.epoch != till.epoch:
-            raise refusal_for(OlderEpoch() if ask.epoch < till.epoch else LaterEpoch())
+        _check_epoch(ask, till)
         taken = store.take_lease_ask(ask, now_ms)
         answer = LeaseAnswer(
             key_no=self._signer.key_no,
@@ -264,8 +263,7 @@ class CentreSession:
         ask, till = _open(ASK_TAG, data, PageAsk, store)
         if till.state == "revoked":
             _check_state(till)
-        if ask.epoch != till.epoch:
-            raise refusal_for(OlderEpoch() if ask.epoch < till.epoch else LaterEpoch())
+        _check_epoch(ask, till)
         _count(ask, till, store, now_ms)
         page = store.page_for(till, ask, now_ms)
         return seal_page(page, till_id=till.till_id, answers=sha256(data), now_ms=now_ms, signer=self._signer)
@@ -295,6 +293,11 @@ def _check_state(till: TillRecord) -> None:
         raise Revoked("This till was revoked; ask head office.", retry_after_s=REVOKED_RETRY_S)
     if till.state == "suspended":
         raise Suspended("This till's uploads wait for a decision at head office; nothing is lost.")
+
+
+def _check_epoch(message: TillMessage, till: TillRecord) -> None:
+    if message.epoch != till.epoch:
+        raise refusal_for(OlderEpoch() if message.epoch < till.epoch else LaterEpoch())
 
 
 def _count(message: TillMessage, till: TillRecord, store: CentreStore, now_ms: int) -> None:

@@ -14,7 +14,7 @@ from bench.programmes import programme
 from central.granting import top_up
 from central.migrations import upgrade
 from central.ports import SystemRandomness, open_engine, writing
-from central.programmes import publish
+from central.programmes import current_programme, publish
 from central.registry import load_coalition, open_slot
 from central.store import SqlCentreStore
 from loyalty.programme import Programme, canonical, programme_from
@@ -99,7 +99,7 @@ class Centre:
             raise NotTaken(f"{answer.status}: {answer.body!r}")
         identity = read_identity(answer.body, claim, exchange, fingerprint(self.signer.public))
         with writing(self.engine) as tx:
-            top_up(tx, identity.till_id, identity.epoch, NOW_MS, SystemRandomness())
+            top_up(tx, current_programme(tx), identity.till_id, identity.epoch, NOW_MS, SystemRandomness())
         return Seat(
             till_id=identity.till_id, genesis=bytes.fromhex(identity.genesis), signer=Signer(secret, identity.key_no)
         )

@@ -14,24 +14,11 @@ from central.ports import writing
 from central.programmes import publish
 from tests.central.office import Office, give, take
 from tests.central.test_leasing import ONLINE, back, under_rules
-from tests.central.tills import ANNA, BEN, DAY, MINUTE, NOW, PROGRAMME, TODAY, Centre, told, under
+from tests.central.tills import ANNA, BEN, DAY, MINUTE, NOW, PROGRAMME, TODAY, Centre, CentreClock, told, under
 
 HOUR = 60 * MINUTE
 FIRST, SECOND = date(2026, 3, 1), date(2026, 3, 2)
 CARDS = [ANNA, BEN, "2900000000032", "2900000000049", "2900000000056"]
-
-
-class StandingClock:
-    """The centre's clock."""
-
-    def __init__(self, centre: Centre) -> None:
-        self._centre = centre
-
-    def wall_ms(self) -> int:
-        return self._centre.now
-
-    def mono_ms(self) -> int:
-        return self._centre.now
 
 
 @pytest.fixture
@@ -164,7 +151,7 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(office: Office, monkeypa
 
 
 def test_the_chore_runs_once_a_day_after_noon(office: Office) -> None:
-    anna, clock = office.centre.member(), StandingClock(office.centre)
+    anna, clock = office.centre.member(), CentreClock(office.centre)
     nightly = NightlyRun(office.centre.engine, clock, office.centre.random)
     chore = Chore(name="expiry", every_s=300, do=nightly.step)
     office.ask(give(anna, 30, through=TODAY))
@@ -179,7 +166,7 @@ def test_the_chore_runs_once_a_day_after_noon(office: Office) -> None:
 
 
 def test_a_chore_that_failed_begins_its_run_anew(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    anna, clock = office.centre.member(), StandingClock(office.centre)
+    anna, clock = office.centre.member(), CentreClock(office.centre)
     office.ask(give(anna, 30, through=TODAY))
     office.centre.now += DAY
     nightly = NightlyRun(office.centre.engine, clock, office.centre.random)

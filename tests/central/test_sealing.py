@@ -21,27 +21,14 @@ from central.sealing import Sealer, newest_block
 from central.tables import APPEND_ONLY
 from sync.blocks import Block, BlockMark, block_hash, seal_holds
 from sync.chain import ZERO_HASH
-from tests.central.tills import MINUTE, NOW, Centre, told
+from tests.central.tills import MINUTE, NOW, Centre, CentreClock, told
 
 MARCH = date(2026, 3, 31)
 
 
-class Still:
-    """A clock that stands where the centre's does."""
-
-    def __init__(self, centre: Centre) -> None:
-        self._centre = centre
-
-    def wall_ms(self) -> int:
-        return self._centre.now
-
-    def mono_ms(self) -> int:
-        return self._centre.now
-
-
 @pytest.fixture
 def sealer(centre: Centre) -> Sealer:
-    return Sealer(centre.engine, centre.signer, Still(centre))
+    return Sealer(centre.engine, centre.signer, CentreClock(centre))
 
 
 def blocks(centre: Centre) -> list[Block]:
@@ -109,7 +96,7 @@ def test_nothing_that_moved_makes_no_block(centre: Centre, sealer: Sealer) -> No
 
 def test_sealers_at_once_leave_one_chain_that_names_everything_once(centre: Centre) -> None:
     till = centre.till()
-    sealers = [Sealer(centre.engine, centre.signer, Still(centre)) for _ in range(4)]
+    sealers = [Sealer(centre.engine, centre.signer, CentreClock(centre)) for _ in range(4)]
     stop, failed = threading.Event(), []
 
     def keep_sealing(one: Sealer) -> None:
@@ -140,13 +127,13 @@ def test_sealers_at_once_leave_one_chain_that_names_everything_once(centre: Cent
 
 
 def test_a_centre_seals_every_two_seconds_one_block_a_round(centre: Centre, sealer: Sealer) -> None:
-    chores = chores_of(centre.engine, centre.store, sealer, Still(centre), centre.random, 7)
+    chores = chores_of(centre.engine, centre.store, sealer, CentreClock(centre), centre.random, 7)
     (seal,) = [one for one in chores if one.name == "seal"]
     assert seal.every_s == 2
     till = centre.till()
     till.sell("R1", 1_000)
     till.upload()
-    assert drain(seal, Still(centre)) == 0
+    assert drain(seal, CentreClock(centre)) == 0
     assert newest(centre).block_no == 1
 
 
@@ -242,7 +229,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def copier(centre: Centre, folder: Path) -> Sealer:
-    return Sealer(centre.engine, centre.signer, Still(centre), folder)
+    return Sealer(centre.engine, centre.signer, CentreClock(centre), folder)
 
 
 def sold_and_sealed(centre: Centre, sealer: Sealer, rounds: int) -> Any:
