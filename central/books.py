@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row, update
 from central.accounts import accounts_of_cards
 from central.lanes import mark_changed
 from central.ports import Randomness
-from central.recorded import key_columns, key_of, recorded_receipts
+from central.recorded import key_columns, key_of, lot_key, recorded_receipts
 from central.registry import all_terms
-from central.rows import find, put, remove
+from central.rows import find, hold, put, remove
 from central.tables import account, debt, event, lease, lease_slice, lot, posting, reversed_, shared_use, use
 from loyalty.books import NOBODY, Account, Books, Posted, Posting, Reversed
 from loyalty.events import Event, own_uses
@@ -41,7 +41,8 @@ class CentreBooks:
         self._randomness = randomness
         self._cards: dict[str, int] = {}
         self._owed_before: dict[int, tuple[Debt, ...]] = {}
-        self._posted: list[tuple[Posted, tuple[Use, ...]]] = []
+        self._new: list[tuple[Posted, tuple[Use, ...]]] = []
+        self._posted: list[Posted] = []
         self._shared: list[dict[str, Any]] = []
         self._points: dict[EventRef, tuple[int, int]] = {}
         self._merged: dict[int, int] = {}
@@ -71,7 +72,8 @@ class CentreBooks:
             self.books.remember(recorded)
 
     def _lock(self, account_ids: set[int], told: set[int]) -> None:
-        known = {row.account_id for row in find(self._tx, account, [{"account_id": one} for one in told])}
+        keys = [{"account_id": one} for one in told]
+        known = {row.account_id for row in find(self._tx, account, keys, ("account_id",))}
         self.unknown_accounts = told - known
         self.lock(account_ids)
 
@@ -79,17 +81,20 @@ class CentreBooks:
         """Keep others from these accounts, and from those they were merged into, and read what they hold."""
         keys = [{"account_id": account_id} for account_id in set(account_ids)]
         rows = [{**key, "status": "unregistered", "created_at_ms": self._now_ms} for key in keys]
-        for row in put(self._tx, account, rows, {"version": "keep"}, ["account_id", "version", "merged_into"]):
+        for row in hold(self._tx, account, rows, ("account_id", "version", "merged_into")):
             self.books.accounts[row.account_id] = Account(version=row.version)
             if row.merged_into:
                 self._merged[row.account_id] = row.merged_into
-        for row in find(self._tx, lot, keys):
-            opened, key = self.books.account(row.account_id), key_of(row)
-            opened.lots[key] = row.points
-            if row.expired:
-                opened.expired[key] = row.expired
-            if row.earned_on:
-                opened.earned_on[key] = date.fromisoformat(row.earned_on)
+        columns = ("account_id", "valid_through", "issuer_id", "terms_id", "points", "earned_on", "expired")
+        for account_id, valid_through, issuer_id, terms_id, points, earned_on, lapsed in find(
+            self._tx, lot, keys, columns
+        ):
+            opened, key = self.books.accounts[account_id], lot_key(valid_through, issuer_id, terms_id)
+            opened.lots[key] = points
+            if lapsed:
+                opened.expired[key] = lapsed
+            if earned_on:
+                opened.earned_on[key] = date.fromisoformat(earned_on)
         for row in sorted(find(self._tx, debt, keys), key=lambda row: (row.account_id, row.n)):
             self.books.account(row.account_id).debts.append(_debt(row))
         for account_id in (key["account_id"] for key in keys):
@@ -128,9 +133,9 @@ class CentreBooks:
         if isinstance(head, Receipt):
             self._points[ref] = (sum(part.points for part in head.earned), _spent(head))
         if posted.waits_for is None and posted.account_id != NOBODY:
-            self._posted.append((posted, self._uses(head)))
+            self._new.append((posted, self._uses(head)))
         elif posted.waits_for is None:
-            self._posted.append((posted, ()))
+            self._new.append((posted, ()))
         if posted.waits_for is None:
             shared = add_uses((), getattr(head, "shared_uses", ()))
             self._shared += [{**msgspec.structs.asdict(ref), "name": one.name, "amount": one.amount} for one in shared]
@@ -144,17 +149,22 @@ class CentreBooks:
             uses += (Use(name=REVERSED, amount=earned), Use(name=SPENT, amount=-spent))
         return add_uses((), uses)
 
+    def append(self) -> None:
+        """Write down what nothing will change any more of the events that were posted since the last time."""
+        new, self._new = self._new, []
+        put(self._tx, posting, [_posting_row(one) for posted, _ in new for one in posted.postings])
+        put(self._tx, use, [row for posted, uses in new for row in _use_rows(posted, uses)])
+        put(self._tx, reversed_, [_reversed_row(one.reversed, one) for one, _ in new if one.reversed])
+        self._posted += [posted for posted, _ in new]
+
     def write(self, mark: str) -> None:
-        """Write down what the posted events changed; `mark` names this set of events."""
-        everything = [posted for posted, _ in self._posted]
+        """Write down what all the posted events changed; `mark` names this set of events."""
+        self.append()
+        everything = self._posted
         touched = {posted.account_id for posted in everything} - {NOBODY}
         versions = [{"account_id": one, "version": self.books.account(one).version} for one in touched]
         put(self._tx, account, versions, {"version": "given"})
-        put(self._tx, posting, [_posting_row(one) for posted in everything for one in posted.postings])
-        put(self._tx, use, [row for posted, uses in self._posted for row in _use_rows(posted, uses)])
         put(self._tx, shared_use, self._shared)
-        taken = [_reversed_row(posted.reversed, posted) for posted in everything if posted.reversed]
-        put(self._tx, reversed_, taken)
         self._write_lots(everything)
         self._write_debts(touched)
         self._write_leases(everything)
@@ -228,9 +238,16 @@ def _spent(head: Receipt) -> int:
 
 
 def _posting_row(one: Posting) -> dict[str, Any]:
-    plain = msgspec.structs.asdict(one)
-    key, by, of = plain.pop("key"), plain.pop("by"), plain.pop("of")
-    return {**plain, **key_columns(key), **_place("by", by), **_place("of", of)}
+    key, by, of = one.key, one.by, one.of
+    return {
+        "account_id": one.account_id, "account_version": one.account_version, "n": one.n, "unit": one.unit,
+        "source": one.source, "target": one.target, "amount": one.amount,
+        "valid_through": key.valid_through.isoformat(), "issuer_id": key.issuer_id, "terms_id": key.terms_id,
+        "at_partner_id": one.at_partner_id, "at_terms_id": one.at_terms_id, "priced_by": one.priced_by,
+        "by_till": by.till_id, "by_epoch": by.epoch, "by_seq": by.seq,
+        "of_till": of.till_id, "of_epoch": of.epoch, "of_seq": of.seq,
+        "period_no": one.period_no, "origin_period_no": one.origin_period_no,
+    }  # fmt: skip
 
 
 def _use_rows(posted: Posted, uses: Iterable[Use]) -> list[dict[str, Any]]:

@@ -11,14 +11,14 @@ from sqlalchemy import Connection, select, update
 
 from central.evidence import payloads_of
 from central.heads import Unfit, read_fit_head
-from central.ports import Randomness
+from central.ports import Randomness, without_waiting
 from central.posting import Heads, Poster
 from central.registry import at, partner_of, raised
 from central.rows import find, put
 from central.tables import batch, claim, stream, till
 from central.till_close import close_flags
 from central.worklist import raise_alarm, raise_flags
-from loyalty.books import NOBODY
+from loyalty.books import NOBODY, Flag
 from loyalty.events import TillClose
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt, points_drawn
@@ -49,15 +49,18 @@ def take_events(
     reused = _claim(tx, heads)
     fresh = {ref: head for ref, head in heads.items() if ref not in reused}
     poster = Poster(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
-    poster.post(fresh, header.last_seq)
-    for ref, unfit in read.items():
-        if isinstance(unfit, Unfit):
-            poster.strike(ref, unfit.cause, unfit.say, header.last_seq)
-    for ref, say in _seen_before(tx, heads, reused, payloads).items():
-        poster.strike(ref, "receipt_id_reused", say, header.last_seq, heads[ref])
-    _flag_strange_places(tx, poster, fresh)
-    _store_batch(tx, opened, new[0].seq, now_ms)
-    poster.write(f"{header.till_id}:{header.epoch}:{header.last_seq}")
+    seen_before, strange = _seen_before(tx, heads, reused, payloads), _strange_places(tx, fresh)
+    poster.open(fresh)
+    with without_waiting(tx):
+        _store_batch(tx, opened, new[0].seq, now_ms)
+        poster.post(fresh, header.last_seq)
+        for ref, unfit in read.items():
+            if isinstance(unfit, Unfit):
+                poster.strike(ref, unfit.cause, unfit.say, header.last_seq)
+        for ref, say in seen_before.items():
+            poster.strike(ref, "receipt_id_reused", say, header.last_seq, heads[ref])
+        poster.flags += strange
+        poster.write(f"{header.till_id}:{header.epoch}:{header.last_seq}")
     _count_spent(tx, header, fresh, now_ms)
     for ref, head in fresh.items():
         if isinstance(head, TillClose):
@@ -118,22 +121,25 @@ def _seen_before(
     return said
 
 
-def _flag_strange_places(tx: Connection, poster: Poster, heads: Heads) -> None:
+def _strange_places(tx: Connection, heads: Heads) -> list[Flag]:
     """What an event says of its place is booked as it says, for it may be right: a person looks."""
-    own = {row.till_id: row.store_id for row in find(tx, till, _tills(heads))}
+    own = {row.till_id: row.store_id for row in find(tx, till, _tills(heads), ("till_id", "store_id"))}
     sales = {ref: head for ref, head in heads.items() if isinstance(head, Receipt | Return | Void)}
-    days = {(head.place.store_id, head.place.business_date.isoformat()) for head in sales.values()}
-    owners = {(store_id, on): partner_of(tx, store_id, on) for store_id, on in days}
+    days = {(head.place.store_id, head.place.business_date) for head in sales.values()}
+    owners = {(store_id, on): partner_of(tx, store_id, on.isoformat()) for store_id, on in days}
+    flags = []
     for ref, head in sales.items():
         place = head.place
         if place.till_id != ref.till_id:
-            poster.flag(ref, "till_differs", told=place.till_id)
+            flags.append(Flag(of=ref, cause="till_differs", figures={"told": place.till_id}))
         if place.store_id != own.get(ref.till_id):
-            poster.flag(ref, "store_differs", told=place.store_id, enrolled=own.get(ref.till_id, ""))
-        elif place.partner_id != (owner := owners[place.store_id, place.business_date.isoformat()]):
-            poster.flag(ref, "partner_differs", told=place.partner_id, owner=owner)
+            figures = {"told": place.store_id, "enrolled": own.get(ref.till_id, "")}
+            flags.append(Flag(of=ref, cause="store_differs", figures=figures))
+        elif place.partner_id != (owner := owners[place.store_id, place.business_date]):
+            flags.append(Flag(of=ref, cause="partner_differs", figures={"told": place.partner_id, "owner": owner}))
         if isinstance(head, Void) and head.of.till_id != ref.till_id:
-            poster.flag(ref, "void_elsewhere", of_till=head.of.till_id)
+            flags.append(Flag(of=ref, cause="void_elsewhere", figures={"of_till": head.of.till_id}))
+    return flags
 
 
 def _tills(heads: Iterable[EventRef]) -> list[dict[str, str]]:

@@ -31,6 +31,7 @@ def post_arrived(tx: Connection, now_ms: int, randomness: Randomness) -> int:
     here = select(waiting).join(event, of & (event.c.seq == waiting.c.of_seq))
     poster = _poster(tx, now_ms, randomness)
     heads = _chosen(tx, here.where(event.c.state == "posted", event.c.kind == RECEIPT))
+    poster.open_late(heads)
     poster.post_late(heads)
     poster.write(_mark(heads, now_ms))
     return len(heads)
@@ -49,6 +50,7 @@ def post_overdue(tx: Connection, now_ms: int, randomness: Randomness, grace_days
     poster = _poster(tx, now_ms, randomness)
     heads = _chosen(tx, select(waiting).where(waiting.c.since_ms <= now_ms - grace_days * DAY_MS))
     returns = {ref: msgspec.structs.replace(head, of=None) for ref, head in heads.items() if isinstance(head, Return)}
+    poster.open_late({**heads, **returns})
     for ref in returns:
         poster.flag(ref, "posted_unreferenced", grace_days=grace_days)
     poster.post_late(returns)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 import msgspec
+import psycopg
 import yaml
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
@@ -173,6 +174,27 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """One writing transaction: committed at the end, rolled back on any trouble."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def without_waiting(tx: Connection) -> Iterator[None]:
+    """What is written meanwhile goes out without waiting for the database's word on what went before.
+
+    At the end all of it has succeeded. Nothing can be read in here: its answer would not be there yet. PostgreSQL then
+    works on one statement while the next is being made; SQLite answers at once anyway.
+
+    Raises:
+        DBAPIError: as ever, but at a later statement or at the end.
+    """
+    driver = tx.connection.driver_connection
+    if tx.dialect.name != "postgresql" or driver is None:
+        yield
+        return
+    try:
+        with driver.pipeline():
+            yield
+    except psycopg.Error as trouble:
+        raise DBAPIError.instance("", {}, trouble, psycopg.Error, dialect=tx.dialect) from trouble
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from loyalty.reversals import Return, Void
 from loyalty.trouble import InvariantBroken
 
 Heads = Mapping[EventRef, Event]
+AT_ONCE = 100  # events whose rows go out while the next are decided
 OUTCOME = ("state", "reason", "account_id", "account_version", "period_no")
 
 
@@ -40,24 +41,36 @@ class Poster:
         self._period_no = period_no
         self._books = CentreBooks(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
         self.rows: dict[EventRef, dict[str, Any]] = {}
+        self._written: set[EventRef] = set()
+        self._waiters: dict[EventRef, dict[EventRef, Event]] = {}
+        self._waited: dict[EventRef, dict[str, Any]] = {}
         self._late: dict[EventRef, dict[str, Any]] = {}
         self.flags: list[Flag] = []
         self.posted: dict[EventRef, Posted] = {}
 
+    def open(self, heads: Heads) -> None:
+        """Read and lock what these new events touch, and what waited for them does. From here on only writes."""
+        self._waiters = self._waiters_for(heads)
+        late = {ref: head for rows in self._waiters.values() for ref, head in rows.items()}
+        self._open([*heads.values(), *late.values()], late)
+
     def post(self, heads: Heads, batch_seq: int) -> None:
-        """Post events that are new, in the order given, each followed by those that waited for it."""
-        waiters = self._waiters_for(heads)
-        self._books.open([*heads.values(), *(head for rows in waiters.values() for head in rows.values())])
-        for ref, head in heads.items():
+        """Post events that were opened, in the order given, each followed by those that waited for it."""
+        for n, (ref, head) in enumerate(heads.items(), 1):
             self.rows[ref] = self._row(head, batch_seq) | self._outcome(ref, head)
-            for waiter, late in waiters.get(ref, {}).items():
+            for waiter, late in self._waiters.get(ref, {}).items():
                 self._settle(waiter, late)
             if (told := self.rows[ref]["account_id"]) in self._books.unknown_accounts:
                 self.flag(ref, "account_unknown", account_id=told)
+            if n % AT_ONCE == 0:
+                self._append()
+
+    def open_late(self, heads: Heads) -> None:
+        """The same for events that have waited."""
+        self._open(heads.values(), heads)
 
     def post_late(self, heads: Heads) -> None:
-        """Post events that have waited."""
-        self._books.open(heads.values())
+        """Post events that have waited, or some of them."""
         for ref, head in heads.items():
             self._settle(ref, head)
 
@@ -75,24 +88,26 @@ class Poster:
 
     def write(self, mark: str) -> None:
         """Write down books and findings, the new events' rows, and what became of those that had waited."""
+        self._append()
         self._books.write(mark)
-        new = [{**_key(ref), **row} for ref, row in self.rows.items()]
+        late = {ref: self._waited[ref] | outcome for ref, outcome in self._late.items()}
+        put(self._tx, event, late.values(), dict.fromkeys(OUTCOME, "given"))
+        remove(self._tx, waiting, [_key(ref) for ref in late])
+        raise_flags(self._tx, self.flags, {**self.rows, **late}, self._now_ms)
+
+    def _append(self) -> None:
+        """Write down what was posted since the last time, as far as nothing will change it."""
+        self._books.append()
+        new = [{**_key(ref), **self.rows[ref]} for ref in self.rows.keys() - self._written]
+        self._written |= self.rows.keys()
         put(self._tx, event, new)
         waits = ("till_id", "epoch", "seq", "of_till", "of_epoch", "of_seq")
         put(self._tx, waiting, [{name: row[name] for name in waits} | {"since_ms": self._now_ms}
                                 for row in new if row["state"] == "waiting"])  # fmt: skip
-        about = {**self.rows, **self._write_late()}
-        raise_flags(self._tx, self.flags, about, self._now_ms)
 
-    def _write_late(self) -> dict[EventRef, dict[str, Any]]:
-        keys = [_key(ref) for ref in self._late]
-        merged = {}
-        for row in find(self._tx, event, keys):
-            ref = EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq)
-            merged[ref] = {**row._mapping, **self._late[ref]}
-        put(self._tx, event, merged.values(), dict.fromkeys(OUTCOME, "given"))
-        remove(self._tx, waiting, keys)
-        return merged
+    def _open(self, heads: Iterable[Event], late: Iterable[EventRef]) -> None:
+        self._books.open(heads)
+        self._waited = {_ref(row): dict(row._mapping) for row in find(self._tx, event, [_key(ref) for ref in late])}
 
     def _settle(self, ref: EventRef, head: Event) -> None:
         outcome = self._outcome(ref, head)
@@ -125,7 +140,7 @@ class Poster:
 
     def _waiters_for(self, refs: Iterable[EventRef]) -> dict[EventRef, dict[EventRef, Event]]:
         keys = [{"of_till": ref.till_id, "of_epoch": ref.epoch, "of_seq": ref.seq} for ref in refs]
-        of = {EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq):
+        of = {_ref(row):
               EventRef(till_id=row.of_till, epoch=row.of_epoch, seq=row.of_seq)
               for row in find(self._tx, waiting, keys, lock=True)}  # fmt: skip
         waiters: dict[EventRef, dict[EventRef, Event]] = {}
@@ -158,6 +173,10 @@ def stored_heads(connection: Connection, refs: Iterable[EventRef]) -> dict[Event
     """The heads of events, read from the batches they came in, by place; unfit ones left out."""
     heads = {ref: read_fit_head(line) for ref, line in payloads_of(connection, refs).items()}
     return {ref: head for ref, head in sorted(heads.items()) if not isinstance(head, Unfit)}
+
+
+def _ref(row: Any) -> EventRef:
+    return EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq)
 
 
 def _key(ref: EventRef) -> dict[str, Any]:

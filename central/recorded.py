@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -48,7 +49,13 @@ def _homes(account_id: int, merged: Mapping[int, int]) -> list[int]:
 
 def key_of(row: Any) -> LotKey:
     """The lot that a row of lot or posting is about."""
-    return LotKey(valid_through=date.fromisoformat(row.valid_through), issuer_id=row.issuer_id, terms_id=row.terms_id)
+    return lot_key(row.valid_through, row.issuer_id, row.terms_id)
+
+
+@lru_cache(maxsize=4096)  # few lots have a name of their own: members share issuer, terms and last day
+def lot_key(valid_through: str, issuer_id: str, terms_id: str) -> LotKey:
+    """The lot behind its columns; `valid_through` is an ISO date."""
+    return LotKey(valid_through=date.fromisoformat(valid_through), issuer_id=issuer_id, terms_id=terms_id)
 
 
 def key_columns(key: LotKey) -> dict[str, str]:

@@ -22,7 +22,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 def moment_of(place: Place) -> Moment:
     """Store time of a sale, from its instant and offset."""
     local = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=place.sold_at_ms, minutes=place.offset_min)
-    return Moment(on=local.date(), weekday=WEEKDAYS[local.weekday()], at=f"{local:%H:%M}")
+    return Moment(on=local.date(), weekday=WEEKDAYS[local.weekday()], at=f"{local.hour:02}:{local.minute:02}")
 
 
 def midnight(on: date) -> Moment:

@@ -191,9 +191,8 @@ class CentreSession:
     # Batches
 
     def _batch(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        opened = open_batch(data, lambda till_id, key_no: _known_till(store, till_id).keys.find(key_no))
+        opened, till = _open_batch(data, store)
         header = opened.header
-        till = _known_till(store, header.till_id)
         try:
             _check_state(till)
         except (Suspended, Revoked) as stopped:
@@ -279,6 +278,16 @@ def _open(tag: bytes, data: bytes, kind: type[M], store: CentreStore) -> tuple[M
     if parts.body:
         raise BadEnvelope("This message has nothing behind its signature.")
     return message, till
+
+
+def _open_batch(data: bytes, store: CentreStore) -> tuple[OpenedBatch, TillRecord]:
+    asked: list[TillRecord] = []
+
+    def key_of(till_id: str, key_no: int) -> str | None:
+        asked.append(_known_till(store, till_id))
+        return asked[-1].keys.find(key_no)
+
+    return open_batch(data, key_of), asked[-1]
 
 
 def _known_till(store: CentreStore, till_id: str) -> TillRecord:

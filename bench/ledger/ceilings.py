@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-from sqlalchemy import Table, make_url
+from sqlalchemy import Table, make_url, select, update
+from sqlalchemy.dialects import postgresql
 
 from bench.ledger.written import MOVED, NEW, Values, Written, receipts_of
 from central import tables as t
+from central.ports import open_engine, writing
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "wal_autocheckpoint=16000")
 _TABLES = {table.name: table for table in (*NEW, *MOVED)}
@@ -61,11 +63,35 @@ class Ready:
         self.of, self.new, self.moved = of, new, moved
 
 
-class OneByOne:
-    """Writes receipts as most services do: a statement a row, a commit a receipt. Nothing is checked or decided.
+class RowByRow:
+    """Writes receipts as most services do, through the library that the centre uses: a statement a row, a commit a
+    receipt. Nothing is checked or decided.
 
     It reads what who decides must read: the account under its lock, its lots and debts.
     """
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+        self._statements = {name: _upserting(table) for name, table in _TABLES.items()}
+
+    def write(self, one: Written) -> None:
+        """Every receipt of a batch."""
+        for rows in receipts_of(one):
+            with writing(self.engine) as tx:
+                for row in rows[t.event.name]:
+                    whose = row[_ACCOUNT]
+                    tx.execute(select(t.account.c.version).where(t.account.c.account_id == whose).with_for_update())
+                    tx.execute(select(t.lot).where(t.lot.c.account_id == whose)).all()
+                    tx.execute(select(t.debt).where(t.debt.c.account_id == whose).order_by(t.debt.c.n)).all()
+                for name, values in rows.items():
+                    for row in values:
+                        tx.execute(self._statements[name], dict(zip(_TABLES[name].c.keys(), row, strict=True)))
+                here = t.stream.c.till_id == one.till_id, t.stream.c.epoch == 1
+                tx.execute(update(t.stream).where(*here).values(seq=one.last_seq, hash=one.head_hash))
+
+
+class DrivenByHand:
+    """The same by the driver alone, from text and tuples that are ready."""
 
     def __init__(self, url: str) -> None:
         self.connection = connect(url)
@@ -129,6 +155,14 @@ def _insert(table: Table, mark: str) -> str:
 def _upsert_arrays(table: Table) -> str:
     types = [f"%s::{'text' if column.type.python_type is str else 'bigint'}[]" for column in table.c]
     return f'INSERT INTO "{table.name}" ({_names(table)}) SELECT * FROM unnest({", ".join(types)}){_on_conflict(table)}'
+
+
+def _upserting(table: Table) -> Any:
+    statement = postgresql.insert(table)
+    if table not in MOVED:
+        return statement
+    become = {name: statement.excluded[name] for name in MOVED[table]}
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=become)
 
 
 def _on_conflict(table: Table) -> str:

@@ -153,7 +153,9 @@ def _lapsing(filled: dict[str, str]) -> Iterator[Row]:
     for night in nights.values():
         night.round()  # does not count
     times = take_turns({name: night.round for name, night in nights.items()}, ROUNDS)
-    for night in nights.values():
+    for name, night in nights.items():
+        members, took_s = night.rest()
+        print(f"     the night to its end, {name} postings: {members:,} members in {took_s:,.0f} s", flush=True)
         night.close()
     first = next(iter(nights))
     for name in nights:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.ledger.ceilings import Copied, OneByOne, SetBySet
+from bench.ledger.ceilings import Copied, DrivenByHand, RowByRow, SetBySet
 from bench.ledger.centre import NOW_MS, Centre, NotTaken, Seat
 from bench.ledger.history import buyers, fill, story
 from bench.ledger.postgres import database
@@ -82,17 +82,20 @@ def _mix(url: str, seats: list[Seat], spend_percent: int) -> Mix:
 
 def _on_postgres(url: str, mix: Mix) -> Iterator[Row]:
     with ExitStack() as held:
-        names = ("taking", "copying", "driving", "single", "alone")
-        taking, copying, driving, single, alone = (held.enter_context(database(url, name, "young")) for name in names)
+        names = ("taking", "copying", "driving", "single", "hand", "alone")
+        taking, copying, driving, single, hand, alone = (
+            held.enter_context(database(url, name, "young")) for name in names
+        )
         centre, by_itself = Centre(taking), Centre(alone)
-        copied, driven, one_by_one = Copied(copying), Copied(driving), OneByOne(single)
+        copied, driven, row_by_row, by_hand = Copied(copying), Copied(driving), RowByRow(single), DrivenByHand(hand)
         prepared = [copied.prepare(one) for one in mix.written]
         ready, values = iter(prepared), iter(prepared)
-        batches, written, ones = iter(mix.batches), iter(mix.written), iter(mix.alone)
+        batches, written, again, ones = iter(mix.batches), iter(mix.written), iter(mix.written), iter(mix.alone)
         ours, theirs, rest = Processor(taking), Processor(copying), Processor()
         for open_one in (ours, theirs, centre, by_itself):
             held.callback(open_one.close)
-        for one in (copied, driven, one_by_one):
+        held.callback(row_by_row.engine.dispose)
+        for one in (copied, driven, by_hand):
             held.callback(one.connection.close)
         times = _measured(
             {
@@ -100,7 +103,8 @@ def _on_postgres(url: str, mix: Mix) -> Iterator[Row]:
                 "COPY": theirs.round(lambda: copied.write(next(ready)), BATCHES, MAX_EVENTS),
                 "COPY of values": rest.round(lambda: driven.write_values(next(values)), BATCHES, MAX_EVENTS),
                 "opening": rest.round(Opening(centre, mix.batches), BATCHES, MAX_EVENTS),
-                "row by row": rest.round(lambda: one_by_one.write(next(written)), 1, MAX_EVENTS),
+                "row by row": rest.round(lambda: row_by_row.write(next(written)), 1, MAX_EVENTS),
+                "the same, by the driver": rest.round(lambda: by_hand.write(next(again)), 1, MAX_EVENTS),
                 "batches of one": rest.round(lambda: by_itself.take(next(ones)), ALONE, 1),
             }
         )
@@ -119,6 +123,8 @@ def _told(mix: Mix, times: Times, processor: Times) -> Iterator[Row]:
     yield compared("", "  beside COPY that the driver writes", times, "centre", "COPY of values", faster=True)
     yield compared("P13", "  beside a commit a receipt", times, "centre", "row by row", faster=True,
                    at_least=ONE_BY_ONE)  # fmt: skip
+    yield compared("", "  beside that by the driver alone", times, "centre", "the same, by the driver", faster=True)
+    yield compared("", "  COPY itself beside a commit a receipt", times, "COPY", "row by row", faster=True)
     yield compared("", "  beside itself, one by one", times, "centre", "batches of one", faster=True)
     yield compared("P15", "  verify and decode", times, "opening", "centre", beside="all of it", at_most=OPENING)
 

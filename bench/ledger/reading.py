@@ -96,6 +96,13 @@ class Night:
             raise NotTaken("no points lapse on this date")
         return (perf_counter_ns() - begun) / 1_000 / AT_ONCE
 
+    def rest(self) -> tuple[int, float]:
+        """The run to its end: how many members that was, and how many seconds."""
+        steps, begun = 0, perf_counter_ns()
+        while self._run.step():
+            steps += 1
+        return steps * AT_ONCE, (perf_counter_ns() - begun) / 1e9
+
     def close(self) -> None:
         """Hang up."""
         self._centre.close()

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, inspect, select, text
 
 from bench.ledger import growth, parts
-from bench.ledger.ceilings import Copied, OneByOne, SetBySet
+from bench.ledger.ceilings import Copied, DrivenByHand, RowByRow, SetBySet
 from bench.ledger.centre import NOW_MS, Centre, NotTaken, Seat
 from bench.ledger.history import account_of, buyers, fill, story
 from bench.ledger.ingest import Opening
@@ -147,19 +147,21 @@ def test_single_receipts_together_are_the_batch(young: tuple[Centre, Seat]) -> N
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("how", ["ready", "values", "one by one"])
+@pytest.mark.parametrize("how", ["ready", "values", "row by row", "by hand"])
 def test_the_ceiling_leaves_the_very_same_rows(how: str, fresh_postgres: Callable[[], str]) -> None:
     url = fresh_postgres()
     (centre, seat), (other, _) = begun(fresh_postgres()), begun(url)
-    copied, single = Copied(url), OneByOne(url)
+    copied, rows, single = Copied(url), RowByRow(url), DrivenByHand(url)
     for data in batches(seat):
         one, _ = taken(centre, data)
-        if how == "one by one":
+        if how == "row by row":
+            rows.write(one)
+        elif how == "by hand":
             single.write(one)
         else:
             {"ready": copied.write, "values": copied.write_values}[how](copied.prepare(one))
-    copied.connection.close(), single.connection.close()
-    without = ("batch",) if how == "one by one" else ()
+    copied.connection.close(), single.connection.close(), rows.engine.dispose()
+    without = ("batch",) if how in ("row by row", "by hand") else ()
     assert contents(other, *without) == contents(centre, *without)
     centre.close(), other.close()
 
