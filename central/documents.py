@@ -27,11 +27,13 @@ HEADS = (
     "amount",
     "currency",
     "residual_micro",
+    "block_no",
+    "block_hash",
 )
 
 
 def statement_csv(made: Statement, decimal: Comma = "point") -> Iterator[str]:
-    """The lines of a statement and its total, as lines of CSV.
+    """The lines of a statement and its total, as lines of CSV; each names the block that seals the last of its entries.
 
     Args:
         made: the statement.
@@ -43,6 +45,7 @@ def statement_csv(made: Statement, decimal: Comma = "point") -> Iterator[str]:
         text = format_minor(minor, made.currency)
         return Figure(text if decimal == "point" else text.replace(".", ","))
 
+    block = (made.block_no or None, made.block_hash)
     yield csv_line(HEADS, separator=separator)
     for n, line in enumerate(made.lines, 1):
         corrects = line.origin_period_no if line.origin_period_no != line.period_no else None
@@ -61,7 +64,8 @@ def statement_csv(made: Statement, decimal: Comma = "point") -> Iterator[str]:
             money(line.amount_minor),
             made.currency,
             line.residual_micro,
+            *block,
         )
         yield csv_line(cells, separator=separator)
     total = (made.statement_id, made.partner_id, made.period_no, None, "total", *[None] * 6, money(made.total_minor))
-    yield csv_line((*total, made.currency, None), separator=separator)
+    yield csv_line((*total, made.currency, None, *block), separator=separator)

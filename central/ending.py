@@ -5,26 +5,26 @@ with it like any other. The points stay what they are: their issuer, their terms
 Source: docs/ledger.md "A partner leaves", "A programme ends"; settlement.md section 2.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import msgspec
-from sqlalchemy import Connection, Engine, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, or_, select
 
 from central.account_facts import AccountFacts
 from central.ports import Randomness, reading, replayable, writing
 from central.registry import all_terms
 from central.rows import put
 from central.tables import lot, partner, setting
+from central.wishes import EVERYBODY
 from loyalty.books import NO_TERMS, Account
 from loyalty.centre_events import Moved
-from loyalty.lots import FOREVER, EventRef, LotKey, Slice
+from loyalty.lots import FOREVER, EventRef, LotKey, Redated, Slice
 from loyalty.moments import utc_date
 from loyalty.trouble import Refusal
 
 STREAM = "endings"
 SETTING = "last_day:"  # and the issuer; `*` is everybody
-EVERYBODY = "*"
 AT_ONCE = 500
 
 
@@ -54,13 +54,23 @@ def set_last_day(tx: Connection, through: date, now_ms: int, issuer_id: str = EV
     Raises:
         UnknownPartner. DayIsOver: members could not spend their points any more.
     """
+    check_last_day(tx, through, utc_date(now_ms), issuer_id)
+    put(tx, setting, [{"name": SETTING + issuer_id, "value": through.isoformat()}], {"value": "given"})
+
+
+def check_last_day(connection: Connection, through: date, today: date, issuer_id: str = EVERYBODY) -> int:
+    """Refuse a day that cannot be set; points in members' hands that are good beyond it.
+
+    Raises:
+        UnknownPartner. DayIsOver.
+    """
     known = select(partner.c.partner_id).where(partner.c.partner_id == issuer_id)
-    if issuer_id != EVERYBODY and tx.execute(known).first() is None:
+    if issuer_id != EVERYBODY and connection.execute(known).first() is None:
         raise UnknownPartner(f"There is no partner {issuer_id}; the coalition file names them all.")
-    today = utc_date(now_ms)
     if through <= today:
         raise DayIsOver(f"{through} is not ahead. Name a day after {today}, on which members can still spend.")
-    put(tx, setting, [{"name": SETTING + issuer_id, "value": through.isoformat()}], {"value": "given"})
+    held = select(func.sum(lot.c.points)).where(lot.c.points > 0, beyond(lot, issuer_id, through))
+    return int(connection.execute(held).scalar() or 0)
 
 
 def outstanding(connection: Connection, issuer_id: str) -> tuple[Outstanding, ...]:
@@ -110,8 +120,8 @@ def redate(engine: Engine, on: date, now_ms: int, randomness: Randomness) -> Ite
 @replayable
 def _step(engine: Engine, days: Mapping[str, date], on: date, after: int, now_ms: int, randomness: Randomness) -> int:
     with writing(engine) as tx:
-        beyond = or_(*(_beyond(issuer_id, day) for issuer_id, day in sorted(days.items())))
-        chosen = select(lot.c.account_id).distinct().where(lot.c.points > 0, lot.c.account_id > after, beyond)
+        late = or_(*(beyond(lot, issuer_id, day) for issuer_id, day in sorted(days.items())))
+        chosen = select(lot.c.account_id).distinct().where(lot.c.points > 0, lot.c.account_id > after, late)
         account_ids = list(tx.execute(chosen.order_by(lot.c.account_id).limit(AT_ONCE)).scalars())
         if not account_ids:
             return 0
@@ -124,9 +134,10 @@ def _step(engine: Engine, days: Mapping[str, date], on: date, after: int, now_ms
         return account_ids[-1]
 
 
-def _beyond(issuer_id: str, day: date) -> object:
-    late = lot.c.valid_through > day.isoformat()
-    return late if issuer_id == EVERYBODY else and_(lot.c.issuer_id == issuer_id, late)
+def beyond(lots: Table, issuer_id: str, day: date) -> ColumnElement[bool]:
+    """Rows of `lot` or `lease_slice` with points of an issuer, or of everybody, that are good beyond a day."""
+    late = lots.c.valid_through > day.isoformat()
+    return late if issuer_id == EVERYBODY else and_(lots.c.issuer_id == issuer_id, late)
 
 
 def _out(held: Account, account_id: int, days: Mapping[str, date], on: date) -> Moved | None:
@@ -143,18 +154,32 @@ def _out(held: Account, account_id: int, days: Mapping[str, date], on: date) -> 
         reason="last_day",
         asked_by="head office",
         slices=tuple(Slice(key=key, points=beyond[key]) for key in sorted(beyond)),
+        earned_on=tuple(held.earned_on.get(key) for key in sorted(beyond)),
     )
 
 
 def _back(out: Moved, days: Mapping[str, date], ref: EventRef) -> Moved:
-    """The same points, under the day they have from now on."""
+    """The same points, under the day they have from now on, and as old as the oldest that come together."""
     sums: dict[LotKey, int] = {}
-    for slice_ in out.slices:
+    ages: dict[LotKey, list[date | None]] = {}
+    for slice_, earned_on in zip(out.slices, out.earned_on, strict=True):
         key = msgspec.structs.replace(slice_.key, valid_through=_day_of(slice_.key, days))
         sums[key] = sums.get(key, 0) + slice_.points
-    slices = tuple(Slice(key=key, points=points) for key, points in sums.items())
-    receipt_id = out.receipt_id.removesuffix("out") + "in"
-    return msgspec.structs.replace(out, receipt_id=receipt_id, direction="in", slices=slices, of=ref)
+        ages.setdefault(key, []).append(earned_on)
+    return msgspec.structs.replace(
+        out,
+        receipt_id=out.receipt_id.removesuffix("out") + "in",
+        direction="in",
+        slices=tuple(Slice(key=key, points=points) for key, points in sums.items()),
+        earned_on=tuple(_oldest(ages[key]) for key in sums),
+        redated=tuple(Redated(key=one.key, valid_through=_day_of(one.key, days)) for one in out.slices),
+        of=ref,
+    )
+
+
+def _oldest(days: Sequence[date | None]) -> date | None:
+    """Points that nobody remembers are older than all others."""
+    return None if None in days else min(day for day in days if day is not None)
 
 
 def _day_of(key: LotKey, days: Mapping[str, date]) -> date:

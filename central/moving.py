@@ -5,6 +5,7 @@ late for it is posted there. Source: docs/ledger.md "Transfer", "Merge".
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 import msgspec
 from sqlalchemy import Connection, func, select, update
@@ -16,8 +17,9 @@ from central.ports import Randomness
 from central.rows import find, put
 from central.tables import account, card, lease_slice, use
 from central.wishes import MergeWish, NotThere, TransferWish
+from loyalty.books import Account
 from loyalty.centre_events import Moved
-from loyalty.lots import Lot, Slice, draw_down, points_in
+from loyalty.lots import Lot, Redated, Slice, draw_down, points_in
 from loyalty.members import Use, add_uses
 from loyalty.trouble import Refusal
 
@@ -40,7 +42,8 @@ def transfer(tx: Connection, wish: TransferWish, signed: Signed, randomness: Ran
     for account_id in (wish.account_id, wish.to_account_id):
         open_account(tx, account_id)
     slices = _wanted(wish, [Lot(key=key, points=points) for key, points in held.lots.items()], signed)
-    _move(facts, msgspec.structs.replace(_out(wish, wish.to_account_id, signed), slices=slices))
+    out = _out(wish, wish.to_account_id, signed)
+    _move(facts, msgspec.structs.replace(out, slices=slices, earned_on=_ages(held, slices)))
 
 
 def check_merge(connection: Connection, wish: MergeWish) -> int:
@@ -67,14 +70,17 @@ def merge(tx: Connection, wish: MergeWish, signed: Signed, randomness: Randomnes
     facts = AccountFacts(tx, CORRECTIONS, signed.now_ms, randomness)
     held = facts.lock([wish.account_id, wish.into_account_id])[wish.account_id]
     check_merge(tx, wish)
+    slices = tuple(Slice(key=key, points=held.lots[key]) for key in sorted(held.lots) if held.lots[key])
     out = msgspec.structs.replace(
         _out(wish, wish.into_account_id, signed),
-        slices=tuple(Slice(key=key, points=held.lots[key]) for key in sorted(held.lots) if held.lots[key]),
+        slices=slices,
+        earned_on=_ages(held, slices),
         expired=tuple(Slice(key=key, points=held.expired[key]) for key in sorted(held.expired) if held.expired[key]),
         debts=tuple(held.debts),
         closes=True,
     )
-    _move(facts, out, _counters(tx, wish.account_id))
+    redated = tuple(Redated(key=key, valid_through=held.redated[key]) for key in sorted(held.redated))
+    _move(facts, out, _counters(tx, wish.account_id), redated)
     here = update(account).where(account.c.account_id == wish.account_id)
     tx.execute(here.values(status="closed", merged_into=wish.into_account_id))
     # A member that somebody registered stays one.
@@ -111,7 +117,12 @@ def _out(wish: TransferWish | MergeWish, other_id: int, signed: Signed) -> Moved
     )
 
 
-def _move(facts: AccountFacts, out: Moved, uses: Sequence[Use] = ()) -> None:
+def _ages(held: Account, slices: Iterable[Slice]) -> tuple[date | None, ...]:
+    """Since when the points were held that leave; they stay so old."""
+    return tuple(held.earned_on.get(one.key) for one in slices)
+
+
+def _move(facts: AccountFacts, out: Moved, uses: Sequence[Use] = (), redated: tuple[Redated, ...] = ()) -> None:
     """The departure, and the arrival that names it."""
     (ref,) = facts.post([out])
     arrival = msgspec.structs.replace(
@@ -122,6 +133,7 @@ def _move(facts: AccountFacts, out: Moved, uses: Sequence[Use] = ()) -> None:
         direction="in",
         debts=tuple(msgspec.structs.replace(one, account_id=out.other_id) for one in out.debts),
         uses=tuple(uses),
+        redated=redated,
         of=ref,
     )
     facts.post([arrival])

@@ -4,18 +4,18 @@ The centre opens the accounts and events a batch names, lets `post_event` decide
 and writes down what changed. A file of events can be settled on the same books, starting from nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Literal
 
 import msgspec
 
-from loyalty.lots import Debt, EventRef, Lot, LotKey, Slice, points_in
+from loyalty.lots import Debt, EventRef, Lot, LotKey, Redated, Slice, points_in
 from loyalty.members import Use
 from loyalty.receipts import Funded
 from loyalty.terms import Terms, terms_on
 
-Unit = Literal["point", "currency"]
+Unit = Literal["point", "currency", "claim"]
 Bucket = Literal["issued", "available", "leased", "pending", "redeemed", "expired", "reversed", "moved"]
 EARNS = ("issued", "moved")  # points from here make an empty lot one that was earned on the day
 NOBODY = 0  # the account of what concerns partners only, such as a funded discount on an anonymous receipt
@@ -28,7 +28,8 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         account_version: the account's, once the event is folded in; 0 for `NOBODY`.
         n: counts from 1 within (account, event that posted it).
-        unit: points; or minor units, where `key.issuer_id` is the partner that pays.
+        unit: points; or minor units, where `key.issuer_id` is the partner that pays; or a claim, points of a redemption
+            that nothing covers, for which `at_partner_id` is not reimbursed (`pending`) until something does.
         at_partner_id: where it happened, or the partner that a redemption reimburses.
         at_terms_id: terms whose price reimburses; `priced_by` says which price.
         by: the event that posted it; `of`: the event whose fact it settles (the same, but for debts repaid).
@@ -107,7 +108,8 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
 
     `shared_uses` advance counters of no account; `on` is the business date, from which lots know when they were earned;
     `leased` is how leases changed, `reclaimed` the lease that ended without word of its holder, `takes_over` the
-    account whose sales are this one's from here on.
+    account whose sales are this one's from here on. `ages` is since when points that arrive were held where they come
+    from, none where nobody remembers; `redated` which lots' points have another last valid day from here on.
     """
 
     ref: EventRef
@@ -126,11 +128,14 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     leased: tuple[LeaseStep, ...] = ()
     reclaimed: str = ""
     takes_over: int = NOBODY
+    ages: tuple[tuple[LotKey, date | None], ...] = ()
+    redated: tuple[Redated, ...] = ()
 
 
 class Account(msgspec.Struct, kw_only=True):
     """A working copy of one account: version, lots by key, debts oldest first, when lots were first earned, what lapsed
-    of each lot, and what is left of its leases by lot; of a lease that was `reclaimed` nothing is."""
+    of each lot, and what is left of its leases by lot; of a lease that was `reclaimed` nothing is. `redated` is the
+    last valid day that a lot's points were given."""
 
     version: int = 0
     lots: dict[LotKey, int] = msgspec.field(default_factory=dict)
@@ -139,6 +144,7 @@ class Account(msgspec.Struct, kw_only=True):
     expired: dict[LotKey, int] = msgspec.field(default_factory=dict)
     leases: dict[str, dict[LotKey, int]] = msgspec.field(default_factory=dict)
     reclaimed: set[str] = msgspec.field(default_factory=set)
+    redated: dict[LotKey, date] = msgspec.field(default_factory=dict)
 
 
 class Books:
@@ -183,7 +189,8 @@ class Books:
         if posted.account_id != NOBODY:
             account = self.account(posted.account_id)
             account.version = posted.account_version
-            _move(account, posted.postings, posted.on)
+            _move(account, posted.postings, posted.on, dict(posted.ages))
+            account.redated |= {one.key: one.valid_through for one in posted.redated}
             _owe(account, posted.owed, posted.repaid)
             for step in posted.leased:
                 left = account.leases.setdefault(step.lease_id, {})
@@ -249,12 +256,12 @@ def _without_last(used: tuple[Slice, ...], points: int) -> tuple[Slice, ...]:
     return tuple(kept)
 
 
-def _move(account: Account, postings: Iterable[Posting], on: date | None) -> None:
+def _move(account: Account, postings: Iterable[Posting], on: date | None, ages: Mapping[LotKey, date | None]) -> None:
     for posting in postings:
         if posting.unit != "point":
             continue
         if posting.source in EARNS and posting.target == "available" and on is not None:
-            _remember_earning(account, posting.key, on)
+            _remember_earning(account, posting.key, ages.get(posting.key, on))
         if posting.target == "available":
             account.lots[posting.key] = account.lots.get(posting.key, 0) + posting.amount
         if posting.source == "available":
@@ -263,9 +270,11 @@ def _move(account: Account, postings: Iterable[Posting], on: date | None) -> Non
             account.expired[posting.key] = account.expired.get(posting.key, 0) + lapsed * posting.amount
 
 
-def _remember_earning(account: Account, key: LotKey, on: date) -> None:
-    """A lot that held nothing is earned on this day; one that holds points nobody remembers stays the oldest."""
-    if not account.lots.get(key):
+def _remember_earning(account: Account, key: LotKey, on: date | None) -> None:
+    """A lot that held nothing is earned on this day; one with points that nobody remembers is the oldest."""
+    if on is None:
+        account.earned_on.pop(key, None)
+    elif not account.lots.get(key):
         account.earned_on[key] = on
     elif key in account.earned_on:
         account.earned_on[key] = min(account.earned_on[key], on)

@@ -11,7 +11,7 @@ import msgspec
 
 from loyalty.amounts import Positive
 from loyalty.earning import Earned
-from loyalty.lots import Debt, EventRef, Expiry, Slice
+from loyalty.lots import Debt, EventRef, Expiry, Redated, Slice
 from loyalty.members import AccountId, Use
 from loyalty.receipts import EMPTY
 
@@ -67,6 +67,10 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True, tag="move.v1", tag_field=
         uses: counters that come along, so that what was used up stays used up.
         of: of an arrival, the departure.
         closes: the account that the points leave is merged into the other and lives on in it.
+        earned_on: since when each of `slices` was held, none where nobody remembers; points keep their age when they
+            move. Without any, they count from `on`.
+        redated: of an arrival, the lots whose points have another last valid day from here on: goods that come back
+            find them there.
     """
 
     receipt_id: str
@@ -85,6 +89,8 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True, tag="move.v1", tag_field=
     approved_by: str = ""
     note: str = ""
     detail: msgspec.Raw = EMPTY
+    earned_on: tuple[date | None, ...] = ()
+    redated: tuple[Redated, ...] = ()
 
 
 class Carried(msgspec.Struct, frozen=True, kw_only=True, tag="opening.v1", tag_field="type", omit_defaults=True):
@@ -96,6 +102,7 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True, tag="opening.v1", tag_f
     scheme: str
     slices: tuple[Slice, ...]
     asked_by: str = ""
+    approved_by: str = ""
     detail: msgspec.Raw = EMPTY
 
 

@@ -33,8 +33,15 @@ def post_correction(event: AccountEvent, ref: EventRef, books: Books) -> Posted:
         writer.carry(event)
     if not isinstance(event, Moved):
         return writer.posted((), ())
-    arrived = event.closes and event.direction == "in"
-    return msgspec.structs.replace(writer.posted(event.uses, ()), takes_over=event.other_id if arrived else NOBODY)
+    posted = writer.posted(event.uses, ())
+    if event.direction == "out":
+        return posted
+    return msgspec.structs.replace(
+        posted,
+        takes_over=event.other_id if event.closes else NOBODY,
+        ages=tuple((slice_.key, day) for slice_, day in zip(event.slices, event.earned_on, strict=False)),
+        redated=event.redated,
+    )
 
 
 class _CorrectionWriter(Writer):

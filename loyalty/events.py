@@ -12,6 +12,7 @@ import msgspec
 from loyalty.baskets import Place
 from loyalty.centre_events import Adjusted, Carried, Expired, Moved
 from loyalty.earning import Earned
+from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.lots import points_in
 from loyalty.members import EARNED, LEASED, REVERSED, SPENT, Use
@@ -75,6 +76,7 @@ Event = (
     | Moved
     | Carried
     | Transferred
+    | Fixed
 )
 
 

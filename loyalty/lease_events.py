@@ -5,7 +5,7 @@ Source: offline-redemption.md "Lease lifecycle"; house.md section 3.
 """
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -36,22 +36,43 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True, tag="grant.v1", tag_fie
     slices: tuple[Slice, ...] = ()
 
 
+SignedBytes = Annotated[bytes, msgspec.Meta(max_length=8_192)]
+MOST_SHOWN = 50  # grants that one event shows
+
+
 class LeaseMoved(msgspec.Struct, frozen=True, kw_only=True, tag="lease.v1", tag_field="type", omit_defaults=True):
-    """Rights of a lease that leave their holder or come to it.
+    """What its holder tells of a lease: rights that leave it or come to it, or that it may not use now.
 
     `returned` gives back for good what a till has left, or had set aside for a sale that was not made; `sent` and
-    `received` move rights between tills of a store, and the member's points stay leased.
+    `received` move rights between tills of a store, and the member's points stay leased. `accepted` shows grants to a
+    centre that may have lost them: `slices` is what the till has left of the lease. `suspended` and `resumed` concern
+    all leases and floats of the till: it stops spending them, for `reason`, and goes on.
+
+    Attributes:
+        lease_id, account_id: of the lease; "" and none where a float or all leases are meant.
+        grants: of `accepted`, the signed messages of the centre, each a `sync.wire.Grant`.
     """
 
     receipt_id: str
     lease_id: str
-    account_id: AccountId
     on: date
-    slices: tuple[Slice, ...]
-    what: Literal["returned", "sent", "received"] = "returned"
+    account_id: AccountId | None = None
+    slices: tuple[Slice, ...] = ()
+    what: Literal["returned", "sent", "received", "accepted", "suspended", "resumed"] = "returned"
     other_till: str = ""
     other_seq: int = 0  # of a transfer received: the donor's number of it
+    grants: Annotated[tuple[SignedBytes, ...], msgspec.Meta(max_length=MOST_SHOWN)] = ()
+    reason: str = ""
     detail: msgspec.Raw = EMPTY
+
+
+class LeaseShown(LeaseMoved, frozen=True, kw_only=True, tag="lease.v1", tag_field="type", omit_defaults=True):
+    """An `accepted` event whose grants the centre has checked; made when it is posted, and never sent.
+
+    `proven` is what the grants among them that are not in the books allow to be set aside once more, by lot.
+    """
+
+    proven: tuple[Slice, ...] = ()
 
 
 class Reclaimed(msgspec.Struct, frozen=True, kw_only=True, tag="reclaim.v1", tag_field="type", omit_defaults=True):

@@ -3,7 +3,7 @@
 A lot has no id but its key: last valid day, issuer, terms. Accruals under the same key merge (DECISIONS 8).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from typing import Literal
 
@@ -51,6 +51,13 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     key: LotKey
     points: int
+
+
+class Redated(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """Points of the lot `key` were brought to another last valid day: what is taken back of them is taken there."""
+
+    key: LotKey
+    valid_through: date
 
 
 class EventRef(msgspec.Struct, frozen=True, kw_only=True, array_like=True, order=True):
@@ -125,13 +132,32 @@ def is_live(key: LotKey, expiry: Expiry, today: date, now: Moment | None) -> boo
     return today < last_day if expiry.when == "start_of_day" else today <= last_day
 
 
-def draw_back(lots: Iterable[Lot], wanted: LotKey, points: int) -> tuple[Slice, ...]:
+def whereabouts(key: LotKey, redated: Mapping[LotKey, date]) -> tuple[LotKey, ...]:
+    """A lot, and those that its points were brought to since, one after the other.
+
+    Args:
+        redated: the last valid day that each lot's points were given, see `Redated`.
+    """
+    found = [key]
+    while found[-1] in redated:
+        there = msgspec.structs.replace(key, valid_through=redated[found[-1]])
+        if there in found:
+            break
+        found.append(there)
+    return tuple(found)
+
+
+def draw_back(lots: Iterable[Lot], wanted: LotKey, points: int, homes: Collection[LotKey] = ()) -> tuple[Slice, ...]:
     """Choose what a clawback takes: the lot that was granted, then that issuer's others, then any other.
 
     Lapsed lots count too: what lapsed in the meantime was still granted, and is the first to go within its group.
+
+    Args:
+        homes: where the points of the lot that was granted are now, see `whereabouts`; it is one lot with them.
     """
+
     def turn(lot: Lot) -> tuple[bool, bool, LotKey]:
-        return (lot.key != wanted, lot.key.issuer_id != wanted.issuer_id, lot.key)
+        return (lot.key != wanted and lot.key not in homes, lot.key.issuer_id != wanted.issuer_id, lot.key)
 
     slices: list[Slice] = []
     for lot in sorted((lot for lot in lots if lot.points > 0), key=turn):

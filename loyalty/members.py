@@ -56,7 +56,7 @@ class WalletItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     balance_minor: int = 0
 
 
-class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
+class MemberRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An account as the centre published it.
 
     Attributes:
@@ -87,12 +87,17 @@ class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishedMember(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A row of the members lane: the account, the tokens of its cards, and the language it is spoken to in."""
+    """A row of the members lane: the account, the tokens of its cards, and the language it is spoken to in.
+
+    `home` says that it belongs to the receiving till's own store, which alone is told its counters. A `closed` one is
+    a tombstone: the till forgets the account.
+    """
 
     row: MemberRow
     cards: tuple[str, ...]
     language: str = ""
     closed: bool = False
+    home: bool = False
 
 
 class HotlistedCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,7 +16,10 @@ from loyalty.books import NO_TERMS, Bucket, Posting, Unit
 from loyalty.terms import Terms
 from loyalty.trouble import InvariantBroken
 
-Kind = Literal["fee", "advance", "funding", "reimbursement", "expiry", "discount_funded", "discount_given"]
+Kind = Literal[
+    "fee", "advance", "funding", "reimbursement", "expiry", "uncovered", "suspense:offline", "discount_funded",
+    "discount_given",
+]  # fmt: skip
 PricedBy = Literal["reimburse", "funding"]
 OPERATOR = "operator"
 
@@ -69,7 +72,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 # The operator pays these to the partner; all others the partner owes.
-_PAID_OUT = ("reimbursement", "expiry", "discount_given")
+_PAID_OUT = ("reimbursement", "expiry", "uncovered", "discount_given")
 
 
 def owed_micro(kind: Kind, points: int, price_micro: int) -> int:
@@ -113,6 +116,8 @@ def charges(sum_: PointSum, terms: Mapping[str, Terms], currency: str) -> tuple[
     """What a movement makes each partner owe, by kind. Raises: as `money_legs`."""
     if sum_.unit == "currency":
         return _discount(sum_, currency)
+    if sum_.unit == "claim":
+        return _uncovered(sum_, terms)
     return tuple(charge for charge in _priced(sum_, terms) if charge.points)
 
 
@@ -134,6 +139,10 @@ def legs_of(charge: Charge) -> Iterator[Leg]:
         yield Leg(account=income, micro=-owed - released)
     elif charge.kind == "reimbursement":
         yield Leg(account="income:spread", micro=-owed)
+    elif charge.kind == "uncovered":
+        yield Leg(account="claims:offline", micro=-owed)
+    elif charge.kind == "suspense:offline":
+        yield Leg(account=f"suspense:offline:{charge.partner_id}", micro=-owed)
 
 
 def balances(legs: Iterable[Leg]) -> dict[str, int]:
@@ -182,6 +191,32 @@ def _carries(kind: Kind, bucket: Bucket, terms: Terms) -> bool:
     if kind == "expiry":
         return bucket == "expired"
     return bucket == "redeemed"
+
+
+def _uncovered(sum_: PointSum, terms: Mapping[str, Terms]) -> tuple[Charge, ...]:
+    """What a partner claims for a redemption that nothing covers, and what is withheld of it: all but the operator's
+    share. Both go back once points cover it, and it is reimbursed like any other.
+
+    Source: settlement.md "Money accounts"; offline-redemption.md "Who bears what".
+    """
+    at = _terms(terms, sum_.at_terms_id, sum_.at_partner_id)
+    points = sum_.points if sum_.target == "pending" else -sum_.points
+    sides: tuple[tuple[Kind, int], ...] = (
+        ("uncovered", at.reimburse_micro),
+        ("suspense:offline", at.reimburse_micro - at.uncovered_micro),
+    )
+    return tuple(
+        Charge(
+            partner_id=sum_.at_partner_id,
+            kind=kind,
+            counterparty_id=OPERATOR,
+            terms_id=sum_.at_terms_id,
+            origin_period_no=sum_.origin_period_no,
+            price_micro=price,
+            points=points,
+        )
+        for kind, price in sides
+    )
 
 
 def _discount(sum_: PointSum, currency: str) -> tuple[Charge, ...]:

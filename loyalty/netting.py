@@ -9,7 +9,9 @@ import msgspec
 
 from loyalty.amounts import round_ratio
 from loyalty.money import OPERATOR
-from loyalty.statements import StatementLine
+from loyalty.statements import StatementLine, owed_by_partner
+
+_HELD_BACK = ("uncovered", "suspense:offline")
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +70,10 @@ def net_positions(owed_minor: Mapping[str, int]) -> Netting:
 
 def flow_of(lines: Iterable[StatementLine], netting: Netting) -> Flow:
     """What netting saves on these lines, paid through the operator."""
-    gross = sum(abs(line.amount_minor) for line in lines)
+    lines = tuple(lines)
+    gross = sum(abs(line.amount_minor) for line in lines if line.kind not in _HELD_BACK)
+    # What is withheld of a claim never moves; only the operator's share of it does.
+    gross += sum(abs(owed) for owed in owed_by_partner(line for line in lines if line.kind in _HELD_BACK).values())
     net = sum(payment.amount_minor for payment in netting.hub)
     saved_bp = round_ratio((gross - net) * 10_000, gross, "down") if gross else 0
     return Flow(line_flow_minor=gross, net_flow_minor=net, ratio_bp=saved_bp)

@@ -96,6 +96,7 @@ class Writer:
                 part = Slice(key=key, points=min(debt.points, left[key], self.lots[key].points))
                 if part.points:
                     self._settle(debt, part)
+                    self.drop_claim(debt, part.points)
                     left[key] -= part.points
                     self.forgive(at, part.points)
 
@@ -104,6 +105,17 @@ class Writer:
         debt = self.debts[at]
         self.repaid.append(msgspec.structs.replace(debt, points=points))
         self.debts[at] = msgspec.structs.replace(debt, points=debt.points - points)
+
+    def drop_claim(self, debt: Debt, points: int) -> None:
+        """A redemption that nothing covered is covered now, or undone: its reimbursement is not withheld any more."""
+        if debt.issuer_id is None:
+            at, terms, origin = debt.at_partner_id, debt.at_terms_id, debt.origin_period_no
+            self._claim("pending", "issued", points, at=at, at_terms=terms, of=debt.of, origin=origin)
+
+    def _claim(self, source: Bucket, target: Bucket, points: int, *, at: str, at_terms: str, of: EventRef | None = None,
+               origin: int | None = None) -> None:  # fmt: skip
+        part = Slice(key=LotKey(valid_through=FOREVER, issuer_id=at, terms_id=NO_TERMS), points=points)
+        self.post(source, target, part, unit="claim", at=at, at_terms=at_terms, of=of, origin=origin)
 
     def _settle(self, debt: Debt, part: Slice) -> None:
         origin = debt.origin_period_no
@@ -215,7 +227,12 @@ class Writer:
             self.expired[posting.key] = self.expired.get(posting.key, 0) + lapsed * posting.amount
 
     def owe(self, issuer_id: str | None, terms_id: str | None, at_terms: str, points: int) -> None:
-        """Points that no lot held."""
+        """Points that no lot held; of a redemption, the partner is not reimbursed for them yet.
+
+        Nobody's can never be covered, so nothing is claimed for them.
+        """
+        if issuer_id is None and self.account_id:
+            self._claim("issued", "pending", points, at=self.partner_id, at_terms=at_terms)
         self.owed.append(
             Debt(
                 account_id=self.account_id,

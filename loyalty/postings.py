@@ -13,6 +13,7 @@ from loyalty.books import NO_TERMS, NOBODY, Books, Posted, Recorded
 from loyalty.centre_events import AccountEvent
 from loyalty.correction_postings import post_correction
 from loyalty.events import Event
+from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.lease_postings import post_lease
 from loyalty.leases import Redemption
@@ -43,6 +44,8 @@ def post_event(event: Event, ref: EventRef, account_id: int | None, books: Books
         return post_correction(event, ref, books)
     if isinstance(event, Transferred):
         return post_transfer(event, ref, books)
+    if isinstance(event, Fixed):
+        return post_event(event.fact, ref, account_id, books)
     if not isinstance(event, Receipt | Return | Void):
         return Posted(ref=ref)
     on, now = event.place.business_date, moment_of(event.place)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from loyalty.books import Posted, Recorded, Reversed
 from loyalty.earning import Earned
-from loyalty.lots import EventRef, LotKey, Slice, draw_back, give_back, points_in
+from loyalty.lots import EventRef, LotKey, Slice, draw_back, give_back, points_in, whereabouts
 from loyalty.posting_writer import Writer
 from loyalty.receipts import Funded
 from loyalty.reversals import Return, Void
@@ -90,6 +90,7 @@ class ReversalWriter(Writer):
         for at in self._spend_debts(self.recorded.ref):
             part = min(points, self.debts[at].points)
             if part:
+                self.drop_claim(self.debts[at], part)
                 self.forgive(at, part)
                 points -= part
         slices = give_back(self.recorded.redeemed, points)
@@ -99,8 +100,9 @@ class ReversalWriter(Writer):
         return points_in(slices)
 
     def _draw_back(self, wanted: Slice, event: Return | Void) -> None:
-        lapsed = self._lapsed(wanted)
-        slices = draw_back(self.lots.values(), wanted.key, wanted.points - lapsed)
+        homes = whereabouts(wanted.key, self.books.account(self.account_id).redated)
+        lapsed = self._lapsed(wanted, homes)
+        slices = draw_back(self.lots.values(), wanted.key, wanted.points - lapsed, homes)
         for slice_ in slices:
             self.claw(slice_, wanted.key.issuer_id, wanted.key.terms_id)
         short = wanted.points - lapsed - points_in(slices)
@@ -109,13 +111,18 @@ class ReversalWriter(Writer):
         elif short:
             self.owe(wanted.key.issuer_id, wanted.key.terms_id, wanted.key.terms_id, short)
 
-    def _lapsed(self, wanted: Slice) -> int:
-        """What the expiry run took of the very lot that was granted, as if the goods had come back before it ran."""
-        held = self.lots[wanted.key].points if wanted.key in self.lots else 0
-        points = min(max(0, wanted.points - held), self.expired.get(wanted.key, 0))
-        if points:
-            self.post("expired", "reversed", Slice(key=wanted.key, points=points))
-        return points
+    def _lapsed(self, wanted: Slice, homes: Sequence[LotKey]) -> int:
+        """What the expiry run took of the very lot that was granted, wherever its points lapsed, as if the goods had
+        come back before it ran."""
+        held = sum(self.lots[key].points for key in homes if key in self.lots)
+        short = max(0, wanted.points - held)
+        total = 0
+        for key in homes:
+            points = min(short - total, self.expired.get(key, 0))
+            if points > 0:
+                self.post("expired", "reversed", Slice(key=key, points=points))
+                total += points
+        return total
 
     def _of_granted(self, asked: Iterable[Earned], room: dict[LotKey, int]) -> tuple[Slice, ...]:
         """The lots that points were granted into, at most what is left in each; takes it off `room`."""

@@ -18,6 +18,8 @@ ORDER: tuple[Kind, ...] = (
     "funding",
     "reimbursement",
     "expiry",
+    "uncovered",
+    "suspense:offline",
     "discount_funded",
     "discount_given",
 )

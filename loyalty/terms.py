@@ -21,6 +21,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         reimburse_micro: paid to this partner per point redeemed with it, at the redemption's date.
         expiry_back_micro: the part of the reserve that returns to the issuer when a point lapses.
         refunds_fee: whether the fee of a point comes back when goods do; the advance always does.
+        uncovered_micro: the operator's share of a redemption with this partner that nothing covers, paid at once; the
+            rest of `reimburse_micro` is withheld until points cover it.
     """
 
     terms_id: str
@@ -32,6 +34,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reimburse_micro: int = 0
     expiry_back_micro: int = 0
     refunds_fee: bool = False
+    uncovered_micro: int = 0
 
 
 class BadTerms(Refusal):
@@ -47,10 +50,11 @@ def check_terms(terms: Iterable[Terms]) -> None:
             raise BadTerms(f"Terms {one.terms_id} appear twice; give each version its own id.", terms_id=one.terms_id)
         seen.add(one.terms_id)
         prices = (one.fee_micro, one.funding_micro, one.advance_micro, one.reimburse_micro, one.expiry_back_micro)
-        if min(prices) < 0 or one.advance_micro > one.funding_micro or one.expiry_back_micro > one.advance_micro:
+        wild = one.advance_micro > one.funding_micro or one.expiry_back_micro > one.advance_micro
+        if min(*prices, one.uncovered_micro) < 0 or wild or one.uncovered_micro > one.reimburse_micro:
             raise BadTerms(
-                f"Terms {one.terms_id}: prices are 0 or more, the advance at most the funding, and what an expiry"
-                " returns at most the advance.",
+                f"Terms {one.terms_id}: prices are 0 or more, the advance at most the funding, what an expiry returns"
+                " at most the advance, and the share of what nothing covers at most the reimbursement.",
                 terms_id=one.terms_id,
             )
 

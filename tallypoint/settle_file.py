@@ -35,6 +35,7 @@ class Contract(_Row, frozen=True):
     reimburse_micro: Micro = 0
     expiry_share_bp: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
     refunds_fee: bool = False
+    uncovered_share_bp: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
 
 
 class EarnedRow(_Row, frozen=True):
@@ -173,7 +174,7 @@ def read_document(data: bytes) -> Document:
 
 
 def terms_in(document: Document) -> tuple[Terms, ...]:
-    """The contracts as terms; what an expiry returns is floored to the micro once, here."""
+    """The contracts as terms; shares of an advance or a reimbursement are floored to the micro once, here."""
     return tuple(
         Terms(
             terms_id=one.terms_id,
@@ -185,6 +186,7 @@ def terms_in(document: Document) -> tuple[Terms, ...]:
             reimburse_micro=one.reimburse_micro,
             expiry_back_micro=one.advance_micro * one.expiry_share_bp // 10_000,
             refunds_fee=one.refunds_fee,
+            uncovered_micro=one.reimburse_micro * one.uncovered_share_bp // 10_000,
         )
         for one in document.contracts
     )

@@ -265,8 +265,15 @@ def post(on: Books, event: Event, seq: int, account_id: int | None = 7, till_id:
 
 
 def moves(posted: Posted) -> list[str]:
-    """Postings in a few words: `issued>available 10 acme`."""
-    return [f"{row.source}>{row.target} {row.amount} {row.key.issuer_id}" for row in posted.postings]
+    """Postings in a few words: `issued>available 10 acme`; those of claims are in `claims`."""
+    return [f"{row.source}>{row.target} {row.amount} {row.key.issuer_id}"
+            for row in posted.postings if row.unit != "claim"]  # fmt: skip
+
+
+def claims(posted: Posted) -> list[tuple[str, int, str, int]]:
+    """Reimbursement that is withheld, or not any more where points are below 0: partner, points, terms, period."""
+    return [(row.at_partner_id, row.amount if row.target == "pending" else -row.amount, row.at_terms_id,
+             row.origin_period_no) for row in posted.postings if row.unit == "claim"]  # fmt: skip
 
 
 def held(on: Books, account_id: int = 7) -> dict[str, int]:

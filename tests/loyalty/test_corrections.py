@@ -6,7 +6,7 @@ import pytest
 from loyalty.books import Books
 from loyalty.centre_events import Adjusted, Carried, Expired, Moved, Taken
 from loyalty.events import Event, encode, own_uses, read_head
-from loyalty.lots import Debt, Expiry
+from loyalty.lots import Debt, Expiry, Redated, whereabouts
 from loyalty.money import balances, money_legs, sum_postings
 from loyalty.terms import Terms
 from loyalty.trouble import InvariantBroken
@@ -246,6 +246,100 @@ def test_what_lapsed_comes_along_for_sales_that_come_late():
     assert (lapsed(made), lapsed(made, 8)) == ([], [("2026-03-01", 10)])
 
 
+def ages(made: Books, account_id: int = 7) -> list[tuple[str, int, str]]:
+    """Last valid day, points and the day since when they are held, of each lot."""
+    return [(str(lot.key.valid_through), lot.points, str(lot.earned_on)) for lot in made.lots(account_id)]
+
+
+def test_points_that_move_stay_as_old_as_they_are():
+    made = books()
+    post(made, sale("R1", earned(10), place=place(business_date=day("2026-01-10"))), 1)
+    came = {"account_id": 8, "other_id": 7, "of": ref(2)}
+    post(made, moved("out", part(10, "2026-12-31"), earned_on=(day("2026-01-10"),)), 2)
+    post(made, moved("in", part(10, "2026-12-31"), earned_on=(day("2026-01-10"),), **came), 3, account_id=8)
+    assert ages(made, 8) == [("2026-12-31", 10, "2026-01-10")]
+
+
+@pytest.mark.parametrize(
+    ("there", "comes", "then"),
+    [
+        ("2026-01-10", "2026-02-01", "2026-01-10"),
+        ("2026-02-01", "2026-01-10", "2026-01-10"),
+        ("2026-02-01", None, "None"),  # nobody remembers since when, so they are older than all others
+        (None, "2026-01-10", "None"),
+    ],
+)
+def test_of_points_that_come_together_the_oldest_say_how_old_the_lot_is(there, comes, then):
+    made = stock(part(5))
+    made.account(7).earned_on = {key(): day(there)} if there else {}
+    post(made, moved("in", part(10), earned_on=(day(comes) if comes else None,), of=ref(1)), 2)
+    assert ages(made) == [("9999-12-31", 15, then)]
+
+
+def test_points_of_which_nobody_remembers_the_age_leave_none_behind_in_a_lot_that_was_empty():
+    made = stock(part(0))
+    made.account(7).earned_on = {key(): day("2026-02-01")}
+    post(made, moved("in", part(10), earned_on=(None,), of=ref(1)), 2)
+    assert ages(made) == [("9999-12-31", 10, "None")]
+
+
+def test_a_move_that_says_nothing_of_age_counts_from_its_day():
+    made = books()
+    post(made, moved("in", part(10), of=ref(1)), 2)
+    assert ages(made) == [("9999-12-31", 10, "2026-03-02")]
+
+
+def redated(made: Books, points: int = 10, to: str = "2026-03-31") -> None:
+    """The lot of the year's end gets an earlier day."""
+    here = {"other_id": 7, "reason": "last_day"}
+    post(made, moved("out", part(points, "2026-12-31"), **here), 2)
+    there = (Redated(key=key("2026-12-31"), valid_through=day(to)),)
+    post(made, moved("in", part(points, to), redated=there, of=ref(2), **here), 3)
+
+
+def test_goods_that_come_back_after_the_last_day_find_their_points_where_they_were_brought_to():
+    made = books()
+    post(made, sale("R1", earned(10)), 1)
+    redated(made)
+    post(made, expired("2026-04-01"), 4)
+    assert lapsed(made) == [("2026-03-31", 10)]
+    assert moves(post(made, take_back("B1", ref(1), earned(4)), 5)) == ["expired>reversed 4 acme"]
+    assert moves(post(made, take_back("B2", ref(1), earned(6)), 6)) == ["expired>reversed 6 acme"]
+    assert (lapsed(made), made.account(7).debts) == ([], [])
+
+
+def test_goods_that_come_back_take_points_with_a_new_last_day_before_the_issuers_others():
+    made = books()
+    post(made, sale("R1", earned(10)), 1)
+    post(made, sale("R2", earned(7, valid_through="2026-03-10")), 2)
+    redated(made)
+    (row,) = post(made, take_back("B1", ref(1), earned(10)), 5).postings
+    assert (row.key, row.amount) == (key("2026-03-31"), 10)
+    assert held(made) == {"acme": 7}
+
+
+def test_points_that_lapsed_where_others_were_brought_are_found_lot_by_lot():
+    # 10 were brought to March and lapsed; 5 came into the old lot afterwards and are still there.
+    made = books()
+    post(made, sale("R1", earned(15)), 1)
+    made.account(7).lots[key("2026-12-31")] = 10
+    redated(made)
+    post(made, expired("2026-04-01"), 4)
+    made.account(7).lots[key("2026-12-31")] = 5
+    posted = post(made, take_back("B1", ref(1), earned(15)), 5)
+    assert moves(posted) == ["expired>reversed 10 acme", "available>reversed 5 acme"]
+
+
+def test_a_lot_that_was_brought_from_day_to_day_is_followed_to_the_end_and_never_round():
+    to = {
+        key("2026-12-31"): day("2026-06-30"),
+        key("2026-06-30"): day("2026-03-31"),
+        key("2026-03-31"): day("2026-06-30"),
+    }
+    assert whereabouts(key("2026-12-31"), to) == (key("2026-12-31"), key("2026-06-30"), key("2026-03-31"))
+    assert whereabouts(key("2026-04-30"), to) == (key("2026-04-30"),)
+
+
 # Brought over
 
 
@@ -267,6 +361,13 @@ DEBT = Debt(
         adjusted(earned(5), taken=(Taken(issuer_id="", points=3),), note="as agreed", approved_by="bea"),
         expired(expiry=Expiry(when="instant", at="12:00")),
         moved("out", part(5), debts=(DEBT,), expired=(part(1),), uses=(use("visits"),), of=ref(1), closes=True),
+        moved(
+            "in",
+            part(5),
+            part(6),
+            earned_on=(day("2026-01-10"), None),
+            redated=(Redated(key=key("2026-12-31"), valid_through=day("2026-03-31")),),
+        ),
         Carried(**WHO, receipt_id="O1", scheme="stamps", slices=(part(5),)),
     ],
     ids=lambda event: type(event).__name__,

@@ -13,6 +13,7 @@ from loyalty.terms import Terms
 from tests.loyalty.build import (
     TERMS,
     books,
+    claims,
     day,
     earned,
     held,
@@ -94,7 +95,7 @@ def test_a_sale_that_spends_what_it_earns_repays_debts_with_the_rest_only():
     post(on, sale("R1", spent=30), 1)
     posted = post(on, sale("R2", earned(50), spent=40, spends_own=True), 2)
     assert moves(posted) == ["issued>available 50 acme", "available>redeemed 40 acme", "available>redeemed 10 acme"]
-    assert [row.of for row in posted.postings] == [ref(2), ref(2), ref(1)]
+    assert [row.of for row in posted.postings if row.unit == "point"] == [ref(2), ref(2), ref(1)]
     assert (flags(posted), held(on), debts(on)) == ([], {}, [(None, 20)])
 
 
@@ -244,6 +245,41 @@ def test_an_uncovered_spend_is_paid_by_the_next_points_as_a_redemption_where_it_
     paid = posted.postings[1]
     assert (paid.at_partner_id, paid.at_terms_id, paid.of, paid.by) == ("bolt", "bolt-1", ref(1), ref(2))
     assert (held(on), debts(on)) == ({"acme": 20}, [])
+
+
+def test_what_nothing_covers_is_withheld_from_the_partner_where_it_was_spent_until_points_cover_it():
+    on = books()
+    spent = post(on, sale("R1", earned(9), spent=30, place=place(partner_id="bolt")), 1)
+    # What a sale earns does not cover what it spends.
+    assert claims(spent) == [("bolt", 30, "bolt-1", 1)]
+    on.period_no = 2
+    partly = post(on, sale("R2", earned(15)), 2)
+    # They correct the period in which the points were spent.
+    assert claims(partly) == [("bolt", -15, "bolt-1", 1)]
+    assert [(row.of, row.by) for row in partly.postings if row.unit == "claim"] == [(ref(1), ref(2))]
+    rest = post(on, sale("R3", earned(50)), 3)
+    assert (claims(rest), held(on), debts(on)) == ([("bolt", -15, "bolt-1", 1)], {"acme": 44}, [])
+
+
+def test_what_nothing_covered_and_came_back_is_not_withheld_any_more():
+    on = books()
+    post(on, sale("R1", spent=30), 1)
+    assert claims(post(on, take_back("B1", ref(1), restored=10), 2)) == [("acme", -10, "acme-1", 1)]
+    assert claims(post(on, void(ref(1)), 3)) == [("acme", -20, "acme-1", 1)]
+
+
+def test_points_that_goods_took_with_them_are_owed_to_their_issuer_and_withheld_from_nobody():
+    on = books()
+    post(on, sale("R1", earned(10)), 1)
+    post(on, sale("R2", spent=10), 2)
+    posted = post(on, take_back("B1", ref(1), earned(10)), 3)
+    assert (debts(on), claims(posted)) == ([("acme", 10)], [])
+    assert claims(post(on, sale("R3", earned(10)), 4)) == []
+
+
+def test_a_spend_of_nobody_can_never_be_covered_so_nothing_is_claimed_for_it():
+    posted = post(books(), sale("R1", spent=30), 1, account_id=None)
+    assert (posted.postings, flags(posted)) == ((), ["uncovered"])
 
 
 def test_the_oldest_debt_is_repaid_first():

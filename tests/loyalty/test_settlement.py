@@ -3,6 +3,7 @@
 from datetime import date
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -413,6 +414,70 @@ def test_where_no_money_moved_netting_saves_nothing() -> None:
 
 # Laws
 
+# What nothing covers
+
+
+def claim(at: str, points: int, origin: int = 1) -> PointSum:
+    """Points of a redemption that nothing covers; below 0 they are covered now."""
+    buckets = ("issued", "pending") if points > 0 else ("pending", "issued")
+    one = moved(*buckets, at, abs(points), at=at, origin=origin)
+    return msgspec.structs.replace(one, unit="claim", terms_id="none")
+
+
+def test_reimbursement_is_withheld_at_the_contracts_rate_until_points_cover_it() -> None:
+    # 101 points spent at A: 101 x 9,400 micro are 94.94 cents.
+    first = lines_of([claim("A", 101)])
+    assert shown(first, "A", "uncovered") == [(101, -95)]
+    assert shown(first, "A", "suspense:offline") == [(101, 95)]
+    assert owed_by_partner(first) == {"A": 0}
+    # In the next period 101 points of C cover it: A gets its 95, C owes 101 x 4,750 micro, which are 47.975 cents.
+    covered = [claim("A", -101), redeemed("C", "A", 101)]
+    second = lines_of(covered, 2, first)
+    assert shown(second, "A", "uncovered") == [(-101, 95)]
+    assert shown(second, "A", "suspense:offline") == [(-101, -95)]
+    assert shown(second, "A", "reimbursement") == [(101, -95)]
+    assert {line.origin_period_no for line in second} == {1}
+    assert owed_by_partner(second) == {"A": -95, "C": 48}
+
+
+def test_what_is_covered_in_the_period_in_which_it_was_spent_leaves_no_line() -> None:
+    assert lines_of([claim("A", 50), claim("A", -50)]) == ()
+
+
+def test_the_accounts_of_a_claim_name_what_is_withheld_from_whom() -> None:
+    assert legs_of([claim("A", 100)]) == {"claims:offline": 940_000, "suspense:offline:A": -940_000}
+    assert legs_of([claim("A", 100), claim("A", -100)]) == {}
+
+
+def test_a_contract_may_share_with_the_operator_what_nothing_covers() -> None:
+    # A third of 9,400 micro, floored to the micro, is the operator's.
+    shared = {**PRICES, "A1": msgspec.structs.replace(PRICES["A1"], uncovered_micro=3_133)}
+
+    def of(sums: list[PointSum], period_no: int = 1, billed: tuple[StatementLine, ...] = ()) -> tuple:
+        return statement_lines(sums, shared, period_no=period_no, currency="EUR", billed=billed)
+
+    first = of([claim("A", 1_000)])
+    # 940 cents are claimed; 1,000 x 6,267 micro, 626.7 cents, are withheld: the operator pays 313 at once.
+    assert [(line.kind, line.amount_minor) for line in first] == [("uncovered", -940), ("suspense:offline", 627)]
+    assert owed_by_partner(first) == {"A": -313}
+    # Once it is covered A has had its 940 in all, and the operator has its share back.
+    second = of([claim("A", -1_000), redeemed("B", "A", 1_000)], 2, first)
+    assert owed_by_partner(second) == {"A": -627, "B": 0}
+
+
+def test_a_share_of_more_than_the_reimbursement_is_refused() -> None:
+    with pytest.raises(BadTerms):
+        check_terms([msgspec.structs.replace(PRICES["A1"], uncovered_micro=9_401)])
+    check_terms([msgspec.structs.replace(PRICES["A1"], uncovered_micro=9_400)])
+
+
+def test_what_is_withheld_moves_no_money_and_does_not_count_as_saved_by_netting() -> None:
+    lines = lines_of([claim("A", 1_000), redeemed("C", "D", 100)])
+    flow = flow_of(lines, net_positions(owed_by_partner(lines)))
+    # C owes 47.5 cents, rounded up, and D gets 94: nothing of A's 940.
+    assert (flow.line_flow_minor, flow.net_flow_minor) == (142, 142)
+
+
 PARTNERS = st.sampled_from("ABCD")
 POINTS = st.integers(1, 10**9)
 SUMS = st.lists(
@@ -422,6 +487,7 @@ SUMS = st.lists(
         st.builds(lambda issuer, points: moved("available", "expired", issuer, points), PARTNERS, POINTS),
         st.builds(lambda issuer, points: moved("available", "reversed", issuer, points), PARTNERS, POINTS),
         st.builds(discount, POINTS),
+        st.builds(claim, PARTNERS, POINTS),
     ),
     max_size=30,
 )
