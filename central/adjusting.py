@@ -14,7 +14,7 @@ from central.rows import find
 from central.tables import lot, partner
 from central.wishes import AdjustmentWish, BadWish, NotThere
 from loyalty.centre_events import Adjusted
-from loyalty.lots import Lot, draw_down, points_in
+from loyalty.lots import Lot, Slice, draw_down, points_in
 from loyalty.terms import terms_on
 
 
@@ -39,13 +39,14 @@ def check_adjustment(connection: Connection, wish: AdjustmentWish, on: date) -> 
     named = {part.issuer_id for part in (*wish.granted, *wish.taken)} | {wish.at_partner_id}
     known = set(connection.execute(select(partner.c.partner_id)).scalars())
     if strange := sorted(named - known - {""}):
-        raise BadWish(f"There is no partner {strange[0]}; the coalition file names them all.")
+        raise BadWish(f"There is no partner {strange[0]}; the coalition file names them all.", field="issuer")
     if any(not part.issuer_id for part in wish.granted):
-        raise BadWish("Say whose points are given: name the partner that issues them.")
+        raise BadWish("Say whose points are given: name the partner that issues them.", field="issuer")
     for part in wish.granted:
         if terms_on(all_terms(connection), part.issuer_id, on) is None:
-            raise BadWish(f"{part.issuer_id} has no contract terms on {on}; load the coalition file with them first.")
-    _covered(wish, lots_of(connection, wish.account_id), on)
+            say = f"{part.issuer_id} has no contract terms on {on}; load the coalition file with them first."
+            raise BadWish(say, field="issuer")
+    covered(wish, lots_of(connection, wish.account_id), on)
     return sum(part.points for part in (*wish.granted, *wish.taken))
 
 
@@ -54,7 +55,7 @@ def adjust(tx: Connection, wish: AdjustmentWish, signed: Signed, randomness: Ran
     facts = AccountFacts(tx, CORRECTIONS, signed.now_ms, randomness)
     held = facts.lock([wish.account_id])[wish.account_id]
     open_account(tx, wish.account_id)
-    _covered(wish, [Lot(key=key, points=points) for key, points in held.lots.items()], signed.on)
+    covered(wish, [Lot(key=key, points=points) for key, points in held.lots.items()], signed.on)
     facts.post(
         [
             Adjusted(
@@ -73,9 +74,14 @@ def adjust(tx: Connection, wish: AdjustmentWish, signed: Signed, randomness: Ran
     )
 
 
-def _covered(wish: AdjustmentWish, lots: list[Lot], on: date) -> None:
-    """Part by part, as the kernel takes them: what one part took is not there for the next."""
+def covered(wish: AdjustmentWish, lots: list[Lot], on: date) -> list[Slice]:
+    """What is taken from which lot, part by part as the kernel does: what one part took is not there for the next.
+
+    Raises:
+        NotThere: with what there is.
+    """
     left = {lot.key: lot for lot in lots}
+    taken: list[Slice] = []
     for part in wish.taken:
         of_issuer = [lot for lot in left.values() if part.issuer_id in ("", lot.key.issuer_id)]
         slices = draw_down(of_issuer, part.points, today=on)
@@ -90,6 +96,8 @@ def _covered(wish: AdjustmentWish, lots: list[Lot], on: date) -> None:
         for slice_ in slices:
             held = left[slice_.key]
             left[slice_.key] = msgspec.structs.replace(held, points=held.points - slice_.points)
+        taken += slices
+    return taken
 
 
 def lots_of(connection: Connection, account_id: int) -> list[Lot]:

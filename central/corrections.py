@@ -1,41 +1,36 @@
 """Corrections by people: asked with a reason, done at once where they are small, else once a second person approves.
 
-Nobody approves what they asked for themselves. What was asked and what became of it is kept, refused or done.
-Source: fraud-privacy.md section 1, "Manual adjustments".
+Nobody approves what they asked for themselves, and points of an older scheme and last days nobody does alone. What was
+asked and what became of it is kept, refused or done. Source: fraud-privacy.md section 1, "Manual adjustments".
 """
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, Row, select, update
 from sqlalchemy.exc import IntegrityError
 
-from central.adjusting import Signed, adjust, check_adjustment
+from central.account_facts import CORRECTIONS
+from central.adjusting import Signed
 from central.audit import note_down
+from central.carrying_out import carry_out, check, drop
+from central.correction_limits import COUNTED, Limits, check_approver, check_asked, check_size, may_alone
+from central.ending import redate
 from central.leasing import recall
 from central.login import Person
-from central.moving import PointsLeased, check_merge, check_transfer, merge, transfer
-from central.ports import Randomness, Settings, replayable, writing
+from central.moving import PointsLeased
+from central.own_events import append_own
+from central.ports import Randomness, replayable, writing
 from central.rows import find
 from central.tables import correction
-from central.wishes import AdjustmentWish, BadWish, MergeWish, TransferWish, Wish, check_words, kind_of_wish
+from central.wishes import AdjustmentWish, BadWish, EndingWish, Wish, accounts_of, kind_of_wish
 from loyalty.moments import utc_date
 from loyalty.trouble import Refusal
 
 MOST_ROWS = 200
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Points that one correction may move: `alone_points` without a second person, `most_points` at all.
-
-    `partner_most_points` is the most that people of a partner may ask for, of their own points; 0 for nothing. They
-    never do anything alone.
-    """
-
-    alone_points: int
-    most_points: int
-    partner_most_points: int
+MOST_CHUNKS = 100  # of accounts that get their last day while somebody waits; the daily run goes on with the rest
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +39,6 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     correction_id: str
     state: str
     points: int
-
-
-class TooManyPoints(Refusal):
-    code = "correction.above_limit"
-    status = 403
 
 
 class MayNotCorrect(Refusal):
@@ -69,15 +59,6 @@ class IdTaken(Refusal):
     code = "correction.id_reused"
 
 
-def limits_of(settings: Settings) -> Limits:
-    """The limits that the settings give."""
-    return Limits(
-        alone_points=settings.correct_alone_points,
-        most_points=settings.correct_most_points,
-        partner_most_points=settings.partner_correct_most_points,
-    )
-
-
 def ask(
     engine: Engine, wish: Wish, by: Person, limits: Limits, *, correction_id: str, now_ms: int, randomness: Randomness
 ) -> Correction:
@@ -86,8 +67,8 @@ def ask(
     Args:
         correction_id: made by whoever asks and kept through every retry.
     Raises:
-        BadWish. MayNotCorrect, TooManyPoints: beyond the person's limits. IdTaken: the id stands for another wish.
-        UnknownAccount, AccountClosed, NotThere, PointsLeased: the books say no; nothing is kept.
+        BadWish. MayNotCorrect, TooManyPoints, TooManyOverTime: beyond the limits. IdTaken: the id stands for another
+        wish. And what the books say (`central.carrying_out.check`); nothing is kept then.
     """
     try:
         return _ask(engine, wish, by, limits, correction_id, now_ms, randomness)
@@ -103,52 +84,82 @@ def ask(
 def _ask(
     engine: Engine, wish: Wish, by: Person, limits: Limits, correction_id: str, now_ms: int, randomness: Randomness
 ) -> Correction:
-    fact, today = msgspec.json.encode(wish), utc_date(now_ms)
+    fact, kind = msgspec.json.encode(wish), kind_of_wish(wish)
+    signed = _signed(correction_id, by.login, "", now_ms)
     with writing(engine) as tx:
+        _one_at_a_time(tx, now_ms, randomness)
         if before := find(tx, correction, [{"correction_id": correction_id}]):
             return _same(before[0], fact, by)
         # Rights first: whoever may not ask is not told what an account holds.
         most = _most_points(wish, by, limits)
-        check_words(wish, today)
-        points = _check(tx, wish, Signed(correction_id=correction_id, asked_by=by.login, approved_by="", on=today,
-                                         now_ms=now_ms))  # fmt: skip
-        _check_size(points, most)
-        alone = by.role == "head_office" and points <= limits.alone_points
+        points = check(tx, wish, signed)
+        alone = False
+        if kind in COUNTED:
+            check_size(points, most)
+            check_asked(tx, limits, points, by.login, accounts_of(wish), now_ms)
+            alone = by.role == "head_office" and may_alone(tx, limits, points, by.login, now_ms)
         done: dict[str, Any] = {"state": "asked"}
         if alone:
             done = {"state": "done", "decided_by": by.login, "decided_at_ms": now_ms}
-        row = {"correction_id": correction_id, "kind": kind_of_wish(wish), "account_id": wish.account_id,
+        account_id, other_id, *_ = *accounts_of(wish), 0, 0
+        row = {"correction_id": correction_id, "kind": kind, "account_id": account_id, "other_id": other_id,
                "points": points, "reason": wish.reason, "asked_by": by.login, "asked_at_ms": now_ms}  # fmt: skip
         tx.execute(correction.insert().values(**row, **done, fact=fact))
         if alone:
-            _do(tx, wish, correction_id, by.login, "", now_ms, randomness)
+            carry_out(tx, wish, signed, randomness)
         _note(tx, randomness, by, "correction.done" if alone else "correction.asked", correction_id, points, now_ms)
         return Correction(correction_id=correction_id, state=done["state"], points=points)
 
 
-def approve(engine: Engine, correction_id: str, by: Person, *, now_ms: int, randomness: Randomness) -> Correction:
+def approve(
+    engine: Engine, correction_id: str, by: Person, limits: Limits, *, now_ms: int, randomness: Randomness
+) -> Correction:
     """The second person agrees, and it is done.
 
     Raises:
-        NotOpen. OwnWish. MayNotCorrect. And what the books say by now, which leaves it open: UnknownAccount,
-        AccountClosed, NotThere, PointsLeased.
+        NotOpen. OwnWish. MayNotCorrect. And what leaves it open: TooManyPoints and TooManyOverTime, for what it moves
+        by now, and what the books say by now (`central.carrying_out.check`).
     """
     try:
-        return _approve(engine, correction_id, by, now_ms, randomness)
+        done = _approve(engine, correction_id, by, limits, now_ms, randomness)
     except PointsLeased as leased:
         _recall(engine, leased, now_ms)
         raise
+    if done.last_day:
+        for _ in islice(redate(engine, utc_date(now_ms), now_ms, randomness), MOST_CHUNKS):
+            pass
+    return done.correction
+
+
+class _Approved(msgspec.Struct, frozen=True, kw_only=True):
+    correction: Correction
+    last_day: bool
 
 
 @replayable
-def _approve(engine: Engine, correction_id: str, by: Person, now_ms: int, randomness: Randomness) -> Correction:
+def _approve(
+    engine: Engine, correction_id: str, by: Person, limits: Limits, now_ms: int, randomness: Randomness
+) -> _Approved:
     with writing(engine) as tx:
+        _one_at_a_time(tx, now_ms, randomness)
         row = _decide(tx, correction_id, by, "done", "", now_ms)
-        wish = msgspec.json.decode(bytes(row.fact), type=Wish)
-        check_words(wish, utc_date(now_ms))
-        _do(tx, wish, correction_id, row.asked_by, by.login, now_ms, randomness)
-        _note(tx, randomness, by, "correction.approved", correction_id, row.points, now_ms)
-        return Correction(correction_id=correction_id, state="done", points=row.points)
+        wish = wish_of(row)
+        signed = _signed(correction_id, row.asked_by, by.login, now_ms)
+        # An account may hold more than when it was asked to be emptied.
+        points = check(tx, wish, signed)
+        if row.kind in COUNTED:
+            check_size(points, limits.most_points)
+            check_asked(tx, limits, points, row.asked_by, accounts_of(wish), now_ms, but=correction_id)
+            check_approver(tx, limits, points, by.login, now_ms, but=correction_id)
+        here = update(correction).where(correction.c.correction_id == correction_id)
+        tx.execute(here.values(points=points))
+        carry_out(tx, wish, signed, randomness)
+        _note(tx, randomness, by, "correction.approved", correction_id, points, now_ms)
+        if isinstance(wish, EndingWish):
+            note_down(tx, randomness, user_id=by.user_id, action="points.last_day", about=wish.issuer_id, now_ms=now_ms,
+                      figures={"through": wish.last_day.isoformat()})  # fmt: skip
+        done = Correction(correction_id=correction_id, state="done", points=points)
+        return _Approved(correction=done, last_day=isinstance(wish, EndingWish))
 
 
 @replayable
@@ -164,6 +175,7 @@ def refuse(
         raise BadWish("Say why it is refused; who asked will read it.")
     with writing(engine) as tx:
         row = _decide(tx, correction_id, by, "refused", note.strip(), now_ms)
+        drop(tx, wish_of(row))
         _note(tx, randomness, by, "correction.refused", correction_id, row.points, now_ms)
         return Correction(correction_id=correction_id, state="refused", points=row.points)
 
@@ -193,12 +205,6 @@ def _same(row: Row, fact: bytes, by: Person) -> Correction:
     return Correction(correction_id=row.correction_id, state=row.state, points=row.points)
 
 
-def _check(tx: Connection, wish: Wish, signed: Signed) -> int:
-    if isinstance(wish, AdjustmentWish):
-        return check_adjustment(tx, wish, signed.on)
-    return check_transfer(tx, wish, signed) if isinstance(wish, TransferWish) else check_merge(tx, wish)
-
-
 def _most_points(wish: Wish, by: Person, limits: Limits) -> int:
     """What this person may move with such a wish. Raises: MayNotCorrect, where it is nothing."""
     if by.role == "head_office":
@@ -209,28 +215,15 @@ def _most_points(wish: Wish, by: Person, limits: Limits) -> int:
     return limits.partner_most_points
 
 
-def _check_size(points: int, most: int) -> None:
-    if points > most:
-        raise TooManyPoints(
-            f"One correction may move {most} points here, and this one moves {points}. Ask for less, or have the limit"
-            " raised in the settings of head office.",
-            points=points,
-            most=most,
-        )
+def _one_at_a_time(tx: Connection, now_ms: int, randomness: Randomness) -> None:
+    """Keep other corrections out until the transaction ends: two at once would both find room under a limit."""
+    append_own(tx, CORRECTIONS, (), now_ms, randomness)
 
 
-def _do(
-    tx: Connection, wish: Wish, correction_id: str, asked_by: str, approved_by: str, now_ms: int, randomness: Randomness
-) -> None:
-    signed = Signed(
+def _signed(correction_id: str, asked_by: str, approved_by: str, now_ms: int) -> Signed:
+    return Signed(
         correction_id=correction_id, asked_by=asked_by, approved_by=approved_by, on=utc_date(now_ms), now_ms=now_ms
     )
-    if isinstance(wish, AdjustmentWish):
-        adjust(tx, wish, signed, randomness)
-    elif isinstance(wish, MergeWish):
-        merge(tx, wish, signed, randomness)
-    else:
-        transfer(tx, wish, signed, randomness)
 
 
 def _decide(tx: Connection, correction_id: str, by: Person, state: str, note: str, now_ms: int) -> Row:

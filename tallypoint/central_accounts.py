@@ -1,27 +1,26 @@
 """`tallypoint central`: histories and balances, expiry, opening balances, partners and programmes that end."""
 
 import argparse
-import csv
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import msgspec
 from sqlalchemy import select
 
-from central.audit import note_down
 from central.balances import balance_at_date, balance_at_version
-from central.ending import EVERYBODY, outstanding, redate, set_last_day
+from central.ending import outstanding
 from central.expiry import due_on, expire
 from central.history import Entry, history_of
-from central.login import person_named
 from central.members import UnknownAccount
-from central.opening import open_balances
+from central.opening_file import keep_opening, read_opening
 from central.ports import read_key, reading, writing
 from central.programmes import current_programme
 from central.tables import account
-from tallypoint.central_corrections import account_named
+from central.wishes import EndingWish, OpeningWish
+from loyalty.moments import utc_date
+from tallypoint.central_corrections import account_named, add_asking, ask_or_preview
 from tallypoint.central_office import CLOCK, RANDOMNESS, Adder, open_office, say
-from tallypoint.files import BadFile, read_text
+from tallypoint.files import BadFile, read_bytes
 
 
 def add_accounts(action: Adder) -> None:
@@ -35,17 +34,24 @@ def add_accounts(action: Adder) -> None:
     when.add_argument("--version", type=int, help="number of events that are folded in")
     lapse = action("expire", run_expire, "the expiry run of a date; again, what is left of it")
     lapse.add_argument("--on", type=date.fromisoformat, help="YYYY-MM-DD; the run that is due where it is left out")
-    opening = action("open-balances", run_open_balances, "points of an older scheme from a CSV file: all rows or none")
+    opening = action(
+        "open-balances", run_open_balances,
+        "ask for points of an older scheme from a CSV file, all rows or none; another person approves",
+    )  # fmt: skip
     opening.add_argument("file", type=Path)
     opening.add_argument("--scheme", required=True, help="the name of the older scheme")
-    leave = action("leave", run_leave, "a partner leaves: its points that members still hold, and a last day for them")
+    leave = action("leave", run_leave, "a partner leaves: its points that members still hold; ask for a last day")
     leave.add_argument("partner")
-    leave.add_argument("--expire-on", type=date.fromisoformat, metavar="DATE", help="the last day its points are good")
-    end = action("end-programme", run_end_programme, "the last day on which any points are good")
+    leave.add_argument("--expire-on", type=date.fromisoformat, metavar="DATE",
+                       help="ask for this last day of its points; another person approves")  # fmt: skip
+    leave.add_argument("--by", default="", help="your login; needed where a day is asked for")
+    end = action("end-programme", run_end_programme,
+                 "ask for the last day on which any points are good; another person approves")  # fmt: skip
     end.add_argument("--last-day", type=date.fromisoformat, required=True, metavar="DATE")
-    opening.add_argument("--by", required=True, help="your login")
-    for one in (leave, end):
-        one.add_argument("--by", default="", help="your login; needed where a day is set")
+    for one in (opening, end):
+        one.add_argument("--by", required=True, help="your login")
+    for one in (opening, leave, end):
+        add_asking(one)
 
 
 def run_history(args: argparse.Namespace) -> int:
@@ -85,27 +91,31 @@ def run_expire(args: argparse.Namespace) -> int:
 
 
 def run_open_balances(args: argparse.Namespace) -> int:
-    """The same file again changes nothing."""
+    """What was read is kept, so that what is approved is what was asked."""
     settings, engine = open_office(args)
-    text = read_text(args.file)
+    file, now_ms = read_bytes(args.file), CLOCK.wall_ms()
     card_key = read_key(settings.folder / settings.card_key, RANDOMNESS)
     with writing(engine) as tx:
         programme = current_programme(tx)
         if programme is None:
             raise BadFile("Publish a programme first: it says which numbers are cards.")
-        done = open_balances(
-            tx, text.encode(), list(csv.DictReader(text.splitlines())), scheme=args.scheme,
-            by=person_named(tx, args.by), rules=programme.cards, card_key=card_key, now_ms=CLOCK.wall_ms(),
-            randomness=RANDOMNESS,
-        )  # fmt: skip
-    before = " They had been taken in before; nothing was done." if done.before else ""
-    return say(args, msgspec.to_builtins(done), f"{done.points} points for {done.accounts} accounts.{before}")
+        opening = read_opening(tx, file, programme.cards, card_key, utc_date(now_ms))
+        keep_opening(tx, opening, now_ms)
+    wish = OpeningWish(
+        file_id=opening.file_id,
+        rows_id=opening.rows_id,
+        scheme=args.scheme,
+        accounts=len(opening.rows),
+        note=args.note,
+    )
+    return ask_or_preview(args, wish)
 
 
 def run_leave(args: argparse.Namespace) -> int:
     """Its points stay good, and it owes for them, until they lapse or are spent."""
     if args.expire_on:
-        _end(args, args.expire_on, args.partner)
+        wish = EndingWish(last_day=args.expire_on, reason="partner_leaves", issuer_id=args.partner, note=args.note)
+        return ask_or_preview(args, wish)
     _, engine = open_office(args)
     with reading(engine) as tx:
         rows = outstanding(tx, args.partner)
@@ -119,24 +129,8 @@ def run_leave(args: argparse.Namespace) -> int:
 
 
 def run_end_programme(args: argparse.Namespace) -> int:
-    """All points get this last day at most; the usual run lets them lapse after it."""
-    _end(args, args.last_day, EVERYBODY)
-    data = {"last_day": args.last_day.isoformat()}
-    return say(args, data, f"No points are good beyond {args.last_day}. Publish a programme that grants none any more.")
-
-
-def _end(args: argparse.Namespace, through: date, issuer_id: str) -> None:
-    """Set a last day and bring what lies beyond it to that day."""
-    _, engine = open_office(args)
-    now_ms = CLOCK.wall_ms()
-    with writing(engine) as tx:
-        by = person_named(tx, args.by)
-        set_last_day(tx, through, now_ms, issuer_id)
-        note_down(tx, RANDOMNESS, user_id=by.user_id, action="points.last_day", about=issuer_id, now_ms=now_ms,
-                  figures={"through": through.isoformat()})  # fmt: skip
-    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
-    for _ in redate(engine, today, now_ms, RANDOMNESS):
-        pass
+    """Once it is approved all points get this last day at most; the usual run lets them lapse after it."""
+    return ask_or_preview(args, EndingWish(last_day=args.last_day, reason="programme_ends", note=args.note))
 
 
 def _lines(entry: Entry) -> list[str]:

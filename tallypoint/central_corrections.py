@@ -10,13 +10,19 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from central.corrections import Correction, approve, ask, corrections, limits_of, refuse
+from central.adjusting import Signed
+from central.correction_limits import limits_of
+from central.corrections import Correction, approve, ask, corrections, refuse
 from central.login import Person, person_named
 from central.members import UnknownAccount, account_of
 from central.ports import Settings, reading
+from central.previews import Preview, preview_of, preview_waiting
 from central.wishes import REASONS, AdjustmentWish, BadWish, MergeWish, TransferWish, Wish
 from loyalty.centre_events import Taken
 from loyalty.earning import Earned
+from loyalty.lots import FOREVER
+from loyalty.moments import utc_date
+from loyalty.trouble import Refusal
 from tallypoint.central_office import CLOCK, RANDOMNESS, Adder, open_office, say
 from tallypoint.central_upkeep import ask_card
 
@@ -75,21 +81,24 @@ def run_merge(args: argparse.Namespace) -> int:
 
 
 def run_corrections(args: argparse.Namespace) -> int:
-    """The oldest first while they wait, else the newest."""
+    """The oldest first while they wait, each with what it would move now; else the newest."""
     _, engine = open_office(args)
     with reading(engine) as tx:
-        rows = [{name: value for name, value in row._mapping.items() if name != "fact"}
-                for row in corrections(tx, args.state)]  # fmt: skip
-    lines = [f"{row['correction_id']}  {row['kind']:<10} {row['points']:>8} points  account {row['account_id']}"
-             f"  {row['reason']}  asked by {row['asked_by']}" for row in rows]  # fmt: skip
+        rows = [_listed(tx, row, args.state == "asked") for row in corrections(tx, args.state)]
+    lines = []
+    for row in rows:
+        whose = f"  account {row['account_id']}" if row["account_id"] else ""
+        lines.append(f"{row['correction_id']}  {row['kind']:<10} {row['points']:>8} points{whose}"
+                     f"  {row['reason']}  asked by {row['asked_by']}")  # fmt: skip
+        lines += [f"    {line}" for line in row.pop("lines")]
     return say(args, rows, "\n".join(lines) or "Nothing is there.")
 
 
 def run_approve(args: argparse.Namespace) -> int:
     """It is done at once."""
-    _, engine = open_office(args)
-    by = _person(args)
-    done = approve(engine, args.correction, by, now_ms=CLOCK.wall_ms(), randomness=RANDOMNESS)
+    settings, engine = open_office(args)
+    by, limits = _person(args), limits_of(settings)
+    done = approve(engine, args.correction, by, limits, now_ms=CLOCK.wall_ms(), randomness=RANDOMNESS)
     return _tell(args, done)
 
 
@@ -120,12 +129,47 @@ def account_named(tx: Connection, settings: Settings, name: str) -> int:
 def _ask(args: argparse.Namespace, wish: Any) -> int:
     settings, engine = open_office(args)
     with reading(engine) as tx:
-        by = person_named(tx, args.by)
         account_id = account_named(tx, settings, args.account)
-    made: Wish = wish(account_id)
-    correction_id = args.id or RANDOMNESS.bytes(8).hex()
-    limits, now_ms = limits_of(settings), CLOCK.wall_ms()
-    return _tell(args, ask(engine, made, by, limits, correction_id=correction_id, now_ms=now_ms, randomness=RANDOMNESS))
+    return ask_or_preview(args, wish(account_id))
+
+
+def ask_or_preview(args: argparse.Namespace, wish: Wish) -> int:
+    """Ask for it as `--by`, under `--id` where one is given; with `--preview`, only say what it would move."""
+    settings, engine = open_office(args)
+    now_ms, correction_id = CLOCK.wall_ms(), args.id or RANDOMNESS.bytes(8).hex()
+    with reading(engine) as tx:
+        by = person_named(tx, args.by)
+        if args.preview:
+            signed = Signed(
+                correction_id=correction_id, asked_by=by.login, approved_by="", on=utc_date(now_ms), now_ms=now_ms
+            )
+            shown = preview_of(tx, wish, signed)
+            return say(args, msgspec.to_builtins(shown), "\n".join(preview_lines(shown)))
+    limits = limits_of(settings)
+    return _tell(args, ask(engine, wish, by, limits, correction_id=correction_id, now_ms=now_ms, randomness=RANDOMNESS))
+
+
+def preview_lines(shown: Preview) -> list[str]:
+    """What would move, for people."""
+    lines = [f"{shown.points} points of {shown.accounts} accounts."]
+    for part in shown.parts:
+        day = "for ever" if part.key.valid_through == FOREVER else f"through {part.key.valid_through}"
+        terms = f", terms {part.key.terms_id}" if part.key.terms_id else ""
+        lines.append(f"{part.points:>10} {part.way}, {part.key.issuer_id}, good {day}{terms}")
+    lines += [f"{shown.leased_points:>10} more are set aside at tills."] if shown.leased_points else []
+    lines += [f"{shown.debt_points:>10} that are owed go along."] if shown.debt_points else []
+    return lines
+
+
+def _listed(tx: Connection, row: Any, waits: bool) -> dict[str, Any]:
+    """A row of the list, with `lines` for people and, while it waits, `preview` or `trouble`."""
+    told = {name: value for name, value in row._mapping.items() if name != "fact"} | {"lines": []}
+    if not waits:
+        return told
+    shown = preview_waiting(tx, row, CLOCK.wall_ms())
+    if isinstance(shown, Refusal):
+        return told | {"trouble": shown.say, "lines": [shown.say]}
+    return told | {"preview": msgspec.to_builtins(shown), "lines": preview_lines(shown)}
 
 
 def _tell(args: argparse.Namespace, done: Correction) -> int:
@@ -150,6 +194,12 @@ def _whose(parser: argparse.ArgumentParser, name: str) -> None:
 
 def _why(parser: argparse.ArgumentParser, kind: str) -> None:
     parser.add_argument("--reason", required=True, choices=REASONS[kind])
-    parser.add_argument("--note", default="")
     parser.add_argument("--by", required=True, help="your login")
+    add_asking(parser)
+
+
+def add_asking(parser: argparse.ArgumentParser) -> None:
+    """`--note`, `--id` and `--preview`, which every request of a correction takes."""
+    parser.add_argument("--note", default="")
     parser.add_argument("--id", default="", help="of this correction, to send it again safely; else one is drawn")
+    parser.add_argument("--preview", action="store_true", help="only say what it would move, and ask for nothing")

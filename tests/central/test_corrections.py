@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import select
 
 from central import tables as t
-from central.corrections import IdTaken, MayNotCorrect, NotOpen, OwnWish, TooManyPoints, corrections
+from central.correction_limits import TooManyPoints
+from central.corrections import IdTaken, MayNotCorrect, NotOpen, OwnWish, corrections
 from central.members import UnknownAccount
 from central.ports import reading
 from central.wishes import AdjustmentWish, BadWish, NotThere
@@ -186,6 +187,7 @@ def test_points_given_by_hand_repay_an_overspend_and_the_history_goes_on(office:
     paid = select(t.posting.c.source, t.posting.c.target, t.posting.c.amount).where(t.posting.c.account_version == 2)
     assert office.rows(paid.order_by(t.posting.c.n)) == [
         ("issued", "available", 50), ("available", "redeemed", 20),
+        ("pending", "issued", 20),  # what was withheld until the overspend was covered
     ]  # fmt: skip
     assert office.adds_up()
 

@@ -8,10 +8,13 @@ from sqlalchemy import select
 from central import tables as t
 from central.annex import annex_csv
 from central.closing import close_period
-from central.ending import DayIsOver, UnknownPartner, outstanding, redate, set_last_day
+from central.corrections import MayNotCorrect, OwnWish
+from central.ending import DayIsOver, UnknownPartner, last_days, outstanding, redate, set_last_day
 from central.expiry import due_on, expire
 from central.ports import reading, writing
-from tests.central.office import Office, give
+from central.verify import verify_books
+from central.wishes import BadWish, EndingWish
+from tests.central.office import ANA, FINN, Office, give, merge
 from tests.central.tills import BEN, DAY, TODAY, Centre, told
 
 SPRING, SUMMER = date(2026, 3, 31), date(2026, 6, 30)
@@ -142,6 +145,79 @@ def test_goods_that_come_back_take_their_points_from_the_lot_they_are_in_now(off
     assert office.adds_up()
 
 
+def lapse(office: Office) -> None:
+    """The last day of March passes, and the run ends what was good through it."""
+    office.centre.now += 30 * DAY
+    run(office)
+
+
+def test_goods_that_come_back_after_the_last_day_take_their_points_from_what_lapsed_with_it(office: Office) -> None:
+    anna, till = office.centre.member(), office.centre.till()
+    bought = till.receipt("R1", 1_000, told(anna))
+    sold = till.append(bought)
+    till.upload()
+    end(office, SPRING)
+    lapse(office)
+    assert office.held(anna) == [("2026-03-31", "acme", 0, 10)]
+    till.take_back("B1", sold, bought, 400)
+    till.upload()
+    assert office.held(anna) == [("2026-03-31", "acme", 0, 6)]
+    till.take_back("B2", sold, bought, 600, earlier=400)
+    till.upload()
+    assert (office.held(anna), office.rows(select(t.debt))) == ([], [])
+    assert office.adds_up()
+
+
+def test_an_account_that_is_merged_still_knows_where_its_points_were_brought_to(office: Office) -> None:
+    anna, ben, till = office.centre.member(), office.centre.member(BEN), office.centre.till()
+    bought = till.receipt("R1", 1_000, told(anna))
+    sold = till.append(bought)
+    till.upload()
+    end(office, SPRING)
+    lapse(office)
+    office.ask(merge(anna, ben))
+    till.take_back("B1", sold, bought, 1000)
+    till.upload()
+    assert (office.held(ben), office.rows(select(t.debt))) == ([], [])
+    assert office.adds_up()
+
+
+def test_a_lot_that_was_merged_first_and_brought_to_its_last_day_then_is_found_too(office: Office) -> None:
+    anna, ben, till = office.centre.member(), office.centre.member(BEN), office.centre.till()
+    bought = till.receipt("R1", 1_000, told(anna))
+    sold = till.append(bought)
+    till.upload()
+    office.ask(merge(anna, ben))
+    end(office, SPRING)
+    lapse(office)
+    assert office.held(ben) == [("2026-03-31", "acme", 0, 10)]
+    till.take_back("B1", sold, bought, 1000)
+    till.upload()
+    assert (office.held(ben), office.rows(select(t.debt))) == ([], [])
+    assert office.adds_up()
+
+
+def test_points_with_a_new_last_day_stay_as_old_as_the_oldest_of_them(office: Office) -> None:
+    anna = office.centre.member()
+    office.ask(give(anna, 60))
+    office.centre.now += 5 * DAY
+    office.ask(give(anna, 20, through=SUMMER))
+    end(office, SPRING)
+    kept = select(t.lot.c.points, t.lot.c.earned_on).where(t.lot.c.points > 0)
+    assert office.rows(kept) == [(80, "2026-03-02")]
+    assert office.adds_up()
+
+
+def test_verification_names_a_lot_that_forgot_where_its_points_went(office: Office) -> None:
+    anna = office.centre.member()
+    office.ask(give(anna, 60))
+    end(office, SPRING)
+    with writing(office.centre.engine) as tx:
+        tx.execute(t.lot.update().values(redated_to=""))
+    (found,) = verify_books(office.centre.engine).violations
+    assert (found.code, found.wanted, found.found) == ("lot.redated", "2026-03-31", "")
+
+
 def test_the_earlier_of_two_days_holds(office: Office) -> None:
     anna = office.centre.member()
     office.ask(give(anna, 60, "bolt"))
@@ -156,3 +232,57 @@ def test_a_day_that_is_over_or_an_unknown_partner_is_refused(office: Office) -> 
     assert "after 2026-03-02" in refused.value.say
     with pytest.raises(UnknownPartner):
         end(office, SPRING, "nobody")
+
+
+# Two people
+
+
+PROGRAMME_ENDS = EndingWish(last_day=SPRING, reason="programme_ends")
+BOLT_LEAVES = EndingWish(last_day=SPRING, reason="partner_leaves", issuer_id="bolt")
+
+
+def days(office: Office) -> dict[str, date]:
+    with reading(office.centre.engine) as tx:
+        return last_days(tx)
+
+
+@pytest.mark.parametrize(("wish", "whose"), [(PROGRAMME_ENDS, "*"), (BOLT_LEAVES, "bolt")])
+def test_a_last_day_is_asked_by_one_and_set_by_the_approval_of_another(
+    office: Office, wish: EndingWish, whose: str
+) -> None:
+    anna = office.centre.member()
+    office.ask(give(anna, 60, "bolt"))
+    asked = office.ask(wish)
+    assert (asked.state, asked.points, days(office)) == ("asked", 60, {})
+    with pytest.raises(OwnWish):
+        office.approve(asked.correction_id, ANA)
+    assert office.held(anna) == [("2026-12-31", "bolt", 60, 0)]
+    office.approve(asked.correction_id)
+    assert (office.held(anna), days(office)) == ([("2026-03-31", "bolt", 60, 0)], {whose: SPRING})
+    noted = select(t.audit.c.user_id, t.audit.c.about).where(t.audit.c.action == "points.last_day")
+    assert office.rows(noted) == [("2", whose)]
+    assert office.adds_up()
+
+
+def test_a_last_day_that_came_while_it_waited_cannot_be_approved_any_more(office: Office) -> None:
+    asked = office.ask(PROGRAMME_ENDS)
+    office.centre.now += 29 * DAY  # the last day itself
+    with pytest.raises(DayIsOver):
+        office.approve(asked.correction_id)
+    assert days(office) == {}
+
+
+def test_a_last_day_that_is_refused_is_not_set(office: Office) -> None:
+    office.refuse(office.ask(PROGRAMME_ENDS).correction_id)
+    assert days(office) == {}
+
+
+def test_no_partner_asks_for_a_last_day_and_the_reason_fits_the_points(office: Office) -> None:
+    with pytest.raises(MayNotCorrect):
+        office.ask(BOLT_LEAVES, FINN)
+    for wish in (EndingWish(last_day=SPRING, reason="partner_leaves"),
+                 EndingWish(last_day=SPRING, reason="programme_ends", issuer_id="bolt")):  # fmt: skip
+        with pytest.raises(BadWish):
+            office.ask(wish)
+    with pytest.raises(UnknownPartner):
+        office.ask(EndingWish(last_day=SPRING, reason="partner_leaves", issuer_id="nobody"))
