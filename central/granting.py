@@ -7,7 +7,7 @@ known at any moment. Source: house.md ideas 4 and 5 and section 4, point 4; offl
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Select, func, select, update
 
 from central.own_events import append_own
 from central.ports import Randomness
@@ -26,7 +26,14 @@ AT_MOST = 50
 
 
 def top_up(
-    tx: Connection, programme: Programme | None, till_id: str, epoch: int, now_ms: int, randomness: Randomness
+    tx: Connection,
+    programme: Programme | None,
+    till_id: str,
+    epoch: int,
+    now_ms: int,
+    randomness: Randomness,
+    *,
+    taken: int = 0,
 ) -> int:
     """Grant a till what its float lacks; the points granted, 0 for nothing.
 
@@ -35,6 +42,7 @@ def top_up(
 
     Args:
         programme: the one in force; none where there is none.
+        taken: the newest grant that the till has; see `may_grant`.
     """
     if programme is None or programme.spending is None or programme.spending.offline is None:
         return 0
@@ -44,9 +52,34 @@ def top_up(
     if row is None:
         return 0
     points = _of_a_till(tx, till_id, programme.spending.offline) - int(row.float_granted - row.float_spent)
-    if points > 0:
-        _grant(tx, till_id, epoch, points, now_ms, randomness)
-    return max(0, points)
+    if points <= 0 or not may_grant(tx, till_id, epoch, taken):
+        return 0
+    _grant(tx, till_id, epoch, points, now_ms, randomness)
+    return points
+
+
+def may_grant(connection: Connection, till_id: str, epoch: int, taken: int) -> bool:
+    """Whether a till may be given anything now.
+
+    Not while it spends nothing of its leases, and not while it has grants that are not here: this centre was restored
+    to before them, and until the till has shown them nobody knows what it has, nor which number comes next.
+
+    Args:
+        taken: the newest grant that the till has, as it says.
+    """
+    newest = _newest_of(till_id, epoch).scalar_subquery().label("grant_no")
+    here = at(till_id, epoch), stream.c.state == "active"
+    row = connection.execute(select(stream.c.leases_suspended, newest).where(*here)).first()
+    return row is not None and not row.leases_suspended and taken <= (row.grant_no or 0)
+
+
+def newest_grant(connection: Connection, till_id: str, epoch: int) -> int:
+    """The number of the last grant to a till, 0 for none."""
+    return connection.execute(_newest_of(till_id, epoch)).scalar() or 0
+
+
+def _newest_of(till_id: str, epoch: int) -> Select[tuple[int]]:
+    return select(func.max(till_grant.c.grant_no)).where(till_grant.c.till_id == till_id, till_grant.c.epoch == epoch)
 
 
 def _of_a_till(tx: Connection, till_id: str, caps: OfflineCaps) -> int:
@@ -59,8 +92,7 @@ def _of_a_till(tx: Connection, till_id: str, caps: OfflineCaps) -> int:
 
 
 def _grant(tx: Connection, till_id: str, epoch: int, points: int, now_ms: int, randomness: Randomness) -> None:
-    newest = select(func.max(till_grant.c.grant_no)).where(till_grant.c.till_id == till_id, till_grant.c.epoch == epoch)
-    grant_no = (tx.execute(newest).scalar() or 0) + 1
+    grant_no = newest_grant(tx, till_id, epoch) + 1
     lease_id = f"float:{epoch}:{grant_no}"
     row = {"till_id": till_id, "epoch": epoch, "grant_no": grant_no, "lease_id": lease_id, "account_id": None,
            "points": points, "spend_for_s": SPEND_FOR_S, "settle_until_ms": now_ms + 1000 * SPEND_FOR_S,
@@ -81,7 +113,8 @@ def _grant(tx: Connection, till_id: str, epoch: int, points: int, now_ms: int, r
 def grants_after(connection: Connection, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:
     """The grants of a till after a number, ascending; unsigned, `key_no` 0."""
     here = till_grant.c.till_id == till_id, till_grant.c.epoch == epoch, till_grant.c.grant_no > grant_no
-    found = select(till_grant).where(*here).order_by(till_grant.c.grant_no).limit(AT_MOST)
+    told = [one for one in till_grant.c if one.name not in ("unrestored", "shown_by")]
+    found = select(*told).where(*here).order_by(till_grant.c.grant_no).limit(AT_MOST)
     return tuple(
         Grant(key_no=0, **{**row, "slices": msgspec.json.decode(row["slices"], type=tuple[Slice, ...])})
         for row in connection.execute(found).mappings()

@@ -4,7 +4,7 @@ A hold is for one sale that asks now. A lease is for the members of a store, top
 account is locked while points are taken, so what is set aside twice is two sums. Source: offline-redemption.md.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -12,13 +12,14 @@ import msgspec
 from sqlalchemy import Connection, func, select, update
 
 from central.books import live_lots
+from central.granting import may_grant, newest_grant
 from central.own_posting import post_own
 from central.ports import Randomness
 from central.programmes import current_programme
 from central.recorded import key_of
 from central.registry import at, partner_of
 from central.rows import find, put
-from central.tables import account, lease, lease_slice, stream, till, till_grant
+from central.tables import account, lease, lease_holder, lease_slice, stream, till, till_grant
 from central.worklist import raise_flags
 from loyalty.books import Flag, Posted
 from loyalty.lease_events import Granted, Reclaimed
@@ -63,6 +64,8 @@ def take_ask(tx: Connection, ask: LeaseAsk, now_ms: int, randomness: Randomness)
     programme = current_programme(tx)
     if programme is None or programme.spending is None or not programme.spending.online:
         return LeaseTaken(refused="redemption.off")
+    if not may_grant(tx, ask.till_id, ask.epoch, ask.grants):
+        return LeaseTaken(refused="lease.suspended")
     row = tx.execute(select(account.c.status).where(account.c.account_id == ask.account_id)).first()
     if row is None or row.status == "closed":
         return LeaseTaken(refused="account.unknown")
@@ -88,9 +91,11 @@ def top_up_leases(
     programme: Programme | None,
     till_id: str,
     epoch: int,
-    account_ids: Iterable[int],
+    account_ids: Collection[int],
     now_ms: int,
     randomness: Randomness,
+    *,
+    taken: int = 0,
 ) -> int:
     """Set points of members who have just been at a till aside for it, as the programme's lease rules say.
 
@@ -99,11 +104,12 @@ def top_up_leases(
     Args:
         programme: the one in force; none where there is none.
         account_ids: of a batch that was posted.
+        taken: the newest grant that the till has; see `granting.may_grant`.
     Returns:
         How many points were set aside.
     """
     rules = _rules(programme)
-    if programme is None or rules is None:
+    if programme is None or rules is None or not account_ids or not may_grant(tx, till_id, epoch, taken):
         return 0
     tills, ids = _tills_of_the_store(tx, till_id), sorted(account_ids)[:MOST_TOPPED_UP]
     lots, out = _locked_lots(tx, ids, utc_date(now_ms)), _leased(tx, ids)
@@ -142,10 +148,18 @@ def recall(tx: Connection, account_ids: Iterable[int], now_ms: int) -> int:
 
 
 def recalls_for(connection: Connection, till_id: str, epoch: int) -> tuple[str, ...]:
-    """Leases that a till should give back."""
-    here = lease.c.till_id == till_id, lease.c.epoch == epoch, lease.c.state == "active", lease.c.recalled_at_ms > 0
-    found = select(lease.c.lease_id).where(*here).order_by(lease.c.recalled_at_ms).limit(RECALLS_AT_ONCE)
-    return tuple(connection.execute(found).scalars())
+    """Leases that a till should give back: its own, and those it got rights of from another till of its store.
+
+    Of the latter it is told anew whenever more of them come to it, however long after the recall.
+    """
+    wanted = lease.c.state == "active", lease.c.recalled_at_ms > 0
+    own = select(lease.c.lease_id).where(lease.c.till_id == till_id, lease.c.epoch == epoch, *wanted)
+    named = (lease.c.account_id == lease_holder.c.account_id) & (lease.c.lease_id == lease_holder.c.lease_id)
+    held = select(lease.c.lease_id).join_from(lease_holder, lease, named)
+    got = held.where(lease_holder.c.till_id == till_id, lease_holder.c.epoch == epoch, *wanted)
+    # Two queries, each from its own index.
+    oldest = [query.order_by(lease.c.recalled_at_ms).limit(RECALLS_AT_ONCE) for query in (own, got)]
+    return tuple(dict.fromkeys(name for query in oldest for name in connection.execute(query).scalars()))
 
 
 def reclaim_overdue(tx: Connection, now_ms: int, randomness: Randomness) -> dict[EventRef, Reclaimed]:
@@ -212,8 +226,7 @@ def _set_aside(
 ) -> int:
     """Grant what can be granted of these, and tell the books; how many points."""
     options, on = programme.options, utc_date(now_ms)
-    newest = select(func.max(till_grant.c.grant_no)).where(till_grant.c.till_id == till_id, till_grant.c.epoch == epoch)
-    grant_no = tx.execute(newest).scalar() or 0
+    grant_no = newest_grant(tx, till_id, epoch)
     extended = _extended(tx, till_id, epoch, [one.account_id for one in wanted if one.kind == "lease"])
     rows: list[dict[str, Any]] = []
     facts: list[Granted] = []

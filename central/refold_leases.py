@@ -4,6 +4,8 @@ This shares no line with `loyalty.lease_postings` on purpose: it is what its res
 Source: offline-redemption.md "Invariant and proof sketch".
 """
 
+import base64
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,21 +13,26 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from central import tables as t
-from central.refold import Key, Member, Refold
+from central.refold import Key, Member, Ref, Refold
 from central.violations import Violations
+from sync.keys import PublicKeys
+from sync.keys import verify as signature_holds
 
 LEASE_EVENTS = ("grant.v1", "lease.v1", "reclaim.v1")
 
 
-def fold_lease(fold: Refold, event: Mapping[str, Any], account_id: int) -> None:
+def fold_lease(fold: Refold, event: Mapping[str, Any], account_id: int, ref: Ref) -> None:
     """Fold in an event about a hold or lease of an account.
 
+    Args:
+        ref: its place.
     Raises:
         LookupError, TypeError, ValueError: bytes that could not have been posted, or points that were not there.
     """
     member = fold.members[account_id]
-    if event["type"] == "lease.v1" and event.get("what", "returned") != "returned":
-        return  # rights that moved between tills: the points stay where they are
+    what = event.get("what", "returned") if event["type"] == "lease.v1" else ""
+    if what in ("sent", "received", "suspended", "resumed") or not account_id:
+        return  # rights that moved between tills or rest: the points stay where they are
     member.events += 1
     left = member.leases[event["lease_id"]]
     if event["type"] == "grant.v1":
@@ -35,6 +42,9 @@ def fold_lease(fold: Refold, event: Mapping[str, Any], account_id: int) -> None:
             member.lots[key] -= points
             left[key] += points
             member.legs["leased", key[1], key[2], "", "", ""] += points
+        return
+    if what == "accepted":
+        _set_aside_again(fold, ref, event, member, left)
         return
     if event["type"] == "reclaim.v1":
         fold.reclaimed += sum(left.values())
@@ -65,6 +75,78 @@ def _back(member: Member, left: dict[Key, int], parts: Iterable[tuple[Key, int]]
         left[key] -= back
         member.lots[key] += back
         member.legs["leased", key[1], key[2], "", "", ""] -= back
+
+
+def grants_shown(
+    db: Connection, found: Violations, events: Mapping[Ref, Mapping[str, Any]], keys: PublicKeys | None
+) -> dict[Ref, list[dict[str, Any]]]:
+    """The grants that head office took from the events that show them, read from their bytes; each must bear its
+    signature.
+
+    Args:
+        events: that are posted.
+        keys: head office's; without them signatures are not looked at.
+    """
+    taken = {(r.till_id, r.epoch, r.grant_no) for r in db.execute(select(t.till_grant))}
+    shown: dict[Ref, list[dict[str, Any]]] = {}
+    for ref, event in events.items():
+        for text in event.get("grants", ()) if event["type"] == "lease.v1" else ():
+            grant, signed, signature = _opened(base64.b64decode(text))
+            if (grant.get("till_id"), grant.get("epoch"), grant.get("grant_no")) not in taken:
+                continue  # head office set nothing aside for it
+            if keys:
+                public = keys.find(grant["key_no"]) or ""
+                good = signature_holds(public, signature, b"TP-GRANT1\0" + signed)
+                found.differs("grant.signature", ref, True, good)
+            shown.setdefault(ref, []).append(grant)
+    return shown
+
+
+def _opened(data: bytes) -> tuple[dict[str, Any], bytes, bytes]:
+    """A message, the bytes that were signed, and the signature: u16 length, JSON, 64 bytes. An empty one where a till
+    sent other bytes."""
+    end = 2 + int.from_bytes(data[:2], "big")
+    try:
+        message = json.loads(data[2:end])
+    except ValueError:
+        return {}, b"", b""
+    return (message, data[2:end], data[end : end + 64]) if isinstance(message, dict) else ({}, b"", b"")
+
+
+def float_points(fold: Refold) -> int:
+    """Points of floats that tills showed and whose own events are lost, each once."""
+    lost = {}
+    for (till_id, epoch, _), grants in fold.grants_shown.items():
+        for grant in grants:
+            name = f"grant:{grant['till_id']}:{grant['epoch']}:{grant['grant_no']}"
+            is_own = (grant["till_id"], grant["epoch"]) == (till_id, epoch)
+            if grant["account_id"] is None and is_own and name not in fold.own_grants:
+                lost[name] = int(grant["points"])
+    return sum(lost.values())
+
+
+def _set_aside_again(fold: Refold, ref: Ref, event: Mapping[str, Any], member: Member, left: dict[Key, int]) -> None:
+    """What the till has left of a lease goes back into it, as far as lost grants go that it shows the first time."""
+    rests = []
+    for grant in fold.grants_shown.get(ref, ()):
+        if (grant["lease_id"], grant["account_id"]) != (event["lease_id"], event["account_id"]):
+            continue
+        if f"grant:{grant['lease_id']}:{grant['grant_no']}" in fold.own_grants:
+            continue
+        place = grant["till_id"], grant["epoch"], grant["grant_no"]
+        rest, showers = fold.shown.setdefault(place, (dict(_by_lot(grant["slices"])), set()))
+        if ref[0] not in showers:
+            showers.add(ref[0])
+            rests.append(rest)
+    for key, points in _by_lot(event.get("slices", ())):
+        missing = min(points, member.lots[key])
+        for rest in rests:
+            taken = min(missing, rest.get(key, 0))
+            rest[key] = rest.get(key, 0) - taken
+            missing -= taken
+            member.lots[key] -= taken
+            left[key] += taken
+            member.legs["leased", key[1], key[2], "", "", ""] += taken
 
 
 def _by_lot(slices: Iterable[Any]) -> list[tuple[Key, int]]:

@@ -18,9 +18,10 @@ from central.worklist import raise_alarm
 from sync.blocks import Block, BlockMark, SealedBlock, seal_block
 from sync.chain import StreamHead
 from sync.keys import Signer
-from sync.wire import Hello
+from sync.wire import BatchHeader, Hello
 
 LOCK = "blocks"  # a row of `lane` that is only ever locked
+MOST_HEADS = 5_000  # streams that one block names: 0.7 MB of body, copied and walked in one piece
 
 
 class Sealer:
@@ -29,31 +30,50 @@ class Sealer:
     Args:
         signer: the centre's key.
         copies: the folder of the copies; none for no copies.
+        most_heads: streams that one block names at most; more that moved go into the blocks after it, at once.
     """
 
-    def __init__(self, engine: Engine, signer: Signer, clock: Clock, copies: Path | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        signer: Signer,
+        clock: Clock,
+        copies: Path | None = None,
+        *,
+        most_heads: int = MOST_HEADS,
+    ) -> None:
         self._engine, self._signer, self._clock, self._copies = engine, signer, clock, copies
+        self._most_heads = most_heads
         self._beyond = 0  # told once: a person who settles the alarm is not to find it open again with the next block
 
     def seal(self) -> int:
-        """Seal one block of all streams that moved. Returns how many it names; 0 for no block, as nothing moved.
+        """Seal all streams that moved, in as many blocks as they need. Returns how many are named; 0 for no block, as
+        nothing moved.
 
         Raises:
             CopyFailed: a block cannot be written to the folder of copies; it is sealed, and copied with the next.
         """
-        with reading(self._engine) as connection:
-            moved = bool(_moved(connection, at_most=1))
-        named = self._seal() if moved else 0
+        named = 0
+        while self._has_moved():
+            sealed_now = self._seal()
+            named += sealed_now
+            # What moves while we seal is for the next round: a busy centre would never come to its copies.
+            if sealed_now < self._most_heads:
+                break
         if self._copies is not None:
             self._copy_out(self._copies)
         return named
+
+    def _has_moved(self) -> bool:
+        with reading(self._engine) as connection:
+            return bool(_moved(connection, at_most=1))
 
     @replayable
     def _seal(self) -> int:
         with writing(self._engine) as tx:
             # One sealer at a time, also among several processes: what the first wrote is seen by the second.
             put(tx, lane, [{"lane": LOCK, "no": 0}], {"no": "keep"}, ["no"])
-            heads = _moved(tx)
+            heads = _moved(tx, self._most_heads)
             if heads:
                 before = newest_block(tx)
                 made = Block(
@@ -87,28 +107,35 @@ def newest_block(connection: Connection) -> BlockMark:
     return BlockMark(block_no=row.block_no, hash=row.hash) if row else BlockMark()
 
 
-def check_block(tx: Connection, hello: Hello, now_ms: int) -> None:
+def check_block(tx: Connection, said: Hello | BatchHeader, newest: BlockMark, now_ms: int) -> None:
     """Raise the alarm where a till was told of a block that is not here: this centre has lost what was in it.
+
+    Batches say it as well as hellos, for their acknowledgement replaces the block that the till remembers: one that
+    differs would be forgotten before the next hello.
 
     After a restore from a backup the tills send their own events again; the centre's own facts are gone, and only the
     copied blocks still say how far they had come. Source: house.md section 4, point 6.
     """
-    newest = newest_block(tx)
-    told = {"epoch": hello.epoch, "told_no": hello.block_no, "told_hash": hello.block_hash, "block_no": newest.block_no}
-    if hello.block_no > newest.block_no:
-        raise_alarm(tx, "block_lost", hello.till_id, now_ms, **told)
-    elif hello.block_no:
-        ours = tx.execute(select(block.c.hash).where(block.c.block_no == hello.block_no)).scalar() or ""
-        if ours != hello.block_hash:
-            raise_alarm(tx, "block_differs", hello.till_id, now_ms, **told, hash=ours)
+    told = {"epoch": said.epoch, "told_no": said.block_no, "told_hash": said.block_hash, "block_no": newest.block_no}
+    if said.block_no > newest.block_no:
+        raise_alarm(tx, "block_lost", said.till_id, now_ms, **told)
+    elif said.block_no and said.block_hash != (ours := _hash_of(tx, said.block_no, newest)):
+        raise_alarm(tx, "block_differs", said.till_id, now_ms, **told, hash=ours)
 
 
-def _moved(connection: Connection, at_most: int | None = None) -> Sequence[StreamHead]:
-    """The streams whose heads no block names yet, sorted: all that had committed at one moment."""
+def _hash_of(tx: Connection, block_no: int, newest: BlockMark) -> str:
+    """Mostly the till knows the newest, which is at hand."""
+    if block_no == newest.block_no:
+        return newest.hash
+    return tx.execute(select(block.c.hash).where(block.c.block_no == block_no)).scalar() or ""
+
+
+def _moved(connection: Connection, at_most: int) -> Sequence[StreamHead]:
+    """The first streams, sorted, whose heads no block names yet, as far as they had committed at one moment."""
     named = and_(sealed.c.till_id == stream.c.till_id, sealed.c.epoch == stream.c.epoch)
     heads = select(stream.c.till_id, stream.c.epoch, stream.c.seq, stream.c.hash)
     beyond = heads.join_from(stream, sealed, named, isouter=True).where(stream.c.seq > func.coalesce(sealed.c.seq, 0))
-    rows = connection.execute(beyond.limit(at_most)).mappings()
+    rows = connection.execute(beyond.order_by(stream.c.till_id, stream.c.epoch).limit(at_most)).mappings()
     return sorted((StreamHead(**row) for row in rows), key=lambda head: (head.till_id, head.epoch))
 
 

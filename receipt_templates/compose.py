@@ -48,5 +48,6 @@ def blocks_of(view: AnyView) -> tuple[Block, ...]:
         day=lambda on: languages.day(tongue, on).replace(" ", NO_BREAK),
         grouped=lambda code: " ".join(code[i : i + 4] for i in range(0, len(code), 4)),
         fill=languages.fill,
+        authority=lambda kind: languages.authority_in_words(tongue.words, kind),
     )
     return parse(source)

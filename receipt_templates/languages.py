@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from loyalty.amounts import format_minor
+from loyalty.leases import Kind
 from receipt_templates.normalise import NO_BREAK
 
 FALLBACK = "en"
@@ -41,6 +42,9 @@ class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     earned: str
     earned_unconfirmed: str
     spent: str
+    spent_hold: str
+    spent_lease: str
+    spent_float: str
     given_back: str
     taken_back: str
     balance: str
@@ -75,6 +79,11 @@ class Tongue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     points: dict[Literal["one", "few", "many", "other"], str]
     tenders: dict[str, str]
     words: Words
+
+
+def authority_in_words(words: Words, spent_under: Kind) -> str:
+    """At which step points were spent, or are set aside: asked of head office, or offline; "" where none are."""
+    return {"hold": words.spent_hold, "lease": words.spent_lease, "float": words.spent_float}.get(spent_under, "")
 
 
 def tongue_of(language: str) -> Tongue:

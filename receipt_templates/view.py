@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta, timezone
 import msgspec
 
 from loyalty.baskets import Line, Place, Tender
+from loyalty.leases import Kind
 from loyalty.messages import Said
 from loyalty.receipts import Receipt, ReceiptDetail
 from loyalty.stored_value import stored_paid
@@ -84,7 +85,8 @@ class ViewCoupon(msgspec.Struct, frozen=True, kw_only=True):
 class ReceiptView(Slip, frozen=True, kw_only=True):
     """A sale. Gross - discount = total; points, stored value and tenders pay it, and what they are above it is change.
 
-    `stored` is what certificates and the wallet paid, `to_pay_minor` what they and points left to other tenders.
+    `stored` is what certificates and the wallet paid, `to_pay_minor` what they and points left to other tenders;
+    `spent_under` is the step at which points were spent: `hold` was asked of head office, the others were offline.
     """
 
     lines: tuple[ViewLine, ...]
@@ -93,6 +95,7 @@ class ReceiptView(Slip, frozen=True, kw_only=True):
     total_minor: int
     paid_with_points_minor: int = 0
     points_spent: int = 0
+    spent_under: Kind = "none"
     net_minor: int = 0
     stored: tuple[Tender, ...] = ()
     to_pay_minor: int = 0
@@ -159,6 +162,7 @@ def view_of_receipt(
         total_minor=gross - discount,
         paid_with_points_minor=with_points,
         points_spent=receipt.redemption.points if receipt.redemption else 0,
+        spent_under=receipt.redemption.authority if receipt.redemption else "none",
         net_minor=receipt.net_minor,
         stored=stored,
         to_pay_minor=to_pay,

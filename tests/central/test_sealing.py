@@ -19,8 +19,11 @@ from central.ports import reading, writing
 from central.restoring import note_restore
 from central.sealing import Sealer, newest_block
 from central.tables import APPEND_ONLY
+from central.verify import verify_books
 from sync.blocks import Block, BlockMark, block_hash, seal_holds
 from sync.chain import ZERO_HASH
+from sync.keys import one_key
+from sync.wire import Ack
 from tests.central.tills import MINUTE, NOW, Centre, CentreClock, told
 
 MARCH = date(2026, 3, 31)
@@ -137,6 +140,43 @@ def test_a_centre_seals_every_two_seconds_one_block_a_round(centre: Centre, seal
     assert newest(centre).block_no == 1
 
 
+def test_many_streams_are_sealed_in_blocks_of_bounded_size_at_once(centre: Centre) -> None:
+    sealer = Sealer(centre.engine, centre.signer, CentreClock(centre), most_heads=3)
+    tills = [centre.till() for _ in range(4)]
+    for till in tills:
+        till.sell("R1", 1_000)
+        till.upload()
+    # Four tills, and four streams of their floats.
+    assert sealer.seal() == 8
+    chain = blocks(centre)
+    assert [(one.block_no, len(one.heads)) for one in chain] == [(1, 3), (2, 3), (3, 2)]
+    hashes = [hash_ for (hash_,) in centre.rows(select(t.block.c.hash).order_by(t.block.c.block_no))]
+    assert [one.prev_hash for one in chain] == [ZERO_HASH, *hashes[:-1]]
+    named = sorted(head[0] for one in chain for head in heads(one))
+    assert named == sorted(row[0] for row in centre.rows(select(t.stream.c.till_id)))
+    assert verify_books(centre.engine, one_key(centre.signer.public)).violations == ()
+    assert sealer.seal() == 0
+
+
+def test_a_round_ends_though_streams_keep_moving(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What moves while a round is sealed is for the next one, once a block was not full."""
+    sealer = Sealer(centre.engine, centre.signer, CentreClock(centre), most_heads=3)
+    till = centre.till()
+    till.sell("R1", 1_000)
+    till.upload()
+    seal_one = sealer._seal
+
+    def moving() -> int:
+        named = seal_one()
+        till.sell(f"R{till.head.seq + 1}", 1_000)
+        till.upload()
+        return named
+
+    monkeypatch.setattr(sealer, "_seal", moving)
+    assert sealer.seal() == 2
+    assert newest(centre).block_no == 1
+
+
 # Told and remembered
 
 
@@ -196,6 +236,44 @@ def test_a_till_that_was_told_another_block_of_a_number_is_heard(centre: Centre,
     sealer.seal()
     till.hello(BlockMark(block_no=1, hash="ee" * 32))
     assert alarms(centre) == ["block_differs"]
+
+
+def test_a_till_that_saw_another_block_says_so_before_an_acknowledgement_makes_it_forget(
+    centre: Centre, sealer: Sealer
+) -> None:
+    till = centre.till()
+    for n in range(2):
+        till.sell(f"R{n}", 1_000)
+        till.upload()
+        sealer.seal()
+    till.sell("R2", 1_000)
+    other = {"block": BlockMark(block_no=1, hash="ee" * 32)}
+    assert isinstance(ack := till.send(till.batch(**other)), Ack)
+    # The till goes on with block 2, and its next hello would raise nothing.
+    assert ack.block_no == 2
+    assert alarms(centre) == ["block_differs"]
+    assert centre.figures("block_differs")["told_hash"] == "ee" * 32
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_batch_that_names_a_block_of_ours_raises_nothing(centre: Centre, sealer: Sealer, number: int) -> None:
+    till = centre.till()
+    marks = [BlockMark()]
+    for n in range(2):
+        till.sell(f"R{n}", 1_000)
+        till.upload()
+        sealer.seal()
+        marks.append(newest(centre))
+    till.sell("R2", 1_000)
+    till.send(till.batch(block=marks[number]))
+    assert alarms(centre) == []
+
+
+def test_a_batch_that_names_a_later_block_than_is_here_tells_of_the_loss(centre: Centre, sealer: Sealer) -> None:
+    till = centre.till()
+    till.sell("R1", 1_000)
+    till.send(till.batch(block=BlockMark(block_no=7, hash="77" * 32)))
+    assert alarms(centre) == ["block_lost"]
 
 
 def test_a_statement_names_the_block_it_was_made_at(centre: Centre, sealer: Sealer) -> None:

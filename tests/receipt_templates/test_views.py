@@ -151,6 +151,38 @@ def test_an_offline_sale_says_so_and_calls_its_balance_the_last_known():
     assert "Balance last known 1,340 points" not in rows(harbour())
 
 
+@pytest.mark.parametrize(
+    ("language", "spent_under", "wanted"),
+    [
+        ("en", "hold", "Checked with head office"),
+        ("en", "lease", "Offline, set aside 9f3a02c1"),
+        ("en", "float", "Offline, unconfirmed 9f3a02c1"),
+        ("pt-BR", "hold", "Confirmado pela central"),
+        ("pt-BR", "lease", "Sem conexão, já reservados 9f3a02c1"),
+        ("pt-BR", "float", "Sem conexão, a confirmar 9f3a02c1"),
+        ("ru", "hold", "Подтверждено центром"),
+        ("ru", "lease", "Без связи, из резерва 9f3a02c1"),
+        ("ru", "float", "Без связи, будет проверено 9f3a02c1"),
+        ("pl", "hold", "Potwierdzone przez centralę"),
+        ("pl", "lease", "Bez połączenia, z rezerwy 9f3a02c1"),
+        ("pl", "float", "Bez połączenia, wstępnie 9f3a02c1"),
+    ],
+)
+def test_points_say_at_which_step_they_were_spent_and_offline_ones_their_record(
+    language: str, spent_under: str, wanted: str
+):
+    view = harbour(language=language, spent_under=spent_under)
+    assert wanted in rows(view)
+    page = render(view, "html", PROFILES["generic-42"])
+    for words in wanted.split(" 9f3a02c1")[0].split(", "):
+        assert words in page
+
+
+def test_a_sale_without_points_spent_says_no_step():
+    view = harbour(points_spent=0, spent_under="none")
+    assert not [row for row in rows(view) if "Offline" in row or "head office" in row]
+
+
 def test_a_reprint_says_at_both_ends_that_it_is_a_copy():
     assert rows(harbour(copy=True)).count("*** COPY ***") == 2
     assert rows(harbour()).count("*** COPY ***") == 0
