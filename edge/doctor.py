@@ -1,0 +1,309 @@
+"""What is wrong with this till and what to do, worst first: read from its files, and from the service where it runs.
+
+It opens the journal for reading only, so it may look while the service sells, and when the service does not start.
+"""
+
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from edge.database import MENDED
+from edge.enrol import CACHE_FILE, JOURNAL_FILE
+from edge.identity import IDENTITY_FILE, TillIdentity, read_identity_file
+from edge.ports import Settings
+from edge.room import FULL_MB, LOW_MB, MB, SHORT_MB
+from loyalty.trouble import Trouble
+from sync.chain import StreamHead, next_head
+
+Level = Literal["danger", "wrong", "advice"]
+LEVELS: tuple[Level, ...] = ("danger", "wrong", "advice")
+HOUR_MS = 3_600_000
+DISK_MB: tuple[tuple[int, Level], ...] = ((FULL_MB, "danger"), (SHORT_MB, "danger"), (LOW_MB, "wrong"))
+QUEUE_HOURS, QUEUE_DAYS_IN_DANGER = 4, 7
+MOST_CLOCK_OFFSET_MS = 120_000
+SECRET_FILES = (JOURNAL_FILE, CACHE_FILE, "identity*.json", "claim.json", "salvage*", "journal-salvaged.db")
+
+
+class Ailment(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding.
+
+    Attributes:
+        level: `danger` where sales or receipts may be lost, `wrong` where something does not work, else `advice`.
+        code: stable, for scripts.
+        about: which file, lane, reader or chore; "" for the till as a whole.
+        say, do: what is so, and the next step.
+    """
+
+    level: Level
+    code: str
+    about: str = ""
+    say: str
+    do: str
+
+
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
+    """What the doctor says. `facts` are for whoever helps."""
+
+    facts: dict[str, Any]
+    ailments: tuple[Ailment, ...]
+
+    @property
+    def is_ill(self) -> bool:
+        """Whether there is more than advice."""
+        return any(one.level != "advice" for one in self.ailments)
+
+
+def examine(settings: Settings, now_ms: int, status: Mapping[str, Any] | None, *, version: str = "") -> Examined:
+    """Look at everything, and change nothing.
+
+    Args:
+        now_ms: the wall clock.
+        status: what GET /v1/status of the running service says; none where it does not answer.
+    """
+    facts: dict[str, Any] = {"version": version, "sqlite": sqlite3.sqlite_version, "running": status is not None}
+    found = [*_service(settings, status), *_files(settings), *_disk(settings)]
+    try:
+        identity = read_identity_file(settings.folder)
+    except Trouble as trouble:
+        identity = None
+        found.append(
+            Ailment(level="danger", code=trouble.code, about=IDENTITY_FILE, say=trouble.say, do="Do as it says.")
+        )
+    else:
+        if identity is None:
+            found.append(
+                Ailment(
+                    level="danger",
+                    code="till.not_enrolled",
+                    say=f"There is no till in {settings.folder}.",
+                    do="tallypoint edge enrol, with a code from head office.",
+                )
+            )
+    if identity is not None:
+        facts |= {
+            "till": identity.till_id,
+            "label": identity.label,
+            "store": identity.store_id,
+            "epoch": identity.epoch,
+        }
+        found += _journal(settings.folder / JOURNAL_FILE, identity, now_ms, facts)
+        found += _cache(settings.folder / CACHE_FILE, now_ms)
+    if sqlite3.sqlite_version_info < MENDED:
+        found.append(
+            Ailment(
+                level="advice",
+                code="sqlite.old",
+                say=f"SQLite is {sqlite3.sqlite_version}.",
+                do="From 3.51.3 on a rare fault of several writers is mended; this service has one writer.",
+            )
+        )
+    return Examined(facts=facts, ailments=tuple(sorted(found, key=lambda one: LEVELS.index(one.level))))
+
+
+def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[Ailment]:
+    """What only the running service knows."""
+    if status is None:
+        yield Ailment(
+            level="danger", code="service.silent", say="The till service does not answer.",
+            do="Start it: tallypoint edge serve (systemctl start tallypoint-till). Its last words are in its log.",
+        )  # fmt: skip
+        return
+    line = status.get("line", {})
+    offset_ms = line.get("clock_offset_ms")
+    if settings.centre_url and line.get("offline"):
+        yield Ailment(
+            level="advice", code="line.offline", say=f"Head office is not reached since {line.get('since')}:"
+            f" {line.get('last_error') or 'no contact yet'}.",
+            do="Nothing for the cashier. Look at the shop's line, at centre_url, and at its certificate.",
+        )  # fmt: skip
+    if offset_ms is not None and abs(offset_ms) > MOST_CLOCK_OFFSET_MS:
+        yield Ailment(
+            level="wrong", code="clock.off", say=f"This machine's clock is off by {abs(offset_ms) // 1000} s.",
+            do="Set it, and let it follow a time server (timedatectl set-ntp true).",
+        )  # fmt: skip
+    for reader in status.get("readers", ()):
+        if reader["state"] != "up":
+            yield Ailment(
+                level="wrong", code="reader.down", about=reader["name"],
+                say=f"The card reader does not answer: {reader['trouble'] or reader['state']}.",
+                do="Look at its cable, and at reader_port.",
+            )  # fmt: skip
+    for chore in status.get("chores", ()):
+        if chore["failing"]:
+            yield Ailment(
+                level="danger" if chore["chore"] == "chain" else "wrong", code="chore.failing", about=chore["chore"],
+                say=f"This background job fails: {chore['failing']}.", do="See the log; it is tried again in its turn.",
+            )  # fmt: skip
+    if not status.get("ballast", True):
+        yield Ailment(
+            level="wrong", code="ballast.gone", say="The room that is kept for a full disk was used up.",
+            do="Free some space; it comes back by itself once it fits twice.",
+        )  # fmt: skip
+    if trouble := status.get("tail_trouble"):
+        yield Ailment(
+            level="wrong", code="tail.failing", about=settings.tail_path, say=f"The tail is not kept: {trouble}.",
+            do="Mend that disk, or name another one in tail_path: a journal put back from a copy is found out by it.",
+        )  # fmt: skip
+    if not status.get("ready", True):
+        yield Ailment(
+            level="danger", code="programme.none", say="There is no programme here, so nothing can be quoted.",
+            do="It comes by itself once head office is reached and has published one.",
+        )  # fmt: skip
+
+
+def _files(settings: Settings) -> Iterator[Ailment]:
+    """The folder is the service's own: 0700, and 0600 what lies in it."""
+    folder = settings.folder
+    if not folder.is_dir():
+        return
+    found = [(folder, 0o700)]
+    for pattern in SECRET_FILES:
+        for path in sorted(folder.glob(pattern)):
+            found += [(path.with_name(path.name + end), 0o600) for end in ("", "-wal", "-shm")]
+    for path, wanted in found:
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            yield Ailment(
+                level="wrong", code="file.readable_by_others", about=path.name,
+                say=f"{path.name} may be read by others on this machine.", do=f"chmod {wanted:o} {path}",
+            )  # fmt: skip
+
+
+def _disk(settings: Settings) -> Iterator[Ailment]:
+    if not settings.folder.is_dir():
+        return
+    free_mb = shutil.disk_usage(settings.folder).free // MB
+    for below_mb, level in DISK_MB:
+        if free_mb < below_mb:
+            yield Ailment(
+                level=level, code="disk.low", say=f"{free_mb} MB are free for the journal, less than {below_mb}.",
+                do="Free some space (logs, downloads). A full disk makes the till refuse sales rather than lose them.",
+            )  # fmt: skip
+            return
+
+
+def _journal(path: Path, identity: TillIdentity, now_ms: int, facts: dict[str, Any]) -> Iterable[Ailment]:
+    """Queue, suspension, and the chain of all that head office has not acknowledged, as it is stored now."""
+    if not path.exists():
+        return [
+            Ailment(
+                level="danger",
+                code="journal.missing",
+                say="The journal is gone, and with it what was not sent.",
+                do="Stop the service, look for journal.db and its -wal file, put them back, or enrol the till anew.",
+            )
+        ]
+    try:
+        with closing(reading_only(path)) as journal:
+            return list(_read_journal(journal, identity, now_ms, facts))
+    except sqlite3.Error as error:
+        return [
+            Ailment(
+                level="danger",
+                code="journal.unreadable",
+                say=f"The journal cannot be read: {error}.",
+                do="Start the service again: it keeps the damaged files aside, saves what is true and sells on.",
+            )
+        ]
+
+
+def _read_journal(
+    journal: sqlite3.Connection, identity: TillIdentity, now_ms: int, facts: dict[str, Any]
+) -> Iterator[Ailment]:
+    mine = "SELECT acked_seq, acked_hash, suspended, leases_suspended FROM stream WHERE till_id = ? AND epoch = ?"
+    stream = journal.execute(mine, (identity.till_id, identity.epoch)).fetchone()
+    if stream is None:
+        yield Ailment(
+            level="danger", code="journal.other_till", say="The journal is of another enrolment than the identity.",
+            do="Put the identity that belongs to it back, or keep the journal aside and enrol anew.",
+        )  # fmt: skip
+        return
+    acked_seq, acked_hash, suspended, leases_rest = stream
+    head_seq, oldest_ms = journal.execute(
+        "SELECT coalesce(max(seq), 0), min(CASE WHEN seq > ? THEN written_ms END) FROM event WHERE epoch = ?",
+        (acked_seq, identity.epoch),
+    ).fetchone()
+    facts |= {"head_seq": head_seq, "acked_seq": acked_seq, "backlog": max(0, head_seq - acked_seq)}
+    if suspended:
+        yield Ailment(
+            level="danger", code="stream.suspended", say=f"Head office stopped this till's stream: {suspended}.",
+            do="Sell on; nothing is lost. Head office decides: `central resume`, or a code to enrol anew.",
+        )  # fmt: skip
+    if leases_rest:
+        yield Ailment(
+            level="wrong", code="leases.rest", say=f"Points are not spent on leases and floats: {leases_rest}.",
+            do="Look at the clock; it goes on once head office was reached.",
+        )  # fmt: skip
+    age_h = (now_ms - oldest_ms) // HOUR_MS if oldest_ms is not None else 0
+    if age_h >= QUEUE_HOURS:
+        yield Ailment(
+            level="danger" if age_h >= 24 * QUEUE_DAYS_IN_DANGER else "wrong", code="queue.old",
+            say=f"{head_seq - acked_seq} events are not acknowledged, the oldest for {age_h} hours.",
+            do="Look why head office is not reached. Keep this machine's disk: it is the only copy.",
+        )  # fmt: skip
+    left = journal.execute(
+        "SELECT coalesce(sum(n), 0) FROM (SELECT max(0, max(e.seq) - s.acked_seq) n FROM stream s JOIN event e"
+        " ON e.epoch = s.epoch WHERE s.epoch <> ? GROUP BY s.epoch)",
+        (identity.epoch,),
+    ).fetchone()[0]
+    if left:
+        yield Ailment(
+            level="wrong", code="queue.left_behind", say=f"{left} events of an earlier epoch were never acknowledged.",
+            do="Keep the data folder. They go by themselves once head office is reached, unless it stopped that epoch.",
+        )  # fmt: skip
+    yield from _chain(journal, identity, StreamHead(
+        till_id=identity.till_id, epoch=identity.epoch, seq=acked_seq, hash=acked_hash))  # fmt: skip
+
+
+def _chain(journal: sqlite3.Connection, identity: TillIdentity, at: StreamHead) -> Iterator[Ailment]:
+    tail = "SELECT seq, payload, hash FROM event WHERE epoch = ? AND seq > ? ORDER BY seq"
+    for seq, payload, hash_ in journal.execute(tail, (identity.epoch, at.seq)):
+        at = next_head(at, identity.genesis, payload)
+        if (at.seq, at.hash) != (seq, hash_):
+            yield Ailment(
+                level="danger", code="journal.chain_broken", about=f"event {seq}",
+                say="It is not what was written: something changed the journal, or the disk fails.",
+                do="Start the service again: it keeps the damaged files aside, saves what is true and sells on.",
+            )  # fmt: skip
+            return
+
+
+def _cache(path: Path, now_ms: int) -> Iterable[Ailment]:
+    """Lanes that have lapsed: caps tighten, prices and discounts go on."""
+    if not path.exists():
+        return []
+    try:
+        with closing(reading_only(path)) as cache:
+            lanes = cache.execute("SELECT lane, expires_ms, taken_ms FROM lane ORDER BY lane").fetchall()
+    except sqlite3.Error as error:
+        return [
+            Ailment(
+                level="wrong",
+                code="cache.unreadable",
+                say=f"The cache cannot be read: {error}.",
+                do="Stop the service, delete cache.db, start it: everything in it comes down again.",
+            )
+        ]
+    return [
+        Ailment(
+            level="wrong",
+            code="lane.expired",
+            about=lane,
+            say=f"It has lapsed {(now_ms - expires_ms) // HOUR_MS} hours ago; offline caps are tightened.",
+            do="It is renewed once head office is reached.",
+        )
+        for lane, expires_ms, _ in lanes
+        if 0 < expires_ms <= now_ms
+    ]
+
+
+def reading_only(path: Path) -> sqlite3.Connection:
+    """For reading only, and never to empty the log: only the service's own connection may."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+    connection.execute("PRAGMA query_only = 1")
+    return connection
