@@ -1,7 +1,8 @@
 """Who may come in over HTTP, and what trouble looks like on the way out: RFC 9457 problem documents, all of them.
 
 Only this machine may ask: the Host header must be a loopback name (so no page elsewhere can rebind its own name to
-us), and a browser that says it comes from a foreign page is refused. Nothing of a body or a query is ever logged.
+us), and a browser that says it comes from a foreign page is refused. A POS shows its token; the screens, which have
+none, are this machine's alone. Nothing of a body or a query is ever logged.
 """
 
 import hmac
@@ -9,6 +10,7 @@ import logging
 import secrets
 import traceback
 from collections.abc import Callable
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import msgspec
@@ -79,11 +81,11 @@ def guard(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def check() -> None:
-        host = (urlsplit(f"//{request.host}").hostname or "").lower()
-        if host not in (*_LOOPBACK, settings.listen_host.lower()):
+        if _host_called() not in (*_LOOPBACK, settings.listen_host.lower()):
             raise NotThisHost("Call this till by a name of its own machine, such as 127.0.0.1.")
         _check_page()
-        if request.path.startswith("/v1/") and request.path not in _OPEN:
+        # A screen stands on the till's own machine; from elsewhere even that needs the token.
+        if (request.path.startswith("/v1/") and request.path not in _OPEN) or not _is_from_here():
             _check_token(settings.pos_token)
         # A void or a day close may come without any body, and so without its type.
         sent = request.content_length or request.mimetype
@@ -144,6 +146,23 @@ def problem(error: Trouble, headers: list[tuple[str, str]] | None = None) -> Res
     if isinstance(error, NoToken):
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
+
+
+def _host_called() -> str:
+    """The name in the Host header without its port; "" where it is none."""
+    try:
+        called = urlsplit(f"//{request.host}")
+    except ValueError:
+        return ""
+    return "" if called.username is not None else (called.hostname or "").lower()
+
+
+def _is_from_here() -> bool:
+    """Whether the connection itself comes from this machine, whatever its headers say."""
+    try:
+        return ip_address(request.remote_addr or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _check_page() -> None:

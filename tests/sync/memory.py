@@ -11,10 +11,11 @@ from sync.envelope import OpenedBatch, Unsent
 from sync.keys import Signer, one_key
 from sync.lanes import LaneState
 from sync.pacing import Moment
-from sync.ports import CentreFacts, TillRecord
-from sync.refusals import StreamMoved
+from sync.ports import CentreFacts, SpanDigest, TillRecord
+from sync.refusals import MustSnapshot, StreamMoved
+from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
 from sync.verdicts import Already, Take
-from sync.wire import Ack, Claim, Grant, Hello, HelloAnswer, Lane, Lanes, Page, PageAsk, SignedGrant
+from sync.wire import Ack, Claim, DigestAsk, Grant, Hello, HelloAnswer, Lane, Lanes, Page, PageAsk, SignedGrant
 
 GENESIS = bytes(range(32))
 CENTRE = Signer(b"C" * 32)
@@ -37,6 +38,8 @@ class MemoryTill:
         self.rows: list[bytes] = []
         self.grants: list[SignedGrant] = []
         self.counter = 0
+        self.heard_generation = 0
+        self.held: Snapshot | None = None
 
     def write(self, payload: bytes) -> None:
         self.payloads.append(payload)
@@ -63,6 +66,10 @@ class MemoryTill:
 
     def take_hello(self, answer: HelloAnswer) -> None:
         self.centre = answer.head
+        self.heard_generation = answer.generation
+
+    def generation(self) -> int:
+        return self.heard_generation
 
     def newest_block(self) -> BlockMark:
         return BlockMark()
@@ -75,6 +82,33 @@ class MemoryTill:
             self.rows.clear()
         self.rows += [bytes(row) for row in page.rows]
         self.lanes[page.lane] = state
+
+    def snapshot(self) -> Snapshot | None:
+        return self.held
+
+    def begin_snapshot(self) -> None:
+        self.held = Snapshot()
+
+    def take_manifest(self, manifest: Manifest) -> None:
+        assert self.held
+        self.held = msgspec.structs.replace(self.held, manifest=manifest)
+
+    def take_chunk(self, mark: ChunkMark, chunk: ChunkRows) -> None:
+        assert self.held
+        self.rows += [msgspec.json.encode(row) for row in chunk.rows]
+        self.held = msgspec.structs.replace(self.held, done=(*self.held.done, mark))
+
+    def end_snapshot(self) -> None:
+        assert self.held
+        state = self.lane("members")
+        self.lanes["members"] = msgspec.structs.replace(state, cursor=str(self.held.as_of()))
+        self.held = None
+
+    def digest(self, span: Span, apart: frozenset[int]) -> tuple[int, str]:
+        return len(self.rows), "0" * 16
+
+    def take_range(self, page: Page, home: bool) -> None:
+        self.rows = [bytes(row) for row in page.rows]
 
     def grant_cursor(self) -> int:
         return self.grants[-1].grant.grant_no if self.grants else 0
@@ -103,6 +137,9 @@ class MemoryCentre:
         self.block = BlockMark()
         self.told_block = BlockMark()
         self.moved = 0
+        self.manifest: Manifest | None = None  # of the members; with one, their lane begins with it
+        self.chunks: dict[str, bytes] = {}
+        self.compared: SpanDigest | None = None
 
     def till(self, till_id: str) -> TillRecord | None:
         return self.tills.get(till_id)
@@ -142,6 +179,8 @@ class MemoryCentre:
         return self._facts(header.till_id)
 
     def page_for(self, till: TillRecord, ask: PageAsk, now_ms: int) -> Page:
+        if self.manifest and ask.lane == "members" and not ask.cursor:
+            raise MustSnapshot("begin from chunks")
         rows = self.hotlist if ask.lane == "hotlist" else []
         start = int(ask.cursor or "0")
         upto = min(len(rows), start + min(ask.limit, 2))
@@ -153,6 +192,16 @@ class MemoryCentre:
             more=upto < len(rows),
             rows=tuple(msgspec.Raw(row) for row in rows[start:upto]),
         )
+
+    def snapshot_for(self, till: TillRecord, now_ms: int) -> Manifest:
+        assert self.manifest
+        return self.manifest
+
+    def chunk_part(self, sha256: str, start: int, most_bytes: int) -> bytes | None:
+        return self.chunks.get(sha256, b"")[start : start + most_bytes]
+
+    def digest_for(self, till: TillRecord, ask: DigestAsk, now_ms: int) -> SpanDigest | None:
+        return self.compared
 
     def grants_after(self, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:
         return [grant for grant in self.grants if grant.till_id == till_id and grant.grant_no > grant_no]

@@ -202,7 +202,7 @@ def test_any_json_in_a_frame_is_refused(value):
 def test_a_header_has_exactly_the_fields_that_were_agreed():
     assert sorted(BatchHeader.__struct_fields__) == sorted(
         "proto till_id epoch key_no counter sent_at_ms first_seq last_seq prev_hash head_hash raw_bytes body_sha256"
-        " clock_error_ms boot backlog cursors grants".split()
+        " clock_error_ms boot backlog cursors grants block_no block_hash".split()
     )
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.pacing import ClockOffset, Moment, admit, after_retry_after, next_try, phase_ms
+from sync.pacing import ClockOffset, LineBudget, Moment, admit, after_retry_after, next_try, phase_ms
 
 LONGEST = 2**32 - 1
 HALF = 2**31
@@ -61,6 +61,38 @@ def test_admission_is_bounded_and_spreads_the_rest_over_the_time_to_drain():
         waiting, workers, each_ms, draw, answer = line.split()[:5]
         bits = {"0": 0, "half": HALF, "max": LONGEST}[draw]
         assert admit(int(waiting), workers=int(workers), each_ms=int(each_ms), draw=bits) == int(answer), line
+
+
+def test_who_was_sent_away_counts_in_the_time_to_drain_and_a_kind_may_have_fewer_places():
+    assert admit(16, workers=8, each_ms=320, draw=LONGEST, outside=784) == 32
+    assert admit(3, workers=8, each_ms=320, draw=0, outside=10_000) == 0
+    assert admit(4, workers=8, each_ms=320, draw=0, places=4) == 1
+
+
+# Bytes that came, milliseconds they took, and what may be asked for next: four seconds of the line.
+BUDGETS = """
+    got    took   next
+    65536  1024   131072    twice as much at most at a time
+    131072 4096   128000    256 kbit/s
+    128000 4000   128000    and there it stays
+    128000 16000  64000     the line grew slow: half at most at a time
+    30000  9000   64000     less than half of what was asked for says nothing
+    64000  100    128000
+    128000 1      256000
+    256000 1      262144    never more than 256 kB
+"""
+
+
+def test_an_answer_holds_a_line_for_about_four_seconds():
+    budget = LineBudget()
+    assert budget.wire_bytes == 65_536
+    for row in BUDGETS.strip().splitlines()[1:]:
+        got, took, wanted = map(int, row.split()[:3])
+        budget = budget.after(got, took)
+        assert budget.wire_bytes == wanted, row
+    for _ in range(10):
+        budget = budget.halved()
+    assert budget.wire_bytes == 4_096
 
 
 def at(mono_ms: int, wall_ms: int) -> Moment:

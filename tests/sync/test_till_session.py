@@ -3,10 +3,11 @@
 import msgspec
 import pytest
 
-from sync.framing import open_signed, pack, sha256
+from sync.blocks import BlockMark
+from sync.framing import open_signed, pack, read_json, sha256, split
 from sync.keys import Signer, one_key
 from sync.till_session import WaitUntil
-from sync.wire import ACK_TAG, HELLO_ANSWER_TAG, Ack, Answer, HelloAnswer
+from sync.wire import ACK_TAG, HELLO_ANSWER_TAG, Ack, Answer, BatchHeader, HelloAnswer
 from tests.sync.memory import CENTRE, KEY_A, KEY_B, TILL_A, TILL_B, MemoryCentre, grant
 from tests.sync.talk import Talk, tampered
 
@@ -355,3 +356,24 @@ def test_a_centre_that_knows_more_than_the_till_makes_it_stop(talk):
     more = msgspec.structs.replace(said, head=msgspec.structs.replace(talk.till.head(), seq=7))
     talk.give(request, tampered(answer, body=pack(HELLO_ANSWER_TAG, more, CENTRE)))
     assert talk.status().suspended == "sync.rewind"
+
+
+def test_an_ack_of_a_restored_centre_is_followed_by_a_hello(talk):
+    """Only a hello is answered with the newest grant that the centre knows of."""
+    talk.until_quiet()
+    talk.sell(1)
+    assert talk.turns(1) == ["batch"]
+    talk.centre.generation += 1
+    talk.sell(1)
+    assert talk.turns(2) == ["batch", "hello"]
+    talk.sell(1)
+    assert talk.turns(1) == ["batch"]
+
+
+def test_a_batch_says_the_newest_block_that_the_till_was_told_of(talk, monkeypatch):
+    talk.until_quiet()
+    seen = BlockMark(block_no=9, hash="99" * 32)
+    monkeypatch.setattr(talk.till, "newest_block", lambda: seen)
+    talk.sell(1)
+    header = read_json(split(talk.ask().body), BatchHeader)
+    assert (header.block_no, header.block_hash) == (9, "99" * 32)

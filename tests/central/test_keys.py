@@ -1,0 +1,146 @@
+"""Keys at head office, on both engines: a till's new key, what the old one may still sign, and the centre's own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from central import tables as t
+from central.centre_keys import centre_keys, centre_signer, notices, rotate_centre_key
+from central.ports import Settings, reading, writing
+from central.registry import is_key_wanted, open_slot, revoke_key, want_new_key
+from central.sealing import Sealer
+from central.verify import verify_books
+from sync.centre_session import CentreSession
+from sync.framing import open_signed, pack
+from sync.keys import Signer, one_key
+from sync.rotation import KEY_TAKEN_TAG, NEW_KEY_PATH, NEW_KEY_TAG, ROTATED, KeyTaken, NewKey, prove
+from sync.wire import PROBLEM_TAG, Ack, Problem
+from tests.central.tills import Centre, CentreClock, Till, told
+
+
+@pytest.fixture
+def till(centre: Centre) -> Till:
+    return centre.till()
+
+
+def new_key(till: Till, seed: bytes = b"n" * 32, **lies: Any) -> tuple[Signer, KeyTaken | Problem]:
+    """Ask for a new key with the present one; the answer."""
+    centre, old = till.centre, till.signer
+    new = Signer(seed, old.key_no + ROTATED)
+    proof = prove(new, till_id=till.head.till_id, epoch=till.head.epoch, old_key_no=old.key_no)
+    said = NewKey(
+        **{**till._says(), "new_key_no": new.key_no, "new_public": new.public, "rotation_seq": till.head.seq,
+           "proof": proof, **lies}
+    )  # fmt: skip
+    answer = centre.session.answer(centre.now, NEW_KEY_PATH, pack(NEW_KEY_TAG, said, old), centre.store)
+    keys = one_key(centre.signer.public)
+    if answer.status != 200:
+        return new, open_signed(PROBLEM_TAG, answer.body, Problem, keys)[0]
+    return new, open_signed(KEY_TAKEN_TAG, answer.body, KeyTaken, keys)[0]
+
+
+def code(said: Any) -> str:
+    assert isinstance(said, Problem)
+    return said.code
+
+
+def test_the_old_key_counts_up_to_where_it_was_and_the_new_one_from_there(centre: Centre, till: Till) -> None:
+    till.sell("R1", 500)
+    before = till.batch()
+    new, taken = new_key(till)
+    assert isinstance(taken, KeyTaken) and (taken.new_key_no, taken.rotation_seq) == (1 + ROTATED, 1)
+    assert isinstance(till.send(before), Ack)  # signed before, on its way meanwhile
+    till.sent = 1
+    till.sell("R2", 500)
+    assert code(till.send(till.batch())) == "sync.key_retired"
+    assert centre.rows(select(t.quarantine.c.code)) == [("sync.key_retired",)]
+    till.signer = new
+    till.upload()
+    assert verify_books(centre.engine).violations == ()
+
+
+def test_the_same_request_again_is_told_the_same_and_another_key_is_refused(centre: Centre, till: Till) -> None:
+    _, first = new_key(till)
+    till.sell("R1", 500)
+    _, again = new_key(till)
+    assert isinstance(first, KeyTaken) and isinstance(again, KeyTaken)
+    assert (again.new_key_no, again.rotation_seq) == (first.new_key_no, 0)
+    assert code(new_key(till, b"e" * 32)[1]) == "sync.key_refused"
+    assert centre.rows(select(t.till_key.c.state).order_by(t.till_key.c.key_no)) == [("replaced",), ("active",)]
+
+
+@pytest.mark.parametrize(
+    "lie", [{"new_key_no": 2}, {"new_key_no": 1}, {"proof": "0" * 128}, {"new_public": Signer(b"x" * 32).public}]
+)
+def test_a_new_key_that_does_not_prove_itself_is_refused(centre: Centre, till: Till, lie: dict[str, Any]) -> None:
+    assert code(new_key(till, **lie)[1]) == "sync.key_refused"
+    assert centre.rows(select(t.till_key.c.state)) == [("active",)]
+
+
+def test_a_replaced_key_says_no_hello_and_a_revoked_one_uploads_nothing(centre: Centre, till: Till) -> None:
+    till.sell("R1", 500)
+    late = till.batch()
+    new_key(till)
+    assert code(till.hello()) == "sync.key_retired"
+    with writing(centre.engine) as tx:
+        assert revoke_key(tx, till.head.till_id, 1)
+        assert not revoke_key(tx, till.head.till_id, 9)
+    assert code(till.send(late)) == "sync.key_retired"
+    assert verify_books(centre.engine).violations == ()
+
+
+def test_a_till_is_asked_until_it_has_done_it(centre: Centre, till: Till) -> None:
+    with writing(centre.engine) as tx:
+        want_new_key(tx, till.head.till_id)
+    assert [till.hello().new_key, till.hello().new_key] == [True, True]  # type: ignore[union-attr]
+    till.signer, _ = new_key(till)
+    assert till.hello().new_key is False  # type: ignore[union-attr]
+    with reading(centre.engine) as tx:
+        assert not is_key_wanted(tx, till.head.till_id)
+
+
+def test_an_enrolment_after_a_rotation_has_a_number_of_its_own(centre: Centre, till: Till) -> None:
+    with writing(centre.engine) as tx:
+        open_slot(tx, centre.random, store_id="S1", label="x", now_ms=centre.now, till_id=till.head.till_id)
+    new_key(till)
+    newer = Till(centre, "S1", till_id=till.head.till_id, seed="new machine")
+    newer.sell("R9", 500)
+    newer.upload()
+    numbers = select(t.till_key.c.key_no, t.till_key.c.epoch).order_by(t.till_key.c.key_no)
+    assert centre.rows(numbers) == [(1, 1), (2, 2), (1 + ROTATED, 1)]
+
+
+def test_a_batch_of_a_replaced_key_that_got_into_the_books_is_a_violation(centre: Centre, till: Till) -> None:
+    anna = centre.member()
+    till.sell("R1", 500, told(anna))
+    till.upload()
+    with writing(centre.engine) as tx:
+        tx.execute(t.till_key.update().values(state="replaced", until_seq=0))
+    assert "batch.key" in {one.code for one in verify_books(centre.engine).violations}
+
+
+def test_blocks_of_both_keys_of_the_centre_verify_and_no_others(centre: Centre, till: Till, tmp_path: Path) -> None:
+    settings, clock = Settings(data_dir=str(tmp_path)), CentreClock(centre)
+    (tmp_path / settings.signing_key).write_bytes(b"C" * 32)
+    Sealer(centre.engine, centre_signer(settings, centre.engine, centre.random), clock).seal()
+    till.sell("R1", 500)
+    till.upload()
+    Sealer(centre.engine, centre_signer(settings, centre.engine, centre.random), clock).seal()
+    notice = rotate_centre_key(settings, centre.engine, centre.random, centre.now)
+    assert notice.key_no == 2
+    signer = centre_signer(settings, centre.engine, centre.random)
+    assert (signer.key_no, signer.public) == (2, notice.public)
+    till.sell("R2", 500)
+    till.upload()
+    Sealer(centre.engine, signer, clock).seal()
+    keys = centre_keys(centre.engine, signer)
+    assert [key.key_no for key in keys.keys] == [2, 1]
+    assert verify_books(centre.engine, keys).violations == ()
+    eve = Signer(b"e" * 32, 2)
+    found = {one.code for one in verify_books(centre.engine, one_key(eve.public, 2)).violations}
+    assert found == {"block.seal"}
+    with reading(centre.engine) as tx:
+        session = CentreSession(signer, centre.random.bytes, notices=notices(tx))
+    assert [key.key_no for key in session._own_keys.keys] == [2, 1]

@@ -1,0 +1,50 @@
+"""`tallypoint central quarantine`, from the list to a decision of two people."""
+
+from pathlib import Path
+
+from loyalty.events import encode
+from tests.central.test_quarantine import UNKNOWN, broken
+from tests.central.tills import Centre, Till
+from tests.tallypoint.test_central_corrections import FromCommandLine
+
+
+def office_of(tmp_path: Path, capsys, monkeypatch) -> tuple[Centre, FromCommandLine]:
+    (tmp_path / "office").mkdir()
+    centre = Centre(f"sqlite:///{tmp_path / 'office' / 'central.db'}")
+    line = FromCommandLine(tmp_path / "office", capsys, monkeypatch)
+    for login in ("ana", "bea"):
+        line.typed("a long enough password")
+        line.act("user", "--login", login, "--role", "head_office")
+    return centre, line
+
+
+def test_a_fix_is_asked_for_approved_and_booked(tmp_path: Path, capsys, monkeypatch) -> None:
+    centre, line = office_of(tmp_path, capsys, monkeypatch)
+    till, anna = centre.till(), centre.member()
+    ref, right = broken(till, anna)
+    name = f"{ref.till_id}/1/1"
+    status, (one,) = line.act("quarantine")
+    assert (status, one["name"], one["cause"]) == (0, name, "event.out_of_range")
+    assert line.act("quarantine", "show", name)[1]["item"]["receipt_id"] == ""
+    (tmp_path / "right.json").write_bytes(encode(right))
+    told = ("quarantine", "fix", name, "--fact", str(tmp_path / "right.json"))
+    assert line.act(*told)[1]["code"] == "quarantine.say_which"
+    status, asked = line.act(*told, "--reason", "wrong_figures", "--by", "ana", "--id", "f1")
+    assert (status, asked) == (0, {"correction_id": "f1", "state": "asked", "points": 40})
+    assert line.act("approve", "f1", "--by", "bea")[0] == 0
+    assert line.act("quarantine", "--decided")[1][0]["outcome"] == "fixed"
+    assert line.act("verify")[1]["violations"] == []
+
+
+def test_what_cannot_be_read_is_written_off(tmp_path: Path, capsys, monkeypatch) -> None:
+    centre, line = office_of(tmp_path, capsys, monkeypatch)
+    till: Till = centre.till()
+    till.append(UNKNOWN)
+    till.upload()
+    name = f"{till.head.till_id}/1/1"
+    assert line.act("quarantine", "replay", "--all") == (0, {"looked_at": 1, "posted": 0})
+    assert line.act("quarantine", "replay", name)[1]["code"] == "quarantine.not_readable"
+    assert line.act("quarantine", "write-off", name, "--by", "ana")[1]["code"] == "quarantine.no_reason"
+    assert line.act("quarantine", "write-off", name, "--by", "ana", "--note", "test") == (0, {"written_off": name})
+    assert "written_off  by ana  test" in line.said("quarantine", "--decided")
+    assert line.said("quarantine") == "Nothing is there.\n"
