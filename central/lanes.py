@@ -6,10 +6,12 @@ queue all tills behind each other: a batch leaves a mark in `changed`, and `stam
 one stamper at a time. Source: sync.md section 3; scale.md S15.
 """
 
-from sqlalchemy import Connection, select
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select
 
 from central.rows import put, remove
-from central.tables import changed, lane, member_page
+from central.tables import account, changed, hotlist, lane, lane_mark, member_page
 from sync.wire import LANES, Lane, Lanes
 
 STAMPED_AT_ONCE = 20_000
@@ -54,8 +56,58 @@ def has_changes(connection: Connection) -> bool:
     return connection.execute(select(changed.c.account_id).limit(1)).first() is not None
 
 
-def jump_all(tx: Connection) -> None:
-    """After a restore from a backup: go far beyond what tills may have seen, so that no number is given twice."""
-    put(tx, lane, [{"lane": name, "no": RESTORE_STEP} for name in LANES], {"no": "add"})
+def jump_all(tx: Connection, at_least: int = 0) -> None:
+    """After a restore from a backup: go far beyond what tills may have seen, so that no number is given twice.
+
+    Args:
+        at_least: where to go if that is farther, such as the time in milliseconds, which outruns all numbering.
+    """
+    reached = newest(tx)
+    for name in LANES:
+        by = max(RESTORE_STEP, at_least - reached.of(name))
+        put(tx, lane, [{"lane": name, "no": by}], {"no": "add"})
 
 
+# What is gone, and for how long that is remembered
+
+TOMBSTONE_DAYS = 90  # longer than a till may be out of contact
+_DAY_MS = 86_400_000
+
+
+def floor_of(connection: Connection, name: Lane) -> int:
+    """The number below which a cursor is too old: what went before it may have been forgotten."""
+    return connection.execute(select(lane.c.no).where(lane.c.lane == _floor(name))).scalar() or 0
+
+
+def forget_tombstones(tx: Connection, now_ms: int, days: int = TOMBSTONE_DAYS) -> int:
+    """Forget who was closed or taken away, and which blocks were lifted, more than so many days ago; how many.
+
+    Tills that were not heard since begin the lane anew. Numbers carry no time, so each run notes how far they are.
+    """
+    before_ms, reached = now_ms - days * _DAY_MS, newest(tx)
+    forgotten = 0
+    for name in ("hotlist", "members"):
+        put(tx, lane_mark, [{"lane": name, "no": reached.of(name), "at_ms": now_ms}], "nothing")
+        old = select(func.max(lane_mark.c.no)).where(lane_mark.c.lane == name, lane_mark.c.at_ms <= before_ms)
+        floor = tx.execute(old).scalar() or 0
+        if not floor:
+            continue
+        gone = _closed_before(floor) if name == "members" else _lifted_before(floor)
+        if went := tx.execute(gone).rowcount:
+            put(tx, lane, [{"lane": _floor(name), "no": floor}], {"no": "given"})
+        forgotten += went
+        tx.execute(delete(lane_mark).where(lane_mark.c.lane == name, lane_mark.c.no < floor))
+    return forgotten
+
+
+def _closed_before(floor: int) -> Any:
+    living = select(account.c.account_id).where(account.c.status != "closed")
+    return delete(member_page).where(member_page.c.no <= floor, member_page.c.account_id.not_in(living))
+
+
+def _lifted_before(floor: int) -> Any:
+    return delete(hotlist).where(hotlist.c.no <= floor, hotlist.c.lifted == 1)
+
+
+def _floor(name: str) -> str:
+    return f"{name}.floor"

@@ -13,7 +13,9 @@ from typing import TypeVar
 
 import msgspec
 
-from edge.cache_rows import make_tables, take_hotlist, take_members, take_programmes
+from edge.cache_lanes import begin_run, end_run, keep_lane, run_of
+from edge.cache_members import digest_members, take_chunk, take_members, take_range
+from edge.cache_rows import make_tables, take_hotlist, take_programmes
 from edge.cache_troubles import BadRow, CacheDamaged, trouble_of
 from edge.database import Database
 from edge.identity import TillIdentity
@@ -23,6 +25,7 @@ from loyalty.members import HotlistedCard, PublishedMember
 from loyalty.programme import Programme, programme_from
 from loyalty.trouble import Refusal, Trouble
 from sync.lanes import LaneState, is_expired
+from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
 from sync.wire import LANES, Lane, Page
 
 MEMBERS_KEPT_MS = 30 * 86_400_000
@@ -168,7 +171,8 @@ class Cache:
     # Writing
 
     def take_page(self, page: Page, state: LaneState) -> list[tuple[int, int]]:
-        """Write the rows of a page and the lane's new state in one transaction.
+        """Write the rows of a page and the lane's new state in one transaction. What a lane that began anew does not
+        tell of goes with the last page of that run.
 
         Returns:
             (account_id, own_seq) of member rows that were taken: the journal may forget own uses up to there,
@@ -182,22 +186,90 @@ class Cache:
             return []
         taken: list[tuple[int, int]] = []
         with self._database.writing() as writer:
+            if page.restart:
+                begin_run(writer, page.lane)
+            run, sweeps = run_of(writer, page.lane)
             if page.lane == "members":
-                taken = take_members(writer, _read_rows(page, PublishedMember), page.restart)
+                taken = take_members(writer, _read_rows(page, PublishedMember), run)
             elif page.lane == "hotlist":
-                take_hotlist(writer, _read_rows(page, HotlistedCard), page.restart)
+                take_hotlist(writer, _read_rows(page, HotlistedCard), run)
             else:
                 take_programmes(writer, [programme_from(row) for row in _read_rows(page, dict)])
-            writer.execute(
-                "INSERT INTO lane (lane, cursor, version, expires_ms, taken_ms) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (lane) DO UPDATE SET cursor = excluded.cursor, version = excluded.version,"
-                " expires_ms = excluded.expires_ms, taken_ms = excluded.taken_ms",
-                (page.lane, state.cursor, state.version, state.expires_ms, now_ms),
-            )
+            if sweeps and not page.more:
+                end_run(writer, page.lane, run)
+            keep_lane(writer, page.lane, state, now_ms)
         self._lanes[page.lane] = (state, now_ms)
         if page.lane == "programme":
             self._compile()
         return taken
+
+    # A snapshot of the members
+
+    def snapshot(self) -> Snapshot | None:
+        """How far this till is in a snapshot; None while pages go on."""
+        found = self._database.row("SELECT manifest FROM snapshot WHERE lane = 'members'")
+        if found is None:
+            return None
+        manifest = msgspec.json.decode(found[0], type=Manifest) if found[0] else None
+        done = self._database.rows("SELECT mark FROM chunk_done ORDER BY home, bits, part")
+        return Snapshot(manifest=manifest, done=tuple(msgspec.json.decode(mark, type=ChunkMark) for (mark,) in done))
+
+    def begin_snapshot(self) -> None:
+        """The members begin anew from chunks; the rows stay until they are replaced or the run is over."""
+        with self._database.writing() as writer:
+            writer.execute("DELETE FROM chunk_done")
+            writer.execute("INSERT OR REPLACE INTO snapshot (lane, manifest) VALUES ('members', x'')")
+            begin_run(writer, "members")
+
+    def take_manifest(self, manifest: Manifest) -> None:
+        """Keep what is to be fetched; chunks that were taken stay taken."""
+        with self._database.writing() as writer:
+            told = msgspec.json.encode(manifest)
+            writer.execute("INSERT OR REPLACE INTO snapshot (lane, manifest) VALUES ('members', ?)", (told,))
+
+    def take_chunk(self, mark: ChunkMark, chunk: ChunkRows) -> list[tuple[int, int]]:
+        """Write a chunk's rows and note it as done, in one transaction.
+
+        Returns:
+            (account_id, own_seq) of the rows that were taken, as of a page.
+        """
+        now_ms, state = self._clock.now().wall_ms, self.lane("members")
+        with self._database.writing() as writer:
+            run, _ = run_of(writer, "members")
+            taken = take_chunk(writer, mark.span, chunk, mark.own_seq, run)
+            span = mark.span
+            writer.execute(
+                "INSERT OR REPLACE INTO chunk_done (home, bits, part, mark) VALUES (?, ?, ?, ?)",
+                (span.home, span.bits, span.part, msgspec.json.encode(mark)),
+            )
+            keep_lane(writer, "members", state, now_ms)
+        self._lanes["members"] = (state, now_ms)
+        return taken
+
+    def end_snapshot(self) -> None:
+        """Every chunk is here: pages go on from where the oldest of them stood."""
+        snapshot = self.snapshot()
+        if snapshot is None:
+            return
+        chunks = snapshot.manifest.chunks if snapshot.manifest else ()
+        before, heard_ms = self._lanes["members"]
+        state = msgspec.structs.replace(before, cursor=str(snapshot.as_of()) if chunks else "")
+        with self._database.writing() as writer:
+            for table in ("snapshot", "chunk_done"):
+                writer.execute(f"DELETE FROM {table}")
+            keep_lane(writer, "members", state, heard_ms)
+        self._lanes["members"] = (state, heard_ms)
+
+    def digest(self, span: Span, apart: frozenset[int]) -> tuple[int, str]:
+        """How many rows this till has of a span, and their digest, but for accounts apart."""
+        return digest_members(self._database.rows, span, apart)
+
+    def take_range(self, page: Page, home: bool) -> list[tuple[int, int]]:
+        """Make the rows of a range those of the page. Returns: as `take_chunk`. Raises: BadRow."""
+        members = _read_rows(page, PublishedMember)
+        with self._database.writing() as writer:
+            run, _ = run_of(writer, "members")
+            return take_range(writer, members, page.first, page.last, run, home=home)
 
     def forget_members(self) -> bool:
         """Forget every member once head office was silent for 30 days: a till that stays dark forgets people too.
@@ -210,7 +282,7 @@ class Cache:
         if not heard_ms or self._clock.now().wall_ms - heard_ms <= MEMBERS_KEPT_MS:
             return False
         with self._database.writing() as writer:
-            for where in ("member", "card", "lane WHERE lane = 'members'"):
+            for where in ("member", "card", "snapshot", "chunk_done", "lane WHERE lane = 'members'"):
                 writer.execute(f"DELETE FROM {where}")
         self._lanes["members"] = (LaneState(), 0)
         return True
@@ -256,10 +328,13 @@ class Cache:
 
     def _bind(self, identity: TillIdentity) -> None:
         owner = (identity.till_id, identity.epoch)
-        if self._database.row("SELECT till_id, epoch FROM owner") == owner:
+        before = self._database.row("SELECT till_id, epoch FROM owner")
+        if before == owner:
             return
+        # Rows of members count events of one epoch; which cards are blocked is the same in all of this till's.
+        hotlist = ("lane WHERE lane <> 'hotlist'",) if before and before[0] == owner[0] else ("hotlist", "lane")
         with self._database.writing() as writer:
-            for table in ("owner", "member", "card", "hotlist", "lane"):
+            for table in ("owner", "member", "card", "snapshot", "chunk_done", *hotlist):
                 writer.execute(f"DELETE FROM {table}")
             writer.execute("INSERT INTO owner (till_id, epoch) VALUES (?, ?)", owner)
 

@@ -3,11 +3,10 @@
 import sqlite3
 from collections.abc import Iterable
 
-import msgspec
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from loyalty.members import HotlistedCard, PublishedMember
+from loyalty.members import HotlistedCard
 from loyalty.programme import Programme, canonical
 
 KEPT_PROGRAMMES = 2
@@ -37,50 +36,38 @@ def first(tables: Database) -> None:
     tables.table("card").create_index(["account_id"])
 
 
-def take_members(
-    writer: sqlite3.Connection, members: Iterable[PublishedMember], restart: bool
-) -> list[tuple[int, int]]:
-    """Take rows that are not older than what is there; (account_id, own_seq) of those that were taken."""
-    if restart:
-        writer.execute("DELETE FROM member")
-        writer.execute("DELETE FROM card")
-    taken = []
-    for member in members:
-        row = member.row
-        fresh = writer.execute(
-            "INSERT INTO member (account_id, version, row) VALUES (?, ?, ?)"
-            " ON CONFLICT (account_id) DO UPDATE SET version = excluded.version, row = excluded.row"
-            " WHERE excluded.version >= member.version",
-            (row.account_id, row.version, msgspec.json.encode(member)),
-        ).rowcount
-        if not fresh:
-            continue
-        taken.append((row.account_id, row.own_seq))
-        writer.execute("DELETE FROM card WHERE account_id = ?", (row.account_id,))
-        if member.closed:
-            writer.execute("DELETE FROM member WHERE account_id = ?", (row.account_id,))
-            continue
-        writer.executemany(
-            "INSERT INTO card (card_token, account_id) VALUES (?, ?)"
-            " ON CONFLICT (card_token) DO UPDATE SET account_id = excluded.account_id",
-            [(card, row.account_id) for card in member.cards],
-        )
-    return taken
+@_cache()
+def snapshots(tables: Database) -> None:
+    """Runs that replace a lane's rows, members of the till's own store, and how far a snapshot is.
+
+    Attributes of a lane: `run` counts how often it began anew; `sweeps` while rows of earlier runs are still here.
+    """
+    for table, columns in (("member", ("home", "run")), ("hotlist", ("run",)), ("lane", ("run", "sweeps"))):
+        for column in columns:
+            tables.table(table).add_column(column, int, not_null_default=0)
+    tables.execute("CREATE INDEX member_of_home ON member (account_id) WHERE home = 1")
+    held = {"lane": str, "manifest": bytes}
+    tables.table("snapshot").create(held, pk="lane", not_null=set(held), strict=True)
+    done = {"home": str, "bits": int, "part": int, "mark": bytes}
+    tables.table("chunk_done").create(done, pk=("home", "bits", "part"), not_null=set(done), strict=True)
 
 
-def take_hotlist(writer: sqlite3.Connection, cards: Iterable[HotlistedCard], restart: bool) -> None:
+def take_hotlist(writer: sqlite3.Connection, cards: Iterable[HotlistedCard], run: int) -> None:
     """Block cards, and serve again those whose block was lifted."""
-    if restart:
-        writer.execute("DELETE FROM hotlist")
     for card in cards:
         if card.lifted:
             writer.execute("DELETE FROM hotlist WHERE card_token = ?", (card.card_token,))
         else:
             writer.execute(
-                "INSERT INTO hotlist (card_token, reason) VALUES (?, ?)"
-                " ON CONFLICT (card_token) DO UPDATE SET reason = excluded.reason",
-                (card.card_token, card.reason),
+                "INSERT INTO hotlist (card_token, reason, run) VALUES (?, ?, ?)"
+                " ON CONFLICT (card_token) DO UPDATE SET reason = excluded.reason, run = excluded.run",
+                (card.card_token, card.reason, run),
             )
+
+
+def sweep_hotlist(writer: sqlite3.Connection, run: int) -> None:
+    """Serve again cards that a run which is over did not tell of."""
+    writer.execute("DELETE FROM hotlist WHERE run < ?", (run,))
 
 
 def take_programmes(writer: sqlite3.Connection, programmes: Iterable[Programme]) -> None:

@@ -7,7 +7,7 @@ Source: sync.md sections 2, 3 and 7.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,22 +15,48 @@ from loyalty.trouble import Fault, Refusal
 from sync.chain import StreamHead
 from sync.enrolment import code_hash, grant_identity, judge_claim, open_claim
 from sync.envelope import MAX_BODY_BYTES, OpenedBatch, open_batch, walk_batch
-from sync.framing import check_signature, pack, read_json, sha256, split
-from sync.keys import Signer
+from sync.framing import check_signature, pack, sha256, split
+from sync.keys import PublicKey, Signer
 from sync.lanes import seal_page
+from sync.leaving import LEAVE_PATH, LEAVE_TAG, LEFT_TAG, Leave, Left
 from sync.ports import CentreFacts, CentreStore, TillRecord
+from sync.provisional import may_be_provisional
 from sync.refusals import (
+    BadChain,
     BadEnvelope,
     CodeUsed,
+    GapFound,
+    KeyRefused,
+    KeyRetired,
     Replayed,
     Revoked,
     StreamMoved,
     Suspended,
+    TillLeft,
     TooLarge,
+    UnknownChunk,
+    UnknownEpoch,
     UnknownPath,
-    UnknownProto,
     UnknownTill,
 )
+from sync.rotation import (
+    CENTRE_KEYS_PATH,
+    KEY_TAKEN_TAG,
+    KEYS_ASK_TAG,
+    NEW_KEY_PATH,
+    NEW_KEY_TAG,
+    KeysAsk,
+    KeysTold,
+    KeyTaken,
+    NewKey,
+    Notice,
+    next_key_no,
+    pack_keys,
+    proof_holds,
+    trusted_back,
+)
+from sync.shown import shown_grants
+from sync.snapshots import seal_manifest, seal_part
 from sync.verdicts import (
     Already,
     Fork,
@@ -38,16 +64,23 @@ from sync.verdicts import (
     Go,
     LaterEpoch,
     OlderEpoch,
+    Rewind,
     Stopped,
     Take,
     judge_batch,
     judge_hello,
     refusal_for,
 )
+from sync.versions import OURS, Versions
 from sync.wire import (
     ACK_TAG,
     ASK_TAG,
     BATCH_PATH,
+    CHUNK_ASK_TAG,
+    CHUNK_PATH,
+    DIGEST_ANSWER_TAG,
+    DIGEST_ASK_TAG,
+    DIGEST_PATH,
     ENROL_PATH,
     GRANT_TAG,
     HELLO_ANSWER_TAG,
@@ -58,15 +91,22 @@ from sync.wire import (
     LEASE_PATH,
     PAGE_PATH,
     PROBLEM_TAG,
-    PROTO,
+    SALVAGE_PATH,
+    SNAPSHOT_ASK_TAG,
+    SNAPSHOT_PATH,
+    URGENT_PATH,
     Ack,
     Answer,
+    ChunkAsk,
+    DigestAnswer,
+    DigestAsk,
     Hello,
     HelloAnswer,
     LeaseAnswer,
     LeaseAsk,
     PageAsk,
     Problem,
+    SnapshotAsk,
     TillMessage,
 )
 
@@ -83,9 +123,19 @@ class CentreSession:
     Args:
         signer: the centre's key.
         random_bytes: gives so many secret random bytes, for the exchange keys of enrolments.
+        versions: of the protocol that it reads.
+        notices: of the keys that came before this one, in order.
     """
 
-    def __init__(self, signer: Signer, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        signer: Signer,
+        random_bytes: Callable[[int], bytes],
+        versions: Versions = OURS,
+        notices: tuple[Notice, ...] = (),
+    ) -> None:
+        self._versions, self._notices = versions, notices
+        self._own_keys = trusted_back(PublicKey(key_no=signer.key_no, public=signer.public), notices)
         self._signer = signer
         self._random_bytes = random_bytes
         self._routes = {
@@ -93,7 +143,15 @@ class CentreSession:
             HELLO_PATH: self._hello,
             BATCH_PATH: self._batch,
             PAGE_PATH: self._page,
+            URGENT_PATH: self._urgent,
+            SNAPSHOT_PATH: self._snapshot,
+            CHUNK_PATH: self._chunk,
+            DIGEST_PATH: self._digest,
             LEASE_PATH: self._lease,
+            NEW_KEY_PATH: self._new_key,
+            CENTRE_KEYS_PATH: self._tell_keys,
+            SALVAGE_PATH: self._salvage,
+            LEAVE_PATH: self._leave,
         }
 
     def answer(self, now_ms: int, path: str, data: bytes, store: CentreStore) -> Answer:
@@ -101,7 +159,7 @@ class CentreSession:
 
         Args:
             now_ms: wall clock, since 1970 UTC.
-            path: one of the five of `wire`.
+            path: one of those of `wire`.
             data: the request's body, any bytes at all.
         """
         try:
@@ -132,7 +190,7 @@ class CentreSession:
     # Enrolment
 
     def _enrol(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        claim = open_claim(data)
+        claim = open_claim(data, self._versions)
         slot = store.slot(code_hash(claim.code))
         try:
             slot = judge_claim(slot, claim, now_ms)
@@ -153,7 +211,9 @@ class CentreSession:
     # Hello
 
     def _hello(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        hello, till = _open(HELLO_TAG, data, Hello, store)
+        hello, till = _open(HELLO_TAG, data, Hello, store, self._versions, is_upload=True)
+        if hello.epoch > till.epoch and may_be_provisional(hello.epoch):
+            till = store.adopt_provisional(hello, now_ms) or till
         # Read before counting: a later batch of this till then cannot make this hello look like a rewind.
         stream = store.stream(till.till_id, till.epoch)
         _count(hello, till, store, now_ms)
@@ -185,20 +245,26 @@ class CentreSession:
             grants=self._grants(till, hello.grants, store),
             recalls=facts.recalls,
             peers=facts.peers,
+            granted_no=facts.granted_no,
+            new_key=facts.new_key,
         )
         return pack(HELLO_ANSWER_TAG, answer, self._signer)
 
     # Batches
 
     def _batch(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        opened, till = _open_batch(data, store)
+        opened, till = _open_batch(data, store, self._versions)
+        _keep_retired(opened, till, data, now_ms, store)
         header = opened.header
         try:
             _check_state(till)
-        except (Suspended, Revoked) as stopped:
+        except (Suspended, Revoked, TillLeft) as stopped:
             store.quarantine(till.till_id, header.epoch, stopped.code, data, now_ms)
             raise
         facts = self._take(opened, till, data, now_ms, store)
+        return self._ack(facts, data, now_ms, grants=self._grants(till, header.grants, store))
+
+    def _ack(self, facts: CentreFacts, data: bytes, now_ms: int, grants: tuple[bytes, ...] = ()) -> bytes:
         ack = Ack(
             key_no=self._signer.key_no,
             answers=sha256(data),
@@ -211,13 +277,14 @@ class CentreSession:
             pause_ms=facts.pause_ms,
             max_events=facts.max_events,
             lanes=facts.lanes,
-            grants=self._grants(till, header.grants, store),
+            grants=grants,
             recalls=facts.recalls,
         )
         return pack(ACK_TAG, ack, self._signer)
 
     def _take(self, opened: OpenedBatch, till: TillRecord, data: bytes, now_ms: int, store: CentreStore) -> CentreFacts:
         header = opened.header
+        opened = msgspec.structs.replace(opened, shown=shown_grants(opened, self._own_keys))
         # The genesis of another epoch is not at hand; such a batch is judged by its epoch alone.
         walked = walk_batch(opened, till.genesis) if header.epoch == till.epoch else ()
         for _ in range(JUDGEMENTS):
@@ -231,16 +298,84 @@ class CentreSession:
                 continue
         raise StreamMoved("Another request of this till is being taken; try again.", retry_after_s=1)
 
+    def _salvage(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
+        """Events of an epoch that is over: what is lacking is posted, what does not follow on is kept apart."""
+        opened, till = _open_batch(data, store, self._versions)
+        _keep_retired(opened, till, data, now_ms, store)
+        header = opened.header
+        if header.epoch == till.epoch and till.state != "left":
+            return self._batch(now_ms, data, store)
+        try:
+            if till.state == "revoked":
+                _check_state(till)
+            ended = store.ended_stream(header, now_ms)
+            if ended is None:
+                raise UnknownEpoch("Head office does not know this enrolment, or revoked it; a person decides.")
+            return self._ack(self._take(opened, ended, data, now_ms, store), data, now_ms)
+        except (Revoked, UnknownEpoch, BadChain, GapFound) as refused:
+            store.quarantine(till.till_id, header.epoch, refused.code, data, now_ms)
+            raise
+
+    # Leaving
+
+    def _leave(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
+        leave, till = _open(LEAVE_TAG, data, Leave, store, self._versions, is_upload=True)
+        _check_epoch(leave, till)
+        stream = store.stream(till.till_id, till.epoch)
+        to_come = leave.head_seq - stream.seq
+        if till.state != "left":
+            _check_state(till)
+            _count(leave, till, store, now_ms)
+            if to_come < 0:
+                raise refusal_for(Rewind(head_seq=leave.head_seq, known_seq=stream.seq))
+            if to_come and not leave.exported:
+                raise refusal_for(Gap(need=stream.seq + 1))
+            if not to_come and leave.head_hash != stream.hash:
+                raise refusal_for(Fork(at_seq=stream.seq))
+            store.leave(till.till_id, till.epoch, to_come, now_ms)
+        left = Left(
+            key_no=self._signer.key_no, answers=sha256(data), server_at_ms=now_ms, to_come=max(0, to_come)
+        )  # fmt: skip
+        return pack(LEFT_TAG, left, self._signer)
+
     def _grants(self, till: TillRecord, after: int, store: CentreStore) -> tuple[bytes, ...]:
         return tuple(
             pack(GRANT_TAG, msgspec.structs.replace(grant, key_no=self._signer.key_no), self._signer)
             for grant in store.grants_after(till.till_id, till.epoch, after)[:GRANTS_AT_ONCE]
         )
 
+    # Keys
+
+    def _new_key(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
+        # A till whose answer was lost asks again with the key that was replaced meanwhile.
+        said, till = _open(NEW_KEY_TAG, data, NewKey, store, self._versions, is_upload=True, may_be_replaced=True)
+        _check_state(till)
+        _check_epoch(said, till)
+        key = till.keys.key(said.key_no)
+        if key is None or not key.is_replaced:
+            _count(said, till, store, now_ms)
+        if said.new_key_no != next_key_no(said.key_no) or not proof_holds(said):
+            raise KeyRefused("The new key does not prove itself; make another one.")
+        until_seq = store.take_key(said, now_ms)
+        answer = KeyTaken(
+            key_no=self._signer.key_no,
+            answers=sha256(data),
+            server_at_ms=now_ms,
+            new_key_no=said.new_key_no,
+            rotation_seq=until_seq,
+        )
+        return pack(KEY_TAKEN_TAG, answer, self._signer)
+
+    def _tell_keys(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
+        ask, _ = _open(KEYS_ASK_TAG, data, KeysAsk, store, self._versions, is_upload=True, may_be_replaced=True)
+        notices = tuple(said for said in self._notices if said.key_no > ask.known_no)
+        told = KeysTold(key_no=self._signer.key_no, answers=sha256(data), server_at_ms=now_ms, notices=notices)
+        return pack_keys(told, self._signer)
+
     # Leases
 
     def _lease(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        ask, till = _open(LEASE_ASK_TAG, data, LeaseAsk, store)
+        ask, till = _open(LEASE_ASK_TAG, data, LeaseAsk, store, self._versions)
         _check_state(till)
         _check_epoch(ask, till)
         taken = store.take_lease_ask(ask, now_ms)
@@ -259,35 +394,89 @@ class CentreSession:
     # Pages
 
     def _page(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        ask, till = _open(ASK_TAG, data, PageAsk, store)
-        if till.state == "revoked":
-            _check_state(till)
-        _check_epoch(ask, till)
-        _count(ask, till, store, now_ms)
+        ask, till = _open_ask(ASK_TAG, data, PageAsk, store, now_ms, self._versions)
+        return self._page_for(till, ask, now_ms, data, store)
+
+    def _urgent(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
+        ask, till = _open_ask(ASK_TAG, data, PageAsk, store, now_ms, self._versions)
+        if ask.lane == "members":
+            raise BadEnvelope("Under this path there are no members, who can wait.", lane=ask.lane)
+        return self._page_for(till, ask, now_ms, data, store)
+
+    def _page_for(self, till: TillRecord, ask: PageAsk, now_ms: int, data: bytes, store: CentreStore) -> bytes:
         page = store.page_for(till, ask, now_ms)
         return seal_page(page, till_id=till.till_id, answers=sha256(data), now_ms=now_ms, signer=self._signer)
 
+    def _snapshot(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
+        _, till = _open_ask(SNAPSHOT_ASK_TAG, data, SnapshotAsk, store, now_ms, self._versions)
+        manifest = store.snapshot_for(till, now_ms)
+        return seal_manifest(manifest, till_id=till.till_id, answers=sha256(data), now_ms=now_ms, signer=self._signer)
 
-def _open(tag: bytes, data: bytes, kind: type[M], store: CentreStore) -> tuple[M, TillRecord]:
+    def _chunk(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
+        ask, till = _open_ask(CHUNK_ASK_TAG, data, ChunkAsk, store, now_ms, self._versions)
+        part = store.chunk_part(ask.sha256, ask.start, ask.most_bytes)
+        if not part:
+            raise UnknownChunk("This chunk was replaced; ask for the manifest again.", start=ask.start)
+        return seal_part(
+            part, chunk=ask.sha256, start=ask.start, till_id=till.till_id, answers=sha256(data), now_ms=now_ms,
+            signer=self._signer,
+        )  # fmt: skip
+
+    def _digest(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
+        ask, till = _open_ask(DIGEST_ASK_TAG, data, DigestAsk, store, now_ms, self._versions)
+        found = store.digest_for(till, ask, now_ms)
+        said: dict[str, Any] = {"key_no": self._signer.key_no, "answers": sha256(data), "server_at_ms": now_ms}
+        if found is None:
+            return pack(DIGEST_ANSWER_TAG, DigestAnswer(**said, known=False), self._signer)
+        answer = DigestAnswer(
+            **said, known=True, home=found.span.home, bits=found.span.bits, part=found.span.part, rows=found.rows,
+            digest=f"{found.digest:016x}", apart=found.apart,
+        )  # fmt: skip
+        return pack(DIGEST_ANSWER_TAG, answer, self._signer)
+
+
+def _open(
+    tag: bytes,
+    data: bytes,
+    kind: type[M],
+    store: CentreStore,
+    versions: Versions,
+    *,
+    is_upload: bool = False,
+    may_be_replaced: bool = False,
+) -> tuple[M, TillRecord]:
     parts = split(data)
-    message = read_json(parts, kind)
-    if message.proto != PROTO:
-        raise UnknownProto(f"This centre speaks TPS/{PROTO}; update the till or the centre.", proto=message.proto)
+    message = versions.read(parts, kind, is_upload=is_upload)
     till = _known_till(store, message.till_id)
     check_signature(tag, parts, till.keys.find(message.key_no))
     if parts.body:
         raise BadEnvelope("This message has nothing behind its signature.")
+    key = till.keys.key(message.key_no)
+    if key and (key.is_revoked or (key.is_replaced and not may_be_replaced)):
+        raise KeyRetired("This till has a newer key, or this one was revoked; ask head office.")
     return message, till
 
 
-def _open_batch(data: bytes, store: CentreStore) -> tuple[OpenedBatch, TillRecord]:
+def _open_ask(
+    tag: bytes, data: bytes, kind: type[M], store: CentreStore, now_ms: int, versions: Versions
+) -> tuple[M, TillRecord]:
+    """What a till asks to be told; one that is suspended still hears."""
+    ask, till = _open(tag, data, kind, store, versions)
+    if till.state == "revoked":
+        _check_state(till)
+    _check_epoch(ask, till)
+    _count(ask, till, store, now_ms)
+    return ask, till
+
+
+def _open_batch(data: bytes, store: CentreStore, versions: Versions) -> tuple[OpenedBatch, TillRecord]:
     asked: list[TillRecord] = []
 
     def key_of(till_id: str, key_no: int) -> str | None:
         asked.append(_known_till(store, till_id))
         return asked[-1].keys.find(key_no)
 
-    return open_batch(data, key_of), asked[-1]
+    return open_batch(data, key_of, versions), asked[-1]
 
 
 def _known_till(store: CentreStore, till_id: str) -> TillRecord:
@@ -302,6 +491,20 @@ def _check_state(till: TillRecord) -> None:
         raise Revoked("This till was revoked; ask head office.", retry_after_s=REVOKED_RETRY_S)
     if till.state == "suspended":
         raise Suspended("This till's uploads wait for a decision at head office; nothing is lost.")
+    if till.state == "left":
+        raise TillLeft("This till gave its place back; enrol it with a new code.")
+
+
+def _keep_retired(opened: OpenedBatch, till: TillRecord, data: bytes, now_ms: int, store: CentreStore) -> None:
+    """A key that was replaced counts up to where it was; what it signs beyond is kept aside, as whoever stole it would
+    sign. Raises: KeyRetired."""
+    header, key = opened.header, till.keys.key(opened.header.key_no)
+    if key is None or not (key.is_revoked or key.is_replaced):
+        return
+    if not key.is_revoked and (header.epoch != key.epoch or header.last_seq <= key.until_seq):
+        return
+    store.quarantine(till.till_id, header.epoch, KeyRetired.code, data, now_ms)
+    raise KeyRetired("This till has a newer key, or this one was revoked; what it sent is kept aside.")
 
 
 def _check_epoch(message: TillMessage, till: TillRecord) -> None:

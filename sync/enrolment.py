@@ -23,10 +23,10 @@ from sync.refusals import (
     CodeUsed,
     NotOurAnswer,
     TooLarge,
-    UnknownProto,
     WrongCentre,
 )
-from sync.wire import CLAIM_TAG, IDENTITY_TAG, PROTO, Claim, Identity, IdentityHeader
+from sync.versions import OURS, Versions
+from sync.wire import CLAIM_TAG, IDENTITY_TAG, Claim, Identity, IdentityHeader
 
 CODE_BYTES = 10
 CODE_TTL_MS = 24 * 60 * 60 * 1000
@@ -113,18 +113,16 @@ def make_claim(
     return pack(CLAIM_TAG, claim, signer)
 
 
-def open_claim(data: bytes) -> Claim:
+def open_claim(data: bytes, versions: Versions = OURS) -> Claim:
     """A claim whose sender holds the private half of the key it asks for.
 
     Raises:
-        TooLarge, BadEnvelope, UnknownProto, BadSignature.
+        TooLarge, BadEnvelope, UnknownProto, TillTooOld, BadSignature.
     """
     if len(data) > MAX_CLAIM_BYTES:
         raise TooLarge("A claim must stay below 8 KiB.", bytes=len(data))
     parts = split(data)
-    claim = read_json(parts, Claim)
-    if claim.proto != PROTO:
-        raise UnknownProto(f"This centre speaks TPS/{PROTO}; update the till or the centre.", proto=claim.proto)
+    claim = versions.read(parts, Claim)
     check_signature(CLAIM_TAG, parts, claim.public_key)
     if parts.body:
         raise BadEnvelope("A claim has nothing behind its signature.")

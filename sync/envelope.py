@@ -12,11 +12,13 @@ from collections.abc import Sequence
 import msgspec
 
 from loyalty.trouble import InvariantBroken
+from sync.blocks import BlockMark
 from sync.chain import StreamHead, walk
-from sync.framing import KeyLookup, check_signature, inflate, pack, read_json, sha256, split
+from sync.framing import KeyLookup, check_signature, inflate, pack, sha256, split
 from sync.keys import Signer
-from sync.refusals import BadBody, BadChain, BadEnvelope, TooLarge, UnknownProto
-from sync.wire import BATCH_TAG, PROTO, BatchHeader, Lanes
+from sync.refusals import BadBody, BadChain, BadEnvelope, TooLarge
+from sync.versions import OURS, Versions
+from sync.wire import BATCH_TAG, BatchHeader, Grant, Lanes
 
 MAX_EVENTS = 500
 MAX_RAW_BYTES = 2 * 1024 * 1024
@@ -43,6 +45,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     head_seq: int
     cursors: Lanes
     grants: int
+    block: BlockMark = BlockMark()
 
 
 class SealedBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,13 +56,17 @@ class SealedBatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenedBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch whose signature, hash, length and number of lines hold. Keep the first four as evidence."""
+    """A batch whose signature, hash, length and number of lines hold. Keep the first four as evidence.
+
+    `shown` are grants in its events that the centre did sign, with the sequence of the event.
+    """
 
     header: BatchHeader
     header_bytes: bytes
     signature: bytes
     body: bytes
     payloads: tuple[bytes, ...]
+    shown: tuple[tuple[int, Grant], ...] = ()
 
 
 def seal_batch(after: StreamHead, events: Sequence[Unsent], sender: Sender, signer: Signer) -> SealedBatch:
@@ -125,10 +132,12 @@ def _header(
         backlog=max(0, sender.head_seq - last.seq),
         cursors=sender.cursors,
         grants=sender.grants,
+        block_no=sender.block.block_no,
+        block_hash=sender.block.hash,
     )
 
 
-def open_batch(data: bytes, key_lookup: KeyLookup) -> OpenedBatch:
+def open_batch(data: bytes, key_lookup: KeyLookup, versions: Versions = OURS) -> OpenedBatch:
     """Take a batch apart and check all that its own bytes can prove: cheap checks first.
 
     Args:
@@ -140,7 +149,7 @@ def open_batch(data: bytes, key_lookup: KeyLookup) -> OpenedBatch:
     if len(data) > MAX_BODY_BYTES:
         raise TooLarge("A batch must stay below 320 KiB; send fewer events.", bytes=len(data))
     parts = split(data)
-    header = read_json(parts, BatchHeader)
+    header = versions.read(parts, BatchHeader, is_upload=True)
     _check_limits(header)
     check_signature(BATCH_TAG, parts, key_lookup(header.till_id, header.key_no))
     payloads = _lines(inflate(parts.body, header.body_sha256, header.raw_bytes), header)
@@ -150,8 +159,6 @@ def open_batch(data: bytes, key_lookup: KeyLookup) -> OpenedBatch:
 
 
 def _check_limits(header: BatchHeader) -> None:
-    if header.proto != PROTO:
-        raise UnknownProto(f"This centre speaks TPS/{PROTO}; update the till or the centre.", proto=header.proto)
     events = header.last_seq - header.first_seq + 1
     if header.first_seq < 1 or events < 1:
         raise BadEnvelope("A batch holds at least one event, from sequence 1 on.", first_seq=header.first_seq)

@@ -37,8 +37,22 @@ class Signer:
 
 
 class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key by its number.
+
+    Attributes:
+        until_ms: of the centre's: the last instant of its answers; 0 while nothing replaced it.
+        epoch, until_seq: of a till's: its enrolment, and the last event of it that it may sign for once it was
+            replaced (`is_replaced`).
+        is_revoked: what it signs, whenever that was, is kept aside.
+    """
+
     key_no: int
     public: str
+    until_ms: int = 0
+    epoch: int = 0
+    until_seq: int = 0
+    is_replaced: bool = False
+    is_revoked: bool = False
 
 
 class PublicKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +62,16 @@ class PublicKeys(msgspec.Struct, frozen=True, kw_only=True):
 
     def find(self, key_no: int) -> str | None:
         """The public key of a number, or None."""
-        return next((key.public for key in self.keys if key.key_no == key_no), None)
+        key = self.key(key_no)
+        return key.public if key else None
+
+    def key(self, key_no: int) -> PublicKey | None:
+        """The key of a number with all that is known of it, or None."""
+        return next((key for key in self.keys if key.key_no == key_no), None)
+
+    def live_at(self, now_ms: int) -> "PublicKeys":
+        """Those that answers may be signed with at an instant."""
+        return PublicKeys(keys=tuple(key for key in self.keys if not key.until_ms or now_ms <= key.until_ms))
 
 
 def one_key(public: str, key_no: int = 1) -> PublicKeys:

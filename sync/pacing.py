@@ -11,6 +11,10 @@ MAX_RETRY_AFTER_S = 3_600
 DRIFT_PPM = 200
 KEPT_SAMPLES = 8
 DRAW_BITS = 32
+ANSWER_MS = 4_000  # at 256 kbit/s 128 kB
+LEAST_BUDGET = 4 * 1024
+FIRST_BUDGET = 64 * 1024
+MOST_BUDGET = 256 * 1024
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,21 +46,45 @@ def phase_ms(till_id: str, spread_ms: int) -> int:
     return int(till_id[:8], 16) % spread_ms if spread_ms > 0 else 0
 
 
-def admit(waiting: int, *, workers: int, each_ms: int, draw: int) -> int:
+def admit(waiting: int, *, workers: int, each_ms: int, draw: int, outside: int = 0, places: int = 0) -> int:
     """Whether one more request may enter before its body is read.
 
     Args:
         waiting: requests inside now, running ones included.
-        workers: how many run at a time, 1 or more; twice as many may be inside.
+        workers: how many run at a time, 1 or more.
         each_ms: what one takes, measured.
         draw: 32 random bits.
+        outside: requests that were told to come again and have not yet.
+        places: how many of its kind may be inside; 0 for twice the workers.
     Returns:
-        0 to enter, else seconds for Retry-After: U(1, the time to drain what waits).
+        0 to enter, else seconds for Retry-After: U(1, the time to drain what waits, inside and outside).
     """
-    if waiting < 2 * workers:
+    if waiting < (places or 2 * workers):
         return 0
-    drain_s = max(1, waiting * each_ms // (workers * 1000))
+    drain_s = max(1, (waiting + outside) * each_ms // (workers * 1000))
     return 1 + (drain_s * draw >> DRAW_BITS)
+
+
+class LineBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """How many bytes one answer may bring, so that it holds a line for about four seconds and nothing urgent waits
+    longer behind it. It follows what the line was seen to do."""
+
+    wire_bytes: int = FIRST_BUDGET
+
+    def after(self, got_bytes: int, took_ms: int) -> "LineBudget":
+        """The budget once an answer of so many bytes took so long; one much smaller says nothing about the line."""
+        if got_bytes * 2 < self.wire_bytes:
+            return self
+        seen = got_bytes * ANSWER_MS // max(1, took_ms)
+        return _bounded(max(self.wire_bytes // 2, min(self.wire_bytes * 2, seen)))
+
+    def halved(self) -> "LineBudget":
+        """After nothing came in time."""
+        return _bounded(self.wire_bytes // 2)
+
+
+def _bounded(wire_bytes: int) -> LineBudget:
+    return LineBudget(wire_bytes=max(LEAST_BUDGET, min(MOST_BUDGET, wire_bytes)))
 
 
 class ClockSample(msgspec.Struct, frozen=True, kw_only=True):

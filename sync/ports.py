@@ -16,10 +16,27 @@ from sync.envelope import OpenedBatch, Unsent
 from sync.keys import PublicKeys
 from sync.lanes import LaneState
 from sync.pacing import Moment
+from sync.rotation import NewKey
+from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
 from sync.verdicts import Already, Take
-from sync.wire import Ack, Claim, Grant, Hello, HelloAnswer, Lane, Lanes, LeaseAsk, Page, PageAsk, Peer, SignedGrant
+from sync.wire import (
+    Ack,
+    BatchHeader,
+    Claim,
+    DigestAsk,
+    Grant,
+    Hello,
+    HelloAnswer,
+    Lane,
+    Lanes,
+    LeaseAsk,
+    Page,
+    PageAsk,
+    Peer,
+    SignedGrant,
+)
 
-TillState = Literal["active", "suspended", "revoked"]
+TillState = Literal["active", "suspended", "revoked", "left"]
 
 
 class TillStore(Protocol):
@@ -43,8 +60,12 @@ class TillStore(Protocol):
     def take_ack(self, ack: Ack) -> None:
         """Keep what an ack that was checked says: `ack.head` as `acked()`, flags, block, lanes."""
 
+    def generation(self) -> int:
+        """The centre's generation, as the last hello answer named it."""
+
     def take_hello(self, answer: HelloAnswer) -> None:
-        """Keep where the centre stands. After a restore of the centre the head may be lower than before."""
+        """Keep where the centre stands. After a restore of the centre the head may be lower than before; where its
+        generation rose, also write down what was granted beyond `granted_no`, for it to be restored."""
 
     def newest_block(self) -> BlockMark:
         """The highest block that an ack or a hello answer named; once the centre's generation rises, the last named.
@@ -55,7 +76,30 @@ class TillStore(Protocol):
         """How far this till is in a lane; `LaneState()` before the first page."""
 
     def take_page(self, page: Page, state: LaneState) -> None:
-        """Write the rows and the lane's new state in one transaction; a `restart` page replaces all rows."""
+        """Write the rows and the lane's new state in one transaction. A `restart` page begins a run that replaces all
+        rows; those that it does not tell of go with its last page."""
+
+    def snapshot(self) -> Snapshot | None:
+        """How far this till is in a snapshot of the members; None while pages go on."""
+
+    def begin_snapshot(self) -> None:
+        """The members begin anew from chunks; until these came, the rows stay."""
+
+    def take_manifest(self, manifest: Manifest) -> None:
+        """Keep what is to be fetched; what was taken stays taken."""
+
+    def take_chunk(self, mark: ChunkMark, chunk: ChunkRows) -> None:
+        """Write a chunk's rows, take rows of its span away that it lacks, and note it as done, in one transaction."""
+
+    def end_snapshot(self) -> None:
+        """Every chunk is here: the lane goes on from `Snapshot.as_of`."""
+
+    def digest(self, span: Span, apart: frozenset[int]) -> tuple[int, str]:
+        """How many rows this till has of a span, and their digest as 16 hex characters, but for accounts apart."""
+
+    def take_range(self, page: Page, home: bool) -> None:
+        """Make the rows of the accounts from `page.first` to `page.last` those of the page, whatever they were; with
+        `home`, those of the till's own store among them."""
 
     def grant_cursor(self) -> int:
         """The last grant number taken in this epoch, 0 for none."""
@@ -88,7 +132,8 @@ class TillRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CentreFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What an ack or a hello answer reports; `head` is the stream's head after the transaction."""
+    """What an ack or a hello answer reports; `head` is the stream's head after the transaction. `peers` and
+    `granted_no`, the newest grant to the till, are for hellos alone."""
 
     head: StreamHead
     generation: int
@@ -100,6 +145,8 @@ class CentreFacts(msgspec.Struct, frozen=True, kw_only=True):
     max_events: int = 500
     recalls: tuple[str, ...] = ()
     peers: tuple[Peer, ...] = ()
+    granted_no: int = 0
+    new_key: bool = False
 
 
 class LeaseTaken(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +155,15 @@ class LeaseTaken(msgspec.Struct, frozen=True, kw_only=True):
     granted: int = 0
     available: int = 0
     refused: str = ""
+
+
+class SpanDigest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a span comes to for one till, but for the accounts apart."""
+
+    span: Span
+    rows: int
+    digest: int
+    apart: tuple[int, ...]
 
 
 class CentreStore(Protocol):
@@ -141,8 +197,28 @@ class CentreStore(Protocol):
                 written. The session judges again.
         """
 
+    def take_key(self, said: NewKey, now_ms: int) -> int:
+        """Make a new key the till's own; up to which event the one before it counts. The same again is told the same.
+
+        Raises:
+            KeyRefused: the number stands for another key.
+        """
+
     def page_for(self, till: TillRecord, ask: PageAsk, now_ms: int) -> Page:
-        """The next rows after `ask.cursor`; a `restart` page from "" when the cursor is too old to go on."""
+        """The next rows after `ask.cursor`; a `restart` page from "" when the cursor is too old to go on.
+
+        Raises:
+            MustSnapshot: the cursor is too old, and there are chunks to begin from.
+        """
+
+    def snapshot_for(self, till: TillRecord, now_ms: int) -> Manifest:
+        """What this till may begin its members from; no chunks where there are none."""
+
+    def chunk_part(self, sha256: str, start: int, most_bytes: int) -> bytes | None:
+        """Bytes of a chunk; none when there is no such chunk, or not so many bytes."""
+
+    def digest_for(self, till: TillRecord, ask: DigestAsk, now_ms: int) -> SpanDigest | None:
+        """What the span whose turn it is comes to; none when there is nothing to compare."""
 
     def take_lease_ask(self, ask: LeaseAsk, now_ms: int) -> LeaseTaken:
         """Set points aside, or tell again what was set aside under this `request_id`."""
@@ -156,6 +232,17 @@ class CentreStore(Protocol):
 
     def quarantine(self, till_id: str, epoch: int, code: str, evidence: bytes, now_ms: int) -> None:
         """Keep a batch of a till that is suspended, revoked or of another epoch. Same bytes again: nothing."""
+
+    def adopt_provisional(self, hello: Hello, now_ms: int) -> TillRecord | None:
+        """Make the epoch that a till gave itself its present one, and end the one before; none, and nothing written,
+        where the till's key is not the one of its present enrolment, or that is revoked or left."""
+
+    def ended_stream(self, header: BatchHeader, now_ms: int) -> TillRecord | None:
+        """The till as of an epoch that is over, one that it gave itself and never spoke in included; none where there
+        was no such epoch, or it was revoked."""
+
+    def leave(self, till_id: str, epoch: int, to_come: int, now_ms: int) -> None:
+        """Mark the lane as left by its till, with so many events still to come in a file. Again: nothing."""
 
     def slot(self, code_hash: str) -> Slot | None:
         """The enrolment slot of a one-time code, by `enrolment.code_hash`."""

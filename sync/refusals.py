@@ -39,7 +39,16 @@ class BadChain(Refusal):
 
 
 class UnknownProto(Refusal):
+    """The till is newer than the centre, which is upgraded first."""
+
     code = "sync.unknown_proto"
+    status = 426
+
+
+class TillTooOld(Refusal):
+    """Uploads of this till are taken, but it hears nothing more until it is updated."""
+
+    code = "sync.till_too_old"
     status = 426
 
 
@@ -108,6 +117,27 @@ class Revoked(Refusal):
     status = 403
 
 
+class TillLeft(Refusal):
+    """The till gave its place back; whoever still speaks for it has a copy of its disk."""
+
+    code = "sync.left"
+    status = 409
+
+
+class KeyRetired(Refusal):
+    """The till's key was replaced by a newer one, or revoked; what it signs is kept aside."""
+
+    code = "sync.key_retired"
+    status = 403
+
+
+class KeyRefused(Refusal):
+    """A new key that does not prove itself, or whose number stands for another one."""
+
+    code = "sync.key_refused"
+    status = 409
+
+
 class StreamMoved(Fault):
     """Another request advanced the stream first; the same batch may be judged again."""
 
@@ -126,6 +156,20 @@ class PageRefused(Refusal):
 
     code = "sync.page_refused"
     status = 502
+
+
+class MustSnapshot(Refusal):
+    """A lane cannot go on from where this till stands: it begins anew from chunks."""
+
+    code = "sync.must_snapshot"
+    status = 410
+
+
+class UnknownChunk(Refusal):
+    """The chunk was replaced meanwhile; another manifest names its successor."""
+
+    code = "sync.unknown_chunk"
+    status = 404
 
 
 class BadCode(Refusal):

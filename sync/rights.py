@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from loyalty.lease_events import SignedBytes
 from loyalty.lots import Slice
 from sync.chain import Epoch, Hex32
 from sync.framing import check_signature, pack, read_json, split
@@ -22,6 +23,7 @@ ASK_TAG = b"TP-RIGHTS1\0"
 SENT_TAG = b"TP-SENT1\0"
 TAKEN_TAG = b"TP-TAKEN1\0"
 MOST_BYTES = 64 * 1024
+MOST_SENT = 20  # grants beside the rights that they gave
 
 
 class RightsMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +50,8 @@ class RightsAsk(RightsMessage, frozen=True, kw_only=True):
 class RightsSent(RightsMessage, frozen=True, kw_only=True):
     """Rights of one lease, gone from the donor. `n` counts the donor's transfers; 0 says that it has nothing to give.
 
-    `spend_for_s` is what is left of the lease's time as the donor counts it now.
+    `spend_for_s` is what is left of the lease's time as the donor counts it now; `grants` are the last messages of the
+    centre by which it was given, for the receiver to show to a centre that lost them.
     """
 
     n: Count
@@ -58,6 +61,7 @@ class RightsSent(RightsMessage, frozen=True, kw_only=True):
     slices: tuple[Slice, ...] = ()
     spend_for_s: Count = 0
     settle_until_ms: int = 0
+    grants: Annotated[tuple[SignedBytes, ...], msgspec.Meta(max_length=MOST_SENT)] = ()
 
 
 class RightsTaken(RightsMessage, frozen=True, kw_only=True):
@@ -85,8 +89,9 @@ def open_rights(data: bytes, own: tuple[str, int], peers: tuple[Peer, ...]) -> R
         raise BadEnvelope("A message between tills stays below 64 KiB.", bytes=len(data))
     parts = split(data)
     said = read_json(parts, RightsMessage)
-    peer = next((one for one in peers if (one.till_id, one.epoch) == (said.till_id, said.epoch)), None)
-    if peer is None or peer.key_no != said.key_no:
+    who = said.till_id, said.epoch, said.key_no
+    peer = next((one for one in peers if (one.till_id, one.epoch, one.key_no) == who), None)
+    if peer is None:
         raise BadSignature("This is no till of the store, as far as head office told.", till_id=said.till_id)
     if (said.to_till, said.to_epoch) != own:
         raise BadEnvelope("This message is for another till.", to_till=said.to_till)

@@ -12,16 +12,19 @@ from sync.pacing import DRAW_BITS, ClockEstimate, ClockOffset, Moment, after_ret
 from sync.wire import LANES, Lane, Lanes
 
 LineState = Literal["starting", "online", "offline"]
+BULK_LANES: tuple[Lane, ...] = ("members",)
 
 
 class Intervals(msgspec.Struct, frozen=True, kw_only=True):
-    """How often a till speaks when nothing happens; `start_spread_ms` spreads a chain's mornings."""
+    """How often a till speaks when nothing happens; `start_spread_ms` spreads a chain's mornings. Every `digest_ms` it
+    compares one part of its members with the centre's."""
 
     hello_ms: int = 3_600_000
     hotlist_ms: int = 20_000
     programme_ms: int = 300_000
     members_ms: int = 60_000
     start_spread_ms: int = 0
+    digest_ms: int = 600_000
 
 
 class LineStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +57,9 @@ class Schedule:
         self._lane_due: dict[Lane, int] = {}
         self._told: dict[Lane, int] = dict.fromkeys(LANES, 0)
         self._hello_due = 0
+        self._digest_due = 0
         self._quiet_until = 0
+        self._bulk_until = 0
         self._failures = 0
         self._last_error = ""
         self._state: LineState = "starting"
@@ -67,6 +72,9 @@ class Schedule:
         if not self._lane_due:
             self._lane_due = dict.fromkeys(LANES, now.mono_ms)
             self._hello_due = now.mono_ms
+            # Each till at its own place of the interval: those that begin together do not compare together.
+            every_ms = self._intervals.digest_ms
+            self._digest_due = now.mono_ms + every_ms // 2 + phase_ms(till_id, every_ms // 2)
             self._quiet_until = now.mono_ms + phase_ms(till_id, self._intervals.start_spread_ms)
 
     def quiet_until(self) -> int:
@@ -80,12 +88,27 @@ class Schedule:
         """Whether two intervals have gone since the hotlist was due."""
         return now.mono_ms >= self._lane_due["hotlist"] + 2 * self._every["hotlist"]
 
+    def may_send_bulk(self, now: Moment) -> bool:
+        """Whether the centre lets us bring events and fetch members; the hotlist and hellos never wait for that."""
+        return now.mono_ms >= self._bulk_until
+
     def due_lane(self, now: Moment) -> Lane | None:
         """The most urgent lane that is due."""
-        return next((lane for lane in LANES if now.mono_ms >= self._lane_due[lane]), None)
+        urgent = (lane for lane in LANES if lane not in BULK_LANES or self.may_send_bulk(now))
+        return next((lane for lane in urgent if now.mono_ms >= self._lane_due[lane]), None)
 
-    def next_due(self) -> int:
-        return min(self._hello_due, *self._lane_due.values())
+    def is_digest_due(self, now: Moment) -> bool:
+        return now.mono_ms >= self._digest_due and self.may_send_bulk(now)
+
+    def digest_done(self, now: Moment) -> None:
+        self._digest_due = now.mono_ms + self._intervals.digest_ms
+
+    def next_due(self, *, has_events: bool = False) -> int:
+        """When the next thing is due; `has_events` says that some wait for the centre to let them in."""
+        bulk = [self._digest_due, *(self._lane_due[lane] for lane in BULK_LANES)]
+        urgent = (self._lane_due[lane] for lane in LANES if lane not in BULK_LANES)
+        waits = [self._bulk_until] if has_events else []
+        return min(self._hello_due, *urgent, *(max(due, self._bulk_until) for due in bulk), *waits)
 
     def hello_now(self, now: Moment) -> None:
         self._hello_due = now.mono_ms
@@ -121,6 +144,11 @@ class Schedule:
     def rest(self, now: Moment, retry_after_s: int) -> None:
         """Be quiet for as long as the centre asks."""
         self._quiet_until = now.mono_ms + after_retry_after(retry_after_s, self._random_bits(DRAW_BITS))
+
+    def rest_bulk(self, now: Moment, code: str, retry_after_s: int) -> None:
+        """The centre is busy: bring and fetch nothing large until then. The line itself is fine."""
+        self._last_error = code
+        self._bulk_until = now.mono_ms + after_retry_after(retry_after_s, self._random_bits(DRAW_BITS))
 
     def failed(self, now: Moment, code: str, retry_after_s: int | None) -> None:
         """Nothing usable came back: wait a random while, longer each time, or as long as we were told."""

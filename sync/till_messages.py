@@ -1,7 +1,7 @@
 """What a till says: hello, batch and page ask, composed from its store."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,22 +11,36 @@ from sync.framing import pack
 from sync.keys import Signer
 from sync.pacing import Moment
 from sync.ports import TillStore
+from sync.rotation import CENTRE_KEYS_PATH, KEYS_ASK_TAG, NEW_KEY_PATH, NEW_KEY_TAG, KeysAsk, NewKey, prove
 from sync.schedule import Intervals
+from sync.snapshots import ChunkMark, Span
 from sync.wire import (
     ASK_TAG,
     BATCH_PATH,
+    CHUNK_ASK_TAG,
+    CHUNK_PATH,
+    DIGEST_ASK_TAG,
+    DIGEST_PATH,
     HELLO_PATH,
     HELLO_TAG,
     LANES,
     LEASE_ASK_TAG,
     LEASE_PATH,
     PAGE_PATH,
+    SNAPSHOT_ASK_TAG,
+    SNAPSHOT_PATH,
+    URGENT_PATH,
+    ChunkAsk,
+    DigestAsk,
     Hello,
     Lane,
     Lanes,
     LeaseAsk,
     PageAsk,
+    SnapshotAsk,
 )
+
+ROWS_TO_WIRE = 4  # rows as JSON shrink at least so much
 
 
 class TillSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +58,7 @@ class TillSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes to POST, and what the session must remember of them until the answer."""
 
-    kind: Literal["hello", "batch", "page", "lease"]
+    kind: Literal["hello", "batch", "page", "lease", "snapshot", "chunk", "digest", "range", "new_key", "keys"]
     path: str
     body: bytes
     deadline_ms: int
@@ -52,6 +66,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     first_seq: int = 0
     last_seq: int = 0
     lane: Lane = "hotlist"
+    span: Span | None = None  # of a range
+    chunk: ChunkMark | None = None
+    start: int = 0  # of a chunk's bytes
 
 
 class LeaseWanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +130,7 @@ def compose_batch(speaker: Speaker, now: Moment, after: StreamHead, max_events: 
         head_seq=store.head().seq,
         cursors=lane_versions(store),
         grants=store.grant_cursor(),
+        block=store.newest_block(),
     )
     sealed = seal_batch(after, store.unsent(after.seq, max_events, MAX_RAW_BYTES), sender, speaker.signer)
     return Request(
@@ -126,23 +144,83 @@ def compose_batch(speaker: Speaker, now: Moment, after: StreamHead, max_events: 
     )
 
 
-def compose_ask(speaker: Speaker, now: Moment, lane: Lane) -> Request:
+def compose_ask(speaker: Speaker, now: Moment, lane: Lane, wire_bytes: int) -> Request:
     """The next page of a lane."""
-    head = speaker.store.head()
     ask = PageAsk(
-        till_id=head.till_id,
-        epoch=head.epoch,
-        key_no=speaker.signer.key_no,
-        counter=speaker.store.next_counter(speaker.counter_above),
-        sent_at_ms=now.wall_ms,
+        **_says(speaker, now),
         lane=lane,
         cursor=speaker.store.lane(lane).cursor,
         limit=speaker.settings.page_rows,
+        most_bytes=ROWS_TO_WIRE * wire_bytes,
+    )
+    path = PAGE_PATH if lane == "members" else URGENT_PATH
+    return _request(speaker, now, "page", path, pack(ASK_TAG, ask, speaker.signer), lane=lane)
+
+
+def compose_range(speaker: Speaker, now: Moment, span: Span, first: int, wire_bytes: int) -> Request:
+    """The members of a span from an account on, as they are now."""
+    ask = PageAsk(
+        **_says(speaker, now),
+        lane="members",
+        cursor=speaker.store.lane("members").cursor,
+        limit=speaker.settings.page_rows,
+        most_bytes=ROWS_TO_WIRE * wire_bytes,
+        first=first,
+        last=span.last,
+        home=bool(span.home),
     )
     body = pack(ASK_TAG, ask, speaker.signer)
-    return Request(
-        kind="page", path=PAGE_PATH, body=body, deadline_ms=speaker.settings.deadline_ms, sent=now, lane=lane
+    return _request(speaker, now, "range", PAGE_PATH, body, lane="members", span=span, start=first)
+
+
+def compose_snapshot(speaker: Speaker, now: Moment) -> Request:
+    """From which chunks to begin."""
+    body = pack(SNAPSHOT_ASK_TAG, SnapshotAsk(**_says(speaker, now)), speaker.signer)
+    return _request(speaker, now, "snapshot", SNAPSHOT_PATH, body, lane="members")
+
+
+def compose_chunk(speaker: Speaker, now: Moment, chunk: ChunkMark, start: int, wire_bytes: int) -> Request:
+    """The next bytes of a chunk."""
+    ask = ChunkAsk(**_says(speaker, now), sha256=chunk.sha256, start=start, most_bytes=wire_bytes)
+    body = pack(CHUNK_ASK_TAG, ask, speaker.signer)
+    return _request(speaker, now, "chunk", CHUNK_PATH, body, lane="members", chunk=chunk, start=start)
+
+
+def compose_digest(speaker: Speaker, now: Moment, place: int) -> Request:
+    """What a span of the members comes to."""
+    ask = DigestAsk(**_says(speaker, now), cursor=speaker.store.lane("members").cursor, place=place)
+    return _request(speaker, now, "digest", DIGEST_PATH, pack(DIGEST_ASK_TAG, ask, speaker.signer), lane="members")
+
+
+def _says(speaker: Speaker, now: Moment) -> dict[str, Any]:
+    """What every request of an enrolled till says first."""
+    head = speaker.store.head()
+    return {"till_id": head.till_id, "epoch": head.epoch, "key_no": speaker.signer.key_no,
+            "counter": speaker.store.next_counter(speaker.counter_above), "sent_at_ms": now.wall_ms}  # fmt: skip
+
+
+def _request(speaker: Speaker, now: Moment, kind: Any, path: str, body: bytes, **more: Any) -> Request:
+    deadline_ms = speaker.settings.deadline_ms
+    return Request(kind=kind, path=path, body=body, deadline_ms=deadline_ms, sent=now, **more)
+
+
+def compose_new_key(speaker: Speaker, now: Moment, new: Signer) -> Request:
+    """A new key for this till; the speaker's signs for everything up to the head as it is now."""
+    head, old = speaker.store.head(), speaker.signer
+    said = NewKey(
+        **_says(speaker, now),
+        new_key_no=new.key_no,
+        new_public=new.public,
+        rotation_seq=head.seq,
+        proof=prove(new, till_id=head.till_id, epoch=head.epoch, old_key_no=old.key_no),
     )
+    return _request(speaker, now, "new_key", NEW_KEY_PATH, pack(NEW_KEY_TAG, said, old))
+
+
+def compose_keys(speaker: Speaker, now: Moment, known_no: int) -> Request:
+    """Which keys of the centre came after the newest that is known here."""
+    said = KeysAsk(**_says(speaker, now), known_no=known_no)
+    return _request(speaker, now, "keys", CENTRE_KEYS_PATH, pack(KEYS_ASK_TAG, said, speaker.signer))
 
 
 def compose_lease(speaker: Speaker, now: Moment, wanted: LeaseWanted, deadline_ms: int) -> Request:

@@ -2,12 +2,15 @@
 
 Somebody else asks `next_request`, carries the bytes, and gives back what came or that nothing came. What is
 said first: a hello at start and every hour; a hotlist long overdue; events while there are any; then hotlist,
-programme, members. Nothing here is kept but by the store: a session that is lost begins again with a hello.
+programme, members. That order is looked at anew before each request, and no answer brings more than the line
+carries in about four seconds, so what is urgent never waits longer than that behind members. Nothing here is kept
+but by the store: a session that is lost begins again with a hello.
 
 Source: sync.md sections 2 to 4 and 7. A till that is enrolled anew gets a new session.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
@@ -15,24 +18,31 @@ import msgspec
 from loyalty.trouble import Refusal
 from sync.chain import StreamHead
 from sync.envelope import MAX_EVENTS
-from sync.framing import open_signed, sha256
+from sync.framing import open_signed, read_json, sha256, split
 from sync.keys import PublicKeys, Signer
 from sync.lanes import apply_page, open_page
-from sync.pacing import Moment
+from sync.member_fetch import MemberFetch
+from sync.pacing import LineBudget, Moment
 from sync.ports import TillStore
 from sync.refusals import (
+    BadSignature,
     CloneSuspected,
     ForkFound,
     GapFound,
+    KeyRetired,
+    MustSnapshot,
     NotOurAnswer,
     OldEpoch,
     Replayed,
     Revoked,
     RewindFound,
     Suspended,
+    TillLeft,
+    UnknownChunk,
     UnknownEpoch,
 )
-from sync.schedule import LineStatus, Schedule
+from sync.rotation import KEY_TAKEN_TAG, KeyTaken, TillKeys, newest_no, open_keys
+from sync.schedule import BULK_LANES, LineStatus, Schedule
 from sync.till_messages import (
     LeaseWanted,
     Request,
@@ -40,8 +50,11 @@ from sync.till_messages import (
     TillSettings,
     compose_ask,
     compose_batch,
+    compose_digest,
     compose_hello,
+    compose_keys,
     compose_lease,
+    compose_new_key,
     lane_versions,
     own_hash,
 )
@@ -56,6 +69,7 @@ from sync.wire import (
     CentreMessage,
     Grant,
     HelloAnswer,
+    Lane,
     LeaseAnswer,
     Problem,
     SignedGrant,
@@ -65,7 +79,18 @@ M = TypeVar("M", bound=CentreMessage)
 
 BEYOND_RETENTION = "sync.beyond_retention"
 STOPS = frozenset(
-    refusal.code for refusal in (ForkFound, RewindFound, CloneSuspected, OldEpoch, UnknownEpoch, Suspended, Revoked)
+    refusal.code
+    for refusal in (
+        ForkFound,
+        RewindFound,
+        CloneSuspected,
+        OldEpoch,
+        UnknownEpoch,
+        Suspended,
+        Revoked,
+        TillLeft,
+        KeyRetired,
+    )
 )
 
 
@@ -76,11 +101,14 @@ class WaitUntil(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """For health and screens. `suspended` is the code for which uploads rest, "" when they go on."""
+    """For health and screens. `suspended` is the code for which uploads rest, "" when they go on; `chunks_left` of a
+    snapshot are still to come, and `repairs` parts of the members were found wrong and fetched anew."""
 
     line: LineStatus
     backlog: int
     suspended: str
+    chunks_left: int = 0
+    repairs: int = 0
 
 
 class TillSession:
@@ -92,6 +120,7 @@ class TillSession:
         signer: the till's key.
         centre_keys: the centre's keys, from the enrolment.
         random_bits: gives so many random bits, for jitter.
+        own_keys: where new keys are kept; without it there are none.
     """
 
     def __init__(
@@ -101,7 +130,12 @@ class TillSession:
         signer: Signer,
         centre_keys: PublicKeys,
         random_bits: Callable[[int], int],
+        own_keys: TillKeys | None = None,
     ) -> None:
+        self._own_keys = own_keys
+        self._keys_wanted = False  # an answer came that a key of the centre signed which is not known here
+        self._vouch = False  # the centre does not know our key: it was restored to before the last rotation
+        self._no_new_key = False  # the centre will have no new key of us for now
         self._store = store
         self._settings = settings
         self._signer = signer
@@ -111,6 +145,9 @@ class TillSession:
         self._counter_above = 0
         self._max_events = MAX_EVENTS
         self._suspended = ""
+        self._budget = LineBudget()
+        self._members = MemberFetch(store, centre_keys)
+        self._now_ms = 0
 
     # What to say next
 
@@ -120,15 +157,43 @@ class TillSession:
         schedule.begin(now, self._store.head().till_id)
         if now.mono_ms < schedule.quiet_until():
             return WaitUntil(mono_ms=schedule.quiet_until())
+        if about_keys := self._about_keys(now):
+            return about_keys
         if schedule.is_hello_due(now):
             return compose_hello(self._speaker(), now, self._suspended)
         # A long backlog must not keep the hotlist from a till: one small request among many batches.
         if schedule.is_hotlist_overdue(now):
-            return compose_ask(self._speaker(), now, "hotlist")
-        if not self._suspended and (batch := self._batch(now)):
+            return self._ask(now, "hotlist")
+        has_events = not self._suspended and self._store.head().seq > self._centre_seq
+        if has_events and schedule.may_send_bulk(now) and (batch := self._batch(now)):
             return batch
         lane = schedule.due_lane(now)
-        return compose_ask(self._speaker(), now, lane) if lane else WaitUntil(mono_ms=schedule.next_due())
+        if lane == "members":
+            clock = schedule.clock(now)
+            centre_ms = now.wall_ms + (clock.offset_ms if clock else 0)
+            fetch = self._members.next_request(self._speaker(), now, centre_ms, self._budget.wire_bytes)
+            return fetch or self._ask(now, lane)
+        if lane:
+            return self._ask(now, lane)
+        if schedule.is_digest_due(now):
+            place = now.wall_ms // max(1, self._settings.intervals.digest_ms)
+            return compose_digest(self._speaker(), now, place)
+        return WaitUntil(mono_ms=schedule.next_due(has_events=has_events and not self._suspended))
+
+    def _about_keys(self, now: Moment) -> Request | None:
+        """Before anything else: whose word to believe, and a new key of our own, whose answer may have been lost."""
+        if self._own_keys is None:
+            return None
+        if self._keys_wanted:
+            return compose_keys(self._speaker(), now, newest_no(self._keys))
+        if self._vouch and (previous := self._own_keys.previous_signer()):
+            speaker = replace(self._speaker(), signer=previous)
+            return compose_new_key(speaker, now, self._signer)
+        new = None if self._no_new_key else self._own_keys.next_signer()
+        return compose_new_key(self._speaker(), now, new) if new else None
+
+    def _ask(self, now: Moment, lane: Lane) -> Request:
+        return compose_ask(self._speaker(), now, lane, self._budget.wire_bytes)
 
     def _batch(self, now: Moment) -> Request | None:
         if self._store.head().seq <= self._centre_seq:
@@ -150,22 +215,36 @@ class TillSession:
 
     def take_answer(self, now: Moment, request: Request, answer: Answer) -> None:
         """Take what the line gave for a request. Anything that does not prove itself counts as no answer."""
+        self._now_ms = now.wall_ms
+        self._members.use_keys(self._live_keys())
         try:
+            if self._names_a_later_key(request, answer.body):
+                self._keys_wanted = True
+                raise BadSignature("Head office has a newer key than is known here; it is asked for.")
             if answer.status != 200:
                 self._take_problem(now, request, answer)
+            elif request.kind == "keys":
+                self._take_keys(now, request, answer.body)
+            elif request.kind == "new_key":
+                self._take_new_key(now, request, answer.body)
             elif request.kind == "hello":
                 self._take_hello(now, request, answer.body)
             elif request.kind == "batch":
                 self._take_ack(now, request, answer.body)
-            else:
+            elif request.kind == "page":
                 self._take_page(now, request, answer.body)
+            else:
+                self._take_members(now, request, answer.body)
         except Refusal as refusal:
             self._fail(now, request, refusal.code, answer.retry_after_s)
 
     def no_answer(self, now: Moment, request: Request, code: str = "line.no_answer") -> None:
         """Nothing came within the deadline, or the line broke; `code` is the Fault's."""
         self._halve(request)
-        self._fail(now, request, code, None)
+        self._schedule.failed(now, code, None)
+        if request.kind == "page":
+            # What is left of a snapshot is asked for as soon as the line is back; a page has time.
+            self._schedule.lane_done(request.lane, now)
 
     def _take_hello(self, now: Moment, request: Request, body: bytes) -> None:
         answer = self._open(HELLO_ANSWER_TAG, request, body, HelloAnswer)
@@ -184,16 +263,23 @@ class TillSession:
         self._take_terms(now, answer)
         self._take_grants(request, answer.grants)
         self._take_recalls(answer.recalls)
+        if answer.new_key and self._own_keys:
+            self._own_keys.make_next()
+            self._no_new_key = False
 
     def _take_ack(self, now: Moment, request: Request, body: bytes) -> None:
         ack = self._open(ACK_TAG, request, body, Ack)
         self._check_stream(ack.head)
         if ack.head.seq < request.last_seq or own_hash(self._store, ack.head.seq) != ack.head.hash:
             raise NotOurAnswer("The centre acknowledged a history that is not this till's.", seq=ack.head.seq)
+        is_restored = ack.generation > self._store.generation()
         self._store.take_ack(ack)
         self._centre_seq = ack.head.seq
         self._max_events = self._max_events * 2
         self._schedule.heard(request.sent, now, ack.server_at_ms)
+        if is_restored:
+            # Only a hello is answered with how much the centre still knows of what it granted.
+            self._schedule.hello_now(now)
         self._take_terms(now, ack)
         self._take_grants(request, ack.grants)
         self._take_recalls(ack.recalls)
@@ -201,16 +287,56 @@ class TillSession:
     def _take_page(self, now: Moment, request: Request, body: bytes) -> None:
         lane = request.lane
         header, page = open_page(
-            body, till_id=self._store.head().till_id, answers=sha256(request.body), keys=self._keys
+            body, till_id=self._store.head().till_id, answers=sha256(request.body), keys=self._live_keys()
         )
         state = apply_page(page, lane, self._store.lane(lane))
         # Done before it is kept: a cache that fails must not leave the lane due, for a hotlist overdue goes before
         # the events.
         self._schedule.lane_done(lane, now)
         self._store.take_page(page, state)
+        self._budget = self._budget.after(len(body), now.mono_ms - request.sent.mono_ms)
         self._schedule.heard(request.sent, now, header.server_at_ms, error=self._suspended)
         if page.more:
             self._schedule.lane_now(lane, now)
+
+    def _names_a_later_key(self, request: Request, body: bytes) -> bool:
+        """Whether whoever answered says that it has a later key; who it is, the notices will prove."""
+        if self._own_keys is None or request.kind == "keys":
+            return False
+        try:
+            said = read_json(split(body), CentreMessage)
+        except Refusal:
+            return False
+        return said.key_no > newest_no(self._keys)
+
+    def _take_keys(self, now: Moment, request: Request, body: bytes) -> None:
+        self._keys_wanted = False  # asked once for each answer that names a later key
+        told, keys = open_keys(body, request.body, self._keys)
+        if self._own_keys and keys != self._keys:
+            self._own_keys.learned(keys)
+        self._keys = keys
+        self._schedule.heard(request.sent, now, told.server_at_ms, error=self._suspended)
+
+    def _take_new_key(self, now: Moment, request: Request, body: bytes) -> None:
+        taken = self._open(KEY_TAKEN_TAG, request, body, KeyTaken)
+        if self._own_keys and taken.new_key_no != self._signer.key_no:
+            self._signer = self._own_keys.taken()
+        self._vouch = False
+        self._schedule.heard(request.sent, now, taken.server_at_ms, error=self._suspended)
+        self._schedule.hello_now(now)
+
+    def _take_members(self, now: Moment, request: Request, body: bytes) -> None:
+        """A manifest, bytes of a chunk, a digest, or rows of a range."""
+        # As with pages: what fails in our own cache is not asked for again at once.
+        if request.kind == "digest":
+            self._schedule.digest_done(now)
+        else:
+            self._schedule.lane_done("members", now)
+        server_at_ms, more = self._members.take(request, body)
+        self._budget = self._budget.after(len(body), now.mono_ms - request.sent.mono_ms)
+        self._schedule.heard(request.sent, now, server_at_ms, error=self._suspended)
+        if more:
+            self._schedule.lane_now("members", now)
 
     def _take_problem(self, now: Moment, request: Request, answer: Answer) -> None:
         if answer.status == 413:
@@ -221,7 +347,14 @@ class TillSession:
             # A proxy or portal speaks, not the centre: its status is all there is to note, and it decides nothing.
             self._fail(now, request, f"line.http_{answer.status}", answer.retry_after_s)
             return
-        if problem.code in STOPS:
+        if request.kind == "new_key":
+            # It goes on with the key it has, and tries again after the next start; a lost answer is no such problem.
+            self._no_new_key, self._vouch = True, False
+        elif problem.code == BadSignature.code and not self._no_new_key:
+            self._vouch = True
+        if problem.code in (MustSnapshot.code, UnknownChunk.code):
+            self._begin_anew(now, request, problem)
+        elif problem.code in STOPS:
             self._stop(now, request, problem, answer.retry_after_s)
         elif problem.code == GapFound.code and 1 <= problem.need < request.first_seq:
             self._resend_from(now, request, problem)
@@ -230,13 +363,21 @@ class TillSession:
                 self._counter_above = max(self._counter_above, problem.need)
             self._fail(now, request, problem.code, answer.retry_after_s)
 
+    def _begin_anew(self, now: Moment, request: Request, problem: Problem) -> None:
+        """The centre cannot go on from where the members stand here, or has replaced the chunk that was asked for."""
+        if problem.code == UnknownChunk.code:
+            self._members.forget_manifest()
+        elif request.lane == "members":
+            self._store.begin_snapshot()
+        self._schedule.heard(request.sent, now, problem.server_at_ms, error=self._suspended)
+        self._schedule.lane_now(request.lane, now)
+
     def _stop(self, now: Moment, request: Request, problem: Problem, retry_after_s: int | None) -> None:
         """Uploads rest until a hello is answered well again; lanes go on, nothing is deleted."""
         self._suspended = problem.code
         self._schedule.hello_done(now)
         self._schedule.heard(request.sent, now, problem.server_at_ms, error=problem.code)
-        if request.kind == "page":
-            self._schedule.lane_done(request.lane, now)
+        self._done(now, request)
         if retry_after_s is not None:
             self._schedule.rest(now, retry_after_s)
 
@@ -273,10 +414,13 @@ class TillSession:
     # Bookkeeping
 
     def _open(self, tag: bytes, request: Request, body: bytes, kind: type[M]) -> M:
-        message, _ = open_signed(tag, body, kind, self._keys)
+        message, _ = open_signed(tag, body, kind, self._live_keys())
         if message.answers != sha256(request.body):
             raise NotOurAnswer("This answers another request.")
         return message
+
+    def _live_keys(self) -> PublicKeys:
+        return self._keys.live_at(self._now_ms)
 
     def _check_stream(self, head: StreamHead) -> None:
         own = self._store.head()
@@ -309,10 +453,22 @@ class TillSession:
     def _halve(self, request: Request) -> None:
         if request.kind == "batch":
             self._max_events = max(1, (request.last_seq - request.first_seq + 1) // 2)
+        elif request.kind != "hello":
+            self._budget = self._budget.halved()
 
     def _fail(self, now: Moment, request: Request, code: str, retry_after_s: int | None) -> None:
-        self._schedule.failed(now, code, retry_after_s)
-        if request.kind == "page":
+        if retry_after_s is not None and (request.kind == "batch" or request.lane in BULK_LANES):
+            # A busy centre sends bulk away; it keeps places for the hotlist and hellos, which go on.
+            self._schedule.rest_bulk(now, code, retry_after_s)
+        else:
+            self._schedule.failed(now, code, retry_after_s)
+            self._done(now, request)
+
+    def _done(self, now: Moment, request: Request) -> None:
+        """What was asked is not asked again before its time."""
+        if request.kind == "digest":
+            self._schedule.digest_done(now)
+        elif request.kind not in ("hello", "batch"):
             self._schedule.lane_done(request.lane, now)
 
     def status(self, now: Moment) -> SessionStatus:
@@ -321,4 +477,6 @@ class TillSession:
             line=self._schedule.status(now),
             backlog=self._store.head().seq - max(self._centre_seq, self._store.acked().seq),
             suspended=self._suspended,
+            chunks_left=self._members.chunks_left(),
+            repairs=self._members.repairs,
         )

@@ -1,8 +1,9 @@
 """Every message of TPS/1, versioned by the tag it is signed under (`framing`).
 
-A till's requests: Claim, Hello, BatchHeader, PageAsk. The centre's answers: IdentityHeader, HelloAnswer, Ack,
-PageHeader, Problem. Every answer names the SHA-256 of the request it answers, so an old answer or another
-till's is recognised. Instants are milliseconds since 1970 UTC; ids, hashes and keys are lowercase hex.
+A till's requests: Claim, Hello, BatchHeader, PageAsk, SnapshotAsk, ChunkAsk, DigestAsk, LeaseAsk. The centre's
+answers: IdentityHeader, HelloAnswer, Ack, PageHeader, ChunkHeader, DigestAnswer, LeaseAnswer, Problem. Every answer
+names the SHA-256 of the request it answers, so an old answer or another till's is recognised. Instants are
+milliseconds since 1970 UTC; ids, hashes and keys are lowercase hex.
 
 Source: house.md sections 2 and 3, sync.md sections 2, 3 and 7.
 """
@@ -20,6 +21,11 @@ HELLO_PATH = "/sync/v1/hello"
 BATCH_PATH = "/sync/v1/batches"
 PAGE_PATH = "/sync/v1/pages"
 LEASE_PATH = "/sync/v1/leases"
+SALVAGE_PATH = "/sync/v1/salvages"  # batches of an epoch that is over
+URGENT_PATH = "/sync/v1/urgent"  # pages of hotlist and programme, which a busy centre lets in first
+SNAPSHOT_PATH = "/sync/v1/snapshots"
+CHUNK_PATH = "/sync/v1/chunks"
+DIGEST_PATH = "/sync/v1/digests"
 CONTENT_TYPE = "application/vnd.tallypoint.sync"
 
 CLAIM_TAG = b"TP-CLAIM1\0"
@@ -33,6 +39,12 @@ PAGE_TAG = b"TP-PAGE1\0"
 GRANT_TAG = b"TP-GRANT1\0"
 LEASE_ASK_TAG = b"TP-LEASE1\0"
 LEASE_ANSWER_TAG = b"TP-LEASED1\0"
+SNAPSHOT_ASK_TAG = b"TP-SNAPASK1\0"
+SNAPSHOT_TAG = b"TP-SNAP1\0"
+CHUNK_ASK_TAG = b"TP-CHUNKASK1\0"
+CHUNK_TAG = b"TP-CHUNK1\0"
+DIGEST_ASK_TAG = b"TP-DIGASK1\0"
+DIGEST_ANSWER_TAG = b"TP-DIG1\0"
 PROBLEM_TAG = b"TP-NO1\0"
 
 Lane = Literal["hotlist", "programme", "members"]
@@ -90,7 +102,8 @@ class BatchHeader(TillMessage, frozen=True, kw_only=True):
 
     `raw_bytes` is the body inflated; `backlog` counts the events of the stream after `last_seq`;
     `clock_error_ms` is centre time minus till time as the till believes it, 0 where it does not know;
-    `cursors` and `grants` say what the till has taken so far.
+    `cursors` and `grants` say what the till has taken so far; `block_no` is the newest block it was told of, 0 for
+    none, which the answer may replace.
     """
 
     first_seq: Seq
@@ -104,14 +117,45 @@ class BatchHeader(TillMessage, frozen=True, kw_only=True):
     backlog: Count
     cursors: Lanes
     grants: Count
+    block_no: Count = 0
+    block_hash: Hex64 = ZERO_HASH
 
 
 class PageAsk(TillMessage, frozen=True, kw_only=True):
-    """Please send the next rows of a lane after `cursor` ("" for the beginning), `limit` at most."""
+    """Please send the next rows of a lane after `cursor` ("" for the beginning), `limit` at most.
+
+    `most_bytes` bounds the rows as JSON, 0 for no bound of the till's own; one row always comes. With `last`, the rows
+    of the accounts from `first` to `last` as they are now, ascending, instead of those that changed; with `home` too,
+    the members of the till's own store among them.
+    """
 
     lane: Lane
     cursor: Short
     limit: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    most_bytes: Count = 0
+    first: Count = 0
+    last: Count = 0
+    home: bool = False
+
+
+class SnapshotAsk(TillMessage, frozen=True, kw_only=True):
+    """Please say from which chunks this till may begin its members."""
+
+
+class ChunkAsk(TillMessage, frozen=True, kw_only=True):
+    """Please send bytes of a chunk from `start` on, `most_bytes` at most."""
+
+    sha256: Hex64
+    start: Count
+    most_bytes: Annotated[int, msgspec.Meta(ge=1, le=1024 * 1024)]
+
+
+class DigestAsk(TillMessage, frozen=True, kw_only=True):
+    """Please say what one span of the members comes to for a till that has taken all pages up to `cursor`. `place`
+    counts the asks, so that each span has its turn."""
+
+    cursor: Short
+    place: Count
 
 
 class CentreMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +253,8 @@ class HelloAnswer(CentreMessage, frozen=True, kw_only=True):
     grants: tuple[bytes, ...] = ()
     recalls: tuple[Short, ...] = ()
     peers: tuple[Peer, ...] = ()
+    granted_no: Count = 0  # the newest grant to this till that the centre knows of
+    new_key: bool = False  # please make a new key
 
 
 class LeaseAnswer(CentreMessage, frozen=True, kw_only=True):
@@ -230,11 +276,34 @@ class PageHeader(CentreMessage, frozen=True, kw_only=True):
     body_sha256: Hex64
 
 
+class ChunkHeader(CentreMessage, frozen=True, kw_only=True):
+    """Binds the body, which is bytes of a chunk from `start` on."""
+
+    till_id: Hex32
+    sha256: Hex64
+    start: Count
+    body_sha256: Hex64
+
+
+class DigestAnswer(CentreMessage, frozen=True, kw_only=True):
+    """What a span (`sync.snapshots.Span`) comes to: how many rows, and the XOR of their hashes, but for the accounts
+    `apart`, which are changing. Not `known`: there is nothing to compare now."""
+
+    known: bool
+    home: Short = ""
+    bits: Count = 0
+    part: Count = 0
+    rows: Count = 0
+    digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")] = "0" * 16
+    apart: tuple[int, ...] = ()
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of a lane between two cursors; the rows are opaque here.
 
     `version` is the lane's version once this page is taken and `more` is false; it never falls. With
-    `restart` the page begins the lane anew (`from_cursor` is ""). `expires_ms` 0 means never.
+    `restart` the page begins the lane anew (`from_cursor` is ""). `expires_ms` 0 means never. With `last` the page is
+    all that there is of the accounts from `first` to `last`, and both cursors are the till's own.
     """
 
     lane: Lane
@@ -245,6 +314,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     restart: bool = False
     expires_ms: int = 0
     rows: tuple[msgspec.Raw, ...] = ()
+    first: Count = 0
+    last: Count = 0
 
 
 class Problem(CentreMessage, frozen=True, kw_only=True):

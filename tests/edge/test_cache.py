@@ -8,9 +8,11 @@ import pytest
 from edge.cache import Cache
 from edge.cache_troubles import BadRow
 from edge.till import Till
-from loyalty.members import HotlistedCard
+from loyalty.members import HotlistedCard, PublishedMember, Use
 from loyalty.programme import BadProgramme, canonical, read_programme
+from sync.framing import sha256
 from sync.lanes import LaneState
+from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span, decode_chunk, encode_chunk
 from sync.wire import Lane, Page
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import ANA, BEN, NOON_MS, PROGRAMME, FakeClock, identity, published, token
@@ -80,6 +82,93 @@ def test_a_restart_page_replaces_every_row(cache: Cache) -> None:
     cache.take_page(*page("hotlist", HotlistedCard(card_token=token(BEN), reason="stolen"), version=2, restart=True))
     assert (points_of(cache, ANA), points_of(cache, BEN)) == (None, 1_000)
     assert (cache.blocked(token(ANA)), cache.blocked(token(BEN))) == (None, "stolen")
+
+
+def test_a_lane_that_begins_anew_is_never_without_its_rows(cache: Cache, tmp_path: Path, clock: FakeClock) -> None:
+    cache.take_page(*page("members", published("ana", points=40), published("ben"), version=7))
+    cache.take_page(*page("hotlist", *blocks(ANA, BEN), version=7))
+    for lane, row in (("members", published("ben", points=60, version=2)), ("hotlist", *blocks(BEN))):
+        first, _ = page(lane, row, version=8, restart=True)  # type: ignore[arg-type]
+        cache.take_page(msgspec.structs.replace(first, more=True), LaneState(cursor="3", version=7))
+    assert (points_of(cache, ANA), points_of(cache, BEN), cache.blocked(token(ANA))) == (40, 60, "lost")
+    cache.close()
+    cache = Cache.open(tmp_path / "cache.db", identity(), clock)  # a run goes on after a restart of the service
+    for lane in ("members", "hotlist"):
+        cache.take_page(*page(lane, version=8))  # type: ignore[arg-type]
+    assert (points_of(cache, ANA), points_of(cache, BEN)) == (None, 60)
+    assert (cache.blocked(token(ANA)), cache.blocked(token(BEN)), cache.counts()["card"]) == (None, "lost", 1)
+
+
+def blocks(*numbers: str) -> tuple[HotlistedCard, ...]:
+    return tuple(HotlistedCard(card_token=token(number), reason="lost") for number in numbers)
+
+
+EVERYBODY, OURS = Span(), Span(home="S1")
+
+
+def chunk_of(cache: Cache, span: Span, *rows: PublishedMember, own_seq: int = 0, apart: tuple[int, ...] = ()) -> list:
+    data, raw_bytes = encode_chunk(ChunkRows(rows=rows, apart=apart))
+    mark = ChunkMark(span=span, sha256=sha256(data), rows=len(rows), wire_bytes=len(data), raw_bytes=raw_bytes,
+                     as_of=9, own_seq=own_seq)  # fmt: skip
+    return cache.take_chunk(mark, decode_chunk(data, mark))
+
+
+def at_home(member: PublishedMember) -> PublishedMember:
+    counted = msgspec.structs.replace(member.row, counters=(Use(name="promo:milk", amount=1),))
+    return msgspec.structs.replace(member, row=counted, home=True)
+
+
+def away(member: PublishedMember) -> PublishedMember:
+    return msgspec.structs.replace(member, row=msgspec.structs.replace(member.row, counters=None), home=False)
+
+
+def test_a_chunk_for_everybody_takes_nothing_from_a_member_of_our_own_store(cache: Cache) -> None:
+    cache.begin_snapshot()
+    ana, ben = at_home(published("ana", points=40, version=5)), published("ben", version=3)
+    assert chunk_of(cache, OURS, ana, own_seq=4) == [(1, 4)]
+    # Of two of the same age ours is kept, for it has the counters; of one that is newer the figures count.
+    assert chunk_of(cache, EVERYBODY, away(ana), ben, own_seq=4) == [(2, 4)]
+    kept = cache.member(token(ANA))
+    assert kept and (kept.home, kept.row.own_seq, len(kept.row.counters or ())) == (True, 4, 1)
+    newer = away(published("ana", points=90, version=6))
+    assert chunk_of(cache, EVERYBODY, newer, ben, own_seq=6) == [(1, 6), (2, 6)]
+    assert points_of(cache, ANA) == 90
+
+
+def test_a_chunk_is_older_than_what_a_page_told_and_leaves_it(cache: Cache) -> None:
+    cache.take_page(*page("members", published("ana", points=99, version=8, own_seq=7), version=12))
+    cache.begin_snapshot()
+    assert chunk_of(cache, EVERYBODY, published("ana", points=40, version=5)) == []
+    assert points_of(cache, ANA) == 99
+
+
+def test_a_member_who_moved_away_keeps_the_row_and_loses_the_counters(cache: Cache) -> None:
+    cache.take_page(*page("members", at_home(published("ana", points=40, version=5)), version=7))
+    cache.begin_snapshot()
+    chunk_of(cache, OURS)
+    left = cache.member(token(ANA))
+    assert left and (left.row.balance_points, left.row.counters, left.home) == (40, None, False)
+
+
+def test_a_snapshot_survives_a_restart_and_ends_where_its_oldest_chunk_stood(
+    cache: Cache, tmp_path: Path, clock: FakeClock
+) -> None:
+    cache.take_page(*page("members", published("ana", points=40), published("ben"), version=3))
+    cache.begin_snapshot()
+    assert cache.snapshot() == Snapshot()
+    chunk_of(cache, EVERYBODY, published("ben", points=60, version=2), apart=(7,))
+    (done,) = cache.snapshot().done  # type: ignore[union-attr]
+    manifest = Manifest(as_of=11, version=12, block_no=1, expires_ms=NOON_MS, chunks=(done,))
+    cache.take_manifest(manifest)
+    cache.close()
+    cache = Cache.open(tmp_path / "cache.db", identity(), clock)
+    assert cache.snapshot() == Snapshot(manifest=manifest, done=(done,))
+    assert cache.heard_ms("members") == clock.wall_ms
+    cache.end_snapshot()
+    assert (cache.snapshot(), cache.lane("members").cursor, cache.lane("members").version) == (None, "9", 3)
+    assert points_of(cache, ANA) == 40  # she may yet be told of
+    cache.take_page(*page("members", version=12))
+    assert (points_of(cache, ANA), points_of(cache, BEN)) == (None, 60)
 
 
 def test_a_block_can_be_lifted(cache: Cache) -> None:
