@@ -136,7 +136,8 @@ class Event(Answer, frozen=True, kw_only=True):
 class ReceiptSaid(Answer, frozen=True, kw_only=True):
     """A committed sale, written for good. `text` is the receipt for the POS to print.
 
-    `replayed` says that it had been committed before; all else is as it was then.
+    `replayed` says that it had been committed before; all else is as it was then. `authority` is the step at which
+    points were spent, as in the answer of a hold, and `authority_say` the same in words for the cashier.
     """
 
     receipt_id: str
@@ -151,6 +152,8 @@ class ReceiptSaid(Answer, frozen=True, kw_only=True):
     text: str
     replayed: bool
     coupons_issued: tuple[IssuedCoupon, ...] = ()
+    authority: Kind = "none"
+    authority_say: str = ""
 
 
 class RenderedSaid(Answer, frozen=True, kw_only=True):
@@ -200,13 +203,15 @@ class VoidSaid(Answer, frozen=True, kw_only=True):
 
 class HoldSaid(Answer, frozen=True, kw_only=True):
     """Points set aside until `until`, or until the receipt that names the hold: by head office (`hold`), on what the
-    till has of the member's (`lease`), or on what it may promise by itself (`float`)."""
+    till has of the member's (`lease`), or on what it may promise by itself (`float`): `authority`, and
+    `authority_say` in words."""
 
     hold_id: str
     points: int
     until: str
     replayed: bool
     authority: Kind = "float"
+    authority_say: str = ""
 
 
 class ReleasedSaid(Answer, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from edge.journal import Journal
 from edge.ports import Clock, Instant
 from edge.sharing import Sharing
 from edge.uplink import Uplink
-from loyalty.trouble import Fault
+from loyalty.trouble import Fault, Trouble
 from sync.chain import next_head
 
 STEP_MS = 5_000  # how far the clocks may drift apart between two looks
@@ -41,6 +41,13 @@ class ChainBroken(Fault):
     status = 500
 
 
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
+    """When a chore was last done (monotonic, none for never), and what its last run said where that failed."""
+
+    done_mono_ms: int | None = None
+    failing: str = ""
+
+
 class Chore(msgspec.Struct, frozen=True, kw_only=True):
     """Something to do every so often."""
 
@@ -50,7 +57,11 @@ class Chore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def chores_of(
-    journal: Journal, cache: Cache, identity: TillIdentity, clock: Clock, sharing: Sharing | None = None
+    journal: Journal,
+    cache: Cache,
+    identity: TillIdentity,
+    clock: Clock,
+    sharing: Sharing | None = None,
 ) -> tuple[Chore, ...]:
     """What a till's files need: forget what is old and safe, empty the log, look whether the chain still holds; and
     points set aside that nobody will spend any more go back, and what was sent to other tills arrives."""
@@ -79,8 +90,8 @@ def check_chain(journal: Journal, identity: TillIdentity) -> int:
         at = next_head(at, identity.genesis, event.payload)
         if at.hash != event.hash:
             raise ChainBroken(
-                f"Event {event.seq} in the journal is not what was written. Stop the service, keep the data folder "
-                "aside for head office, and enrol the till anew.",
+                f"Event {event.seq} in the journal is not what was written. Start the service again: it saves what is "
+                "true, and sells on. Tell head office, and have the disk looked at.",
                 seq=event.seq,
             )
     return len(events)
@@ -104,6 +115,7 @@ class Chores:
         for chore in chores:
             self._scheduler.add_job(chore.do, IntervalTrigger(seconds=chore.every_s), id=chore.name, name=chore.name)
         self._runs: Counter[tuple[str, str]] = Counter()
+        self._last: dict[str, Ran] = {chore.name: Ran() for chore in chores}
         self._stopping = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -121,6 +133,10 @@ class Chores:
     def runs(self) -> Mapping[tuple[str, str], int]:
         """How many runs by (chore, outcome): done, failed, missed, still_running; and what the watchdog did."""
         return dict(self._runs)
+
+    def last(self) -> Mapping[str, Ran]:
+        """How each chore last ran."""
+        return dict(self._last)
 
     def look(self, before: Instant, now: Instant) -> None:
         """One look of the watchdog: time chores anew after a step of the clock, raise a dead uplink."""
@@ -147,3 +163,7 @@ class Chores:
         self._runs[name, outcome] += 1
         if trouble := getattr(event, "exception", None):
             _log.error("chore %s: %s: %s", name, type(trouble).__name__, trouble)
+            said = trouble.code if isinstance(trouble, Trouble) else type(trouble).__name__
+            self._last[name] = Ran(done_mono_ms=self._last[name].done_mono_ms, failing=said)
+        elif outcome == "done":
+            self._last[name] = Ran(done_mono_ms=self._clock.now().mono_ms)

@@ -18,7 +18,7 @@ import sqlite_utils
 from loyalty.trouble import Fault, InvariantBroken, Trouble
 
 MEMORY = ":memory:"
-_MENDED = (3, 51, 3)  # before it, two connections that checkpoint can lose a commit: so only one of ours ever does
+MENDED = (3, 51, 3)  # before it, two connections that checkpoint can lose a commit: so only one of ours ever does
 _IOERR_SHMSIZE = 4874  # the index of the log could not grow: a full disk by another name
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Database:
                 self._reader.execute("PRAGMA wal_autocheckpoint = 0")
         except sqlite3.Error as error:
             raise trouble_of(error) from error
-        if sqlite3.sqlite_version_info < _MENDED:
+        if sqlite3.sqlite_version_info < MENDED:
             _log.info("SQLite %s: relying on the single writer of %s", sqlite3.sqlite_version, path)
 
     def tables(self) -> sqlite_utils.Database:
@@ -106,6 +106,10 @@ class Database:
                 return self._reader.execute(sql, values).fetchall()
             except sqlite3.Error as error:
                 raise self._trouble_of(error) from error
+            except UnicodeDecodeError as error:  # the driver's, of a text whose bytes turned over
+                unreadable = sqlite3.DatabaseError(f"a text in it is none ({error.reason})")
+                unreadable.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+                raise self._trouble_of(unreadable) from error
 
     def row(self, sql: str, values: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
         """The first row that a SELECT finds."""
@@ -162,6 +166,16 @@ def _connect(path: Path | str, synchronous: str) -> sqlite3.Connection:
         # The log and its index take their rights from the file, so it is made for us alone.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        _set_up(connection, path, synchronous)
+    except BaseException:
+        # Left open, it would one day empty or delete the log of whatever file has this name by then.
+        connection.close()
+        raise
+    return connection
+
+
+def _set_up(connection: sqlite3.Connection, path: Path | str, synchronous: str) -> None:
     wanted: dict[str, int | str] = {
         "busy_timeout": 5000,
         "journal_mode": "memory" if path == MEMORY else "wal",
@@ -179,4 +193,3 @@ def _connect(path: Path | str, synchronous: str) -> sqlite3.Connection:
                 f"{path} cannot be opened with {name} = {value} (it stays {found[0]}); put the data on a local disk.",
                 setting=name,
             )
-    return connection

@@ -43,6 +43,7 @@ def close_day(till: Till, business_date: date, cashier: str = "") -> DayClosed:
             detail = msgspec.Raw(msgspec.json.encode(CloseDetail(cashier=cashier)))
             close = msgspec.structs.replace(close, detail=detail)
         head = journal.append(close)
+    till.on_closed(head)
     till.on_written()
     return _answer(journal, close, head, replayed=False)
 

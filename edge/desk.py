@@ -37,9 +37,11 @@ from edge.taking_back import reversal_again, sale_of, take_back, void_receipt
 from edge.till import Till
 from loyalty.amounts import exponent_of
 from loyalty.document import Language
+from loyalty.leases import Kind
 from loyalty.programme import Programme
 from loyalty.trouble import Fault, Refusal
 from receipt_templates.compose import AnyView
+from receipt_templates.languages import authority_in_words, tongue_of
 from receipt_templates.render import render
 
 MOST_FACES = 64
@@ -117,7 +119,8 @@ class Desk:
                 lambda: display.screen_of_receipt(told, blank, names=names, last4=reader.last4, programme=programme)
             )
         view = self.slips.of_receipt(told, reader)
-        return telling.receipt_said(told, render(view, "text", self.slips.paper))
+        in_words = self._in_words(telling.spent_under(told.receipt))
+        return telling.receipt_said(told, render(view, "text", self.slips.paper), in_words)
 
     def rendered(self, receipt_id: str, *, language: Language | None = None, copy: bool = True) -> RenderedSaid:
         """A sale, return or void (`void:` and the receipt's id) in all its renderings. Raises: ReceiptUnknown."""
@@ -144,7 +147,12 @@ class Desk:
 
     def hold(self, body: HoldBody) -> HoldSaid:
         """Set points aside."""
-        return telling.hold_said(self.till.hold(contract.hold_ask(body)), self.settings.offset_min)
+        told = self.till.hold(contract.hold_ask(body))
+        return telling.hold_said(told, self.settings.offset_min, self._in_words(told.authority))
+
+    def _in_words(self, kind: Kind) -> str:
+        """A step of spending in words for the cashier, who reads the till's language."""
+        return authority_in_words(tongue_of(self.settings.language).words, kind)
 
     def release(self, hold_id: str) -> ReleasedSaid:
         """Give points back that were set aside; once given back they stay so."""

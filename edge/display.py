@@ -8,7 +8,7 @@ import msgspec
 from edge.asks import Committed, Identified, Quoted
 from edge.screens import MOST_LINES, Phase, Screen, ScreenGift, ScreenLine, ScreenTier
 from edge.slips import balance_after
-from edge.telling import ending_of, said_by_place, totals_of
+from edge.telling import ending_of, said_by_place, spent_under, totals_of
 from loyalty.amounts import exponent_of, format_quantity
 from loyalty.baskets import Line
 from loyalty.members import MemberView
@@ -51,6 +51,7 @@ def screen_of_quote(
         totals=quote.totals,
         may_spend_points=may,
         may_spend_minor=sum(quote.redemption.per_line_minor) if may else 0,
+        authority=quote.authority.kind if may or quote.totals.points_spent else "none",
         **_to_come(quote, names, programme),
         messages=said_by_place(quote.messages).customer,
         offline=told.offline,
@@ -70,6 +71,8 @@ def screen_of_receipt(
         currency=detail.currency,
         exponent=exponent_of(detail.currency),
         totals=totals_of(detail, told),
+        authority=spent_under(told.receipt),
+        record=told.record,
         balance_points=balance_after(told.receipt),
         **(_to_come(told.quote, names, programme) if told.quote else {}),
         messages=said_by_place(_still_true(told.quote)).customer if told.quote else (),

@@ -13,6 +13,7 @@ from edge.folder import FolderLock
 from edge.identity import TillIdentity, make_folder, read_identity_file, read_secret, write_identity_file, write_secret
 from edge.journal import Journal, open_epoch
 from edge.ports import Clock, Settings
+from edge.tail import Tail
 from loyalty.trouble import Refusal
 from sync.enrolment import make_claim, read_code, read_identity
 from sync.framing import read_json, split
@@ -89,6 +90,8 @@ def enrol(
         write_identity_file(folder, identity)
         journal = Journal.open(folder / JOURNAL_FILE, identity, clock)
         open_epoch(journal, "enrolled")
+        # What the tail says of an epoch before this one, even of the till's own making, is over.
+        Tail(Path(settings.tail_path) if settings.tail_path else None).note(journal.head())
         journal.close()
         (folder / CLAIM_FILE).unlink()
         return identity

@@ -8,10 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
+from edge.chores import Ran
 from edge.desk import Desk
 from edge.instants import show_instant, show_known
 from edge.journal import Journal
-from edge.status import LaneSaid, LineStateSaid, ReaderSaid, StatusSaid, StreamSaid
+from edge.room import Room
+from edge.status import ChoreSaid, LaneSaid, LineStateSaid, ReaderSaid, StatusSaid, StreamSaid
+from edge.tail import Tail
 from edge.uplink import Uplink
 from loyalty.events import TillClose
 from pos_adapters.readers.port import ReaderHealth
@@ -32,7 +35,7 @@ class Health:
 
     Args:
         readers: each reader's counters now.
-        chores: runs by (chore, outcome).
+        chores: runs by (chore, outcome); `last_runs`: how each last ended.
     """
 
     def __init__(
@@ -43,9 +46,13 @@ class Health:
         uplink: Uplink,
         readers: Callable[[], tuple[ReaderHealth, ...]],
         chores: Callable[[], Mapping[tuple[str, str], int]] = dict,
+        last_runs: Callable[[], Mapping[str, Ran]] = dict,
+        tail: Tail | None = None,
+        room: Room | None = None,
     ) -> None:
+        self._tail, self._room = tail, room
         self._desk, self._journal, self._uplink = desk, journal, uplink
-        self._readers, self._chores = readers, chores
+        self._readers, self._chores, self._last_runs = readers, chores, last_runs
         self._started_ms = desk.clock.now().mono_ms
         self._incidents: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -82,12 +89,16 @@ class Health:
             disk_free_bytes=shutil.disk_usage(journal.path).free if journal.path else None,
             last_close=self._last_close(),
             incidents=sum(self._incidents.values()),
+            chores=self._chores_said(now.mono_ms),
+            disk_level=self._room.level() if self._room else "plenty",
+            ballast=self._room.has_ballast() if self._room else True,
+            tail_trouble=self._tail.trouble if self._tail else "",
         )
 
     def metrics(self) -> str:
         """The picture as Prometheus' text format."""
         status = self.status()
-        stream, line = status.stream, status.line
+        stream, line, session = status.stream, status.line, self._uplink.status().session
         figures: list[tuple[str, Mapping[str, str], int | None]] = [
             ("ready", {}, int(status.ready)),
             ("uptime_seconds", {}, status.uptime_s),
@@ -99,12 +110,18 @@ class Health:
             ("offline", {}, int(line.offline)),
             ("suspended", {}, int(bool(line.suspended))),
             ("clock_error_milliseconds", {}, line.clock_error_ms),
+            ("clock_offset_milliseconds", {}, line.clock_offset_ms),
             ("float_points", {}, status.float_points),
             ("open_holds", {}, status.open_holds),
             ("members", {}, status.members),
+            ("member_chunks_left", {}, session.chunks_left),
+            ("member_repairs_total", {}, session.repairs),
             ("screens", {}, status.screens),
             ("screens_dropped_total", {}, self._desk.screens.dropped),
             ("disk_free_bytes", {}, status.disk_free_bytes),
+            ("disk_shedding", {}, int(status.disk_level in ("short", "full"))),
+            ("ballast", {}, int(status.ballast)),
+            ("tail_failing", {}, int(bool(status.tail_trouble))),
         ]
         figures += [("lane_age_seconds", {"lane": lane.lane}, lane.age_s) for lane in status.lanes]
         figures += [("lane_expired", {"lane": lane.lane}, int(lane.expired)) for lane in status.lanes]
@@ -113,6 +130,8 @@ class Health:
             figures.append(("reader_up", named, int(reader.state == "up")))
             figures.append(("reader_frames_total", named, reader.frames))
             figures.append(("reader_payment_cards_total", named, reader.payment_cards))
+        figures += [("chore_age_seconds", {"chore": one.chore}, one.done_age_s) for one in status.chores]
+        figures += [("chore_failing", {"chore": one.chore}, int(bool(one.failing))) for one in status.chores]
         figures += [("incidents_total", {"code": code}, n) for code, n in sorted(self._incidents.items())]
         figures += [
             ("chore_runs_total", {"chore": chore, "outcome": outcome}, n)
@@ -142,8 +161,9 @@ class Health:
             since=show_known(line.since_ms, offset_min),
             last_contact=show_known(line.last_contact_ms, offset_min),
             last_error=line.last_error,
-            suspended=session.suspended,
+            suspended=session.suspended or self._journal.outbox.leases_suspended(),
             clock_error_ms=line.clock.error_ms if line.clock else None,
+            clock_offset_ms=line.clock.offset_ms if line.clock else None,
         )
 
     def _lanes(self, wall_ms: int) -> tuple[LaneSaid, ...]:
@@ -155,6 +175,16 @@ class Health:
                 expired=lane.expired,
             )
             for lane in self._desk.till.cache.lane_status()
+        )
+
+    def _chores_said(self, mono_ms: int) -> tuple[ChoreSaid, ...]:
+        return tuple(
+            ChoreSaid(
+                chore=name,
+                done_age_s=(mono_ms - ran.done_mono_ms) // 1000 if ran.done_mono_ms is not None else None,
+                failing=ran.failing,
+            )
+            for name, ran in self._last_runs().items()
         )
 
     def _last_close(self) -> str | None:

@@ -10,7 +10,8 @@ from typing import TypeVar
 import msgspec
 
 from loyalty.trouble import Fault
-from sync.keys import PublicKeys, Signer, one_key
+from sync.keys import PublicKey, PublicKeys, Signer, one_key
+from sync.provisional import provisional_genesis
 from sync.wire import Identity
 
 IDENTITY_FILE = "identity.json"
@@ -29,26 +30,39 @@ class IdentityOpen(Fault):
 
 
 class TillIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """The till's private seed (64 hex digits), its installation, and the identity that the centre granted."""
+    """The till's private seed (64 hex digits), its installation, and the identity that the centre granted.
+
+    `provisional` is the epoch that the till gave itself since, when it lost its numbering; 0 for none. `key_no` and
+    `previous_seed` are of a key that it made itself since the enrolment (0 and "" before), `newer_centre_keys` all that
+    the centre has told of its own, with the granted one.
+    """
 
     seed: str
     install_id: str
     granted: Identity
+    provisional: int = 0
+    key_no: int = 0
+    previous_seed: str = ""
+    newer_centre_keys: tuple[PublicKey, ...] = ()
 
     def __repr__(self) -> str:
         return f"TillIdentity(till {self.till_id}, epoch {self.epoch})"
 
     @property
     def signer(self) -> Signer:
-        return Signer(bytes.fromhex(self.seed), self.granted.key_no)
+        return Signer(bytes.fromhex(self.seed), self.key_no or self.granted.key_no)
 
     @property
     def centre_keys(self) -> PublicKeys:
+        if self.newer_centre_keys:
+            return PublicKeys(keys=self.newer_centre_keys)
         return one_key(self.granted.centre_public_key, self.granted.centre_key_no)
 
     @property
     def genesis(self) -> bytes:
-        return bytes.fromhex(self.granted.genesis)
+        """The secret nonce of the present epoch."""
+        granted = bytes.fromhex(self.granted.genesis)
+        return provisional_genesis(granted, self.provisional) if self.provisional else granted
 
     @property
     def card_key(self) -> bytes:
@@ -60,7 +74,7 @@ class TillIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def epoch(self) -> int:
-        return self.granted.epoch
+        return self.provisional or self.granted.epoch
 
     @property
     def partner_id(self) -> str:
@@ -85,6 +99,11 @@ def read_identity_file(folder: Path) -> TillIdentity | None:
     return read_secret(folder / IDENTITY_FILE, TillIdentity)
 
 
+def earlier_identity(folder: Path, epoch: int) -> TillIdentity | None:
+    """The identity of an epoch before the present one; None where it is not here. Raises: as `read_identity_file`."""
+    return read_secret(folder / f"identity-{epoch}.json", TillIdentity)
+
+
 def write_identity_file(folder: Path, identity: TillIdentity) -> None:
     """Write the identity, durably; an earlier one stays beside it under its epoch."""
     if (before := read_identity_file(folder)) is not None:
@@ -100,18 +119,28 @@ def make_folder(folder: Path) -> None:
 
 def write_secret(path: Path, value: msgspec.Struct) -> None:
     """Write a Struct as JSON for the service alone: whole or not at all, and there after a power cut."""
+    write_durably(path, msgspec.json.encode(value))
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """The same for any bytes."""
     beside = path.with_name(path.name + ".new")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(value))
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     beside.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def read_secret(path: Path, kind: type[T]) -> T | None:

@@ -5,8 +5,8 @@ is written for either. Source: house.md section 3; sync.md sections 1, 8, 9.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -14,9 +14,10 @@ import msgspec
 from edge.database import MEMORY, Database
 from edge.identity import TillIdentity
 from edge.journal_tables import make_tables
-from edge.journal_troubles import OtherTill, damaged, trouble_of
+from edge.journal_troubles import JournalFull, OtherTill, damaged, trouble_of, trouble_of_opening
 from edge.leases_held import HeldLease
-from edge.outbox import Outbox
+from edge.left_behind import LeftBehind
+from edge.outbox import KEPT_EVENTS, Outbox
 from edge.ports import Clock, Instant
 from edge.promises import FloatLeft, Hold, Promises
 from edge.refusals import EventTooLarge
@@ -30,8 +31,23 @@ from sync.chain import StreamHead, next_head
 from sync.envelope import fits_a_batch
 from sync.wire import HelloAnswer
 
-KEPT_MS = 14 * 86_400_000
+DAY_MS = 86_400_000
 _VERIFIED_AT_ONCE = 1_000
+
+
+def _nothing() -> None:
+    return None
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """How long what head office acknowledged stays: for so many days, and the newest events so many at any age. While
+    it is here, a head office that was put back from an older backup gets it again."""
+
+    days: int = 14
+    events: int = KEPT_EVENTS
+
+
+AS_LONG_AS_PROMISED = Kept()
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,16 +75,24 @@ class Journal:
 
     Attributes:
         promises: floats, leases and holds; `transfers`: rights that move between the tills of the store.
-        outbox: what the sync session needs.
+        outbox: what the sync session needs; `left`: what earlier epochs have not sent.
+        on_full: called after a write that found no room, and was taken back, before its caller is told.
     """
 
-    def __init__(self, database: Database, identity: TillIdentity, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, identity: TillIdentity, clock: Clock, kept: Kept = AS_LONG_AS_PROMISED
+    ) -> None:
         self._database = database
         self._clock = clock
         self._genesis = identity.genesis
         self._start = StreamHead(till_id=identity.till_id, epoch=identity.epoch)
-        self._check_owner()
-        self.outbox = Outbox(database, identity.till_id, identity.epoch)
+        self._kept = kept
+        self.on_full: Callable[[], object] = _nothing
+        self._check_owner(identity)
+        self.outbox = Outbox(
+            database, identity.till_id, identity.epoch, identity.granted.epoch if identity.provisional else 0
+        )
+        self.left = LeftBehind(database, identity.till_id, identity.epoch)
         self.promises = Promises(database, identity.epoch)
         self.transfers = Transfers(database, identity.epoch)
         last = self._entries("epoch = ?", identity.epoch, order="epoch, seq DESC LIMIT 1")
@@ -77,7 +101,9 @@ class Journal:
         self._verify_tail()
 
     @classmethod
-    def open(cls, path: Path | str, identity: TillIdentity, clock: Clock) -> "Journal":
+    def open(
+        cls, path: Path | str, identity: TillIdentity, clock: Clock, kept: Kept = AS_LONG_AS_PROMISED
+    ) -> "Journal":
         """Open or make the journal, and walk the chain of what the centre has not acknowledged.
 
         Args:
@@ -87,16 +113,22 @@ class Journal:
             OtherTill: another till wrote it, or this one in a later epoch.
             UnsafeDatabase: a setting that we rely on does not hold there.
         """
-        database = Database(path, synchronous="FULL", trouble_of=trouble_of)
-        try:
-            make_tables(database.tables())
-            return cls(database, identity, clock)
-        except sqlite3.Error as error:
-            database.close()
-            raise trouble_of(error) from error
-        except Trouble:
-            database.close()
-            raise
+        with ExitStack() as opened:
+            try:
+                database = Database(path, synchronous="FULL", trouble_of=trouble_of)
+                opened.callback(database.close)
+                make_tables(database.tables())
+                journal = cls(database, identity, clock, kept)
+            except sqlite3.Error as error:
+                raise trouble_of_opening(error) from error
+            except Trouble as trouble:
+                if isinstance(trouble.__cause__, sqlite3.Error):
+                    raise trouble_of_opening(trouble.__cause__) from trouble.__cause__
+                raise
+            except (TypeError, ValueError) as error:
+                raise damaged(f"it holds what no journal of ours does ({error})") from error
+            opened.pop_all()
+            return journal
 
     def close(self) -> None:
         """Close the file."""
@@ -112,11 +144,16 @@ class Journal:
             JournalFull: there is no room; nothing was written, and the next try works once there is.
             JournalDamaged, JournalBroken: the service must be stopped.
         """
-        with self._database.lock:
-            with self._database.writing():
-                self._next = self._head
-                yield
-            self._head = self._next
+        try:
+            with self._database.lock:
+                with self._database.writing():
+                    self._next = self._head
+                    yield
+                self._head = self._next
+        except JournalFull:
+            # The caller is told no, truly; room is made for the next try.
+            self.on_full()
+            raise
 
     def append(
         self, event: Event, *, ask_sha256: str = "", uses: Iterable[Use] = (), of_id: str | None = None
@@ -211,7 +248,7 @@ class Journal:
 
     def left_behind(self) -> StreamHead | None:
         """The last event of the epoch before this one; None in the first."""
-        found = self._entries("epoch < ?", self._start.epoch, order="epoch DESC, seq DESC LIMIT 1")
+        found = self._entries("epoch <> ?", self._start.epoch, order="rowid DESC LIMIT 1")
         return found[0].head if found else None
 
     def own_uses_after(self, account_id: int, own_seq: int) -> tuple[Use, ...]:
@@ -247,6 +284,10 @@ class Journal:
         )
         return tuple(Use(name=name, amount=amount) for name, amount in found)
 
+    def accounts_with_own_uses(self) -> frozenset[int]:
+        """The accounts whose rows this till adds something to."""
+        return frozenset(account_id for (account_id,) in self._database.rows("SELECT DISTINCT account_id FROM own_use"))
+
     def forget_own_uses(self, rows: Iterable[tuple[int, int]]) -> None:
         """Drop uses up to `own_seq` of each (account_id, own_seq).
 
@@ -261,35 +302,46 @@ class Journal:
 
     # Promises
 
-    def take_hello(self, answer: HelloAnswer) -> None:
-        """Keep where the centre stands, and who the other tills of the store are."""
-        self.outbox.take_hello(answer)
+    def take_hello(self, answer: HelloAnswer, restored: Callable[[], None] = _nothing) -> None:
+        """Keep where the centre stands, and who the other tills of the store are.
+
+        Args:
+            restored: what to write, in the same transaction, where the centre's generation rose.
+        """
+        with self.writing():
+            has_risen = answer.generation > self.outbox.generation()
+            self.outbox.keep_hello(answer)
+            if has_risen:
+                self.left.again()
+                restored()
+        self.outbox.stands(answer.head)
         if answer.peers != self.transfers.peers():
             with self._database.writing():
                 self.transfers.take_peers(answer.peers)
 
     def float_left(self, now: Instant) -> FloatLeft:
-        """What may still be promised; nothing while the stream is suspended."""
-        if self.outbox.suspended():
+        """What may still be promised; nothing while the stream or its leases are suspended."""
+        if self.outbox.is_resting():
             return FloatLeft()
-        return self.promises.float_left(now, at_least_wall_ms=self._reached_ms())
+        return self.promises.float_left(now, at_least_wall_ms=self.reached_ms())
 
     def leases_of(self, account_id: int, now: Instant) -> list[HeldLease]:
-        """Holds and leases of an account that are here and live; none while the stream is suspended."""
-        if self.outbox.suspended():
+        """Holds and leases of an account that are here and live; none while the stream or its leases are suspended."""
+        if self.outbox.is_resting():
             return []
-        return [one for one in self.promises.leases.of_account(account_id, now, self._reached_ms()) if one.is_live]
+        return [one for one in self.promises.leases.of_account(account_id, now, self.reached_ms()) if one.is_live]
 
     def lease(self, lease_id: str, now: Instant) -> HeldLease | None:
         """A live hold or lease by its id."""
-        found = None if self.outbox.suspended() else self.promises.leases.of_id(lease_id, now, self._reached_ms())
+        found = None if self.outbox.is_resting() else self.promises.leases.of_id(lease_id, now, self.reached_ms())
         return found if found and found.is_live else None
 
     def to_give_back(self, now: Instant) -> list[HeldLease]:
-        """Holds and leases that should go back to the balance; see `Promises.to_give_back`."""
-        return self.promises.to_give_back(now, self._reached_ms())
+        """Holds and leases that should go back to the balance; see `Promises.to_give_back`. None while they are
+        suspended: what is left of them is uncertain until the centre was heard."""
+        return [] if self.outbox.is_resting() else self.promises.to_give_back(now, self.reached_ms())
 
-    def _reached_ms(self) -> int:
+    def reached_ms(self) -> int:
         """A wall time that was reached for certain: that of the last event."""
         last = self._database.row(
             "SELECT written_ms FROM event WHERE epoch = ? AND seq = ?", (self._start.epoch, self._head.seq)
@@ -302,10 +354,11 @@ class Journal:
 
     # Keeping house
 
-    def prune(self) -> int:
-        """Forget what is acknowledged and older than 14 days; how many events went."""
-        before_ms = self._clock.now().wall_ms - KEPT_MS
-        gone = self.outbox.prune(before_ms)
+    def prune(self, after_each: Callable[[], object] = _nothing) -> int:
+        """Forget what is acknowledged and was kept long enough; how many events went. `after_each` is called after
+        each small step."""
+        before_ms = self._clock.now().wall_ms - self._kept.days * DAY_MS
+        gone = self.outbox.prune(before_ms, keep=self._kept.events, after_each=after_each)
         with self._database.writing():
             self.promises.prune(before_ms)
         return gone
@@ -326,9 +379,11 @@ class Journal:
 
     # Opening
 
-    def _check_owner(self) -> None:
-        for till_id, epoch in self._database.rows("SELECT till_id, epoch FROM stream"):
-            if till_id != self._start.till_id or epoch > self._start.epoch:
+    def _check_owner(self, identity: TillIdentity) -> None:
+        for till_id, epoch, granted in self._database.rows("SELECT till_id, epoch, granted_epoch FROM stream"):
+            # An epoch that this till gave itself has a higher number than the enrolment that followed it.
+            is_over = epoch <= self._start.epoch or 0 < granted < identity.granted.epoch
+            if till_id != self._start.till_id or not is_over:
                 raise OtherTill(
                     "This journal was written by another till, or by this one in a later epoch. "
                     "Put the identity that belongs to it back, or keep it aside and enrol anew.",
@@ -338,9 +393,7 @@ class Journal:
         # Uses and holds of an earlier epoch end with it: rows that come down count own events of the present one.
         with self._database.writing() as writer:
             for table in ("own_use", "hold"):
-                writer.execute(
-                    f"DELETE FROM {table} WHERE epoch < ? AND account_id <> ?", (self._start.epoch, NOBODY)
-                )
+                writer.execute(f"DELETE FROM {table} WHERE epoch <> ? AND account_id <> ?", (self._start.epoch, NOBODY))
 
     def _verify_tail(self) -> None:
         """Walk from what the centre acknowledged to the head. Raises: JournalDamaged."""

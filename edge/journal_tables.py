@@ -113,3 +113,34 @@ def sharing(tables: Database) -> None:
         {"epoch": int, "donor": str, "donor_epoch": int, "n": int},
         pk=("epoch", "donor", "donor_epoch", "n"), strict=True,
     )  # fmt: skip
+
+
+@_journal()
+def grants_kept(tables: Database) -> None:
+    """The signed messages by which this till, and tills that sent it rights, were granted what they have: shown to a
+    centre that lost them. And why leases rest: `leases_suspended` is the reason of the last `suspended` event, "" once
+    they are spent again."""
+    tables.table("grant_kept").create(
+        {"epoch": int, "till_id": str, "grant_no": int, "lease_id": str, "signed": bytes, "wall_ms": int},
+        pk=("epoch", "till_id", "grant_no"),
+        not_null={"lease_id", "signed", "wall_ms"}, strict=True,
+    )  # fmt: skip
+    tables.execute(
+        "INSERT INTO grant_kept SELECT l.epoch, s.till_id, l.grant_no, l.lease_id, l.signed, coalesce(l.wall_ms, 0)"
+        " FROM lease l JOIN stream s USING (epoch) WHERE l.grant_no > 0"
+    )
+    tables.execute("CREATE INDEX grant_kept_of ON grant_kept (lease_id)")
+    tables.table("stream").add_column("leases_suspended", str, not_null_default="")
+
+
+@_journal()
+def provisional(tables: Database) -> None:
+    """Epochs that the till gave itself, and events that were salvaged but do not follow on what head office can have.
+
+    `stream.granted_epoch` is the one whose key the epoch was signed with; `kept_apart` is why head office took nothing
+    more of an epoch that is over; `loose.batch` is sealed, to be sent as it is.
+    """
+    tables.table("stream").add_column("kept_apart", str, not_null_default="")
+    tables.table("stream").add_column("granted_epoch", int, not_null_default=0)
+    shape = {"epoch": int, "first_seq": int, "batch": bytes}
+    tables.table("loose").create(shape, pk=("epoch", "first_seq"), not_null=set(shape), strict=True)

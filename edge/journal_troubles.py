@@ -40,8 +40,15 @@ def trouble_of(error: sqlite3.Error) -> Trouble:
     )
 
 
+def trouble_of_opening(error: sqlite3.Error) -> Trouble:
+    """The same while a journal is opened: there, SQL of ours that is refused means that the tables are not ours."""
+    strange = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_SCHEMA)
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return damaged(str(error)) if code in strange else trouble_of(error)
+
+
 def damaged(how: str) -> JournalDamaged:
     return JournalDamaged(
-        f"The journal of this till is damaged: {how}. Stop the service, keep journal.db with its -wal and -shm files "
-        "aside for head office, and enrol the till anew."
+        f"The journal of this till is damaged: {how}. Start the service again: it keeps the damaged files aside, saves "
+        "what is true of them, and sells on. Tell head office, and have the disk looked at."
     )

@@ -3,6 +3,8 @@
 Source: sync.md sections 2 and 8.
 """
 
+from collections.abc import Callable
+
 from edge.database import Database
 from loyalty.trouble import InvariantBroken
 from sync.blocks import BlockMark
@@ -18,8 +20,9 @@ _COUNTERS_AT_ONCE = 100
 class Outbox:
     """The stream of one epoch against the centre's word about it."""
 
-    def __init__(self, database: Database, till_id: str, epoch: int) -> None:
+    def __init__(self, database: Database, till_id: str, epoch: int, granted_epoch: int = 0) -> None:
         self._database = database
+        self._granted_epoch = granted_epoch
         self._till_id = till_id
         self._epoch = epoch
         self._acked = self._read_acked()
@@ -58,10 +61,10 @@ class Outbox:
         return int(found[0]) if found else None
 
     def left_unsent(self) -> int:
-        """Events of earlier epochs that the centre never acknowledged: kept here, for a person to bring over."""
+        """Events of earlier epochs that the centre has not acknowledged."""
         found = self._database.rows(
             "SELECT max(e.seq) - s.acked_seq FROM stream s JOIN event e ON e.epoch = s.epoch"
-            " WHERE s.epoch < ? GROUP BY s.epoch",
+            " WHERE s.epoch <> ? GROUP BY s.epoch",
             (self._epoch,),
         )
         return sum(max(0, left) for (left,) in found)
@@ -69,7 +72,8 @@ class Outbox:
     def take_ack(self, ack: Ack) -> None:
         """Keep where the centre stands and what it flagged."""
         with self._database.writing() as writer:
-            self._stand(ack)
+            # Only a hello's answer begins another generation, for only that tells which grants must be shown.
+            self._stand(ack, min(ack.generation, self.generation()))
             writer.executemany(
                 "INSERT INTO flagged (epoch, seq, cause) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 [(self._epoch, seq, cause) for seq, cause in ack.flagged],
@@ -79,8 +83,20 @@ class Outbox:
     def take_hello(self, answer: HelloAnswer) -> None:
         """Keep where the centre stands; after its restore that may be lower than before."""
         with self._database.writing():
-            self._stand(answer)
-        self._acked = answer.head
+            self.keep_hello(answer)
+        self.stands(answer.head)
+
+    def keep_hello(self, answer: HelloAnswer) -> None:
+        """The same inside a transaction; `stands` is called after it."""
+        self._stand(answer, answer.generation)
+
+    def stands(self, head: StreamHead) -> None:
+        """What `keep_hello` wrote is safe."""
+        self._acked = head
+
+    def generation(self) -> int:
+        """The centre's generation: how often it was restored, as its last hello answer said."""
+        return int(self._database.rows("SELECT generation FROM stream WHERE epoch = ?", (self._epoch,))[0][0])
 
     def newest_block(self) -> BlockMark:
         """The highest block that the centre named in its present generation."""
@@ -104,6 +120,20 @@ class Outbox:
         """The code for which uploads rest and no points may be promised; "" when all is well."""
         return str(self._database.rows("SELECT suspended FROM stream WHERE epoch = ?", (self._epoch,))[0][0])
 
+    def is_resting(self) -> bool:
+        """Whether no points may be promised: the stream is suspended, or its leases are."""
+        query = "SELECT suspended <> '' OR leases_suspended <> '' FROM stream WHERE epoch = ?"
+        return bool(self._database.rows(query, (self._epoch,))[0][0])
+
+    def leases_suspended(self) -> str:
+        """Why this till told that it spends nothing of its leases and floats; "" while it does."""
+        query = "SELECT leases_suspended FROM stream WHERE epoch = ?"
+        return str(self._database.rows(query, (self._epoch,))[0][0])
+
+    def set_leases_suspended(self, reason: str) -> None:
+        """Keep it, through a restart too; call inside a transaction."""
+        self._database.writer.execute("UPDATE stream SET leases_suspended = ? WHERE epoch = ?", (reason, self._epoch))
+
     def set_suspended(self, code: str) -> None:
         """Keep what the sync session found, through a restart too."""
         if code != self.suspended():
@@ -114,12 +144,14 @@ class Outbox:
         """(epoch, seq, cause) of events that head office has a question about."""
         return [(e, s, c) for e, s, c in self._database.rows("SELECT epoch, seq, cause FROM flagged ORDER BY 1, 2, 3")]
 
-    def prune(self, before_ms: int, *, keep: int = KEPT_EVENTS) -> int:
+    def prune(self, before_ms: int, *, keep: int = KEPT_EVENTS, after_each: Callable[[], object] = lambda: None) -> int:
         """Forget events that the centre acknowledged, written before an instant, beyond the newest `keep`.
 
         A small shop keeps its receipts for months that way, to take goods back. Oldest first, so that no gap
         opens; what the centre has not acknowledged, and the last event it has, always stay.
 
+        Args:
+            after_each: called after each small step.
         Returns:
             How many events went.
         """
@@ -130,10 +162,10 @@ class Outbox:
             (before_ms,),
         ):
             old = newest if first_young is None else first_young - 1
-            gone += self._prune_upto(epoch, min(acked_seq - 1, old, newest - keep))
+            gone += self._prune_upto(epoch, min(acked_seq - 1, old, newest - keep), after_each)
         return gone
 
-    def _prune_upto(self, epoch: int, upto: int) -> int:
+    def _prune_upto(self, epoch: int, upto: int, after_each: Callable[[], object]) -> int:
         # In small steps, so that no sale waits long for its turn.
         gone = 0
         while True:
@@ -145,10 +177,12 @@ class Outbox:
                 ).rowcount
                 writer.execute("DELETE FROM flagged WHERE epoch = ? AND seq <= ?", (epoch, upto))
             gone += went
+            if went:
+                after_each()
             if went < _PRUNED_AT_ONCE:
                 return gone
 
-    def _stand(self, said: Ack | HelloAnswer) -> None:
+    def _stand(self, said: Ack | HelloAnswer, generation: int) -> None:
         writer = self._database.writer
         writer.execute(
             "UPDATE stream SET acked_seq = ?, acked_hash = ? WHERE epoch = ?",
@@ -159,14 +193,16 @@ class Outbox:
         writer.execute(
             "UPDATE stream SET generation = ?1, block_no = ?2, block_hash = ?3"
             " WHERE epoch = ?4 AND (generation < ?1 OR block_no <= ?2)",
-            (said.generation, said.block_no, said.block_hash, self._epoch),
+            (generation, said.block_no, said.block_hash, self._epoch),
         )
 
     def _read_acked(self) -> StreamHead:
         with self._database.writing() as writer:
             writer.execute(
-                "INSERT INTO stream VALUES (?, ?, 0, ?, 0, 0, ?, '') ON CONFLICT DO NOTHING",
-                (self._epoch, self._till_id, ZERO_HASH, ZERO_HASH),
+                "INSERT INTO stream"
+                " (epoch, till_id, acked_seq, acked_hash, generation, block_no, block_hash, suspended, granted_epoch)"
+                " VALUES (?, ?, 0, ?, 0, 0, ?, '', ?) ON CONFLICT DO NOTHING",
+                (self._epoch, self._till_id, ZERO_HASH, ZERO_HASH, self._granted_epoch),
             )
         seq, hash_ = self._database.rows("SELECT acked_seq, acked_hash FROM stream WHERE epoch = ?", (self._epoch,))[0]
         return StreamHead(till_id=self._till_id, epoch=self._epoch, seq=seq, hash=hash_)

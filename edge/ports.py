@@ -84,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         data_dir: folder of journal, cache and identity.
         centre_url: of head office, such as `https://loyalty.example`; empty for a till that stays alone.
+        centre_ca: file of certificates (PEM) by which head office is known; empty for the authorities of the web.
         language: of screens and receipts where neither sale nor member says another.
         offset_min: the store's minutes east of UTC, for a POS that sends no offset.
         pos_token: what a POS must present; may be empty while listening on loopback only.
@@ -92,10 +93,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         lan_listen: `host:port` in the store's own network, under which other tills of the store share rights to spend
             points with this one; empty for none.
         members_every_s: how often head office is asked for news of members when nothing else is said.
+        tail_path: a file, or a folder, on another file system, where the till notes how far its journal is; empty for
+            none.
+        ballast_mb: kept free for the journal in a file that is deleted when the disk is full; 0 for none.
+        kept_days, kept_events: how long what head office acknowledged is kept, and how many of the newest at any age.
+        log_dir: folder of log files, of which `log_days` are kept; empty for the standard error alone.
     """
 
     data_dir: str
     centre_url: str = ""
+    centre_ca: str = ""
     listen_host: str = "127.0.0.1"
     listen_port: int = 8640
     label: str = ""
@@ -111,6 +118,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reader_profile: str = ""
     lan_listen: str = ""
     members_every_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 60
+    tail_path: str = ""
+    ballast_mb: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 16
+    kept_days: Annotated[int, msgspec.Meta(ge=14, le=3_650)] = 14
+    kept_events: Annotated[int, msgspec.Meta(ge=50_000, le=100_000_000)] = 50_000
+    log_dir: str = ""
+    log_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 30
 
     def __repr__(self) -> str:
         return f"Settings(data_dir={self.data_dir!r}, centre_url={self.centre_url!r})"
@@ -171,6 +184,8 @@ def _check(settings: Settings) -> None:
             "lan_listen is an address of this machine in the store and a port, such as 10.0.0.21:8650.",
             lan_listen=settings.lan_listen,
         )
+    if settings.centre_ca and not Path(settings.centre_ca).is_file():
+        raise BadSettings("centre_ca must name a file of certificates (PEM).", centre_ca=settings.centre_ca)
     if settings.centre_url and not settings.centre_url.startswith(("https://", "http://")):
         raise BadSettings("centre_url must begin with https:// (or http:// in a test).", centre_url=settings.centre_url)
     if not settings.pos_token and not _is_loopback(settings.listen_host):

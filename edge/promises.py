@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from edge.database import Database
+from edge.kept_grants import KeptGrants
 from edge.leases_held import STOPS_EARLY_MS, HeldLease, LeasesHeld
 from edge.ports import Instant, elapsed_ms
 from loyalty.leases import Kind
@@ -58,13 +59,14 @@ class Promises:
     """Floats, leases and holds of one epoch, in the journal's file.
 
     Attributes:
-        leases: holds and leases of members.
+        leases: holds and leases of members; `kept`: the signed bytes of all grants.
     """
 
     def __init__(self, database: Database, epoch: int) -> None:
         self._database = database
         self._epoch = epoch
         self.leases = LeasesHeld(database, epoch)
+        self.kept = KeptGrants(database, epoch)
 
     # Floats
 
@@ -75,6 +77,7 @@ class Promises:
 
     def take_grants(self, grants: Sequence[SignedGrant], asked: Instant) -> None:
         """Keep grants with the bytes that prove them; call inside a transaction."""
+        self.kept.keep(grants, asked.wall_ms)
         for signed in grants:
             grant = signed.grant
             if grant.account_id is not None:
@@ -126,6 +129,18 @@ class Promises:
             is_live = elapsed is not None and elapsed < spend_for_s * 1000 - STOPS_EARLY_MS
             floats.append(_Float(lease_id=lease_id, left=left, is_live=is_live))
         return floats
+
+    def has_any(self, now: Instant) -> bool:
+        """Whether anything is left of floats, holds or leases."""
+        return bool(self._floats(now, 0)) or any(one.slices for one in self.leases.all(now, 0))
+
+    def newest_of_other_boots(self, now: Instant) -> int:
+        """The wall time at which the last grant was asked for before this machine started anew; 0 for none."""
+        found = self._database.row(
+            "SELECT max(wall_ms) FROM lease WHERE epoch = ? AND state <> 'returned' AND boot <> ?",
+            (self._epoch, now.boot),
+        )
+        return (found and found[0]) or 0
 
     # Holds
 
@@ -193,6 +208,7 @@ class Promises:
             " AND grant_no < (SELECT max(l.grant_no) FROM lease l WHERE l.epoch = lease.epoch)",
             (before_wall_ms,),
         )
+        self.kept.prune(before_wall_ms)
 
     def _holds(self, where: str, value: str) -> list[Hold]:
         found = self._database.rows(

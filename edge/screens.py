@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from loyalty.leases import Kind
 from loyalty.quotes import Totals
 from loyalty.trouble import Refusal
 
@@ -67,6 +68,8 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
         member: "…1234"; empty where the end of the card is not at hand.
         balance_points: none for a card that this till does not know.
         coupons: names of those that this sale earns for the next visit.
+        authority: the step at which points may be spent, or were: asked of head office (`hold`), or offline.
+        record: of a paid sale, eight digits that a complaint quotes.
     """
 
     no: int = 0
@@ -84,6 +87,8 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     now: str = ""
     may_spend_points: int = 0
     may_spend_minor: int = 0
+    authority: Kind = "none"
+    record: str = ""
     gifts: tuple[ScreenGift, ...] = ()
     coupons: tuple[str, ...] = ()
     next_tier: ScreenTier | None = None

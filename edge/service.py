@@ -14,20 +14,24 @@ from typing import Any
 import msgspec
 
 from edge.cache import Cache
-from edge.chores import Chores, chores_of
+from edge.chores import Chore, Chores, chores_of
 from edge.desk import Desk
-from edge.enrol import CACHE_FILE, JOURNAL_FILE
+from edge.enrol import CACHE_FILE
 from edge.folder import FolderLock
 from edge.health import Health
 from edge.http import till_app
 from edge.identity import TillIdentity, read_identity_file
-from edge.journal import Journal, open_epoch
+from edge.key_files import KeyFiles
 from edge.lan import THREADS as LAN_THREADS
 from edge.lan import lan_app
+from edge.opening import open_journal
 from edge.ports import BadSettings, Clock, Settings, SystemClock
 from edge.readers import Readers
+from edge.room import Room
 from edge.screens import MOST_SCREENS
+from edge.sending_left import SendLeft
 from edge.sharing import Sharing
+from edge.suspending import notice_clock
 from edge.till import Till
 from edge.uplink import HttpLine, Uplink
 from edge.web_server import WebServer
@@ -74,9 +78,12 @@ class TillService:
         settings, clock = self.settings, self.clock
         self._closing.append(FolderLock(settings.folder).close)
         self.identity = identity or _enrolled(settings)
-        self.journal = Journal.open(settings.folder / JOURNAL_FILE, self.identity, clock)
+        opened = open_journal(settings, self.identity, clock, secrets.randbits)
+        self.journal, self.identity, self.tail = opened.journal, opened.identity, opened.tail
         self._closing.append(self.journal.close)
-        open_epoch(self.journal, "enrolled")
+        self._closing.append(lambda: self.tail.note(self.journal.head()))
+        self.room = Room(self.journal, settings.folder, settings.ballast_mb)
+        notice_clock(self.journal, clock.now())
         self.cache = Cache.open(settings.folder / CACHE_FILE, self.identity, clock)
         self._closing.append(self.cache.close)
         self.uplink = self._uplink(more)
@@ -89,6 +96,7 @@ class TillService:
             identity=self.identity,
             is_offline=self.uplink.is_offline,
             on_written=self.uplink.wake,
+            on_closed=self.tail.note,
             ask_points=self.uplink.set_aside if settings.centre_url else None,
             ask_peers=self.sharing.ask if settings.lan_listen else None,
         )
@@ -97,7 +105,13 @@ class TillService:
         )
         self.readers = Readers(self.desk, reader_profiles(settings))
         self.chores = Chores(
-            chores_of(self.journal, self.cache, self.identity, clock, self.sharing if settings.lan_listen else None),
+            (
+                *chores_of(
+                    self.journal, self.cache, self.identity, clock, self.sharing if settings.lan_listen else None
+                ),
+                Chore(name="room", every_s=10, do=self.room.keep),
+                *self._left_behind(more),
+            ),
             uplink=self.uplink if settings.centre_url else None,
             clock=clock,
         )
@@ -107,6 +121,9 @@ class TillService:
             uplink=self.uplink,
             readers=self.readers.health,
             chores=self.chores.runs,
+            last_runs=self.chores.last,
+            tail=self.tail,
+            room=self.room,
         )
         self._server = WebServer(
             till_app(self.desk, self.health, self.readers), host=settings.listen_host, port=port, threads=THREADS
@@ -127,10 +144,34 @@ class TillService:
             settings=self.settings,
             clock=self.clock,
             **{"random_bits": secrets.randbits, "intervals": intervals, **more},
+            own_keys=KeyFiles(self.settings.folder, secrets.token_bytes, self._key_changed),
+            note_head=self.tail.note,
+            check_room=self.room.check_cosmetic,
         )
+
+    def _key_changed(self, identity: TillIdentity) -> None:
+        self.identity = identity
+        self.sharing.use_identity(identity)
+        self._left.use_identity(identity)
+
+    def _left_behind(self, more: dict[str, Any]) -> tuple[Chore, ...]:
+        """Events of earlier epochs go to head office by themselves; a till that stays alone has nobody to send to."""
+        if not self.settings.centre_url:
+            return ()
+        self._left = SendLeft(
+            journal=self.journal,
+            identity=self.identity,
+            folder=self.settings.folder,
+            clock=self.clock,
+            url=self.settings.centre_url,
+            exchange=more.get("exchange") or HttpLine(self.settings.centre_ca).exchange,
+            is_offline=self.uplink.is_offline,
+        )
+        return (Chore(name="left_behind", every_s=20, do=self._left.send),)
 
     def start(self) -> None:
         """Answer first, then read cards, speak to head office and keep house."""
+        self.room.keep()
         self._server.start()
         if self._lan:
             self._lan.start()

@@ -17,9 +17,19 @@ from loyalty.leases import spend_slices
 from loyalty.lots import END_OF_DAY, points_in
 from loyalty.moments import utc_date
 from loyalty.trouble import Fault, Refusal
+from sync.framing import open_signed
 from sync.refusals import BadEnvelope
-from sync.rights import RIGHTS_PATH, RightsAsk, RightsMessage, RightsSent, RightsTaken, open_rights, pack_rights
-from sync.wire import Answer, Peer
+from sync.rights import (
+    MOST_SENT,
+    RIGHTS_PATH,
+    RightsAsk,
+    RightsMessage,
+    RightsSent,
+    RightsTaken,
+    open_rights,
+    pack_rights,
+)
+from sync.wire import GRANT_TAG, Answer, Grant, Peer, SignedGrant
 
 DEADLINE_MS = 1_000  # a customer waits
 Exchange = Callable[[str, bytes, int], Answer]
@@ -94,6 +104,7 @@ class Sharing:
             slices=kept.slices,
             spend_for_s=lease.left_s if lease else 0,
             settle_until_ms=lease.settle_until_ms if lease else 0,
+            grants=tuple(one.signed for one in self._journal.promises.kept.of_lease(kept.lease_id)[-MOST_SENT:]),
         )
 
     def _take(self, sent: RightsSent, data: bytes, asked: Instant) -> None:
@@ -103,13 +114,30 @@ class Sharing:
         with self._journal.writing():
             if self._journal.transfers.keep_received(sent.till_id, sent.epoch, sent.n):
                 self._journal.promises.leases.take_sent(sent, data, asked)
+                self._journal.promises.kept.keep(self._proofs(sent), asked.wall_ms)
                 self._write("received", sent.n, sent.lease_id, sent.account_id, sent.slices, sent.till_id, asked)
+
+    def _proofs(self, sent: RightsSent) -> list[SignedGrant]:
+        """The grants that came with rights, as far as the centre signed them."""
+        proofs = []
+        for data in sent.grants:
+            try:
+                grant, _ = open_signed(GRANT_TAG, data, Grant, self._identity.centre_keys)
+            except Refusal:
+                continue  # the rights stand without: they only could not be shown after a loss
+            if grant.lease_id == sent.lease_id:
+                proofs.append(SignedGrant(grant=grant, signed=data))
+        return proofs
 
     def _confirm(self, said: RightsTaken) -> None:
         with self._journal.writing():
             self._journal.transfers.confirm(said.till_id, said.numbers)
 
     # Asking others
+
+    def use_identity(self, identity: TillIdentity) -> None:
+        """A key has changed. The other tills hear of it with their next hello and share nothing with us before."""
+        self._identity = identity
 
     def ask(self, account_id: int, points: int, *, least: int) -> int:
         """Get rights to spend points of an account from one of the other tills.

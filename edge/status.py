@@ -17,7 +17,9 @@ class ReaderSaid(Answer, frozen=True, kw_only=True):
 
 
 class LineStateSaid(Answer, frozen=True, kw_only=True):
-    """How the till stands with head office. `since` is when this state began, none before any contact."""
+    """How the till stands with head office. `since` is when this state began, none before any contact. `suspended` is
+    why nothing is sent, or why points are spent neither on leases nor on floats; "" when all is well. The clock stands
+    `clock_offset_ms` behind head office's, right to within `clock_error_ms`; both none before it was heard."""
 
     offline: bool
     state: str
@@ -26,6 +28,15 @@ class LineStateSaid(Answer, frozen=True, kw_only=True):
     last_error: str
     suspended: str
     clock_error_ms: int | None
+    clock_offset_ms: int | None = None
+
+
+class ChoreSaid(Answer, frozen=True, kw_only=True):
+    """A background job: seconds since it was last done, none for never; why its last run failed, "" if it did not."""
+
+    chore: str
+    done_age_s: int | None
+    failing: str
 
 
 class StreamSaid(Answer, frozen=True, kw_only=True):
@@ -51,7 +62,8 @@ class LaneSaid(Answer, frozen=True, kw_only=True):
 
 
 class StatusSaid(Answer, frozen=True, kw_only=True):
-    """GET /v1/status. `ready` means that sales can be quoted and committed now."""
+    """GET /v1/status. `ready` means that sales can be quoted and committed now. `disk_level` short or full: members are
+    not renewed, and only warnings are logged. `tail_trouble` says why the tail is not kept; "" for none, or kept."""
 
     ready: bool
     version: str
@@ -74,3 +86,7 @@ class StatusSaid(Answer, frozen=True, kw_only=True):
     disk_free_bytes: int | None
     last_close: str | None
     incidents: int
+    chores: tuple[ChoreSaid, ...] = ()
+    disk_level: Literal["plenty", "low", "short", "full"] = "plenty"
+    ballast: bool = True
+    tail_trouble: str = ""

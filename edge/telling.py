@@ -30,9 +30,10 @@ from edge.instants import show_instant, show_known
 from loyalty import messages
 from loyalty.coupons import RefusedCode
 from loyalty.effects import Effect
+from loyalty.leases import Kind
 from loyalty.members import MemberView
 from loyalty.quotes import Quote, QuoteLine, Totals
-from loyalty.receipts import ReceiptDetail
+from loyalty.receipts import Receipt, ReceiptDetail
 from loyalty.stored_value import CertificatePaid, stored_paid
 
 Coded = TypeVar("Coded", RefusedCode, CertificatePaid)
@@ -80,8 +81,12 @@ def quote_said(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int 
     )
 
 
-def receipt_said(told: Committed, text: str) -> ReceiptSaid:
-    """A committed sale with its printed words."""
+def receipt_said(told: Committed, text: str, authority_say: str = "") -> ReceiptSaid:
+    """A committed sale with its printed words.
+
+    Args:
+        authority_say: at which step its points were spent, in words for the cashier.
+    """
     detail = told.detail
     return ReceiptSaid(
         receipt_id=told.receipt.receipt_id,
@@ -96,7 +101,14 @@ def receipt_said(told: Committed, text: str) -> ReceiptSaid:
         text=text,
         replayed=told.replayed,
         coupons_issued=told.receipt.coupons_issued,
+        authority=spent_under(told.receipt),
+        authority_say=authority_say,
     )
+
+
+def spent_under(receipt: Receipt) -> Kind:
+    """The step at which a sale's points were spent; `none` where none were."""
+    return receipt.redemption.authority if receipt.redemption else "none"
 
 
 def totals_of(detail: ReceiptDetail, told: Committed) -> Totals:
@@ -147,14 +159,15 @@ def void_said(told: Voided, text: str) -> VoidSaid:
     )
 
 
-def hold_said(told: Held, offset_min: int) -> HoldSaid:
-    """Points set aside."""
+def hold_said(told: Held, offset_min: int, authority_say: str = "") -> HoldSaid:
+    """Points set aside. Args: as `receipt_said`."""
     return HoldSaid(
         hold_id=told.hold_id,
         points=told.points,
         until=show_instant(told.lapses_at_ms, offset_min),
         replayed=told.replayed,
         authority=told.authority,
+        authority_say=authority_say,
     )
 
 

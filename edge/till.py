@@ -36,6 +36,7 @@ from loyalty.members import UNKNOWN_CARD
 from loyalty.programme import Programme
 from loyalty.quotes import Quote, quote_basket
 from loyalty.receipts import Receipt, close_receipt, points_drawn, read_detail
+from sync.chain import StreamHead
 from sync.wire import LeaseAnswer
 
 AskPoints = Callable[[str, int, int, bool], LeaseAnswer | None]
@@ -61,12 +62,17 @@ def _nothing() -> None:
     return None
 
 
+def _ignore(_head: StreamHead) -> None:
+    return None
+
+
 class Till:
     """One till. Every method may be called from any thread; an id asked again is answered the same again.
 
     Args:
         is_offline: whether head office is out of reach now; a receipt says so.
-        on_written: called after an event was written, so that the uplink wakes.
+        on_written: called after an event was written, so that the uplink wakes; `on_closed` with the head after a day
+            was closed.
         ask_points: asks head office to set points aside for a hold; none for a till that stays alone.
         ask_peers: gets rights to spend points from another till of the store; none where tills do not share.
     """
@@ -81,6 +87,7 @@ class Till:
         identity: TillIdentity,
         is_offline: Callable[[], bool] = _always,
         on_written: Callable[[], None] = _nothing,
+        on_closed: Callable[[StreamHead], object] = _ignore,
         ask_points: AskPoints | None = None,
         ask_peers: AskPeers | None = None,
     ) -> None:
@@ -91,6 +98,7 @@ class Till:
         self.identity = identity
         self.is_offline = is_offline
         self.on_written = on_written
+        self.on_closed = on_closed
         self.ask_points = ask_points
         self.ask_peers = ask_peers
 

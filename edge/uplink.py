@@ -14,13 +14,17 @@ from edge.cache import Cache
 from edge.identity import TillIdentity
 from edge.journal import Journal
 from edge.ports import Clock, Settings
+from edge.showing import show_grants
+from edge.suspending import resume_leases, suspend_leases
 from loyalty.trouble import Fault, Refusal, Trouble
 from sync.blocks import BlockMark
 from sync.chain import StreamHead
 from sync.envelope import Unsent
 from sync.lanes import LaneState
 from sync.pacing import Moment
+from sync.rotation import TillKeys
 from sync.schedule import Intervals
+from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
 from sync.till_messages import Request, TillSettings
 from sync.till_session import SessionStatus, TillSession, WaitUntil
 from sync.transport import exchange as over_http
@@ -38,9 +42,13 @@ Exchange = Callable[[str, bytes, int], Answer]
 
 
 class JournalStore:
-    """Journal and cache as one `sync.ports.TillStore`."""
+    """Journal and cache as one `sync.ports.TillStore`; `check_room` raises before rows of members are written for
+    which there is no room."""
 
-    def __init__(self, journal: Journal, cache: Cache, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, cache: Cache, clock: Clock, check_room: Callable[[], object] = lambda: None
+    ) -> None:
+        self._check_room = check_room
         self._journal = journal
         self._cache = cache
         self._clock = clock
@@ -61,7 +69,13 @@ class JournalStore:
         self._journal.outbox.take_ack(ack)
 
     def take_hello(self, answer: HelloAnswer) -> None:
-        self._journal.take_hello(answer)
+        now = self._clock.now()
+        self._journal.take_hello(
+            answer, restored=lambda: show_grants(self._journal, answer.generation, answer.granted_no, now)
+        )
+
+    def generation(self) -> int:
+        return self._journal.outbox.generation()
 
     def newest_block(self) -> BlockMark:
         return self._journal.outbox.newest_block()
@@ -70,10 +84,40 @@ class JournalStore:
         return self._cache.lane(lane)
 
     def take_page(self, page: Page, state: LaneState) -> None:
+        if page.lane == "members":
+            self._check_room()
         # Two files, two transactions, in this order: between them own uses are kept that nobody counts any more.
         taken = self._cache.take_page(page, state)
         if taken:
             self._journal.forget_own_uses(taken)
+
+    def snapshot(self) -> Snapshot | None:
+        return self._cache.snapshot()
+
+    def begin_snapshot(self) -> None:
+        self._cache.begin_snapshot()
+
+    def take_manifest(self, manifest: Manifest) -> None:
+        self._cache.take_manifest(manifest)
+
+    def take_chunk(self, mark: ChunkMark, chunk: ChunkRows) -> None:
+        self._check_room()
+        self._forget(self._cache.take_chunk(mark, chunk))
+
+    def end_snapshot(self) -> None:
+        self._cache.end_snapshot()
+
+    def digest(self, span: Span, apart: frozenset[int]) -> tuple[int, str]:
+        return self._cache.digest(span, apart)
+
+    def take_range(self, page: Page, home: bool) -> None:
+        self._forget(self._cache.take_range(page, home))
+
+    def _forget(self, taken: Sequence[tuple[int, int]]) -> None:
+        """As after a page, and in the same order; of thousands of rows few are of members that were here lately."""
+        have = self._journal.accounts_with_own_uses()
+        if mine := [one for one in taken if one[0] in have]:
+            self._journal.forget_own_uses(mine)
 
     def grant_cursor(self) -> int:
         return self._journal.promises.grant_cursor()
@@ -106,6 +150,8 @@ class Uplink:
         exchange: how bytes are carried; over HTTP where none is given.
         random_bits: gives so many random bits, such as `secrets.randbits`.
         intervals: how often to speak when nothing happens.
+        own_keys: where the till's keys are kept, so that they can be made new.
+        note_head: called with the head of the journal before a batch goes; `check_room`: as of `JournalStore`.
     """
 
     def __init__(
@@ -119,14 +165,18 @@ class Uplink:
         random_bits: Callable[[int], int],
         exchange: Exchange | None = None,
         intervals: Intervals | None = None,
+        note_head: Callable[[StreamHead], object] = lambda _head: None,
+        check_room: Callable[[], object] = lambda: None,
+        own_keys: TillKeys | None = None,
     ) -> None:
+        self._note_head = note_head
         self._journal = journal
         self._clock = clock
         self._url = settings.centre_url.rstrip("/")
-        self._exchange = exchange or HttpLine().exchange
-        self._ask_line = exchange or HttpLine().exchange
+        self._exchange = exchange or HttpLine(settings.centre_ca).exchange
+        self._ask_line = exchange or HttpLine(settings.centre_ca).exchange
         self._session = TillSession(
-            JournalStore(journal, cache, clock),
+            JournalStore(journal, cache, clock, check_room),
             TillSettings(
                 install_id=identity.install_id,
                 boot=clock.now().boot,
@@ -137,6 +187,7 @@ class Uplink:
             identity.signer,
             identity.centre_keys,
             random_bits,
+            own_keys,
         )
         self._lock = threading.Lock()  # the session's: status is asked from other threads
         self._wake = threading.Event()
@@ -155,13 +206,38 @@ class Uplink:
         Raises:
             Fault: our own disk let us down; try again later.
         """
+        step = self.ask()
+        if isinstance(step, int):
+            return step
+        self._carry(step)
+        return 0
+
+    def ask(self) -> Request | int:
+        """The next request, for whoever carries it himself; or the milliseconds for which there is none.
+
+        One at a time: `give` back what came before asking again.
+        """
         with self._lock:
             now = self._clock.now()
             step = self._session.next_request(now.moment)
-        if isinstance(step, WaitUntil):
-            return max(0, step.mono_ms - now.mono_ms)
-        self._carry(step)
-        return 0
+            if isinstance(step, Request) and step.kind == "batch":
+                # Before it goes: what was sent under these numbers must never be sent otherwise.
+                self._note_head(self._journal.head())
+        return max(0, step.mono_ms - now.mono_ms) if isinstance(step, WaitUntil) else step
+
+    def give(self, request: Request, answer: Answer | None, code: str = "line.no_answer") -> None:
+        """What the line brought for a request; none where nothing came in time, with the code of the Fault.
+
+        Raises:
+            Fault: our own disk let us down; ask again later.
+        """
+        with self._lock:
+            now = self._clock.now().moment
+            if answer is None:
+                self._session.no_answer(now, request, code)
+            else:
+                self._session.take_answer(now, request, answer)
+            self._note(request)
 
     def set_aside(self, hold_id: str, account_id: int, points: int, partial: bool) -> LeaseAnswer | None:
         """Ask head office to set points aside for a sale at hand, beside whatever else is under way.
@@ -198,20 +274,21 @@ class Uplink:
         try:
             answer = self._exchange(self._url + request.path, request.body, request.deadline_ms)
         except Fault as fault:
-            with self._lock:
-                self._session.no_answer(self._clock.now().moment, request, fault.code)
-                self._note(request)
+            self.give(request, None, fault.code)
             return
-        with self._lock:
-            self._session.take_answer(self._clock.now().moment, request, answer)
-            self._note(request)
+        self.give(request, answer)
 
     def _note(self, request: Request) -> None:
         status = self._session.status(self._clock.now().moment)
         self._online = status.line.state == "online"
         # A session that has just begun knows of no suspension: only a hello that went well lifts the one we keep.
-        if status.suspended or (self._online and request.kind == "hello"):
+        now = self._clock.now()
+        if status.suspended:
+            suspend_leases(self._journal, status.suspended, now)
             self._journal.outbox.set_suspended(status.suspended)
+        elif self._online and request.kind == "hello":
+            self._journal.outbox.set_suspended("")
+            resume_leases(self._journal, now)
 
     # With a thread
 
@@ -257,9 +334,14 @@ class Uplink:
 
 
 class HttpLine:
-    """A session of `requests`, thrown away after every fault; one exchange at a time."""
+    """A session of `requests`, thrown away after every fault; one exchange at a time.
 
-    def __init__(self) -> None:
+    Args:
+        ca_file: as `new_session` wants it.
+    """
+
+    def __init__(self, ca_file: str = "") -> None:
+        self._ca_file = ca_file
         self._session: requests.Session | None = None
         self._lock = threading.Lock()
 
@@ -267,7 +349,7 @@ class HttpLine:
         """Bytes there and back. Raises: Fault when the line does not hold."""
         with self._lock:
             if self._session is None:
-                self._session = new_session()
+                self._session = new_session(self._ca_file)
             try:
                 return over_http(self._session, url, body, deadline_ms)
             except Fault:

@@ -115,14 +115,14 @@ class HandClock:
 
 
 class Rim:
-    """A till in memory behind its Flask client; `offline` and the clock are the test's to set."""
+    """A till behind its Flask client, in memory unless in files; `offline` and the clock are the test's to set."""
 
-    def __init__(self, folder: Path, *, with_programme: bool = True, **more: Any) -> None:
+    def __init__(self, folder: Path, *, with_programme: bool = True, in_files: bool = False, **more: Any) -> None:
         self.clock, self.identity, self.offline = HandClock(), identity(), False
         self.settings = settings(folder, **more)
-        self.journal = Journal.open(":memory:", self.identity, self.clock)
+        self.journal = Journal.open(folder / "journal.db" if in_files else ":memory:", self.identity, self.clock)
         open_epoch(self.journal, "enrolled")
-        self.cache = Cache.open(":memory:", self.identity, self.clock)
+        self.cache = Cache.open(folder / "cache.db" if in_files else ":memory:", self.identity, self.clock)
         if with_programme:
             furnish(self.journal, self.cache, self.clock)
         parts = {"journal": self.journal, "cache": self.cache, "clock": self.clock, "settings": self.settings}

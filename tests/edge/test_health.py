@@ -114,6 +114,31 @@ def test_a_failing_chore_is_counted_and_comes_again(rim: Rim):
         chores.stop()
 
 
+def test_status_and_metrics_say_when_a_chore_was_last_done_and_that_it_fails(rim: Rim):
+    outcomes = [None, OSError("no")]
+
+    def do() -> None:
+        if trouble := outcomes.pop(0):
+            raise trouble
+
+    chores = Chores((Chore(name="prune", every_s=3600, do=do),), uplink=None, clock=rim.clock)
+    rim.health._last_runs = chores.last
+    assert rim.client.get("/v1/status").json["chores"] == [{"chore": "prune", "done_age_s": None, "failing": ""}]
+    chores.start()
+    try:
+        run_now(chores, "prune")
+        wait_for(lambda: chores.runs().get(("prune", "done")) == 1)
+        rim.clock.move(90_000)
+        run_now(chores, "prune")
+        wait_for(lambda: chores.runs().get(("prune", "failed")) == 1)
+    finally:
+        chores.stop()
+    assert rim.client.get("/v1/status").json["chores"] == [{"chore": "prune", "done_age_s": 90, "failing": "OSError"}]
+    lines = rim.client.get("/metrics").text.splitlines()
+    assert 'tallypoint_till_chore_age_seconds{chore="prune"} 90' in lines
+    assert 'tallypoint_till_chore_failing{chore="prune"} 1' in lines
+
+
 def test_after_a_step_of_the_clock_every_chore_is_timed_anew(rim: Rim):
     chores = Chores((Chore(name="prune", every_s=3600, do=dict),), uplink=None, clock=rim.clock)
     chores.start()

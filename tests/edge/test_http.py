@@ -128,6 +128,7 @@ def test_an_id_with_slashes_is_found_again(rim: Rim):
 
 def test_points_are_held_spent_and_given_back(rim: Rim):
     held = rim.post("/v1/holds", {"hold_id": "H1", "card": CARD, "points": 300})
+    assert (held.json["authority"], held.json["authority_say"]) == ("float", "Offline, unconfirmed")
     assert (held.status_code, held.json["points"]) == (201, 300)
     assert rim.post("/v1/holds", {"hold_id": "H2", "card": CARD, "points": 200}).status_code == 201
     assert rim.client.delete("/v1/holds/H2").json == {"hold_id": "H2", "released": True}
@@ -459,3 +460,13 @@ def test_a_bad_language_or_cursor_is_refused(rim: Rim):
 def test_this_till_may_be_named_by_id_or_by_label(rim: Rim):
     for till in (TILL, "3"):
         assert rim.post("/v1/quotes", quote(store_id="S1", till_id=till)).status_code == 200
+
+
+def test_a_sale_says_at_which_step_its_points_were_spent(rim: Rim):
+    paid = rim.post("/v1/receipts", commit(points_to_spend=300)).json
+    assert (paid["authority"], paid["authority_say"]) == ("float", "Offline, unconfirmed")
+    assert f"  Offline, unconfirmed            {paid['event']['record']}" in paid["text"].splitlines()
+    again = rim.post("/v1/receipts", commit(points_to_spend=300)).json
+    assert (again["authority"], again["authority_say"]) == ("float", "Offline, unconfirmed")
+    plain = rim.post("/v1/receipts", commit(receipt_id="R2")).json
+    assert (plain["authority"], plain["authority_say"]) == ("none", "")

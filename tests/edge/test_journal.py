@@ -242,6 +242,7 @@ def test_the_file_is_for_the_service_alone_and_every_setting_holds(journal: Jour
     )
     assert {name for name, sql in tables} == {
         "event", "own_use", "lease", "hold", "stream", "flagged", "counter", "peer", "transfer_in", "transfer_out",
+        "grant_kept", "loose",
     }  # fmt: skip
     assert all(sql.rstrip().endswith("STRICT") for _, sql in tables)
 
@@ -269,7 +270,7 @@ def test_an_event_changed_behind_our_back_is_found_at_the_next_start(
 
 def test_a_file_that_is_no_database_is_told_with_what_to_do(path: Path, clock: FakeClock) -> None:
     path.write_bytes(b"not a database at all" * 1_000)
-    with pytest.raises(JournalDamaged, match="enrol the till anew"):
+    with pytest.raises(JournalDamaged, match="saves what is true"):
         Journal.open(path, identity(), clock)
 
 

@@ -11,6 +11,7 @@ from edge.cache import Cache
 from edge.giving_back import give_back
 from edge.journal import Journal
 from edge.ports import Settings
+from edge.suspending import notice_clock, resume_leases, suspend_leases
 from edge.till import Till
 from loyalty.lease_events import LeaseMoved
 from loyalty.leases import NotEnoughPoints
@@ -162,6 +163,45 @@ def test_a_suspended_till_spends_nothing_of_its_leases(till: Till) -> None:
     grant_lease(till, 700, 9)
     till.journal.outbox.set_suspended("sync.rewind")
     assert allowed(till) == ("none", 0)
+
+
+def test_a_clock_that_went_back_over_a_restart_suspends_leases_until_online(till: Till, clock: FakeClock) -> None:
+    grant_lease(till, 700, 9)
+    spend(till, "r1", 100)
+    clock.reboot(wall_ms=-1)
+    assert notice_clock(till.journal, clock.now())
+    assert not notice_clock(till.journal, clock.now())
+    assert allowed(till) == ("none", 0)
+    clock.pass_ms(30 * MINUTE)  # right again, but nobody has said so
+    assert allowed(till) == ("none", 0)
+    assert give_back(till.journal, clock.now()) == 0
+    assert rests(till) == [("suspended", "clock.went_back")]
+    assert resume_leases(till.journal, clock.now())
+    assert not resume_leases(till.journal, clock.now())
+    assert rests(till) == [("suspended", "clock.went_back"), ("resumed", "")]
+    assert allowed(till) == ("lease", 600)
+
+
+def test_a_clock_that_went_back_within_one_boot_or_stayed_behind_nothing_suspends_nothing(
+    till: Till, clock: FakeClock
+) -> None:
+    grant_lease(till, 700, 9)
+    clock.wall_ms -= 3_600_000
+    assert not notice_clock(till.journal, clock.now())
+    clock.wall_ms += 3_600_000
+    clock.reboot(wall_ms=0)
+    assert not notice_clock(till.journal, clock.now())
+    assert allowed(till) == ("lease", 700)
+
+
+def test_a_till_without_leases_has_nothing_to_suspend(till_alone: Till, clock: FakeClock) -> None:
+    assert not suspend_leases(till_alone.journal, "sync.rewind", clock.now())
+    assert rests(till_alone) == []
+
+
+def rests(till: Till) -> list[tuple[str, str]]:
+    events = [entry.event for entry in till.journal.entries_after(0)]
+    return [(one.what, one.reason) for one in events if isinstance(one, LeaseMoved)]
 
 
 # Asking head office

@@ -140,12 +140,15 @@ def test_a_sale_is_followed_from_card_to_thanks(rim: Rim):
     assert [(one.name, one.amount_minor, one.discount_minor, one.points) for one in sale.lines] == [
         ("Espresso beans 1 kg", 1000, 200, 80), ("Rye bread", 250, 0, 25),
     ]  # fmt: skip
-    assert (sale.may_spend_points, sale.may_spend_minor) == (1000, 1000)
+    assert (sale.may_spend_points, sale.may_spend_minor, sale.authority) == (1000, 1000, "float")
     assert sale.messages == ("Coffee week: you save 2.00", "Only 19.50 more and your points double")
     assert sale.as_of == "2026-03-05T18:30:00.000+01:00"
     rim.post("/v1/receipts", commit())
     done = rim.desk.screens.now()
     assert (done.phase, done.balance_points, done.messages) == ("done", 1345, ("Coffee week: you save 2.00",))
+    assert (done.authority, len(done.record)) == ("none", 8)
+    rim.post("/v1/receipts", commit(receipt_id="R2", points_to_spend=200))
+    assert rim.desk.screens.now().authority == "float"
 
 
 def test_points_worth_less_than_a_step_are_worth_what_they_would_pay(rim: Rim):

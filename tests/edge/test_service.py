@@ -216,3 +216,42 @@ def free_port() -> int:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
         return port
+
+
+# What its machine does to it
+
+
+def test_a_service_whose_journal_is_damaged_salvages_it_sells_on_and_says_so(
+    open_service: Callable[..., TillService], tmp_path: Path
+):
+    (tmp_path / "stick").mkdir()
+    first = open_service(tail_path=str(tmp_path / "stick"))
+    paid = requests.post(f"{first.url}/v1/receipts", json=commit(), timeout=5).json()
+    assert (first.settings.folder / "ballast").stat().st_size == 16_000_000
+    first.stop()
+    assert (tmp_path / "stick" / "tallypoint-tail").read_text().splitlines()[-1].split()[1:3] == ["1", "2"]
+    db = first.settings.folder / "journal.db"
+    db.write_bytes(bytes(4_096) + db.read_bytes()[4_096:])
+    second = open_service(tail_path=str(tmp_path / "stick"))
+    assert (second.identity.epoch > 2**31, second.journal.outbox.suspended()) == (True, "journal.salvaged")
+    again = requests.post(f"{second.url}/v1/receipts", json=commit(), timeout=5)
+    assert (again.status_code, again.json()["text"]) == (200, paid["text"])
+    told = requests.post(f"{second.url}/v1/receipts", json=commit(receipt_id="R2"), timeout=5)
+    assert (told.status_code, told.json()["event"]["seq"]) == (201, 2)
+    status = requests.get(f"{second.url}/v1/status", timeout=5).json()
+    assert (status["ballast"], status["tail_trouble"], status["stream"]["left_unsent"]) == (True, "", 2)
+    second.stop()
+    third = TillService(second.settings, port=0)  # which finds in its folder who it is
+    third.start()
+    assert (third.identity.epoch, third.journal.head().seq) == (second.identity.epoch, 2)
+    third.stop()
+
+
+def test_a_tail_that_cannot_be_kept_is_in_the_status_and_the_figures(
+    open_service: Callable[..., TillService], tmp_path: Path
+):
+    service = open_service(tail_path=str(tmp_path / "gone" / "tail"))
+    assert requests.post(f"{service.url}/v1/receipts", json=commit(), timeout=5).status_code == 201
+    status = requests.get(f"{service.url}/v1/status", timeout=5).json()
+    assert status["tail_trouble"] == "No such file or directory"
+    assert "tallypoint_till_tail_failing 1" in requests.get(f"{service.url}/metrics", timeout=5).text

@@ -25,13 +25,14 @@ from loyalty.leases import NotEnoughPoints
 from loyalty.lots import LotKey, Slice, points_in
 from loyalty.programme import read_programme
 from loyalty.receipts import Receipt
+from sync.framing import pack
 from sync.keys import Signer
 from sync.refusals import BadSignature
 from sync.rights import RIGHTS_PATH, RightsAsk, pack_rights
 from sync.transport import LineDown
-from sync.wire import Answer, Grant, Peer, SignedGrant
+from sync.wire import GRANT_TAG, Answer, Grant, Peer, SignedGrant
 from tests.edge.conftest import FakeClock
-from tests.edge.counter import ACCOUNTS, PROGRAMME, commit, hold, identity, line, published, sale
+from tests.edge.counter import ACCOUNTS, CENTRE, PROGRAMME, commit, hold, identity, line, published, sale
 
 ANAS = ACCOUNTS["ana"][0]
 TILLS = ("11" * 16, "22" * 16, "33" * 16)
@@ -278,3 +279,68 @@ def test_whatever_the_lan_does_points_are_at_one_till_or_under_way(seed: int) ->
     for one in TILLS:
         shop.sharing[one].send_again()
     assert (shop.under_way(), shop.granted) == (0, sum(map(shop.left, TILLS)) + spent)
+
+
+# Called back
+
+
+def called_back(shop: Shop, till_id: str, lease_id: str) -> list[tuple[str, str, int]]:
+    """Head office calls a lease back from a till, which keeps house a minute later: what it wrote since."""
+    before = shop.journals[till_id].head().seq
+    with shop.journals[till_id].writing():
+        shop.journals[till_id].promises.leases.recall([lease_id])
+    shop.clock.pass_ms(60_000)
+    give_back(shop.journals[till_id], shop.clock.now())
+    events = [entry.event for entry in shop.journals[till_id].entries_after(before)]
+    return [(one.what, one.lease_id, points_in(one.slices)) for one in events if isinstance(one, LeaseMoved)]
+
+
+def test_rights_of_another_tills_lease_go_back_under_its_name_when_they_are_called_back(shop: Shop) -> None:
+    one, two, _ = TILLS
+    shop.grant(two, 700)
+    shop.sharing[one].ask(ANAS, 400, least=1)
+    assert called_back(shop, one, f"lease:{two}") == [("returned", f"lease:{two}", 400)]
+    assert called_back(shop, two, f"lease:{two}") == [("returned", f"lease:{two}", 300)]
+    assert called_back(shop, one, f"lease:{two}") == []
+
+
+def test_rights_that_were_under_way_while_the_lease_was_called_back_go_back_too(shop: Shop) -> None:
+    one, two, _ = TILLS
+    shop.grant(two, 700)
+
+    def lost(url: str, body: bytes, exchange: Callable[[str, bytes], Answer]) -> Answer:
+        exchange(url, body)
+        raise LineDown("down")
+
+    shop.bent = lost
+    shop.sharing[one].ask(ANAS, 400, least=1)
+    assert called_back(shop, one, f"lease:{two}") == []
+    shop.bent = lambda url, body, exchange: exchange(url, body)
+    shop.sharing[two].send_again()
+    # Head office hears of them with `received`, and calls them back once more.
+    assert called_back(shop, one, f"lease:{two}") == [("returned", f"lease:{two}", 400)]
+    assert (shop.left(one), shop.under_way()) == (0, 0)
+
+
+def test_rights_come_with_the_grants_that_gave_them_as_far_as_head_office_signed_those(shop: Shop) -> None:
+    one, two, three = TILLS
+    now = shop.clock.now()
+    grant = Grant(
+        lease_id="L", grant_no=7, till_id=two, epoch=1, key_no=1, account_id=ANAS, points=300, spend_for_s=172_800,
+        settle_until_ms=now.wall_ms + 900_000_000, granted_at_ms=now.wall_ms, kind="lease",
+        slices=(Slice(key=LOT, points=300),),
+    )  # fmt: skip
+    signed = pack(GRANT_TAG, grant, CENTRE)
+    with shop.journals[two].writing():
+        shop.journals[two].promises.take_grants([SignedGrant(grant=grant, signed=signed)], now)
+    shop.sharing[one].ask(ANAS, 100, least=1)
+    assert [(kept.till_id, kept.grant_no, kept.signed) for kept in shop.journals[one].promises.kept.of_lease("L")] == [
+        (two, 7, signed)
+    ]
+    # And on to the next.
+    shop.journals[two].outbox.set_suspended("sync.rewind")
+    shop.sharing[three].ask(ANAS, 100, least=1)
+    assert [kept.signed for kept in shop.journals[three].promises.kept.of_lease("L")] == [signed]
+    shop.grant(one, 200, grant_no=8)  # whose bytes nobody signed
+    shop.sharing[three].ask(ANAS, 200, least=200)
+    assert shop.journals[three].promises.kept.of_lease(f"lease:{one}") == ()

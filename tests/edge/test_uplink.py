@@ -13,6 +13,7 @@ from edge.journal_troubles import JournalFull
 from edge.ports import Settings
 from edge.till import Till
 from edge.uplink import JournalStore, Uplink
+from loyalty.lease_events import LeaseMoved
 from loyalty.members import PublishedMember
 from loyalty.programme import canonical, read_programme
 from sync.blocks import BlockMark
@@ -262,6 +263,8 @@ def test_a_suspension_is_kept_until_a_hello_goes_well(shop: Shop) -> None:
     shop.settle(300_000)
     assert shop.journal.outbox.suspended() == ""
     assert (shop.journal.backlog(), shop.journal.float_left(shop.clock.now()).points) == (0, 700)
+    rested = [one.event for one in shop.journal.entries_after(0) if isinstance(one.event, LeaseMoved)]
+    assert [(one.what, one.reason) for one in rested] == [("suspended", "sync.suspended"), ("resumed", "")]
 
 
 def test_the_thread_wakes_for_a_sale_and_stops_when_told(shop: Shop) -> None:

@@ -1,0 +1,131 @@
+"""Head office comes back from an older backup: a till that pruned every day in between brings again what is lacking."""
+
+from pathlib import Path
+
+import pytest
+
+from edge.journal import Kept
+from edge.ports import BadSettings, read_settings
+from tests.central.recovering import Lane, in_order, receipts
+from tests.central.test_told_leases import backup, put_back
+from tests.central.tills import Centre
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def lane(centre: Centre, tmp_path: Path) -> Lane:
+    centre.member()
+    (tmp_path / "stick").mkdir()
+    return Lane(centre, tmp_path / "till", tmp_path / "stick")
+
+
+def live(lane: Lane, days: int, kept: Kept) -> None:
+    """A sale a day, sent; every night the till forgets what it may."""
+    lane.journal._kept = kept
+    for day in range(1, days + 1):
+        lane.clock.pass_ms(DAY_MS)
+        lane.centre.now += DAY_MS
+        lane.sell(f"day{day:02}")
+        lane.settle()
+        assert lane.journal.backlog() == 0
+        lane.journal.prune()
+
+
+def posted(days: int) -> list[tuple[str, str]]:
+    return [(f"day{day:02}", "posted") for day in range(1, days + 1)]
+
+
+def test_after_thirteen_days_nothing_is_lost_though_few_events_are_kept(lane: Lane, centre: Centre):
+    before = backup(centre)
+    live(lane, 13, Kept(days=14, events=0))
+    assert receipts(centre) == posted(13)
+    put_back(centre, before)
+    assert receipts(centre) == []
+    for _ in range(3):
+        lane.settle()
+    assert receipts(centre) == posted(13)
+    assert (lane.journal.backlog(), lane.journal.outbox.suspended()) == (0, "")
+    in_order(centre)
+
+
+def test_a_small_shop_keeps_months_and_refills_them(lane: Lane, centre: Centre):
+    before = backup(centre)
+    live(lane, 40, Kept())
+    put_back(centre, before)
+    for _ in range(3):
+        lane.settle()
+    assert receipts(centre) == posted(40)
+    in_order(centre)
+
+
+def test_what_is_beyond_retention_is_told_and_the_till_sells_on(lane: Lane, centre: Centre):
+    before = backup(centre)
+    live(lane, 20, Kept(days=14, events=0))
+    put_back(centre, before)
+    for _ in range(3):
+        lane.settle()
+    assert lane.journal.outbox.suspended() == "sync.beyond_retention"
+    assert receipts(centre) == []
+    lane.sell("later")
+    assert lane.journal.find("later") is not None
+
+
+def test_an_epoch_that_is_over_is_brought_again_too(lane: Lane, centre: Centre):
+    before = backup(centre)
+    lane.sell("r1", "r2")
+    lane.settle()
+    lane.stop()
+    (lane.folder / "journal.db").rename(lane.folder / "journal.kept")
+    (lane.folder / "journal.db").write_bytes(b"not a database, but a page of something else" * 100)
+    lane.start()  # nothing can be saved of it
+    lane.sell("r3")
+    lane.settle()
+    lane.stop()
+    lane.start()
+    lane.sell("r4")
+    lane.settle()
+    assert receipts(centre) == [(f"r{n}", "posted") for n in (1, 2, 3, 4)]
+    put_back(centre, before)
+    for _ in range(3):
+        lane.settle()
+    # What was lost at the till as well is lost now; the rest is here again.
+    assert receipts(centre) == [("r3", "posted"), ("r4", "posted")]
+    in_order(centre)
+
+
+def test_two_epochs_of_one_till_are_brought_again(lane: Lane, centre: Centre, tmp_path: Path):
+    before = backup(centre)
+    lane.sell("r1", "r2")
+    lane.settle()
+    lane.stop()
+    lane.copy(tmp_path / "image")
+    lane.start()
+    lane.sell("r3")
+    lane.settle()
+    lane.stop()
+    lane.put_back(tmp_path / "image")
+    lane.start()
+    lane.sell("r4")
+    lane.settle()
+    assert receipts(centre) == [(f"r{n}", "posted") for n in (1, 2, 3, 4)]
+    put_back(centre, before)
+    for _ in range(3):
+        lane.settle()
+    assert receipts(centre) == [(f"r{n}", "posted") for n in (1, 2, 4)]
+    assert lane.journal.outbox.left_unsent() == 0
+    in_order(centre)
+
+
+@pytest.mark.parametrize(("name", "value"), [("KEPT_DAYS", "13"), ("KEPT_EVENTS", "49999"), ("BALLAST_MB", "-1")])
+def test_less_than_head_office_relies_on_cannot_be_set(name: str, value: str):
+    with pytest.raises(BadSettings):
+        read_settings(None, {"TALLYPOINT_TILL_DATA_DIR": "till", f"TALLYPOINT_TILL_{name}": value})
+
+
+def test_more_can_be_set(tmp_path: Path):
+    settings = read_settings(
+        None,
+        {"TALLYPOINT_TILL_DATA_DIR": "till", "TALLYPOINT_TILL_KEPT_DAYS": "60", "TALLYPOINT_TILL_KEPT_EVENTS": "90000"},
+    )
+    assert (settings.kept_days, settings.kept_events, settings.ballast_mb, settings.tail_path) == (60, 90_000, 16, "")
