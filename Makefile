@@ -14,7 +14,10 @@ demo: env  ## a small coalition, alive in the browser (ONCE=1: play the story on
 	$(VENV)/tallypoint demo $(if $(ONCE),--once)
 
 test: env  ## all tests, with the lines they did not reach
-	$(VENV)/python -m pytest --cov --cov-report=term
+	$(VENV)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
+
+faults: env  ## kills, power cuts, bad disks and bad lines, all of them (up to an hour; a spread of them runs with the tests)
+	TALLYPOINT_FAULTS_LONG=1 $(VENV)/python -m pytest tests/faults -s -q
 
 lint: env  ## style, by ruff
 	$(VENV)/python -m ruff check
@@ -44,4 +47,4 @@ clean:  ## what tools leave behind; the environment stays
 	rm -rf build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help env demo test lint types imports bench mutants requirements clean
+.PHONY: help env demo test faults lint types imports bench mutants requirements clean
