@@ -1,0 +1,94 @@
+"""`tallypoint fleet`: tills, centre and a bad line in virtual time; a seed can be played again."""
+
+import argparse
+import sys
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from tallypoint.fleet.faults import KINDS, LINE, OF_ALL, OF_TILLS, read_kinds
+from tallypoint.fleet.run import Report, run_seeds
+from tallypoint.fleet.world import Plan
+
+
+def register(commands: Any) -> None:
+    """Add `fleet`."""
+    told = "; ".join(f"{name}: {say}" for name, (_, say) in [*LINE.items(), *OF_TILLS.items(), *OF_ALL.items()])
+    parser = commands.add_parser(
+        "fleet", help="many tills and their centre in virtual time, under faults", epilog=f"Faults. {told}."
+    )
+    parser.add_argument("--tills", type=_positive, default=5, metavar="N")
+    parser.add_argument("--transactions", type=_positive, default=200, metavar="M", help="over all tills")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the history; the same seed, the same bytes")
+    parser.add_argument("--seeds", type=_positive, default=1, metavar="K", help="so many from it on, until one fails")
+    parser.add_argument("--faults", default="all", metavar="NAMES", help="all (default), none, or names with commas")
+    parser.add_argument("--twice", action="store_true", help="each seed again, and hold the bytes against each other")
+    parser.add_argument("--json", action="store_true", help="print data instead of lines")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play the seeds and report; 1 when something that always holds did not. Raises: UnknownFault."""
+    kinds = read_kinds(args.faults)
+    plan = Plan(tills=args.tills, transactions=args.transactions, seed=args.seed, faults=kinds)
+    several = args.seeds > 1
+    reports = list(run_seeds(plan, args.seeds, twice=args.twice or several, told=lambda one: _progress(one, several)))
+    if args.json:
+        print(msgspec.json.format(msgspec.json.encode(_together(reports)), indent=2).decode())
+    else:
+        _show(reports)
+    last = reports[-1]
+    if not last.violations:
+        return 0
+    print(f"Seed {last.seed} broke what always holds: {last.violations[0]}\n  {last.replay}", file=sys.stderr)
+    return 1
+
+
+def _together(reports: list[Report]) -> Any:
+    """The one report; of several seeds the sums, and the last seed's own."""
+    if len(reports) == 1:
+        return reports[0]
+    last = msgspec.to_builtins(reports[-1])
+    summed: dict[str, Any] = {"seed": last["seed"], "seeds": len(reports), "tills": last["tills"]}
+    for name, value in last.items():
+        if name not in summed and isinstance(value, int | float):
+            summed[name] = round(sum(getattr(one, name) for one in reports), 3)
+    faults: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
+    for one in reports:
+        faults.update(one.faults)
+        seen.update(one.seen)
+    more = {name: last[name] for name in ("digest", "replay", "violations")}
+    return {**summed, "faults": dict(sorted(faults.items())), "seen": dict(sorted(seen.items())), **more}
+
+
+def _progress(report: Report, several: bool) -> None:
+    if several:
+        state = "broken" if report.violations else "good"
+        print(f"seed {report.seed}: {state}, {report.events} events, {report.seconds} s", file=sys.stderr)
+
+
+def _show(reports: list[Report]) -> None:
+    told = msgspec.to_builtins(_together(reports))
+    for name, value in told.items():
+        if isinstance(value, dict):
+            print(f"{name}:")
+            for key, count in value.items():
+                print(f"  {key:<40} {count:>10,}")
+        elif isinstance(value, list):
+            print(f"{name}: {len(value)}")
+            for one in value[:20]:
+                print(f"  {one}")
+        else:
+            print(f"{name:<14} {value:,}" if isinstance(value, int) else f"{name:<14} {value}")
+    never = sorted(set(KINDS) - set(told["faults"]))
+    if never and len(reports) > 1:
+        print(f"never: {', '.join(never)}")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("1 or more")
+    return number

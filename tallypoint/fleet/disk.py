@@ -1,0 +1,96 @@
+"""Disks in memory: what was committed to them is what is durable; they can be copied, put back, and refuse a write."""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from central.migrations import upgrade
+from central.ports import open_engine
+
+
+class Crashed(BaseException):
+    """The process ended here. No handler of the product may see it, so it is no Exception."""
+
+
+def image_of(disk: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy of all that is committed on a disk."""
+    image = sqlite3.connect(":memory:", check_same_thread=False)
+    disk.backup(image)
+    return image
+
+
+class Peril:
+    """Something that will happen to the `at`-th statement from now on, on whichever of a machine's disks it runs.
+
+    Args:
+        what: `crash` ends the process before the statement, or right after it where it commits and `late` says so;
+            `disk` refuses it for want of room.
+    """
+
+    def __init__(self, what: str, at: int, *, late: bool = False) -> None:
+        self.what, self._at, self._late = what, at, late
+        self.over = False
+
+    def meet(self, run: Callable[[], Any], sql: str) -> Any:
+        """Run a statement, or do not."""
+        self._at -= 1
+        if self.over or self._at > 0 or sql == "ROLLBACK":
+            return run()
+        self.over = True
+        if self.what == "disk":
+            full = sqlite3.OperationalError("database or disk is full")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise full
+        if self._late and sql == "COMMIT":
+            run()
+        raise Crashed
+
+
+class Perilous:
+    """A connection in peril: what of one `edge.database.Database` uses for writing."""
+
+    def __init__(self, connection: sqlite3.Connection, peril: Peril) -> None:
+        self._connection, self._peril = connection, peril
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether there is something to roll back."""
+        return self._connection.in_transaction
+
+    def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
+        """One statement, if it gets that far."""
+        cursor: sqlite3.Cursor = self._peril.meet(lambda: self._connection.execute(sql, values), sql)
+        return cursor
+
+    def executemany(self, sql: str, rows: Any) -> sqlite3.Cursor:
+        """One statement for many rows, likewise."""
+        cursor: sqlite3.Cursor = self._peril.meet(lambda: self._connection.executemany(sql, rows), sql)
+        return cursor
+
+
+class CentreDisk:
+    """The centre's database in memory, with a peril at its commits.
+
+    Attributes:
+        engine: as the centre uses it; `connection`: the disk itself, for copies and for reading beside the centre.
+    """
+
+    def __init__(self) -> None:
+        self.engine: Engine = open_engine("sqlite://")
+        with self.engine.connect() as opened:
+            driver = opened.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        self.connection = driver
+        self.peril: Peril | None = None
+        event.listen(self.engine, "commit", self._commits)
+        upgrade(self.engine)
+
+    def _commits(self, _connection: Any) -> None:
+        if self.peril is not None:
+            self.peril.meet(lambda: None, "a commit")
+
+    def put_back(self, image: sqlite3.Connection) -> None:
+        """Everything is again what it was."""
+        image.backup(self.connection)

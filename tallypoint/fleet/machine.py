@@ -1,0 +1,157 @@
+"""One machine in a shop: its disks, its clock, and the till's own classes over them."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from random import Random
+
+from edge.cache import Cache
+from edge.cache_rows import make_tables as make_cache
+from edge.cache_troubles import trouble_of as cache_trouble
+from edge.database import MEMORY, Database
+from edge.giving_back import give_back
+from edge.identity import TillIdentity
+from edge.journal import Journal, open_epoch
+from edge.journal_tables import make_tables as make_journal
+from edge.journal_troubles import trouble_of as journal_trouble
+from edge.ports import Settings
+from edge.suspending import notice_clock
+from edge.till import Till
+from edge.uplink import Exchange, Uplink
+from sync.schedule import Intervals
+from sync.till_messages import Request
+from sync.wire import LANES
+from tallypoint.fleet.clock import MachineClock
+from tallypoint.fleet.disk import Peril, Perilous, image_of
+from tallypoint.fleet.record import Place
+
+NOWHERE = "http://fleet.invalid"
+
+
+class Image:
+    """A machine's disks at one moment, identity file and all."""
+
+    def __init__(self, identity: TillIdentity, journal: sqlite3.Connection, cache: sqlite3.Connection) -> None:
+        self.identity, self.journal, self.cache = identity, journal, cache
+
+
+class Machine:
+    """A till service on one machine. It loses everything but its disks when it is opened again.
+
+    Args:
+        lane: the number of the till in the fleet, which it shares with a clone.
+
+    Attributes:
+        speak: how it reaches the centre while a customer waits.
+        flight: the request whose answer is awaited; `session`: which life of the process this is.
+        until_ms: before this it has no line.
+    """
+
+    def __init__(
+        self, name: str, lane: int, store_id: str, clock: MachineClock, dice: Random, intervals: Intervals
+    ) -> None:
+        self.name, self.lane, self.store_id = name, lane, store_id
+        self.clock = clock
+        self._dice, self._intervals = dice, intervals
+        self.speak: Exchange
+        self.is_clone = self.is_off = False
+        self.suspect = False  # its disk was put back or copied: what it may spend may exist twice
+        self.forgot = False  # it does not know all that it once answered
+        self.until_ms = 0
+        self.session = 0
+        self.flight: Request | None = None
+        self.turn = 0  # which of the planned times to speak is the valid one
+        self.speaks_at = 0
+        self.peril: Peril | None = None
+
+    def start(self, identity: TillIdentity, image: Image | None = None) -> None:
+        """Open everything as the service does at its start, over empty disks or an image of some."""
+        self.identity = identity
+        self.session += 1
+        self.flight = None
+        self.disk = _disk("FULL", image.journal if image else None)
+        self.cache_disk = _disk("NORMAL", image.cache if image else None)
+        if image is None:
+            make_journal(self.disk.tables())
+            make_cache(self.cache_disk.tables())
+        self.journal = Journal(self.disk, identity, self.clock)
+        open_epoch(self.journal, "enrolled")
+        notice_clock(self.journal, self.clock.now())
+        self.cache = Cache(self.cache_disk, identity, self.clock, lambda: None)
+        settings = Settings(data_dir="", centre_url=NOWHERE, label=self.name)
+        self.uplink = Uplink(
+            journal=self.journal,
+            cache=self.cache,
+            identity=identity,
+            settings=settings,
+            clock=self.clock,
+            random_bits=self._dice.getrandbits,
+            exchange=self.speak,
+            intervals=self._intervals,
+        )
+        self.till = Till(
+            journal=self.journal,
+            cache=self.cache,
+            clock=self.clock,
+            settings=settings,
+            identity=identity,
+            is_offline=self.uplink.is_offline,
+            ask_points=self.uplink.set_aside,
+        )
+
+    def give_back(self) -> None:
+        """Its chore: points that nobody will spend any more go back."""
+        give_back(self.journal, self.clock.now())
+
+    def image(self) -> Image:
+        """A copy of the disks as they are."""
+        return Image(self.identity, image_of(self.disk.writer), image_of(self.cache_disk.writer))
+
+    def close(self) -> None:
+        """The process ends; the disks are kept by whoever has an image of them."""
+        self.disk.close()
+        self.cache_disk.close()
+
+    def switch_off(self) -> None:
+        """For good."""
+        self.is_off = True
+        self.session += 1
+        self.close()
+
+    def is_behind(self, newest: Mapping[str, int]) -> bool:
+        """Whether it has anything to send, or does not know of the newest number of each lane."""
+        if self.flight is not None or any(self.cache.lane(lane).version < newest.get(lane, 0) for lane in LANES):
+            return True
+        state = self.uplink.status().session
+        return bool(self.journal.backlog() or state.suspended or state.line.state != "online")
+
+    @contextmanager
+    def in_peril(self) -> Iterator[None]:
+        """Whatever is done inside meets the peril that is planned for this machine, if any."""
+        if self.peril is None:
+            yield
+            return
+        disks = (self.disk, self.cache_disk)
+        writers = [disk.writer for disk in disks]
+        for disk, writer in zip(disks, writers, strict=True):
+            disk.writer = Perilous(writer, self.peril)  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            for disk, writer in zip(disks, writers, strict=True):
+                disk.writer = writer
+            if self.peril.over:
+                self.peril = None
+
+
+def places_on(till_id: str, disk: sqlite3.Connection) -> set[Place]:
+    """Every event on a till's disk."""
+    return {(till_id, epoch, seq, hash_) for epoch, seq, hash_ in disk.execute("SELECT epoch, seq, hash FROM event")}
+
+
+def _disk(synchronous: str, image: sqlite3.Connection | None) -> Database:
+    trouble = journal_trouble if synchronous == "FULL" else cache_trouble
+    disk = Database(MEMORY, synchronous=synchronous, trouble_of=trouble, own_reader=synchronous != "FULL")
+    if image is not None:
+        image.backup(disk.writer)
+    return disk
