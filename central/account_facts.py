@@ -17,6 +17,7 @@ from central.rows import find, put
 from central.tables import claim
 from loyalty.books import Account, Posted
 from loyalty.centre_events import AccountEvent
+from loyalty.fixed import Fixed
 from loyalty.lots import EventRef
 from loyalty.trouble import InvariantBroken
 
@@ -46,7 +47,7 @@ class AccountFacts:
         keys = [{"till_id": self._head.till_id, "receipt_id": one} for one in receipt_ids]
         return {row.receipt_id for row in find(self._tx, claim, keys, ["receipt_id"])}
 
-    def post(self, facts: Sequence[AccountEvent]) -> dict[EventRef, Posted]:
+    def post(self, facts: Sequence[AccountEvent | Fixed]) -> dict[EventRef, Posted]:
         """Write facts and post them, in order.
 
         Raises:

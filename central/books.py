@@ -20,6 +20,7 @@ from central.rows import find, hold, put, remove
 from central.tables import account, debt, event, lease, lease_slice, lot, posting, reversed_, shared_use, use
 from loyalty.books import NOBODY, Account, Books, Posted, Posting, Reversed
 from loyalty.events import Event, own_uses
+from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.lots import Debt, EventRef, LotKey
 from loyalty.members import EARNED, REVERSED, SPENT, Use, add_uses
@@ -51,7 +52,7 @@ class CentreBooks:
 
     def open(self, events: Iterable[Event]) -> None:
         """Read all that these events may touch, and lock their accounts, in the order of their numbers."""
-        events = tuple(events)
+        events = tuple(one.fact if isinstance(one, Fixed) else one for one in events)
         heads = [one for one in events if isinstance(one, Receipt | Return | Void)]
         refs = {one.of for one in heads if isinstance(one, Return | Void) and one.of is not None}
         arrived = {EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq): row
@@ -85,8 +86,9 @@ class CentreBooks:
             self.books.accounts[row.account_id] = Account(version=row.version)
             if row.merged_into:
                 self._merged[row.account_id] = row.merged_into
-        columns = ("account_id", "valid_through", "issuer_id", "terms_id", "points", "earned_on", "expired")
-        for account_id, valid_through, issuer_id, terms_id, points, earned_on, lapsed in find(
+        columns = ("account_id", "valid_through", "issuer_id", "terms_id", "points", "earned_on", "expired",
+                   "redated_to")  # fmt: skip
+        for account_id, valid_through, issuer_id, terms_id, points, earned_on, lapsed, redated_to in find(
             self._tx, lot, keys, columns
         ):
             opened, key = self.books.accounts[account_id], lot_key(valid_through, issuer_id, terms_id)
@@ -95,6 +97,8 @@ class CentreBooks:
                 opened.expired[key] = lapsed
             if earned_on:
                 opened.earned_on[key] = date.fromisoformat(earned_on)
+            if redated_to:
+                opened.redated[key] = date.fromisoformat(redated_to)
         for row in sorted(find(self._tx, debt, keys), key=lambda row: (row.account_id, row.n)):
             self.books.account(row.account_id).debts.append(_debt(row))
         for account_id in (key["account_id"] for key in keys):
@@ -127,6 +131,7 @@ class CentreBooks:
 
     def post(self, head: Event, ref: EventRef) -> Posted:
         """Let the kernel post one event, and keep what came of it until `write`."""
+        head = head.fact if isinstance(head, Fixed) else head
         whom = self.account_of(head) if isinstance(head, Receipt | Return | Void) else None
         posted = post_event(head, ref, whom, self.books)
         self.books.take(posted)
@@ -173,8 +178,9 @@ class CentreBooks:
     def _write_lots(self, everything: Iterable[Posted]) -> None:
         """The lots that postings moved."""
         moved = {(one.account_id, one.key) for posted in everything for one in posted.postings if one.unit == "point"}
+        moved |= {(posted.account_id, one.key) for posted in everything for one in posted.redated}
         rows = [{"account_id": who, **key_columns(key), **_lot_row(self.books.account(who), key)} for who, key in moved]
-        put(self._tx, lot, rows, {"points": "given", "earned_on": "given", "expired": "given"})
+        put(self._tx, lot, rows, {"points": "given", "earned_on": "given", "expired": "given", "redated_to": "given"})
 
     def _write_leases(self, everything: Iterable[Posted]) -> None:
         """What is left of leases; one with nothing left has ended."""
@@ -230,7 +236,8 @@ def _lease_of(head: Event) -> tuple[int, str]:
 def _lot_row(of: Account, key: LotKey) -> dict[str, Any]:
     earned_on = of.earned_on.get(key)
     return {"points": of.lots.get(key, 0), "earned_on": earned_on.isoformat() if earned_on else "",
-            "expired": of.expired.get(key, 0)}  # fmt: skip
+            "expired": of.expired.get(key, 0),
+            "redated_to": of.redated[key].isoformat() if key in of.redated else ""}  # fmt: skip
 
 
 def _spent(head: Receipt) -> int:

@@ -23,14 +23,32 @@ WHY = {
     "till_differs": "The receipt names another till than the one that sent it. Look at this till's enrolment.",
     "void_elsewhere": "It voids a receipt of another till, which a till never does by itself. It was booked.",
     "float_overspent": "The till says it spent more points than it was ever granted. Its float was not raised by them.",
+    "issuer_over_limit": "What the issuer may still come to owe lies beyond the limit of its contract. Its points "
+    "stand; call it to cover them.",
+    "rolled_back": "The till went back in time, or there are two of it: two records with one number prove it. What it "
+    "spent and nothing covers is borne by its partner.",
+    "programme_unknown": "The till worked by a programme that was never published here. Find out where it came from.",
     "over_lease": "The till spent more of a hold or lease than it had. The balance paid for the rest, or owes it.",
     "spent_after_reclaim": "Spent on a lease that was taken back meanwhile. The partner where it was spent bears what "
     "the balance does not cover.",
     "lease_return_differs": "The till gave back more of a hold or lease than it had. Only what was left went back.",
     "grant_not_covered": "Points were set aside that the account did not have. Only what it had was.",
+    "lease_restored": "The till showed grants that this centre lost in a restore; what it has left of them is set "
+    "aside again. What it spent on them before is among the rows over_lease, and is explained by this.",
+    "lease_not_proven": "The till has more of a lease than is here, and showed no grant of ours that was lost. Nothing "
+    "was set aside for it. Look at this till.",
+    "leases_suspended": "The till spends nothing of its leases and floats, for this reason, until head office has "
+    "answered it well. It gets no new ones before.",
     "lease_reclaimed": "The till was not heard in time, so what was left of a lease went back to the balance. What it "
     "may still bring of it is at the risk of its partner.",
     "store_differs": "The receipt names another store than the one this till stands in. It was booked as it says.",
+    "stream_provisional": "The till lost its numbering (its journal went back in time, or was damaged) and went on in "
+    "an epoch that it gave itself. `missing` of its events were announced and are not here; the till, or a file of it, "
+    "may still bring them.",
+    "stream_unheard": "Events came of an epoch that the till gave itself and in which it never spoke: it went on by "
+    "itself more than once, or its disk is in two machines. They are booked; look whether it is two.",
+    "till_left": "The till gave its place back, and so many of its events are still to come in a file it exported: "
+    "`central import`.",
     "block_lost": "A till, or the folder of copies, knows a later block than is here. The centre lost what was in it.",
     "block_differs": "A till was told another block of this number. This is not the history that the till has seen.",
 }

@@ -15,18 +15,28 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, EVENT_JOB_MA
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
+from central.chore_notes import Ran, Runs
 from central.expiry import NightlyRun
+from central.lanes import TOMBSTONE_DAYS, forget_tombstones
 from central.late import post_arrived, post_overdue
 from central.leasing import reclaim_overdue
 from central.ports import Clock, Randomness, replayable, writing
 from central.recompute import AT_ONCE, recompute_pending
+from central.replaying import replay_all
 from central.sealing import Sealer
+from central.snapshots import SnapshotMaker
 from central.store import SqlCentreStore
 
 LONGEST_RUN_MS = 60_000
 STEP_MS = 5_000  # how far the clocks may drift apart between two looks
 WATCH_S = 10.0
+EVERY_S = {
+    "stamp": 1, "seal": 2, "recompute": 2, "arrived": 30, "overdue": 600, "reclaim": 600, "expiry": 300,
+    "alerts": 60, "snapshots": 60, "tombstones": 21_600, "replay": 3600,
+}  # fmt: skip
+_LONGEST_NOTE = 200
 _OUTCOMES = {
     EVENT_JOB_EXECUTED: "done",
     EVENT_JOB_ERROR: "failed",
@@ -45,9 +55,16 @@ class Chore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def chores_of(
-    engine: Engine, store: SqlCentreStore, sealer: Sealer, clock: Clock, randomness: Randomness, grace_days: int
+    engine: Engine,
+    store: SqlCentreStore,
+    sealer: Sealer,
+    clock: Clock,
+    randomness: Randomness,
+    grace_days: int,
+    alerts: Callable[[], int] = lambda: 0,
+    tombstone_days: int = TOMBSTONE_DAYS,
 ) -> tuple[Chore, ...]:
-    """What a centre does besides answering."""
+    """What a centre does besides answering; `alerts` looks what is wrong and tells whoever is on call."""
 
     def seal() -> int:
         sealer.seal()
@@ -68,15 +85,25 @@ def chores_of(
         with writing(engine) as tx:
             return len(reclaim_overdue(tx, clock.wall_ms(), randomness))
 
-    return (
-        Chore(name="stamp", every_s=1, do=store.stamp),
-        Chore(name="seal", every_s=2, do=seal),
-        Chore(name="recompute", every_s=2, do=lambda: recompute_pending(engine, AT_ONCE, clock.wall_ms()).events),
-        Chore(name="arrived", every_s=30, do=arrived),
-        Chore(name="overdue", every_s=600, do=overdue),
-        Chore(name="reclaim", every_s=600, do=reclaim),
-        Chore(name="expiry", every_s=300, do=NightlyRun(engine, clock, randomness).step),
-    )
+    def replay() -> int:
+        replay_all(engine, clock.wall_ms(), randomness, "chore", uploads=False)
+        return 0  # it goes through all there is in one round
+
+    def recompute() -> int:
+        return recompute_pending(engine, AT_ONCE, clock.wall_ms()).events
+
+    @replayable
+    def tombstones() -> int:
+        with writing(engine) as tx:
+            forget_tombstones(tx, clock.wall_ms(), tombstone_days)
+        return 0  # what is left has not been gone for long enough
+
+    snapshots = SnapshotMaker(engine, clock)
+    expiry = NightlyRun(engine, clock, randomness).step
+    work = {"stamp": store.stamp, "seal": seal, "recompute": recompute, "arrived": arrived, "overdue": overdue,
+            "reclaim": reclaim, "expiry": expiry, "alerts": alerts, "snapshots": snapshots.step,
+            "tombstones": tombstones, "replay": replay}  # fmt: skip
+    return tuple(Chore(name=name, every_s=EVERY_S[name], do=do) for name, do in work.items())
 
 
 def drain(chore: Chore, clock: Clock) -> int:
@@ -89,10 +116,22 @@ def drain(chore: Chore, clock: Clock) -> int:
 
 
 class Chores:
-    """Runs chores in the background until stopped. A failing one is counted and logged, and comes again in its turn."""
+    """Runs chores in the background until stopped. A failing one is counted and logged, and comes again in its turn.
 
-    def __init__(self, chores: tuple[Chore, ...], clock: Clock, watch_s: float = WATCH_S) -> None:
-        self._clock, self._watch_s = clock, watch_s
+    Args:
+        note: is given, every `watch_s` and at the end, what ran since it was last given something.
+    """
+
+    def __init__(
+        self,
+        chores: tuple[Chore, ...],
+        clock: Clock,
+        watch_s: float = WATCH_S,
+        note: Callable[[Runs], None] = lambda _: None,
+    ) -> None:
+        self._clock, self._watch_s, self._note = clock, watch_s, note
+        self._new: dict[tuple[str, str], Ran] = {}
+        self._lock = threading.Lock()
         self._scheduler = BackgroundScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
         )
@@ -109,6 +148,10 @@ class Chores:
         """Begin."""
         # It tells of every run it begins, one a second here.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        # A chore that comes every hour is not late because somebody began to keep house a minute ago.
+        begun = Ran(runs=1, last_ms=self._clock.wall_ms())
+        self._keep({(job.id, "begun"): begun for job in self._scheduler.get_jobs()})
+        self._note_new()
         self._scheduler.start()
         self._watchdog.start()
 
@@ -117,6 +160,7 @@ class Chores:
         self._stopping.set()
         self._watchdog.join()
         self._scheduler.shutdown(wait=True)
+        self._note_new()
 
     def runs(self) -> Mapping[tuple[str, str], int]:
         """How many runs by (chore, outcome): done, failed, missed, still_running; and what the watchdog did."""
@@ -138,8 +182,31 @@ class Chores:
             now_ms = self._clock.wall_ms() - self._clock.mono_ms()
             self.look(now_ms - offset_ms)
             offset_ms = now_ms
+            self._note_new()
 
     def _heard(self, event: Any) -> None:
-        self._runs[event.job_id, _OUTCOMES[event.code]] += 1
+        ran, said = (event.job_id, _OUTCOMES[event.code]), ""
+        self._runs[ran] += 1
         if trouble := getattr(event, "exception", None):
-            _log.error("chore %s: %s: %s", event.job_id, type(trouble).__name__, trouble)
+            # A database's own words quote what was written; its kind is enough to look further.
+            kind = type(trouble).__name__
+            said = kind if isinstance(trouble, DBAPIError) else f"{kind}: {trouble}"
+            _log.error("chore %s: %s", event.job_id, said)
+        self._keep({ran: Ran(runs=1, last_ms=self._clock.wall_ms(), trouble=said[:_LONGEST_NOTE])})
+
+    def _keep(self, runs: Runs) -> None:
+        with self._lock:
+            for key, ran in runs.items():
+                before = self._new.get(key)
+                later = ran if before is None or ran.last_ms >= before.last_ms else before
+                self._new[key] = msgspec.structs.replace(later, runs=ran.runs + (before.runs if before else 0))
+
+    def _note_new(self) -> None:
+        with self._lock:
+            new, self._new = self._new, {}
+        try:
+            self._note(new)
+        except DBAPIError as trouble:
+            # The database is away, which the chores themselves say loudest; what ran is told with the next note.
+            _log.error("runs of chores cannot be noted: %s", type(trouble.orig).__name__)
+            self._keep(new)

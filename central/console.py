@@ -6,11 +6,16 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from sqlalchemy import select
 
 from central import console_views as views
+from central.console_asking import add_asking, allow_files
 from central.console_base import Console
 from central.console_corrections import add_corrections
 from central.console_format import add_filters
+from central.console_health import add_health
 from central.console_members import add_members
+from central.console_partners import add_partners
 from central.console_periods import add_periods
+from central.console_quarantine import add_quarantine
+from central.console_tills import add_tills
 from central.console_worklist import add_worklist
 from central.corrections import corrections
 from central.gate import COOKIE, LOGIN_COOKIE, check_token, guard, here, set_cookie
@@ -31,12 +36,22 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "finding": HEAD_OFFICE,
     "settle": HEAD_OFFICE,
     "reopen": HEAD_OFFICE,
+    "tills": HEAD_OFFICE,
+    "open_place": HEAD_OFFICE,
+    "kept_apart": HEAD_OFFICE,
+    "kept_item": HEAD_OFFICE,
+    "replay_kept": HEAD_OFFICE,
+    "replay_item": HEAD_OFFICE,
+    "fix_item": HEAD_OFFICE,
+    "write_item_off": HEAD_OFFICE,
     "members": HEAD_OFFICE,
     "find_member": HEAD_OFFICE,
     "member": HEAD_OFFICE,
     "corrections": EVERYBODY,
     "new_correction": EVERYBODY,
     "ask_correction": EVERYBODY,
+    "new_move": HEAD_OFFICE,
+    "ask_move": HEAD_OFFICE,
     "approve_correction": HEAD_OFFICE,
     "refuse_correction": HEAD_OFFICE,
     "periods": EVERYBODY,
@@ -44,6 +59,9 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "close": HEAD_OFFICE,
     "statement_page": EVERYBODY,
     "download": EVERYBODY,
+    "partner_page": EVERYBODY,
+    "partner_file": EVERYBODY,
+    "health": HEAD_OFFICE,
 }
 
 def console_pages(console: Console) -> Blueprint:
@@ -51,6 +69,7 @@ def console_pages(console: Console) -> Blueprint:
     pages = Blueprint(
         "console", __name__, url_prefix="/console", template_folder="templates", static_folder="static"
     )
+    allow_files(pages, console)
     guard(pages, console.logins, RIGHTS, PUBLIC)
     add_filters(pages, console.clock)
 
@@ -60,9 +79,14 @@ def console_pages(console: Console) -> Blueprint:
 
     _add_login(pages, console)
     add_worklist(pages, console)
+    add_quarantine(pages, console)
+    add_tills(pages, console)
     add_periods(pages, console)
+    add_partners(pages, console)
     add_members(pages, console)
     add_corrections(pages, console)
+    add_asking(pages, console)
+    add_health(pages, console)
 
     @pages.get("/")
     def overview() -> Any:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from sqlalchemy import Engine
 
 from central.audit import note_down
-from central.corrections import Limits, limits_of
+from central.correction_limits import Limits, limits_of
+from central.doctor import Examined
 from central.gate import here
 from central.login import Logins
 from central.ports import Clock, Randomness, Settings, writing
@@ -30,6 +31,9 @@ class Console:
         limits: of corrections that people ask for.
         card_key: the programme's, to find a member by a card; without it cards are not looked for.
         seal: seals a block before statements are issued.
+        centre_public: the centre's public key, whose fingerprint new tills check; without it no codes are made here.
+        public_url: where tills find this head office, "" where nobody set it.
+        examine: what the doctor says of this head office; without it there is no page of its health.
     """
 
     def __init__(
@@ -42,11 +46,17 @@ class Console:
         limits: Limits = USUAL_LIMITS,
         card_key: bytes = b"",
         seal: Callable[[], object] = lambda: None,
+        examine: Callable[[], Examined] | None = None,
+        centre_public: str = "",
+        public_url: str = "",
     ) -> None:
+        self.centre_public = centre_public
+        self.public_url = public_url
         self.engine = engine
         self.limits = limits
         self.card_key = card_key
         self.seal = seal
+        self.examine = examine
         self.clock = clock
         self.randomness = randomness
         self.logins = logins

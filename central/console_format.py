@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 from flask import Blueprint, g
 
 from central import causes
 from central.ports import Clock
+from central.wishes import FixWish
 from loyalty.amounts import format_minor
 
 
@@ -20,6 +22,7 @@ def add_filters(pages: Blueprint, clock: Clock) -> None:
     pages.add_app_template_filter(figure)
     pages.add_app_template_filter(figure_name)
     pages.add_app_template_filter(moment)
+    pages.add_app_template_filter(fact_text)
     pages.add_app_template_filter(ago)
     pages.add_app_template_filter(causes.why, "why")
     pages.add_app_template_filter(causes.title, "title_of")
@@ -32,6 +35,11 @@ def money(minor: int, currency: str) -> str:
     text = format_minor(abs(minor), currency)
     whole, dot, rest = text.partition(".")
     return f"{'−' if minor < 0 else ''}{int(whole):,}{dot}{rest}"
+
+
+def fact_text(wish: FixWish) -> str:
+    """The corrected head of a wish as JSON for people."""
+    return msgspec.json.format(msgspec.json.encode(wish.fact), indent=1).decode()
 
 
 def count(number: int) -> str:

@@ -14,7 +14,8 @@ from loyalty.statements import owed_by_partner
 
 
 class TillRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One lane. `missing` are events it has announced and not sent; `clock_error_ms` is none before it told."""
+    """One lane. `missing` are events it has announced and not sent; `clock_error_ms` is none before it told.
+    `leases_suspended` is why it spends nothing of its leases and floats, "" while it does."""
 
     till_id: str
     label: str
@@ -29,6 +30,7 @@ class TillRow(msgspec.Struct, frozen=True, kw_only=True):
     clock_error_ms: int | None
     version: str
     reason: str
+    leases_suspended: str
 
 
 class _Clock(msgspec.Struct):
@@ -175,5 +177,6 @@ def _till_row(row: Any, clock_error_ms: int | None) -> TillRow:
         backlog=row["backlog"] or 0,
         clock_error_ms=clock_error_ms,
         reason=row["reason"] or "",
+        leases_suspended=row["leases_suspended"] or "",
         version=str(about.get("version", "")),
     )

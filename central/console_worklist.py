@@ -9,6 +9,7 @@ from central import worklist
 from central.console_base import BadAction, Console
 from central.gate import here
 from central.ports import reading, writing
+from central.quarantine import count_open
 from central.registry import get_setting
 from central.tables import flag
 from central.worklist import FlagKey
@@ -30,6 +31,7 @@ def add_worklist(pages: Blueprint, console: Console) -> None:
                 "console/worklist.html",
                 piles=views.piles(tx),
                 rows=worklist.flags(tx, *chosen, limit=MOST_ROWS),
+                kept=count_open(tx),
                 state=state,
                 cause=cause,
                 most=MOST_ROWS,

@@ -11,6 +11,7 @@ import msgspec
 
 from loyalty.centre_events import AccountEvent
 from loyalty.events import Event, PeriodTurned, UnknownEvent, read_head
+from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.receipts import EMPTY, Receipt
 from loyalty.reversals import Return, Void
@@ -35,7 +36,7 @@ def read_fit_head(payload: bytes) -> Event | Unfit:
         head = read_head(payload)
     except UnknownEvent as unknown:
         return Unfit(cause=unknown.code, say=unknown.say[:LONGEST])
-    if isinstance(head, Granted | Reclaimed | PeriodTurned | Transferred | AccountEvent):
+    if isinstance(head, Granted | Reclaimed | PeriodTurned | Transferred | AccountEvent | Fixed):
         return Unfit(cause="event.not_a_tills", say="Only the centre grants and corrects points and turns periods.")
     if trouble := _trouble(head):
         return Unfit(cause="event.out_of_range", say=trouble)
@@ -50,7 +51,10 @@ def kind_of(head: Event) -> str:
 def _trouble(head: Event) -> str:
     if not head.receipt_id:
         return "It has no id."
-    plain = msgspec.to_builtins(msgspec.structs.replace(head, detail=EMPTY), builtin_types=(msgspec.Raw,))
+    bare = msgspec.structs.replace(head, detail=EMPTY)
+    # Grants that a till shows are signed bytes of ours; their type bounds them.
+    bare = msgspec.structs.replace(bare, grants=()) if isinstance(bare, LeaseMoved) else bare
+    plain = msgspec.to_builtins(bare, builtin_types=(msgspec.Raw,))
     if trouble := _wild(plain):
         return trouble
     if isinstance(head, LeaseMoved):

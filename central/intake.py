@@ -17,6 +17,7 @@ from central.registry import at, partner_of, raised
 from central.rows import find, put
 from central.tables import batch, claim, stream, till
 from central.till_close import close_flags
+from central.told_leases import note_told, proofs_of, proven
 from central.worklist import raise_alarm, raise_flags
 from loyalty.books import NOBODY, Flag
 from loyalty.events import TillClose
@@ -30,9 +31,17 @@ from sync.wire import BatchHeader
 
 
 def take_events(
-    tx: Connection, opened: OpenedBatch, verdict: Take, now_ms: int, randomness: Randomness
+    tx: Connection,
+    opened: OpenedBatch,
+    verdict: Take,
+    now_ms: int,
+    randomness: Randomness,
+    states: tuple[str, ...] = ("active",),
 ) -> frozenset[int]:
     """Post the events of a batch from `verdict.from_index` on, store the batch, advance its stream.
+
+    Args:
+        states: of its stream, in which it is taken; more of them only where a person says so.
 
     Returns:
         The accounts that sales of it were for.
@@ -40,17 +49,19 @@ def take_events(
         StreamMoved: the stream is not where the verdict found it, or is not open any more; nothing is written.
     """
     header = opened.header
-    period_no = _advance(tx, header, verdict, now_ms)
+    period_no = _advance(tx, header, verdict, now_ms, states)
     payloads = {EventRef(till_id=header.till_id, epoch=header.epoch, seq=seq): payload
                 for seq, payload in enumerate(opened.payloads, header.first_seq)}  # fmt: skip
     new = list(payloads)[verdict.from_index :]
     read = {ref: read_fit_head(payloads[ref]) for ref in new}
     heads = {ref: head for ref, head in read.items() if not isinstance(head, Unfit)}
-    reused = _claim(tx, heads)
+    reused = claim_ids(tx, heads)
     fresh = {ref: head for ref, head in heads.items() if ref not in reused}
     poster = Poster(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
     seen_before, strange = _seen_before(tx, heads, reused, payloads), _strange_places(tx, fresh)
     poster.open(fresh)
+    proofs = proofs_of(tx, fresh, opened.shown)
+    fresh = proven(fresh, proofs)
     with without_waiting(tx):
         _store_batch(tx, opened, new[0].seq, now_ms)
         poster.post(fresh, header.last_seq)
@@ -61,7 +72,8 @@ def take_events(
             poster.strike(ref, "receipt_id_reused", say, header.last_seq, heads[ref])
         poster.flags += strange
         poster.write(f"{header.till_id}:{header.epoch}:{header.last_seq}")
-    _count_spent(tx, header, fresh, now_ms)
+    note_told(tx, poster, fresh, proofs, now_ms)
+    count_spent(tx, (header.till_id, header.epoch), fresh, now_ms)
     for ref, head in fresh.items():
         if isinstance(head, TillClose):
             raise_flags(tx, close_flags(tx, ref, head), poster.rows, now_ms)
@@ -74,9 +86,9 @@ def note_contact(tx: Connection, header: BatchHeader, now_ms: int) -> None:
     tx.execute(update(stream).where(at(header.till_id, header.epoch)).values(_contact(header, now_ms)))
 
 
-def _advance(tx: Connection, header: BatchHeader, verdict: Take, now_ms: int) -> int:
+def _advance(tx: Connection, header: BatchHeader, verdict: Take, now_ms: int, states: tuple[str, ...]) -> int:
     """Move the stream on from just where the verdict saw it; the period that its new events belong to."""
-    guard = stream.c.seq == verdict.after.seq, stream.c.hash == verdict.after.hash, stream.c.state == "active"
+    guard = stream.c.seq == verdict.after.seq, stream.c.hash == verdict.after.hash, stream.c.state.in_(states)
     moved = update(stream).where(at(header.till_id, header.epoch), *guard)
     values = {"seq": header.last_seq, "hash": header.head_hash, **_contact(header, now_ms)}
     row = tx.execute(moved.values(values).returning(stream.c.period_no)).first()
@@ -94,7 +106,7 @@ def _contact(header: BatchHeader, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _claim(tx: Connection, heads: Heads) -> dict[EventRef, str]:
+def claim_ids(tx: Connection, heads: Heads) -> dict[EventRef, str]:
     """Claim the receipt ids of a batch. Returns the events whose id belongs to another event, with the id."""
     first: dict[str, EventRef] = {}
     for ref, head in heads.items():
@@ -154,15 +166,15 @@ def _store_batch(tx: Connection, opened: OpenedBatch, posted_from: int, now_ms: 
     tx.execute(batch.insert().values(**place, **seqs, **kept, received_at_ms=now_ms))
 
 
-def _count_spent(tx: Connection, header: BatchHeader, heads: Heads, now_ms: int) -> None:
+def count_spent(tx: Connection, whose: tuple[str, int], heads: Heads, now_ms: int) -> None:
     """Points spent on the till's floats, so that they can be topped up: never more than it was granted."""
     paid = [head for head in heads.values() if isinstance(head, Receipt) and head.redemption]
     spent = sum(points_drawn(head) for head in paid if head.redemption and head.redemption.authority == "float")
     if not spent:
         return
-    here = at(header.till_id, header.epoch)
+    here = at(*whose)
     row = tx.execute(select(stream.c.float_granted, stream.c.float_spent).where(here)).one()
     left = row.float_granted - row.float_spent
     tx.execute(update(stream).where(here).values(float_spent=row.float_spent + min(spent, left)))
     if spent > left:
-        raise_alarm(tx, "float_overspent", header.till_id, now_ms, epoch=header.epoch, spent=spent, float_left=left)
+        raise_alarm(tx, "float_overspent", whose[0], now_ms, epoch=whose[1], spent=spent, float_left=left)

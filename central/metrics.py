@@ -1,26 +1,31 @@
 """The centre's figures as lines for Prometheus. No member is in them, and no sum of money."""
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 from sqlalchemy import Connection, func, select
 
 from central import console_views as views
+from central.backups import LAST_BACKUP
+from central.chore_notes import chore_states, noted_runs
 from central.granting import floats_out
 from central.leasing import leased_points
-from central.registry import open_period_no
+from central.registry import get_setting, open_period_no
 from central.sealing import newest_block
-from central.tables import event, waiting
+from central.tables import event, quarantine, waiting
 
 PREFIX = "tallypoint_centre_"
 Samples = Iterable[tuple[Mapping[str, str], int]]
 
 
-def metrics(tx: Connection, runs: Mapping[tuple[str, str], int], now_ms: int) -> str:
+def metrics(tx: Connection, folder: Path, now_ms: int) -> str:
     """Everything, in the text format of Prometheus.
 
     Args:
-        runs: of the chores, by (chore, outcome).
+        folder: where the data lies, to say how much room is left.
     """
+    runs = [(_run(*run), ran.runs) for run, ran in noted_runs(tx).items()]
     tills = views.tills(tx)
     unchecked = select(func.count()).where(event.c.checked == "", event.c.state == "posted")
     piles = views.piles(tx)
@@ -37,9 +42,37 @@ def metrics(tx: Connection, runs: Mapping[tuple[str, str], int], now_ms: int) ->
         _lines("leased_points", "gauge", "Points set aside for tills", [({"kind": k}, n) for k, n in leased.items()]),
         _lines("newest_block", "gauge", "Number of the newest block", [({}, newest_block(tx).block_no)]),
         _lines("open_period", "gauge", "Number of the open period", [({}, open_period_no(tx))]),
-        _lines("chore_runs_total", "counter", "Runs of housekeeping", [(_run(*run), n) for run, n in runs.items()]),
+        _lines("chore_runs_total", "counter", "Runs of housekeeping", runs),
+        *_of_the_house(tx, folder, now_ms),
+        *_of_tills(tills),
     )
     return "".join(line for part in parts for line in part)
+
+
+def _of_the_house(tx: Connection, folder: Path, now_ms: int) -> Iterator[Iterator[str]]:
+    """Room, chores, what was put aside, and how old the oldest things are."""
+    states = chore_states(tx)
+    ages = [({"chore": one.chore}, (now_ms - one.done_ms) // 1000) for one in states if one.done_ms]
+    failing = [({"chore": one.chore}, int(bool(one.failing))) for one in states]
+    oldest = [({"cause": pile.cause}, (now_ms - pile.oldest_ms) // 1000) for pile in views.piles(tx)]
+    backed_up_ms = int(get_setting(tx, LAST_BACKUP, "0"))
+    backups = [({}, (now_ms - backed_up_ms) // 1000)] if backed_up_ms else []
+    free = [({}, shutil.disk_usage(folder).free)] if folder.is_dir() else []
+    yield _lines("disk_free_bytes", "gauge", "Room where the data lies", free)
+    yield _lines("chore_age_seconds", "gauge", "Seconds since a chore was last done", ages)
+    yield _lines("chore_failing", "gauge", "Whether the last run of a chore failed", failing)
+    yield _lines("worklist_oldest_seconds", "gauge", "Age of the oldest open row", oldest)
+    yield _lines("backup_age_seconds", "gauge", "Seconds since the last backup", backups)
+    yield _lines("quarantined", "gauge", "Uploads kept apart as evidence", [({}, _count(tx, quarantine))])
+
+
+def _of_tills(tills: list[views.TillRow]) -> Iterator[Iterator[str]]:
+    known = [(_till(one), one.clock_error_ms) for one in tills if one.clock_error_ms is not None]
+    yield _lines("till_clock_error_milliseconds", "gauge", "Centre time less till time", known)
+    stopped = [(_till(one), int(one.state == "suspended")) for one in tills]
+    yield _lines("till_stopped", "gauge", "Whether a stream was stopped", stopped)
+    resting = [(_till(one), int(bool(one.leases_suspended))) for one in tills]
+    yield _lines("till_leases_rest", "gauge", "Whether a till spends on no lease and no float", resting)
 
 
 def _lines(name: str, kind: str, about: str, samples: Samples) -> Iterator[str]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, Protocol, TypeVar
 
 import msgspec
 import psycopg
@@ -27,7 +27,8 @@ R = TypeVar("R")
 
 TRIES = 8
 FIRST_PAUSE_S = 0.01
-REPLAYED_STATES = frozenset({"40001", "40P01", "08006"})
+# A conflict, a deadlock, a lost line, a server that was stopped, crashed or is still starting.
+REPLAYED_STATES = frozenset({"40001", "40P01", "08006", "57P01", "57P02", "57P03"})
 
 
 class Clock(Protocol):
@@ -73,9 +74,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         signing_key: file of the centre's Ed25519 seed, 32 raw bytes; made at the first start.
         card_key: file of the programme's card key, 32 raw bytes; made at the first start.
         workers: requests of tills that run at a time.
+        chores: whether `serve` keeps house too; off where `central worker` does, beside any number of servers.
         correct_alone_points: points that one correction may move without a second person; `correct_most_points` at all.
+        correct_asker_day_points: points of all corrections that one person asks for within 24 hours, `_month_` within
+            30 days; likewise of those done alone, of one account, and of those that one person approves.
         partner_correct_most_points: what people of a partner may ask for, of its own points; 0 for nothing.
+        tombstone_days: for how long tills are told of accounts that are gone; one that was away for longer begins its
+            members anew. At least the 30 after which a till without contact forgets them by itself.
         block_copies: a folder on another disk, for a copy of every block; "" for none.
+        silent_hours: after which a till that was not heard is a silent one; `worklist_days` after which a row waits too
+            long, `backup_hours` after which a backup is due (0 for never), `disk_free_mb` below which room is short.
+        alert_mail_to: addresses, parted by commas, that are told what is wrong; "" for nobody. `alert_mail_from` is the
+            sender, `smtp_host` and `smtp_port` take the mail; `smtp_security` is none, starttls or tls; a password is
+            the first line of `smtp_password_file`.
+        alert_webhook: an address that is sent the same as JSON; "" for none.
+        log_dir: folder of log files, of which `log_days` are kept; "" for the standard error alone.
         conformance: test builds only; routes that empty and fill a database whose name contains `scratch`.
     """
 
@@ -90,12 +103,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     secure_cookies: bool = False
     trusted_proxy: str = ""
     workers: int = 4
+    chores: bool = True
     grace_days: int = 7
     hotlist_days: int = 3
     programme_days: int = 30
+    tombstone_days: Annotated[int, msgspec.Meta(ge=30, le=3_650)] = 90
     block_copies: str = ""
+    silent_hours: int = 24
+    worklist_days: int = 7
+    backup_hours: int = 0
+    disk_free_mb: int = 1_000
+    alert_mail_to: str = ""
+    alert_mail_from: str = "tallypoint@localhost"
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 25
+    smtp_security: Literal["none", "starttls", "tls"] = "none"
+    smtp_user: str = ""
+    smtp_password_file: str = ""
+    alert_webhook: str = ""
+    log_dir: str = ""
+    log_days: int = 30
     correct_alone_points: int = 500
     correct_most_points: int = 50_000
+    correct_alone_day_points: int = 2_500
+    correct_alone_month_points: int = 25_000
+    correct_asker_day_points: int = 100_000
+    correct_asker_month_points: int = 500_000
+    correct_account_day_points: int = 50_000
+    correct_account_month_points: int = 100_000
+    correct_approver_day_points: int = 200_000
+    correct_approver_month_points: int = 1_000_000
     partner_correct_most_points: int = 0
     conformance: bool = False
 
@@ -146,7 +183,10 @@ def open_engine(url: str) -> Engine:
     if parsed.database in (None, "", ":memory:"):
         engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
     else:
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(str(parsed.database))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The log and its index take their rights from the file, so it is made for us alone.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         engine = create_engine(url, connect_args={"timeout": 10})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
@@ -194,7 +234,12 @@ def without_waiting(tx: Connection) -> Iterator[None]:
         with driver.pipeline():
             yield
     except psycopg.Error as trouble:
-        raise DBAPIError.instance("", {}, trouble, psycopg.Error, dialect=tx.dialect) from trouble
+        is_gone = driver.closed or tx.dialect.is_disconnect(trouble, driver, None)
+        if is_gone:
+            tx.invalidate(trouble)
+        raise DBAPIError.instance(
+            "", {}, trouble, psycopg.Error, connection_invalidated=is_gone, dialect=tx.dialect
+        ) from trouble
 
 
 @contextmanager
@@ -228,8 +273,7 @@ def replayable(work: Callable[P, R]) -> Callable[P, R]:
 
 
 def _may_replay(trouble: DBAPIError) -> bool:
-    state = getattr(trouble.orig, "sqlstate", None)
-    if state is not None:
-        return state in REPLAYED_STATES
     # psycopg gives no state when the server goes away under a statement.
-    return trouble.connection_invalidated or "database is locked" in str(trouble.orig)
+    state = getattr(trouble.orig, "sqlstate", None)
+    is_gone = trouble.connection_invalidated or state in REPLAYED_STATES
+    return is_gone or (state is None and "database is locked" in str(trouble.orig))

@@ -4,7 +4,7 @@ Nothing that an event says may stop the events behind it: what breaks a sum of o
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection
@@ -18,6 +18,7 @@ from central.tables import event, waiting
 from central.worklist import raise_flags
 from loyalty.books import Flag, Posted
 from loyalty.events import Event, TillClose
+from loyalty.fixed import Fixed
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt
 from loyalty.reversals import Return, Void
@@ -25,6 +26,7 @@ from loyalty.trouble import InvariantBroken
 
 Heads = Mapping[EventRef, Event]
 AT_ONCE = 100  # events whose rows go out while the next are decided
+_EVERYTHING: Mapping[str, Literal["given"]] = {one.name: "given" for one in event.c if not one.primary_key}
 OUTCOME = ("state", "reason", "account_id", "account_version", "period_no")
 
 
@@ -33,9 +35,13 @@ class Poster:
 
     Args:
         period_no: the period that postings belong to.
+        again: the events have rows already, for they were struck out before.
     """
 
-    def __init__(self, tx: Connection, *, period_no: int, now_ms: int, randomness: Randomness) -> None:
+    def __init__(
+        self, tx: Connection, *, period_no: int, now_ms: int, randomness: Randomness, again: bool = False
+    ) -> None:
+        self._again = again
         self._tx = tx
         self._now_ms = now_ms
         self._period_no = period_no
@@ -100,7 +106,7 @@ class Poster:
         self._books.append()
         new = [{**_key(ref), **self.rows[ref]} for ref in self.rows.keys() - self._written]
         self._written |= self.rows.keys()
-        put(self._tx, event, new)
+        put(self._tx, event, new, _EVERYTHING if self._again else "raise")
         waits = ("till_id", "epoch", "seq", "of_till", "of_epoch", "of_seq")
         put(self._tx, waiting, [{name: row[name] for name in waits} | {"since_ms": self._now_ms}
                                 for row in new if row["state"] == "waiting"])  # fmt: skip
@@ -156,6 +162,7 @@ class Poster:
             "of_till": "", "of_epoch": 0, "of_seq": 0, "batch_seq": batch_seq,
             "checked": "" if isinstance(head, Receipt | Return | Void) else "nothing",
         }  # fmt: skip
+        head = head.fact if isinstance(head, Fixed) else head
         if isinstance(head, Receipt | Return | Void | TillClose):
             place = head.place
             row |= {"partner_id": place.partner_id, "store_id": place.store_id, "sold_at_ms": place.sold_at_ms}

@@ -14,8 +14,8 @@ Ref = tuple[str, int, int]  # till_id, epoch, seq
 Key = tuple[str, str, str]  # valid_through, issuer_id, terms_id: spending order
 Parts = list[list[Any]]  # [[Key, points]], in the order of use
 TermsRow = tuple[str, str, str]  # partner_id, from_on, terms_id
-# Bucket; issuer and terms of its points, or who pays ("funded", minor units); who is reimbursed, under which terms, at
-# which of their prices.
+# Bucket; issuer and terms of its points, or who pays ("funded", minor units); who is reimbursed, or is not until points
+# cover it ("withheld"), under which terms, at which of their prices.
 Leg = tuple[str, str, str, str, str, str]
 
 
@@ -30,12 +30,15 @@ class Member:
         self.debts: list[Debt] = []
         self.leases: dict[str, dict[Key, int]] = defaultdict(lambda: defaultdict(int))
         self.legs: dict[Leg, int] = defaultdict(int)
+        self.redated: dict[Key, str] = {}  # the last valid day that a lot's points were given since
         self.events = 0
 
-    def arrive(self, key: Key, points: int, on: str) -> None:
+    def arrive(self, key: Key, points: int, on: str | None) -> None:
         """Points earned on a day: what comes late makes a lot that holds points older, unless nobody remembers since
-        when it holds them."""
-        if not self.lots[key]:
+        when it holds them, or since when those were held that come."""
+        if on is None:
+            self.earned_on.pop(key, None)
+        elif not self.lots[key]:
             self.earned_on[key] = on
         elif key in self.earned_on:
             self.earned_on[key] = min(on, self.earned_on[key])
@@ -70,6 +73,9 @@ class Refold:
         self.sales: dict[Ref, Sale] = {}
         self.sold: dict[int, list[Sale]] = defaultdict(list)
         self.uncovered = 0
+        self.own_grants: set[str] = set()  # ids of head office's own events that granted
+        self.grants_shown: dict[Ref, list[dict[str, Any]]] = {}  # those that events of tills brought back, by event
+        self.shown: dict[tuple[Any, ...], tuple[dict[Key, int], set[str]]] = {}  # lost grants: the rest, who showed it
         self.reclaimed = 0  # points of leases whose holder was not heard in time
 
     def fold(self, ref: Ref, event: Mapping[str, Any], account_id: int, *, alone: bool = False) -> None:
@@ -148,6 +154,7 @@ class Refold:
         if wanted:
             self.uncovered += wanted
             member.debts.append(Debt(ref, "", "", at, sale.at_terms, wanted))
+            member.legs["withheld", "", "", at, sale.at_terms, ""] += wanted
         if not spends_own:
             self._grant(event, member, sale)
         # What it earns does not cover its own shortfall either.
@@ -200,6 +207,7 @@ class Refold:
                     self._lose(member, key, taken, debt.issuer, debt.terms)
                 else:
                     self._redeem(member, key, taken, self.sales[debt.of])
+                    member.legs["withheld", "", "", debt.at, debt.at_terms, ""] -= taken
         member.debts = [debt for debt in member.debts if debt.points]
 
     # Reversals
@@ -247,6 +255,7 @@ class Refold:
             taken = min(wanted, debt.points)
             debt.points -= taken
             wanted -= taken
+            member.legs["withheld", "", "", debt.at, debt.at_terms, ""] -= taken
         member.debts = [debt for debt in member.debts if debt.points]
         back: dict[Key, int] = defaultdict(int)
         for part in reversed(sale.spent):
@@ -273,16 +282,22 @@ class Refold:
 
     def _claw(self, ref: Ref, member: Member, wanted: Key, points: int, at: str, *, let_go: bool) -> None:
         """The lot that was granted first, then that issuer's others, then any; what is missing is owed, or let go."""
-        gone = min(max(0, points - member.lots[wanted]), member.expired[wanted])
-        if gone:
+        homes = [wanted]
+        while homes[-1] in member.redated and (member.redated[homes[-1]], *wanted[1:]) not in homes:
+            homes.append((member.redated[homes[-1]], *wanted[1:]))
+        short = max(0, points - sum(member.lots[key] for key in homes))
+        for home in homes:
             # The goods come back after their points lapsed: these are the points that they had brought.
-            member.expired[wanted] -= gone
+            gone = min(short, member.expired[home])
+            if not gone:
+                continue
+            member.expired[home] -= gone
             member.legs["expired", wanted[1], wanted[2], "", "", ""] -= gone
             member.legs["reversed", wanted[1], wanted[2], "", "", ""] += gone
-            points -= gone
+            short, points = short - gone, points - gone
         order = sorted(
             (key for key, held in member.lots.items() if held),
-            key=lambda key: (key != wanted, key[1] != wanted[1], key),
+            key=lambda key: (key not in homes, key[1] != wanted[1], key),
         )
         for key in order:
             taken = min(points, member.lots[key])

@@ -81,9 +81,12 @@ def _move(fold: Refold, member: Member, event: Mapping[str, Any]) -> None:
         if event.get("debts"):
             member.debts = []
         return
-    for key, points in parts:
-        member.arrive(key, points, event["on"])
+    days = event.get("earned_on") or [event["on"]] * len(parts)
+    for (key, points), since in zip(parts, days, strict=True):
+        member.arrive(key, points, since)
         _count(member, "moved", key, -points)
+    for (through, issuer, terms), day in event.get("redated", ()):
+        member.redated[through, issuer, terms] = day
     for key, points in lapsed:
         member.expired[key] += points
         _count(member, "expired", key, points)

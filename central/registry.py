@@ -10,13 +10,15 @@ from sqlalchemy import Connection, case, select, update
 from central.ports import Randomness
 from central.rows import put
 from central.tables import partner, period, setting, slot, store, store_partner, stream, terms, till, till_key
-from loyalty.amounts import exponent_of
+from loyalty.amounts import Whole, exponent_of
 from loyalty.terms import Terms, check_terms
 from loyalty.trouble import Refusal
 from sync.chain import ZERO_HASH, StreamHead
 from sync.enrolment import CODE_BYTES, CODE_TTL_MS, Slot, code_hash, show_code
 from sync.keys import PublicKey, PublicKeys
 from sync.ports import TillRecord, TillState
+from sync.refusals import KeyRefused
+from sync.rotation import NewKey
 from sync.wire import Claim, Peer
 
 LONG_AGO = date(1970, 1, 1)
@@ -57,13 +59,15 @@ class TermsEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reimburse_micro: int = 0
     expiry_back_micro: int = 0
     refunds_fee: bool = False
+    uncovered_micro: int = 0
 
 
 class PartnerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A retailer with its stores and dated terms."""
+    """A retailer with its stores and dated terms; `limit_minor` is how far its points may expose the operator."""
 
     partner_id: str
     name: str = ""
+    limit_minor: Whole | None = None
     stores: tuple[StoreEntry, ...] = ()
     terms: tuple[TermsEntry, ...] = ()
 
@@ -123,8 +127,9 @@ def _take_terms(tx: Connection, coalition: Coalition) -> None:
                 f"Terms {one.terms_id} are in force with other prices; write new terms with a new id and a later date.",
                 terms_id=one.terms_id,
             )
-    names = [{"partner_id": one.partner_id, "name": one.name or one.partner_id} for one in coalition.partners]
-    put(tx, partner, names, {"name": "given"})
+    names = [{"partner_id": one.partner_id, "name": one.name or one.partner_id, "limit_minor": one.limit_minor}
+             for one in coalition.partners]  # fmt: skip
+    put(tx, partner, names, {"name": "given", "limit_minor": "given"})
     put(tx, terms, [_terms_row(one) for one in new], "nothing")
 
 
@@ -155,7 +160,7 @@ def get_setting(connection: Connection, name: str, default: str = "") -> str:
 
 
 def generation(connection: Connection) -> int:
-    """How often this centre was restored from a backup."""
+    """Begun with each restore from a backup, later than any before it; 0 where there was none."""
     return int(get_setting(connection, "generation", "0"))
 
 
@@ -263,18 +268,62 @@ def till_record(connection: Connection, till_id: str) -> TillRecord | None:
     row = connection.execute(joined).first()
     if row is None:
         return None
-    keys = connection.execute(select(till_key.c.key_no, till_key.c.public).where(till_key.c.till_id == till_id))
+    keys = connection.execute(select(till_key).where(till_key.c.till_id == till_id).order_by(till_key.c.key_no))
     state: TillState = row.state
     return TillRecord(
         till_id=till_id,
         epoch=row.epoch,
-        keys=PublicKeys(keys=tuple(PublicKey(key_no=key.key_no, public=key.public) for key in keys)),
+        keys=PublicKeys(keys=tuple(_public_key(key) for key in keys)),
         state=state,
         genesis=bytes.fromhex(row.genesis),
         install_id=row.install_id,
         counter=row.counter,
         announced_seq=row.announced_seq,
     )
+
+
+def _public_key(row: Any) -> PublicKey:
+    return PublicKey(
+        key_no=row.key_no,
+        public=row.public,
+        epoch=row.epoch,
+        until_seq=row.until_seq,
+        is_replaced=row.state == "replaced",
+        is_revoked=row.state == "revoked",
+    )
+
+
+def take_key(tx: Connection, said: NewKey, now_ms: int) -> int:
+    """A till's new key; see `sync.ports.CentreStore.take_key`."""
+    new = {"till_id": said.till_id, "key_no": said.new_key_no, "public": said.new_public, "epoch": said.epoch,
+           "from_ms": now_ms}  # fmt: skip
+    first = bool(put(tx, till_key, [new], "nothing", ["key_no"]))
+    here = till_key.c.till_id == said.till_id
+    kept = tx.execute(select(till_key.c.public).where(here, till_key.c.key_no == said.new_key_no)).scalar_one()
+    if kept != said.new_public:
+        raise KeyRefused("This number stands for another key of the till; ask head office.")
+    if first:
+        old = update(till_key).where(here, till_key.c.key_no == said.key_no, till_key.c.state == "active")
+        tx.execute(old.values(state="replaced", until_seq=said.rotation_seq))
+        tx.execute(update(till).where(till.c.till_id == said.till_id).values(new_key_wanted=0))
+    until = select(till_key.c.until_seq).where(here, till_key.c.key_no == said.key_no)
+    return int(tx.execute(until).scalar_one())
+
+
+def want_new_key(tx: Connection, till_id: str) -> None:
+    """Ask a till, with its next hello, to make itself a new key."""
+    tx.execute(update(till).where(till.c.till_id == till_id).values(new_key_wanted=1))
+
+
+def is_key_wanted(connection: Connection, till_id: str) -> bool:
+    """Whether the till was asked and has not done it yet."""
+    return bool(connection.execute(select(till.c.new_key_wanted).where(till.c.till_id == till_id)).scalar())
+
+
+def revoke_key(tx: Connection, till_id: str, key_no: int) -> bool:
+    """What this key signs goes to quarantine from now on. False where there is no such key."""
+    here = till_key.c.till_id == till_id, till_key.c.key_no == key_no
+    return tx.execute(update(till_key).where(*here).values(state="revoked")).rowcount == 1
 
 
 def peers_of(connection: Connection, till_id: str) -> tuple[Peer, ...]:
@@ -285,7 +334,9 @@ def peers_of(connection: Connection, till_id: str) -> tuple[Peer, ...]:
     others = select(till.c.till_id, till.c.epoch, till_key.c.key_no, till_key.c.public, stream.c.about).select_from(
         till.join(stream, here).join(till_key, key)
     )
-    chosen = others.where(till.c.store_id == own, till.c.till_id != till_id, stream.c.state == "active")
+    chosen = others.where(
+        till.c.store_id == own, till.c.till_id != till_id, stream.c.state == "active", till_key.c.state == "active"
+    )
     peers = []
     for row in connection.execute(chosen.order_by(till.c.till_id, till_key.c.key_no)):
         address = msgspec.json.decode(row.about, type=dict[str, Any]).get("lan", "")

@@ -12,12 +12,16 @@ from central.rows import put
 from central.tables import setting
 
 
-def note_restore(tx: Connection) -> int:
+def note_restore(tx: Connection, now_ms: int = 0) -> int:
     """Begin a new generation, and number what goes down far beyond what tills have seen. Returns the generation.
 
     From then on tills take the centre's word for its blocks again; until then each keeps the highest it was told of.
+
+    Args:
+        now_ms: the time, from which both numbers are taken where it is greater: one backup may be put back twice, and
+            the second centre knows nothing of the numbers that the first gave to its tills.
     """
-    now = generation(tx) + 1
+    now = max(generation(tx) + 1, now_ms // 1000)
     put(tx, setting, [{"name": "generation", "value": str(now)}], {"value": "given"})
-    jump_all(tx)
+    jump_all(tx, now_ms)
     return now

@@ -1,23 +1,24 @@
 """Head office as one service: its parts put together, started in order, stopped in the other order."""
 
-import fcntl
 import logging
-import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, jsonify, redirect, request, url_for
 from sqlalchemy import Engine
 
-from central.chores import Chores, chores_of
+from central.centre_keys import centre_signer, notices
+from central.chores import Chores
 from central.conformance import Conformance, is_scratch
 from central.conformance_http import conformance_blueprint
 from central.console import console_pages
 from central.console_base import Console
-from central.corrections import limits_of
+from central.correction_limits import limits_of
+from central.doctor import examine
+from central.house_lock import HouseLock
+from central.keeping_house import open_chores, open_sealer, open_store
 from central.login import Logins
 from central.metrics import metrics
 from central.migrations import upgrade
@@ -33,20 +34,14 @@ from central.ports import (
 )
 from central.sealing import Sealer
 from central.store import SqlCentreStore
-from central.sync_http import sync_blueprint
+from central.sync_http import reserved_places, sync_blueprint
 from central.web_server import WebServer
 from loyalty.trouble import Fault, Trouble
 from sync.centre_session import CentreSession
 from sync.envelope import MAX_BODY_BYTES
-from sync.keys import Signer
 
 CONSOLE_THREADS = 8
-LOCK_FILE = "service.lock"
 _log = logging.getLogger(__name__)
-
-
-class AlreadyRunning(Fault):
-    code = "central.already_running"
 
 
 def central_app(
@@ -56,21 +51,20 @@ def central_app(
     store: SqlCentreStore | None = None,
     clock: Clock | None = None,
     randomness: Randomness | None = None,
-    chore_runs: Callable[[], Mapping[tuple[str, str], int]] = dict,
 ) -> Flask:
     """Everything the centre answers: tills below /sync, the console, health, metrics.
 
     Args:
         engine: of a database that is at the newest schema.
         store: what the tills' sessions stand on; made from the settings where none is given.
-        chore_runs: runs of housekeeping by (chore, outcome), for the metrics.
     Raises:
         BadSettings: a key file holds something else than a key.
     """
     clock, randomness = clock or SystemClock(), randomness or SystemRandomness()
     store = store or open_store(settings, engine, randomness)
-    signer = Signer(read_key(settings.folder / settings.signing_key, randomness))
-    session = CentreSession(signer, randomness.bytes)
+    signer = centre_signer(settings, engine, randomness)
+    with reading(engine) as tx:
+        session = CentreSession(signer, randomness.bytes, notices=notices(tx))
     logins = Logins(engine, clock, randomness)
     app = Flask("central", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
@@ -78,7 +72,12 @@ def central_app(
     limits, card_key = limits_of(settings), read_key(settings.folder / settings.card_key, randomness)
     # Copies are made by the service's own sealer, so that a folder that fails stops no close.
     seal = Sealer(engine, signer, clock).seal
-    console = Console(engine, clock, randomness, logins, settings.secure_cookies, limits, card_key, seal)
+    console = Console(
+        engine, clock, randomness, logins, settings.secure_cookies, limits, card_key, seal,
+        examine=lambda: examine(settings, engine, clock.wall_ms()),
+        centre_public=signer.public,
+        public_url=settings.public_url,
+    )  # fmt: skip
     app.register_blueprint(console_pages(console))
 
     if settings.conformance and is_scratch(engine):
@@ -94,31 +93,16 @@ def central_app(
     @app.get("/metrics")
     def figures() -> Any:
         with reading(engine) as tx:
-            return Response(metrics(tx, chore_runs(), clock.wall_ms()), content_type="text/plain; version=0.0.4")
+            return Response(metrics(tx, settings.folder, clock.wall_ms()), content_type="text/plain; version=0.0.4")
 
     app.register_error_handler(Trouble, _explain)
     return app
 
 
-def open_store(settings: Settings, engine: Engine, randomness: Randomness) -> SqlCentreStore:
-    """The tills' side of the database, with the programme's card key."""
-    return SqlCentreStore(
-        engine,
-        randomness,
-        card_key=read_key(settings.folder / settings.card_key, randomness),
-        card_key_id=settings.card_key_id,
-        lane_days={"hotlist": settings.hotlist_days, "programme": settings.programme_days},
-    )
-
-
-def open_sealer(settings: Settings, engine: Engine, clock: Clock, randomness: Randomness) -> Sealer:
-    """What makes blocks of this database, under the centre's key."""
-    signer = Signer(read_key(settings.folder / settings.signing_key, randomness))
-    return Sealer(engine, signer, clock, Path(settings.block_copies) if settings.block_copies else None)
-
-
 class CentralService:
     """Head office with everything around it. Between `start` and `stop` it answers under `url`.
+
+    With `chores` off in the settings it only answers, beside others that do and one `central worker` that keeps house.
 
     Args:
         port: instead of the settings'; 0 for any that is free.
@@ -145,24 +129,24 @@ class CentralService:
     def _open(self, port: int | None, clock: Clock, randomness: Randomness) -> None:
         settings = self.settings
         settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._closing.append(_lock(settings.folder))
         self.engine = open_engine(settings.url)
         self._closing.append(self.engine.dispose)
+        self.chores: Chores | None = None
+        if settings.chores:
+            lock = HouseLock(settings.folder, self.engine)
+            self._closing.append(lock.close)
+            lock.take()
         upgrade(self.engine)
         self.store = open_store(settings, self.engine, randomness)
-        sealer = open_sealer(settings, self.engine, clock, randomness)
-        self.chores = Chores(
-            chores_of(self.engine, self.store, sealer, clock, randomness, settings.grace_days), clock
-        )
-        self.app = central_app(
-            settings, self.engine, store=self.store, clock=clock, randomness=randomness, chore_runs=self.chores.runs
-        )
+        if settings.chores:
+            self.chores = open_chores(settings, self.engine, self.store, clock, randomness)
+        self.app = central_app(settings, self.engine, store=self.store, clock=clock, randomness=randomness)
         self._server = WebServer(
             self.app,
             host=settings.listen_host,
             port=settings.listen_port if port is None else port,
             # As many tills as the gate lets in, and people beside them.
-            threads=2 * settings.workers + CONSOLE_THREADS,
+            threads=2 * settings.workers + reserved_places(settings.workers) + CONSOLE_THREADS,
             trusted_proxy=settings.trusted_proxy,
         )
         self.url = self._server.url
@@ -170,11 +154,13 @@ class CentralService:
     def start(self) -> None:
         """Answer first, then keep house."""
         self._server.start()
-        self.chores.start()
+        if self.chores:
+            self.chores.start()
 
     def stop(self) -> None:
         """Stop keeping house, answer what is under way, close the database."""
-        self.chores.stop()
+        if self.chores:
+            self.chores.stop()
         self._server.stop()
         self._close()
 
@@ -194,6 +180,8 @@ def run_central(settings: Settings, tell: Callable[[str], None] = print) -> None
     tell(f"  console      {service.url}/console/")
     tell(f"  tills        {settings.public_url or service.url}")
     tell(f"  health       {service.url}/healthz     figures in {service.url}/metrics")
+    if not settings.chores:
+        tell("  chores       none here; `tallypoint central worker` must run beside it")
     stopping.wait()
     tell("Stopping: finishing what is under way.")
     service.stop()
@@ -206,16 +194,3 @@ def _explain(trouble: Trouble) -> Any:
     answer = jsonify(trouble.problem())
     answer.content_type = "application/problem+json"
     return answer, trouble.status
-
-
-def _lock(folder: Path) -> Callable[[], None]:
-    """The data folder, for us alone until this is closed or the process ends: two schedulers would do chores twice."""
-    file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise AlreadyRunning(
-            f"Head office runs on {folder} already. Stop it first, or set another data_dir.", folder=str(folder)
-        ) from None
-    return lambda: os.close(file)

@@ -6,7 +6,7 @@ from contextlib import suppress
 import msgspec
 from sqlalchemy import Connection, Engine, update
 
-from central import evidence, granting, intake, lanes, leasing, publish, registry
+from central import digests, epochs, evidence, granting, intake, lanes, leasing, publish, registry, snapshots
 from central.ports import Randomness, reading, replayable, writing
 from central.programmes import current_programme
 from central.sealing import check_block, newest_block
@@ -17,11 +17,15 @@ from sync.chain import StreamHead
 from sync.enrolment import Slot
 from sync.envelope import OpenedBatch
 from sync.framing import sha256
-from sync.ports import CentreFacts, LeaseTaken, TillRecord
+from sync.ports import CentreFacts, LeaseTaken, SpanDigest, TillRecord
+from sync.refusals import MustSnapshot
+from sync.rotation import NewKey
+from sync.snapshots import Manifest
 from sync.verdicts import Already, Take
-from sync.wire import Claim, Grant, Hello, Lane, LeaseAsk, Page, PageAsk
+from sync.wire import BatchHeader, Claim, DigestAsk, Grant, Hello, Lane, LeaseAsk, Page, PageAsk
 
 DAY_MS = 24 * 60 * 60 * 1000
+TAKEN = ("active", "left")  # of a till that enrolled anew the session asks only for what it brings of before
 
 
 class SqlCentreStore:
@@ -49,14 +53,17 @@ class SqlCentreStore:
 
     # Tills
 
+    @replayable
     def till(self, till_id: str) -> TillRecord | None:
         with reading(self.engine) as connection:
             return registry.till_record(connection, till_id)
 
+    @replayable
     def stream(self, till_id: str, epoch: int) -> StreamHead:
         with reading(self.engine) as connection:
             return registry.stream_head(connection, till_id, epoch)
 
+    @replayable
     def hash_at(self, till_id: str, epoch: int, seq: int) -> str:
         with reading(self.engine) as connection:
             return evidence.hash_at(connection, till_id, epoch, seq)
@@ -66,6 +73,7 @@ class SqlCentreStore:
         with writing(self.engine) as tx:
             return registry.take_counter(tx, till_id, epoch, counter)
 
+    @replayable
     def slot(self, code_hash: str) -> Slot | None:
         with reading(self.engine) as connection:
             return registry.find_slot(connection, code_hash, card_key=self._card_key, card_key_id=self._card_key_id)
@@ -91,30 +99,39 @@ class SqlCentreStore:
                 "about": _about(hello),
             }
             tx.execute(update(stream).where(registry.at(hello.till_id, hello.epoch)).values(heartbeat))
-            check_block(tx, hello, now_ms)
-            programme = current_programme(tx)
-            granting.top_up(tx, programme, hello.till_id, hello.epoch, now_ms, self._randomness)
-            facts = self._facts(tx, hello.till_id, hello.epoch)
-            return msgspec.structs.replace(facts, peers=registry.peers_of(tx, hello.till_id) if hello.lan else ())
+            known_no = granting.newest_grant(tx, hello.till_id, hello.epoch)
+            programme, whose = current_programme(tx), (hello.till_id, hello.epoch)
+            granting.top_up(tx, programme, *whose, now_ms, self._randomness, taken=hello.grants)
+            facts = self._facts(tx, hello, now_ms)
+            peers = registry.peers_of(tx, hello.till_id) if hello.lan else ()
+            new_key = registry.is_key_wanted(tx, hello.till_id)
+            return msgspec.structs.replace(facts, peers=peers, granted_no=known_no, new_key=new_key)
+
+    @replayable
+    def take_key(self, said: NewKey, now_ms: int) -> int:
+        with writing(self.engine) as tx:
+            return registry.take_key(tx, said, now_ms)
 
     @replayable
     def take_batch(self, opened: OpenedBatch, verdict: Take | Already, now_ms: int) -> CentreFacts:
         header = opened.header
         with writing(self.engine) as tx:
             if isinstance(verdict, Take):
-                served = intake.take_events(tx, opened, verdict, now_ms, self._randomness)
+                served = intake.take_events(tx, opened, verdict, now_ms, self._randomness, TAKEN)
                 programme, whose = current_programme(tx), (header.till_id, header.epoch)
-                granting.top_up(tx, programme, *whose, now_ms, self._randomness)
-                leasing.top_up_leases(tx, programme, *whose, served, now_ms, self._randomness)
+                granting.top_up(tx, programme, *whose, now_ms, self._randomness, taken=header.grants)
+                leasing.top_up_leases(tx, programme, *whose, served, now_ms, self._randomness, taken=header.grants)
             else:
                 intake.note_contact(tx, header, now_ms)
             flagged = flagged_in(tx, header.till_id, header.epoch, header.first_seq, header.last_seq)
-            return self._facts(tx, header.till_id, header.epoch, flagged)
+            return self._facts(tx, header, now_ms, flagged)
 
     def _facts(
-        self, tx: Connection, till_id: str, epoch: int, flagged: tuple[tuple[int, str], ...] = ()
+        self, tx: Connection, said: Hello | BatchHeader, now_ms: int, flagged: tuple[tuple[int, str], ...] = ()
     ) -> CentreFacts:
-        newest = newest_block(tx)
+        """What the till is told; and the alarm where it was told of a block that is not here."""
+        till_id, epoch, newest = said.till_id, said.epoch, newest_block(tx)
+        check_block(tx, said, newest, now_ms)
         return CentreFacts(
             head=registry.stream_head(tx, till_id, epoch),
             generation=registry.generation(tx),
@@ -125,14 +142,49 @@ class SqlCentreStore:
             recalls=leasing.recalls_for(tx, till_id, epoch),
         )
 
+    @replayable
+    def adopt_provisional(self, hello: Hello, now_ms: int) -> TillRecord | None:
+        with writing(self.engine) as tx:
+            if epochs.adopt_provisional(tx, hello, now_ms):
+                return registry.till_record(tx, hello.till_id)
+        return None
+
+    @replayable
+    def ended_stream(self, header: BatchHeader, now_ms: int) -> TillRecord | None:
+        with writing(self.engine) as tx:
+            return epochs.ended_stream(tx, header, now_ms)
+
+    @replayable
+    def leave(self, till_id: str, epoch: int, to_come: int, now_ms: int) -> None:
+        with writing(self.engine) as tx:
+            epochs.leave(tx, till_id, epoch, to_come, now_ms)
+
     # Down
 
+    @replayable
     def page_for(self, till: TillRecord, ask: PageAsk, now_ms: int) -> Page:
         self.stamp()
         days = self._lane_days.get(ask.lane, 0)
         today = utc_date(now_ms).isoformat()
         with reading(self.engine) as connection:
+            if ask.lane == "members" and not ask.last:
+                version = lanes.newest(connection).members
+                if publish.begins_anew(connection, ask, version) and snapshots.has_snapshot(connection):
+                    raise MustSnapshot("Begin the members anew from chunks; keep those you have until then.")
             return publish.page_for(connection, till, ask, today, now_ms + days * DAY_MS if days else 0)
+
+    def snapshot_for(self, till: TillRecord, now_ms: int) -> Manifest:
+        with reading(self.engine) as connection:
+            return snapshots.manifest_for(connection, till, now_ms)
+
+    def chunk_part(self, sha256: str, start: int, most_bytes: int) -> bytes | None:
+        with reading(self.engine) as connection:
+            return snapshots.chunk_part(connection, sha256, start, most_bytes)
+
+    def digest_for(self, till: TillRecord, ask: DigestAsk, now_ms: int) -> SpanDigest | None:
+        self.stamp()
+        with reading(self.engine) as connection:
+            return digests.digest_for(connection, till, ask, utc_date(now_ms).isoformat())
 
     @replayable
     def stamp(self) -> int:
@@ -148,6 +200,7 @@ class SqlCentreStore:
         with writing(self.engine) as tx:
             return leasing.take_ask(tx, ask, now_ms, self._randomness)
 
+    @replayable
     def grants_after(self, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:
         with reading(self.engine) as connection:
             return granting.grants_after(connection, till_id, epoch, grant_no)

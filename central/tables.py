@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 PLACE_KEYS = {"A": "account_id", "T": "till_id", "K": "card_token", "D": "statement_id"}
-APPEND_ONLY = ("posting", "batch", "centre_event", "block", "statement", "statement_line")
+APPEND_ONLY = ("posting", "batch", "centre_event", "block", "statement", "statement_line", "quarantine_outcome")
 
 metadata = MetaData()
 Whole = BigInteger().with_variant(Integer, "sqlite")  # STRICT tables of SQLite know no BIGINT
@@ -57,7 +57,10 @@ def _of_stream() -> ForeignKeyConstraint:
 
 setting = _table("setting", "ref", _text("name", key=True), _text("value"))
 
-partner = _table("partner", "ref", _text("partner_id", key=True), _text("name"))
+# Beyond `limit_minor` of exposure an issuer is called to cover its points; none where nobody set a limit.
+partner = _table(
+    "partner", "ref", _text("partner_id", key=True), _text("name"), _whole("limit_minor", none=True)
+)  # fmt: skip
 
 store = _table("store", "ref", _text("store_id", key=True), _text("name"))
 
@@ -78,6 +81,7 @@ terms = _table(
     _whole("fee_micro"), _whole("funding_micro"), _whole("advance_micro"), _whole("reimburse_micro"),
     _whole("expiry_back_micro"),
     Column("refunds_fee", Boolean().with_variant(Integer, "sqlite"), nullable=False, default=False),
+    _whole("uncovered_micro", default=0),
 )  # fmt: skip
 
 # A lane in a shop, whichever machine stands there; `epoch` is the present one, 0 before the first enrolment.
@@ -88,6 +92,7 @@ till = _table(
     _text("label"),
     _whole("epoch", default=0),
     _text("install_id", default=""),
+    _whole("new_key_wanted", default=0),  # 1 until the till has made itself a new key
 )  # fmt: skip
 
 till_key = _table(
@@ -97,7 +102,12 @@ till_key = _table(
     _text("public"),
     _whole("epoch"),
     _whole("from_ms"),
+    _text("state", default="active"),  # active, replaced (good for events up to `until_seq`), revoked
+    _whole("until_seq", default=0),
 )  # fmt: skip
+
+# sync.rotation.Notice: each new key of the centre, signed by it and by the one before.
+centre_key = _table("centre_key", "ref", _whole("key_no", key=True), _text("public"), _bytes("notice"))
 
 # sync.enrolment.Slot; the code itself and the card key are not here.
 slot = _table(
@@ -131,6 +141,7 @@ stream = _table(
     _whole("heard_at_ms", default=0),  # last contact
     _whole("backlog", default=0),  # events the till said it had left
     _text("about", default="{}"),  # heartbeat as JSON: version, boot, clock error, cursors
+    _text("leases_suspended", default=""),  # why the till spends nothing of its leases and floats; "" while it does
 )  # fmt: skip
 
 # Exactly as received: header, signature and body are the evidence. The first `posted_from` - `first_seq` events had
@@ -174,6 +185,8 @@ event = _table(
 )  # fmt: skip
 Index("event_unchecked", event.c.till_id, event.c.epoch, event.c.seq, sqlite_where=event.c.checked == "",
       postgresql_where=event.c.checked == "")  # fmt: skip
+Index("event_quarantined", event.c.till_id, event.c.epoch, event.c.seq, sqlite_where=event.c.state == "quarantined",
+      postgresql_where=event.c.state == "quarantined")  # fmt: skip
 Index("event_of_account", event.c.account_id, event.c.account_version)
 Index("event_of_day", event.c.business_date, event.c.store_id)
 Index("event_by_receipt", event.c.receipt_id)
@@ -206,6 +219,22 @@ quarantine = _table(
     _whole("received_at_ms"),
 )  # fmt: skip
 
+# What a person, or a newer version, made of what is in quarantine, which stays there: of an event in its till's stream
+# (`sha256` ""), of one in an upload kept aside, or of a whole upload (`seq` 0). `outcome`: replayed, fixed or
+# written_off.
+quarantine_outcome = _table(
+    "quarantine_outcome", "T",
+    _text("till_id", key=True),
+    _text("sha256", key=True),
+    _whole("epoch", key=True),
+    _whole("seq", key=True),
+    _text("outcome"),
+    _text("note", default=""),
+    _text("decided_by"),
+    _whole("decided_at_ms"),
+    _text("fact_id", default=""),  # of the fact that was posted instead
+)  # fmt: skip
+
 # The centre's own events (grant.v1, period.v1) in streams of its own, chained like the tills'.
 centre_event = _table(
     "centre_event", "T",
@@ -230,6 +259,8 @@ till_grant = _table(
     _whole("spend_for_s"), _whole("settle_until_ms"), _whole("granted_at_ms"),
     _text("kind", default="float"), _text("hold_id", default=""),
     _text("slices", default="[]"),  # JSON of Slices
+    # Of one that a restore lost and tills showed: what is not set aside again of it (JSON of Slices), who showed it.
+    _text("unrestored", default="[]"), _text("shown_by", default="[]"),
     _of_stream(),
 )  # fmt: skip
 
@@ -276,6 +307,7 @@ member = _table(
     _text("home_store_id", default=""),
     _text("birthday_mmdd", default=""),
 )  # fmt: skip
+Index("member_of_store", member.c.home_store_id, member.c.account_id)
 
 # The number itself is nowhere. `state`: active, blocked.
 card = _table(
@@ -297,6 +329,7 @@ lot = _table(
     _whole("points"),
     _text("earned_on", default=""),  # business date of the first accrual since it was last empty
     _whole("expired", default=0),  # points that lapsed and that no late spend has taken since
+    _text("redated_to", default=""),  # the last valid day that its points were given since; "" where they kept theirs
 )  # fmt: skip
 Index("lot_to_lapse", lot.c.valid_through, lot.c.account_id, sqlite_where=lot.c.points > 0,
       postgresql_where=lot.c.points > 0)  # fmt: skip
@@ -327,6 +360,15 @@ lease_slice = _table(
     ForeignKeyConstraint(["account_id", "lease_id"], ["lease.account_id", "lease.lease_id"]),
 )  # fmt: skip
 
+# Tills that got rights of a lease from another till of their store, and have not given them back.
+lease_holder = _table(
+    "lease_holder", "A",
+    _whole("account_id", ForeignKey("account.account_id"), key=True),
+    _text("lease_id", key=True),
+    _text("till_id", key=True), _whole("epoch", key=True),
+)  # fmt: skip
+Index("lease_of_holder", lease_holder.c.till_id, lease_holder.c.epoch)
+
 # loyalty.lots.Debt, oldest first by `n`; issuer and terms are "" for an uncovered spend.
 debt = _table(
     "debt", "A",
@@ -355,6 +397,8 @@ posting = _table(
 )  # fmt: skip
 Index("posting_of", posting.c.account_id, posting.c.of_till, posting.c.of_epoch, posting.c.of_seq)
 Index("posting_in_period", posting.c.period_no, posting.c.issuer_id)
+Index("posting_of_claims", posting.c.at_partner_id, sqlite_where=posting.c.unit == "claim",
+      postgresql_where=posting.c.unit == "claim")  # fmt: skip
 
 # loyalty.members.Use, one row per name and event; `points:` names are what the till granted and took.
 use = _table(
@@ -398,6 +442,29 @@ lane = _table("lane", "local", _text("lane", key=True), _whole("no"))
 
 member_page = _table("member_page", "local", _whole("account_id", key=True), _whole("no"), UniqueConstraint("no"))
 
+# What a lane's number was when, for the floor below which nobody remembers who is gone; `lane` has the floor.
+lane_mark = _table("lane_mark", "local", _text("lane", key=True), _whole("no", key=True), _whole("at_ms"))
+
+# sync.snapshots: what one span of the members was in one snapshot of the database; `sums` are account and row hash of
+# each row. With `home`, a store's own members.
+chunk = _table(
+    "chunk", "local",
+    _text("home", key=True), _whole("bits", key=True), _whole("part", key=True),
+    _text("sha256"),
+    _whole("rows"), _whole("wire_bytes"), _whole("raw_bytes"),
+    _whole("as_of"),  # number of the members lane
+    _whole("snapshot_no"), _whole("block_no"), _whole("made_at_ms"),
+    _text("digest"),
+    _bytes("data"), _bytes("sums"),
+)  # fmt: skip
+Index("chunk_by_hash", chunk.c.sha256)
+
+# How far a till's stream had come in a snapshot that chunks are of.
+snapshot_head = _table(
+    "snapshot_head", "T",
+    _text("till_id", key=True), _whole("epoch", key=True), _whole("snapshot_no", key=True), _whole("seq"),
+)  # fmt: skip
+
 hotlist = _table(
     "hotlist", "local",
     _text("card_token", key=True), _text("reason"), _whole("lifted", default=0), _whole("no"), _whole("changed_at_ms"),
@@ -419,15 +486,29 @@ release = _table(
 correction = _table(
     "correction", "local",
     _text("correction_id", key=True),
-    _text("kind"),  # adjustment, transfer, merge
+    _text("kind"),  # adjustment, transfer, merge, opening, ending, fix
     _bytes("fact"),  # central.wishes.Wish: what was asked, from which the event is made once it is approved
     _whole("account_id"), _whole("points"),
+    _whole("other_id", default=0),  # the account that points go to
     _text("reason"),
     _text("state"),
     _text("asked_by"), _whole("asked_at_ms"),
     _text("decided_by", default=""), _whole("decided_at_ms", default=0), _text("note", default=""),
 )  # fmt: skip
 Index("correction_open", correction.c.state, correction.c.asked_at_ms)
+Index("correction_asker", correction.c.asked_by)
+Index("correction_account", correction.c.account_id)
+Index("correction_other", correction.c.other_id)
+Index("correction_decider", correction.c.decided_by)
+
+# What was read from a file of an older scheme, central.opening_file.OpeningRow, until a second person decides about it.
+opening_rows = _table(
+    "opening_rows", "local",
+    _text("rows_id", key=True),
+    _text("file_id"),
+    _bytes("rows"),
+    _whole("kept_at_ms"),
+)  # fmt: skip
 
 # The worklist
 
@@ -519,6 +600,38 @@ console_session = _table(
     _whole("created_at_ms"), _whole("seen_at_ms"), _whole("expires_ms"),
     _text("about", default="{}"),
 )  # fmt: skip
+
+# Runs of each chore by how they ended: done, failed, missed, still_running, and `begun` for when somebody began to keep
+# house; `trouble` is what the last failure said.
+chore_run = _table(
+    "chore_run", "local",
+    _text("chore", key=True),
+    _text("outcome", key=True),
+    _whole("runs"), _whole("last_ms"),
+    _text("trouble", default=""),
+)  # fmt: skip
+
+# What the doctor found wrong and whoever is on call was told of, once until it clears; `cleared_at_ms` 0: it is so now.
+alert = _table(
+    "alert", "local",
+    _text("code", key=True),
+    _text("about", key=True),
+    _text("level"), _text("say"), _text("todo"),
+    _whole("times"),
+    _whole("raised_at_ms"), _whole("cleared_at_ms"),
+)  # fmt: skip
+
+# What is to be told of an alert, by channel (mail, webhook). `state`: due, sent, given_up. `said` is JSON.
+notice = _table(
+    "notice", "local",
+    _text("notice_id", key=True),
+    _text("channel", key=True),
+    _text("said"),
+    _text("state", default="due"),
+    _whole("made_at_ms"), _whole("next_try_ms"), _whole("tries", default=0),
+    _text("trouble", default=""),
+)  # fmt: skip
+Index("notice_due", notice.c.state, notice.c.next_try_ms)
 
 # Who did what, when, about what; `audit_id` is drawn by the application and sorts by time.
 audit = _table(

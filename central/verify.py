@@ -14,10 +14,11 @@ from sqlalchemy import Connection, Engine, Row, select
 from central import tables as t
 from central.ports import reading
 from central.refold import Leg, Ref, Refold
-from central.refold_leases import LEASE_EVENTS, check_leases, fold_lease
+from central.refold_leases import LEASE_EVENTS, check_leases, float_points, fold_lease, grants_shown
 from central.refold_own import ACCOUNT_EVENTS, fold_own
 from central.verify_blocks import check_blocks
 from central.verify_moves import check_moves, homes, merges
+from central.verify_quarantine import FIXED, check_quarantine
 from central.verify_receipts import check_receipt
 from central.verify_statements import check_statements
 from central.verify_streams import StreamWalk
@@ -25,6 +26,7 @@ from central.violations import Violation, Violations
 from sync.keys import PublicKeys
 
 NOBODY = 0
+OF_PARTNERS = ("funded", "withheld")  # sums that are no points of an issuer
 BOOKED = ("receipt.v1", "return.v1", "void.v1")
 
 
@@ -75,11 +77,16 @@ class _Verification:
         self.walk.run()
         blocks = check_blocks(self.db, self.found, self.keys)
         self.merged = merges(self._own())
+        self.fold.own_grants = {one["receipt_id"] for one in self.walk.own if one["type"] == "grant.v1"}
+        posted = {ref: event for ref, event in self.events.items()
+                  if ref in self.index and self.index[ref].state == "posted"}  # fmt: skip
+        self.fold.grants_shown = grants_shown(self.db, self.found, posted, self.keys)
         self._every_event_once()
         self._versions()
         self._fold_events()
         self._sum_postings()
         self._lots()
+        self._ages()
         self._lapsed()
         self._legs()
         self._debts()
@@ -89,6 +96,8 @@ class _Verification:
         check_statements(self.db, self.found, self.walk.own)
         with self.found.damage("move.unreadable", "moves"):
             check_moves(self.db, self.found, self._own())
+        with self.found.damage("quarantine.unreadable", "quarantine"):
+            check_quarantine(self.db, self.found, self.walk.own, self.index)
         return Verified(
             batches=self.walk.batches,
             events=len(self.events) + sum(not one.get("account_id") for one in self.walk.own),
@@ -134,7 +143,9 @@ class _Verification:
 
     def _check_row(self, ref: Ref, event: dict[str, Any], row: Row[Any]) -> None:
         told = {"kind": event["type"], "receipt_id": event["receipt_id"]}
-        if event["type"] in BOOKED:
+        fact = event["fact"] if event["type"] == FIXED else event
+        if fact["type"] in BOOKED:
+            event = fact
             place, of = event["place"], event.get("of") or ["", 0, 0]
             told |= {"partner_id": place[0], "store_id": place[1], "business_date": place[6], "of_till": of[0],
                      "of_epoch": of[1], "of_seq": of[2], "net_minor": event.get("net_minor", 0)}  # fmt: skip
@@ -169,23 +180,26 @@ class _Verification:
             # An account that was merged into another one comes before it: its sales come back there.
             ref, row = one
             before = -len(homes(row.account_id, self.merged))
-            return before, row.account_id, row.account_version, self.events[ref]["type"] != "receipt.v1"
+            event = self.events[ref]
+            fact = event["fact"] if event["type"] == FIXED else event
+            return before, row.account_id, row.account_version, fact["type"] != "receipt.v1"
 
         for ref, row in sorted(posted, key=turn):
             event, account_id = self.events[ref], row.account_id
             if event["type"] != row.kind:
                 self.unproven.add(account_id)
-            of_head_office = event["type"] not in ACCOUNT_EVENTS or ref in self.walk.own_refs
+            of_head_office = event["type"] not in (*ACCOUNT_EVENTS, FIXED) or ref in self.walk.own_refs
             if self.found.differs("event.stream", ref, True, of_head_office):
                 self.unproven.add(account_id)
             if event["type"] == "move.v1" and event.get("closes") and event.get("other_id") in self.unproven:
                 self.unproven.add(account_id)
+            event = event["fact"] if event["type"] == FIXED else event
             if event["type"] not in (*BOOKED, *ACCOUNT_EVENTS, *LEASE_EVENTS) or account_id in self.unproven:
                 continue
             before = len(self.found.all)
             with self.found.damage("event.unfoldable", ref):
                 if event["type"] in LEASE_EVENTS:
-                    fold_lease(self.fold, event, account_id)
+                    fold_lease(self.fold, event, account_id, ref)
                 elif event["type"] in ACCOUNT_EVENTS:
                     fold_own(self.fold, ref, event, account_id)
                 else:
@@ -231,6 +245,22 @@ class _Verification:
                 self.found.differs("lot.folded", key, folded.get(key, 0), self.lots.get(key, 0))
             self.found.differs("lot.postings", key, self.summed.get(key, 0), self.lots.get(key, 0))
 
+    def _ages(self) -> None:
+        """Since when a lot is held, and the day its points were given since, as folded."""
+        kept: dict[Any, str] = {}
+        for row in self.db.execute(select(t.lot).where((t.lot.c.points > 0) | (t.lot.c.redated_to != ""))):
+            member, key = self.fold.members.get(row.account_id), (row.valid_through, row.issuer_id, row.terms_id)
+            if row.redated_to:
+                kept[row.account_id, key] = row.redated_to
+            if row.points and member and member.lots.get(key) and row.account_id not in self.unproven:
+                about = (row.account_id, key)
+                self.found.differs("lot.earned_on", about, member.earned_on.get(key, ""), row.earned_on)
+        folded = {(account_id, key): day for account_id, member in self.fold.members.items()
+                  for key, day in member.redated.items()}  # fmt: skip
+        for about in sorted(kept.keys() | folded.keys()):
+            if about[0] not in self.unproven:
+                self.found.differs("lot.redated", about, folded.get(about, ""), kept.get(about, ""))
+
     def _lapsed(self) -> None:
         """What lapsed of each lot and no late sale has taken, likewise."""
         kept = {
@@ -255,7 +285,7 @@ class _Verification:
             folded = self.fold.members[account_id].legs if account_id in self.fold.members else {}
             posted = self.legs.get(account_id, {})
             for leg in sorted(folded.keys() | posted.keys(), key=repr):
-                code = "partner.funded" if leg[0] == "funded" else f"issuer.{leg[0]}"
+                code = f"partner.{leg[0]}" if leg[0] in OF_PARTNERS else f"issuer.{leg[0]}"
                 self.found.differs(code, (account_id, *leg[1:]), folded.get(leg, 0), posted.get(leg, 0))
 
     def _debts(self) -> None:
@@ -278,7 +308,7 @@ class _Verification:
             held[issuer]["available"] += points
         for legs in self.legs.values():
             for (bucket, issuer, *_), points in legs.items():
-                if bucket != "funded":
+                if bucket not in OF_PARTNERS:
                     held[issuer][bucket] += points
         for issuer, buckets in sorted(held.items()):
             parts = sum(points for bucket, points in buckets.items() if bucket not in ("issued", "moved"))
@@ -288,7 +318,7 @@ class _Verification:
 
     def _floats(self) -> int:
         """What was overspent offline is at most what floats were ever granted, and leases reclaimed."""
-        granted = 0
+        granted = float_points(self.fold)
         for event in self.walk.own:
             if event["type"] == "grant.v1" and event.get("account_id") is None:
                 with self.found.damage("grant.unreadable", event.get("receipt_id", "")):
@@ -303,6 +333,8 @@ def _leg(row: Row[Any], bucket: str) -> Leg | None:
     """Which of the fold's sums one side of a posting belongs to."""
     if row.unit == "currency":
         return ("funded", row.issuer_id, "", row.at_partner_id, "", "") if bucket == "redeemed" else None
+    if row.unit == "claim":
+        return ("withheld", "", "", row.at_partner_id, row.at_terms_id, "") if bucket == "pending" else None
     if bucket == "available":
         return None
     if bucket == "redeemed":

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, select
 from central import tables as t
 from central.refold import Ref
 from central.stored import batches_of, event_of, payloads_in
+from central.verify_quarantine import FIXED
 from central.violations import Violations
 from sync.chain import StreamHead, next_head, walk
 from sync.keys import verify as signature_holds
@@ -70,14 +71,14 @@ class StreamWalk:
                     continue
             event = event_of(bytes(row.payload))
             self.own.append(event)
-            if event.get("account_id"):
+            if event.get("account_id") or event["type"] == FIXED:
                 self.own_refs.add((row.till_id, row.epoch, row.seq))
                 self._take((row.till_id, row.epoch, row.seq), event)
         return head
 
     def _till(self, begin: StreamHead, genesis: bytes, about: str) -> StreamHead | None:
-        listed = select(t.till_key.c.key_no, t.till_key.c.public).where(t.till_key.c.till_id == begin.till_id)
-        keys = {row.key_no: row.public for row in self._db.execute(listed)}
+        listed = select(t.till_key).where(t.till_key.c.till_id == begin.till_id)
+        keys = {row.key_no: row for row in self._db.execute(listed)}
         head: StreamHead | None = begin
         for row in batches_of(self._db, begin.till_id, begin.epoch):
             self.batches += 1
@@ -94,15 +95,18 @@ class StreamWalk:
                 self._take((row.till_id, row.epoch, seq), event_of(payload))
         return head
 
-    def _header(self, row: Row[Any], keys: dict[int, str], where: str) -> BatchHeader | None:
+    def _header(self, row: Row[Any], keys: dict[int, Row[Any]], where: str) -> BatchHeader | None:
         """What the till signed; none where it did not, or where the row says something else."""
         header = None
         with self._found.damage("batch.header", where):
             header = msgspec.json.decode(bytes(row.header), type=BatchHeader)
         if header is None:
             return None
-        public = keys.get(header.key_no, "")
-        good = bool(public) and signature_holds(public, bytes(row.signature), BATCH_TAG + bytes(row.header))
+        key = keys.get(header.key_no)
+        good = key is not None and signature_holds(key.public, bytes(row.signature), BATCH_TAG + bytes(row.header))
+        if key is not None and key.state == "replaced" and key.epoch == header.epoch:
+            # Beyond there only the newer key speaks for the till.
+            self._found.differs("batch.key", where, True, header.last_seq <= key.until_seq)
         told = (header.till_id, header.epoch, header.first_seq, header.last_seq)
         if self._found.differs("batch.signature", where, True, good):
             return None

@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 from central import closing, registry
+from central.centre_keys import centre_keys, centre_signer
 from central.login import create_user
 from central.members import import_members
 from central.overview import overview
@@ -21,14 +22,24 @@ from central.ports import read_key, reading, writing
 from central.programmes import current_programme, publish
 from central.sealing import Sealer
 from central.service import run_central
+from central.tickets import ticket_ansi
 from central.verify import verify_books
+from central.worker import run_worker
 from sync.enrolment import comparison_code, fingerprint
-from sync.keys import Signer, one_key
+from sync.tickets import show_ticket
 from tallypoint.central_accounts import add_accounts
+from tallypoint.central_alerts import add_alerts
+from tallypoint.central_backup import add_backups
+from tallypoint.central_bundle import add_bundle
 from tallypoint.central_corrections import add_corrections
+from tallypoint.central_doctor import add_doctor
+from tallypoint.central_import import add_import
+from tallypoint.central_keys import add_keys
 from tallypoint.central_office import CLOCK, RANDOMNESS, adder, open_office, say, secret, settings_of
+from tallypoint.central_quarantine import add_quarantine
 from tallypoint.central_upkeep import add_upkeep
 from tallypoint.files import BadFile, read_text
+from tallypoint.logs import keep_log
 
 
 def register(commands: Any) -> None:
@@ -40,6 +51,9 @@ def register(commands: Any) -> None:
     action("init", run_init, "make keys and database, print the fingerprint that tills check")
     serve = action("serve", run_serve, "run head office until it is stopped")
     serve.add_argument("--port", type=int)
+    serve.add_argument("--no-chores", action="store_true", help="answer only; `central worker` keeps house")
+    worker = action("worker", run_worker_here, "keep house beside servers that only answer, until it is stopped")
+    worker.add_argument("--wait", action="store_true", help="where another one does it already, take over when it ends")
     action("coalition", run_coalition, "load partners, stores and terms").add_argument("file", type=Path)
     action("publish", run_publish, "check a programme and publish it to all tills").add_argument("file", type=Path)
     action("members", run_members, "load members and their cards from a CSV file").add_argument("file", type=Path)
@@ -55,8 +69,15 @@ def register(commands: Any) -> None:
     close.add_argument("--through", required=True, type=date.fromisoformat, help="its last business date, YYYY-MM-DD")
     close.add_argument("--period", type=int, help="a period that is closed already: say again what was issued")
     add_upkeep(action)
+    add_backups(action)
+    add_import(action)
+    add_doctor(action)
+    add_bundle(action)
+    add_alerts(action)
     add_corrections(action)
     add_accounts(action)
+    add_quarantine(action)
+    add_keys(action)
     action("verify", run_verify, "rebuild the books from evidence; exit 1 when anything differs")
     action("status", run_status, "tills, worklist, what is still to be recomputed")
 
@@ -64,7 +85,7 @@ def register(commands: Any) -> None:
 def run_init(args: argparse.Namespace) -> int:
     """Keys, schema and fingerprint; again changes nothing."""
     settings, engine = open_office(args)
-    signer = Signer(read_key(settings.folder / settings.signing_key, RANDOMNESS))
+    signer = centre_signer(settings, engine, RANDOMNESS)
     read_key(settings.folder / settings.card_key, RANDOMNESS)
     shown = fingerprint(signer.public)
     engine.dispose()
@@ -74,7 +95,20 @@ def run_init(args: argparse.Namespace) -> int:
 def run_serve(args: argparse.Namespace) -> int:
     """Run head office; it stops cleanly on SIGTERM or Ctrl-C."""
     settings = settings_of(args)
-    run_central(msgspec.structs.replace(settings, listen_port=args.port) if args.port else settings)
+    changes: dict[str, Any] = {"listen_port": args.port} if args.port else {}
+    if args.no_chores:
+        changes["chores"] = False
+    settings = msgspec.structs.replace(settings, **changes)
+    keep_log(settings.log_dir, f"serve-{settings.listen_port}", settings.log_days)
+    run_central(settings)
+    return 0
+
+
+def run_worker_here(args: argparse.Namespace) -> int:
+    """Keep house; it stops cleanly on SIGTERM or Ctrl-C, and goes on where it was when it is started again."""
+    settings = settings_of(args)
+    keep_log(settings.log_dir, "worker", settings.log_days)
+    run_worker(settings, wait=args.wait)
     return 0
 
 
@@ -118,13 +152,16 @@ def run_members(args: argparse.Namespace) -> int:
 def run_slot(args: argparse.Namespace) -> int:
     """A one-time code, shown once."""
     settings, engine = open_office(args)
-    signer = Signer(read_key(settings.folder / settings.signing_key, RANDOMNESS))
+    signer = centre_signer(settings, engine, RANDOMNESS)
     with writing(engine) as tx:
         slot = registry.open_slot(
             tx, RANDOMNESS, store_id=args.store, label=args.label, now_ms=CLOCK.wall_ms(), till_id=args.till
         )
-    data = {"till_id": slot.till_id, "code": slot.code, "fingerprint": fingerprint(signer.public)}
-    return say(args, data, f"Code {slot.code}, good for a day, once.\nFingerprint {data['fingerprint']}")
+    shown = fingerprint(signer.public)
+    ticket = show_ticket(slot.code, shown, settings.public_url)
+    data = {"till_id": slot.till_id, "code": slot.code, "fingerprint": shown, "ticket": ticket}
+    told = f"{ticket_ansi(ticket)}\nCode {slot.code}, good for a day, once.\nFingerprint {shown}\nTicket {ticket}"
+    return say(args, data, told)
 
 
 def run_user(args: argparse.Namespace) -> int:
@@ -140,7 +177,7 @@ def run_user(args: argparse.Namespace) -> int:
 def run_close(args: argparse.Namespace) -> int:
     """Close a period; a period that is closed says the same again."""
     settings, engine = open_office(args)
-    signer = Signer(read_key(settings.folder / settings.signing_key, RANDOMNESS))
+    signer = centre_signer(settings, engine, RANDOMNESS)
     with reading(engine) as tx:
         period_no = args.period or registry.open_period_no(tx)
     closed = closing.close_period(
@@ -166,8 +203,8 @@ def run_close(args: argparse.Namespace) -> int:
 def run_verify(args: argparse.Namespace) -> int:
     """Exit status 0 only when nothing is violated."""
     settings, engine = open_office(args)
-    signer = Signer(read_key(settings.folder / settings.signing_key, RANDOMNESS))
-    found = verify_books(engine, one_key(signer.public, signer.key_no))
+    signer = centre_signer(settings, engine, RANDOMNESS)
+    found = verify_books(engine, centre_keys(engine, signer))
     if args.json:
         print(json.dumps(msgspec.to_builtins(found), indent=2))
     else:
@@ -181,7 +218,7 @@ def run_verify(args: argparse.Namespace) -> int:
 def run_status(args: argparse.Namespace) -> int:
     """Print tills and worklist."""
     settings, engine = open_office(args)
-    signer = Signer(read_key(settings.folder / settings.signing_key, RANDOMNESS))
+    signer = centre_signer(settings, engine, RANDOMNESS)
     with reading(engine) as tx:
         data = overview(tx)
     for row in data["tills"]:

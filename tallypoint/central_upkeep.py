@@ -66,7 +66,7 @@ def run_resume(args: argparse.Namespace) -> int:
     """A person looked at why the till was stopped and decided that it goes on."""
     _, engine = open_office(args)
     with writing(engine) as tx:
-        till_id, epoch = _till(tx, args.till)
+        till_id, epoch = till_named(tx, args.till)
         if not resume_stream(tx, till_id, epoch):
             raise NotStopped(f"Till {args.till} is not stopped; `central status` shows the state of each.")
     return say(args, {"resumed": till_id}, f"Till {args.till} may send again.")
@@ -76,7 +76,7 @@ def run_revoke(args: argparse.Namespace) -> int:
     """Its uploads go to quarantine, and it hears nothing more."""
     _, engine = open_office(args)
     with writing(engine) as tx:
-        till_id, _ = _till(tx, args.till)
+        till_id, _ = till_named(tx, args.till)
         revoke_till(tx, till_id, args.reason)
     return say(args, {"revoked": till_id}, f"Till {args.till} is revoked.")
 
@@ -85,8 +85,8 @@ def run_restored(args: argparse.Namespace) -> int:
     """Once after each restore, before the service starts."""
     _, engine = open_office(args)
     with writing(engine) as tx:
-        now = note_restore(tx)
-    return say(args, {"generation": now}, f"Noted: restore number {now}. Tills send again what is missing of theirs.")
+        now = note_restore(tx, CLOCK.wall_ms())
+    return say(args, {"generation": now}, f"Generation {now} begins. Tills send again what is missing of theirs.")
 
 
 def run_rights(args: argparse.Namespace) -> int:
@@ -108,7 +108,7 @@ def ask_card(tx: Connection, settings: Settings) -> str:
     return card_token(read_key(settings.folder / settings.card_key, RANDOMNESS), card)
 
 
-def _till(tx: Connection, name: str) -> tuple[str, int]:
+def till_named(tx: Connection, name: str) -> tuple[str, int]:
     """Id and present epoch of a till by id or label; two tills of one label must be told apart by id."""
     called = (till.c.till_id == name) | (till.c.label == name)
     found = tx.execute(select(till.c.till_id, till.c.epoch).where(called)).all()

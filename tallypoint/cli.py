@@ -13,6 +13,7 @@ COMMANDS = {
     "quote": "tallypoint.quote_command",
     "programme": "tallypoint.programme_command",
     "replay": "tallypoint.replay_command",
+    "fleet": "tallypoint.fleet.command",
     "settle": "tallypoint.settle_command",
     "edge": "tallypoint.edge_command",
     "central": "tallypoint.central_command",

@@ -28,6 +28,14 @@ def read_text(path: Path) -> str:
         raise BadFile(f"{path} cannot be read: {trouble}. Name a readable text file.", path=str(path)) from None
 
 
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file. Raises: BadFile."""
+    try:
+        return path.read_bytes()
+    except OSError as trouble:
+        raise BadFile(f"{path} cannot be read: {trouble}. Name a readable file.", path=str(path)) from None
+
+
 def read_json(path: Path, kind: type[T]) -> T:
     """A JSON file as a value of a type. Raises: BadFile, BadContent."""
     try:

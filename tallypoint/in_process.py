@@ -20,6 +20,7 @@ from edge.cache import Cache
 from edge.enrol import CACHE_FILE, JOURNAL_FILE, enrol
 from edge.identity import read_identity_file
 from edge.journal import Journal
+from edge.key_files import KeyFiles
 from edge.ports import Instant, Settings
 from edge.till import Till
 from edge.uplink import Uplink
@@ -126,6 +127,7 @@ class InProcess:
             settings=settings,
             clock=self.clock,
             exchange=lambda url, body, _deadline_ms: self.exchange(url, body),
+            own_keys=KeyFiles(folder, os.urandom),
             random_bits=lambda bits: int.from_bytes(os.urandom((bits + 7) // 8)) >> (-bits % 8),
         )
         till = Till(

@@ -10,12 +10,17 @@ from sqlalchemy import Connection, Engine
 from central.ports import writing
 from central.tables import APPEND_ONLY, metadata
 
+_UPGRADE_KEY = 0x7570_6772  # any number, as long as all of ours ask for the same
+
 
 def upgrade(engine: Engine, to: str = "head") -> None:
     """Run the migrations that a database lacks, in one transaction. Called at every start."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     with writing(engine) as tx:
+        if tx.dialect.name == "postgresql":
+            # Servers and worker start together after an upgrade; one of them does it, the others find it done.
+            tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_KEY})")
         config.attributes["connection"] = tx
         command.upgrade(config, to)
 

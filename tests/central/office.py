@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from central import corrections
 from central import tables as t
-from central.corrections import Correction, Limits
+from central.correction_limits import Limits, OverTime
+from central.corrections import Correction
 from central.login import Person
 from central.ports import reading
 from central.verify import verify_books
@@ -19,26 +20,29 @@ from tests.central.tills import Centre
 ANA = Person(user_id="1", login="ana", name="Ana", role="head_office", partner_id="")
 BEA = Person(user_id="2", login="bea", name="Bea", role="head_office", partner_id="")
 FINN = Person(user_id="3", login="finn", name="Finn", role="partner_finance", partner_id="bolt")
-LIMITS = Limits(alone_points=100, most_points=1_000, partner_most_points=50)
+WIDE = OverTime(day_points=1_000_000, month_points=1_000_000)
+LIMITS = Limits(
+    alone_points=100, most_points=1_000, partner_most_points=50, alone=WIDE, asker=WIDE, account=WIDE, approver=WIDE
+)
 YEAR_END = date(2026, 12, 31)
 
 
 class Office:
     """Asks and approves at a centre, each wish under an id of its own."""
 
-    def __init__(self, centre: Centre) -> None:
-        self.centre, self.n = centre, 0
+    def __init__(self, centre: Centre, limits: Limits = LIMITS) -> None:
+        self.centre, self.limits, self.n = centre, limits, 0
 
     def ask(self, wish: Wish, by: Person = ANA, correction_id: str = "") -> Correction:
         self.n += 1
         return corrections.ask(
-            self.centre.engine, wish, by, LIMITS, correction_id=correction_id or f"c{self.n}",
+            self.centre.engine, wish, by, self.limits, correction_id=correction_id or f"c{self.n}",
             now_ms=self.centre.now, randomness=self.centre.random,
         )  # fmt: skip
 
     def approve(self, correction_id: str, by: Person = BEA) -> Correction:
         return corrections.approve(
-            self.centre.engine, correction_id, by, now_ms=self.centre.now, randomness=self.centre.random
+            self.centre.engine, correction_id, by, self.limits, now_ms=self.centre.now, randomness=self.centre.random
         )
 
     def refuse(self, correction_id: str, note: str = "no", by: Person = BEA) -> Correction:

@@ -256,6 +256,29 @@ def test_a_partner_sees_its_own_figures_and_tills_only(ana: FlaskClient, finn: F
     assert "9.40" not in shown
 
 
+def test_a_partners_account_shows_what_is_withheld_and_what_it_bears(centre: SmallCentre, ana: FlaskClient) -> None:
+    # Of C's 1,002 points 1,000 are spent; 10 more at D are covered by 2, and 8 x 9,400 micro are withheld.
+    centre.book(sale("D", "D-2", spent=10))
+    shown = words(page(ana, "/partners/D"))
+    assert "Withheld in suspense:offline : 0.08 EUR" in shown
+    assert "uncovered D-2 2026-11-03 8 8 0.08 0.00 withheld" in shown
+    assert "suspense:offline operator D1 8 9,400 0.08" in shown
+    answer = ana.get("/console/partners/D/account.csv")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="account-D.csv"'
+    last = "D,borne,,,uncovered,,,D-2,2026-11-03,8,8,0.08,0.00,EUR,withheld"
+    assert answer.get_data(as_text=True).splitlines()[-1] == last
+    assert 'href="/console/partners/D"' in page(ana, "/")
+    assert ana.get("/console/partners/Z").status_code == 404
+
+
+def test_a_partner_sees_its_own_account_and_no_other(ana: FlaskClient, finn: FlaskClient) -> None:
+    assert "Cobalt Fuel" in page(finn, "/partners/C")
+    assert finn.get("/console/partners/D").status_code == 403
+    assert finn.get("/console/partners/D/account.csv").status_code == 403
+    assert finn.get("/console/partners/operator").status_code == 403
+    assert "Operator" in page(ana, "/partners/operator")
+
+
 def test_a_partner_cannot_close_a_period(centre: SmallCentre, finn: FlaskClient) -> None:
     assert close(finn).status_code == 403
     with reading(centre.engine) as tx:

@@ -51,6 +51,16 @@ def test_the_csv_file_lists_each_line_and_the_total(made: tuple[Statement, bytes
     ]
 
 
+def test_every_row_of_the_csv_file_names_the_block_that_seals_its_last_entries(made: tuple[Statement, bytes]) -> None:
+    sealed = msgspec.structs.replace(made[0], block_no=12, block_hash="ab" * 32)
+    rows = list(csv.DictReader(io.StringIO("".join(statement_csv(sealed)))))
+    assert {(row["block_no"], row["block_hash"]) for row in rows} == {("12", "ab" * 32)}
+    assert len(rows) == 5
+    # Where nothing was sealed yet there is no block to name.
+    unsealed = list(csv.DictReader(io.StringIO("".join(statement_csv(made[0])))))
+    assert {(row["block_no"], row["block_hash"]) for row in unsealed} == {("", "")}
+
+
 def test_the_csv_file_with_decimal_commas_is_cut_by_semicolons(made: tuple[Statement, bytes]) -> None:
     rows = list(csv.DictReader(io.StringIO("".join(statement_csv(made[0], "comma"))), delimiter=";"))
     assert [row["amount"] for row in rows] == ["1,20", "4,76", "4,75", "2,50", "13,21"]

@@ -252,6 +252,7 @@ def test_an_uncovered_spend_becomes_a_debt_that_later_points_repay(centre: Centr
     assert centre.rows(repaid.where(p.by_till == other.head.till_id).order_by(p.n)) == [
         ("issued", "available", 150, "bolt", "bolt", 1),
         ("available", "redeemed", 150, "bolt", "acme", 2),
+        ("pending", "issued", 150, "acme", "acme", 2),  # acme's claim for them, now that it is paid
     ]
     assert point_identity(centre) == {"acme": (497, 497), "bolt": (0, 0)}
 

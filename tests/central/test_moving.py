@@ -1,5 +1,7 @@
 """Points of one account for another, and two accounts made one, with everything that comes late."""
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 from sqlalchemy import select
@@ -10,6 +12,7 @@ from central.late import post_overdue
 from central.members import AccountClosed, issue_card, set_facts
 from central.moving import PointsLeased
 from central.ports import writing
+from central.verify import verify_books
 from central.wishes import BadWish, NotThere, TransferWish
 from loyalty.cards import Card, CardRules, card_token
 from loyalty.members import MemberView, PublishedMember
@@ -90,6 +93,51 @@ def test_points_that_arrive_repay_what_is_owed(office: Office, anna: int, ben: i
     office.ask(give(anna, 50))
     office.ask(transfer(anna, ben))
     assert office.held(ben) == [("2026-12-31", "acme", 30, 0)]
+    assert office.adds_up()
+
+
+def ages(office: Office, account_id: int) -> list[tuple[str, int, str]]:
+    """Last valid day, points and the day since when they are held, of each lot that has any."""
+    chosen = select(t.lot.c.valid_through, t.lot.c.points, t.lot.c.earned_on)
+    here = chosen.where(t.lot.c.account_id == account_id, t.lot.c.points > 0)
+    return office.rows(here.order_by(t.lot.c.valid_through))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("move", [transfer, merge])
+def test_points_that_move_stay_as_old_as_they_are(office: Office, anna: int, ben: int, move) -> None:
+    office.ask(give(anna, 60))
+    office.centre.now += 5 * DAY
+    office.ask(give(anna, 10, through=TODAY + timedelta(days=90)))
+    office.centre.now += 5 * DAY
+    office.ask(give(ben, 3))
+    office.ask(move(anna, ben))
+    # Ben's own 3 are of the 12th; with Anna's 60 of the 2nd they are one lot, which is as old as those.
+    assert ages(office, ben) == [("2026-05-31", 10, "2026-03-07"), ("2026-12-31", 63, "2026-03-02")]
+    assert office.adds_up()
+
+
+def test_verification_names_a_lot_that_was_made_younger(office: Office, anna: int, ben: int) -> None:
+    office.ask(give(anna, 60))
+    office.centre.now += 5 * DAY
+    office.ask(transfer(anna, ben))
+    with writing(office.centre.engine) as tx:
+        tx.execute(t.lot.update().where(t.lot.c.account_id == ben).values(earned_on="2026-03-07"))
+    (found,) = verify_books(office.centre.engine).violations
+    assert (found.code, found.wanted, found.found) == ("lot.earned_on", "2026-03-02", "2026-03-07")
+
+
+def test_goods_whose_points_were_given_away_are_owed_by_whoever_bought_them(
+    office: Office, anna: int, ben: int
+) -> None:
+    till = office.centre.till()
+    bought = till.receipt("R1", 4_000, told(anna))
+    sold = till.append(bought)
+    till.upload()
+    office.ask(transfer(anna, ben))
+    till.take_back("B1", sold, bought, 1000)
+    till.upload()
+    owed = office.rows(select(t.debt.c.account_id, t.debt.c.issuer_id, t.debt.c.points))
+    assert (owed, office.held(ben)) == ([(anna, "acme", 40)], [("9999-12-31", "acme", 40, 0)])
     assert office.adds_up()
 
 
@@ -204,7 +252,12 @@ def test_the_example_of_the_ledgers_page(office: Office, anna: int, ben: int) ->
     acme.upload()
     moved = select(t.posting.c.account_id, t.posting.c.account_version, t.posting.c.source, t.posting.c.target,
                    t.posting.c.amount, t.posting.c.issuer_id)  # fmt: skip
-    assert office.rows(moved.order_by(t.posting.c.account_version, t.posting.c.n)) == [
+    in_order = (t.posting.c.account_version, t.posting.c.n)
+    assert office.rows(moved.where(t.posting.c.unit == "claim").order_by(*in_order)) == [
+        (anna, 1, "issued", "pending", 20, "acme"),
+        (ben, 2, "pending", "issued", 20, "acme"),
+    ]
+    assert office.rows(moved.where(t.posting.c.unit == "point").order_by(*in_order)) == [
         (ben, 1, "issued", "available", 50, "bolt"),
         (ben, 2, "available", "redeemed", 20, "bolt"),
         (ben, 3, "issued", "available", 5, "acme"),

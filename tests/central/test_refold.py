@@ -17,6 +17,7 @@ import central.refold
 import central.refold_own
 import central.stored
 import central.verify
+import central.verify_lines
 import central.verify_moves
 import central.verify_receipts
 import central.verify_statements
@@ -27,7 +28,7 @@ from loyalty.books import Books, Posting
 from loyalty.centre_events import Adjusted, Carried, Expired, Moved, Taken
 from loyalty.events import Event, encode
 from loyalty.expiry import expire_lots
-from loyalty.lots import EventRef, Expiry, LotKey, Slice
+from loyalty.lots import EventRef, Expiry, Lot, LotKey, Redated, Slice, points_in
 from loyalty.postings import post_event
 from loyalty.receipts import Funded, Receipt
 from loyalty.reversals import Return, Void
@@ -106,6 +107,10 @@ def kernel_legs(postings: Iterable[Posting], account_id: int) -> dict[Leg, int]:
         if one.unit == "currency":
             sums["funded", issuer, "", at, "", ""] += one.amount if one.target == "redeemed" else -one.amount
             continue
+        if one.unit == "claim":
+            step = one.amount if one.target == "pending" else -one.amount
+            sums["withheld", "", "", at, one.at_terms_id, ""] += step
+            continue
         for bucket, step in ((one.source, -one.amount), (one.target, one.amount)):
             if bucket == "redeemed":
                 sums["redeemed", issuer, terms, at, one.at_terms_id, one.priced_by] += step
@@ -125,6 +130,9 @@ def assert_same(both: Twice) -> Refold:
         lots = folded_lots(fold, account_id)
         assert lots == kernel_lots(both.books, account_id)
         assert {key: member.earned_on.get(key, "None") for key in lots} == kernel_memory(both.books, account_id)
+        brought = {(one.valid_through.isoformat(), one.issuer_id, one.terms_id): str(through)
+                   for one, through in both.books.account(account_id).redated.items()}  # fmt: skip
+        assert member.redated == brought
         debts = [(one.of, one.issuer, one.terms, one.at, one.at_terms, one.points) for one in member.debts]
         assert debts == kernel_debts(both.books, account_id)
         legs = {leg: points for leg, points in member.legs.items() if points}
@@ -185,6 +193,7 @@ STEPS = st.lists(
         st.tuples(st.just("adjustment"), st.sampled_from([7, 8]), DAYS, EARNED, st.sampled_from(["", *PARTNERS])),
         st.tuples(st.just("opening"), st.sampled_from([7, 8]), DAYS, EARNED),
         st.tuples(st.just("move"), st.sampled_from([7, 8]), DAYS, st.integers(1, 4)),
+        st.tuples(st.just("redate"), st.sampled_from([7, 8]), DAYS, UNTIL),
     ),
     max_size=16,
 )
@@ -237,7 +246,7 @@ def play(steps: list[tuple[Any, ...]]) -> Twice:
         elif kind == "waiting":
             whom, where, back = facts
             both.feed(take_back(f"B{seq}", ref(1, "T8"), *back, place=where), at, whom)
-        elif kind in ("expiry", "adjustment", "opening", "move"):
+        elif kind in ("expiry", "adjustment", "opening", "move", "redate"):
             correct(both, at, kind, *facts)
     return both
 
@@ -261,8 +270,30 @@ def correct(both: Twice, at: EventRef, kind: str, whom: int, on: str, *facts: An
         slices = tuple(Slice(key=LotKey(valid_through=one.valid_through, issuer_id=one.issuer_id, terms_id="old-1"),
                              points=one.points) for one in facts[0])  # fmt: skip
         both.feed(Carried(**who, scheme="stamps", slices=slices), at, whom)
+    elif kind == "redate":
+        redate(both, at, who, whom, day(facts[0]))
     elif 15 - whom not in both.merged:
         move(both, at, who, whom, 15 - whom, facts[0])
+
+
+def redate(both: Twice, at: EventRef, who: dict[str, Any], whom: int, to: date) -> None:
+    """What lies beyond a day goes to lots of that day, as old as the oldest that come together."""
+    beyond = [one for one in both.books.lots(whom) if one.key.valid_through > to]
+    why = {"reason": "last_day", "asked_by": "head office", "other_id": whom}
+    ages = tuple(one.earned_on for one in beyond)
+    slices = tuple(Slice(key=one.key, points=one.points) for one in beyond)
+    both.feed(Moved(**who, **why, direction="out", slices=slices, earned_on=ages), at, whom)
+    there: dict[LotKey, list[Lot]] = {}
+    for one in beyond:
+        there.setdefault(msgspec.structs.replace(one.key, valid_through=to), []).append(one)
+    came = {**who, "receipt_id": f"in:{at.seq}", "of": at, "direction": "in"}
+    both.feed(Moved(
+        **came, **why, slices=tuple(Slice(key=key, points=points_in(parts)) for key, parts in there.items()),
+        earned_on=tuple(
+            None if None in (days := [one.earned_on for one in parts]) else min(days) for parts in there.values()
+        ),
+        redated=tuple(Redated(key=one.key, valid_through=to) for one in beyond),
+    ), msgspec.structs.replace(at, till_id="T7"), whom)  # fmt: skip
 
 
 def move(both: Twice, at: EventRef, who: dict[str, Any], whom: int, other: int, part: int) -> None:
@@ -271,12 +302,15 @@ def move(both: Twice, at: EventRef, who: dict[str, Any], whom: int, other: int, 
     slices = tuple(Slice(key=one.key, points=-(-one.points // part)) for one in both.books.lots(whom))
     lapsed = tuple(Slice(key=key, points=points) for key, points in account.expired.items() if points and whole)
     debts = tuple(account.debts) if whole else ()
-    why = {"reason": "merge", "asked_by": "ana", "slices": slices, "expired": lapsed, "closes": whole}
+    ages = tuple(one.earned_on for one in both.books.lots(whom))
+    why = {"reason": "merge", "asked_by": "ana", "slices": slices, "expired": lapsed, "closes": whole,
+           "earned_on": ages}  # fmt: skip
     both.feed(Moved(**who, **why, other_id=other, direction="out", debts=debts), at, whom)
     came = {**who, "receipt_id": f"in:{at.seq}", "account_id": other}
     there = tuple(msgspec.structs.replace(one, account_id=other) for one in debts)
     back = msgspec.structs.replace(at, till_id="T7")
-    both.feed(Moved(**came, **why, other_id=whom, direction="in", debts=there, of=at), back, other)
+    to = tuple(Redated(key=key, valid_through=through) for key, through in account.redated.items() if whole)
+    both.feed(Moved(**came, **why, other_id=whom, direction="in", debts=there, of=at, redated=to), back, other)
     if whole:
         both.merged[whom] = other
 
@@ -462,7 +496,7 @@ def test_the_refold_knows_nothing_but_the_standard_library() -> None:
     "module",
     [
         central.refold_own, central.verify, central.verify_moves, central.verify_receipts, central.verify_statements,
-        central.verify_streams, central.stored,
+        central.verify_streams, central.verify_lines, central.stored,
     ],
 )
 def test_verification_shares_none_of_the_ledgers_sums(module: Any) -> None:

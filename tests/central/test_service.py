@@ -11,9 +11,10 @@ import pytest
 import requests
 
 from central.chores import Chore, Chores, drain
+from central.house_lock import AlreadyRunning
 from central.migrations import upgrade
 from central.ports import Settings, open_engine, writing
-from central.service import AlreadyRunning, CentralService, central_app
+from central.service import CentralService, central_app
 from central.worklist import raise_alarm
 from sync.wire import BATCH_PATH
 from tests.central.settling import FixedClock, FixedRandomness

@@ -1,13 +1,24 @@
 """The routes for tills: real bytes through Flask, limits, and what the centre says of itself."""
 
+from contextlib import ExitStack
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from central.sync_http import PATHS, Gate, sync_blueprint
+from central.sync_http import KINDS, PATHS, Gate, reserved_places, sync_blueprint
 from sync.framing import open_signed
 from sync.keys import one_key
-from sync.wire import ACK_TAG, BATCH_PATH, CONTENT_TYPE, PROBLEM_TAG, Ack, Problem
+from sync.wire import (
+    ACK_TAG,
+    BATCH_PATH,
+    CONTENT_TYPE,
+    HELLO_PATH,
+    PROBLEM_TAG,
+    URGENT_PATH,
+    Ack,
+    Problem,
+)
 from tests.central.tills import NOW, Centre, Drawn
 
 
@@ -55,6 +66,42 @@ def test_a_herd_is_sent_away_with_a_time_to_come_again(client: FlaskClient) -> N
             assert third >= 1
     with gate.enter() as again:
         assert again == 0
+
+
+def test_a_herd_of_uploads_keeps_out_neither_hotlist_nor_hello_and_members_no_upload() -> None:
+    gate, inside = Gate(2, Drawn("gate")), ExitStack()
+    enter = lambda kind: inside.enter_context(gate.enter(kind))  # noqa: E731
+    assert [enter("members") for _ in range(2)] == [0, 0]
+    assert enter("members") >= 1  # half of the four places
+    assert [enter("upload") for _ in range(2)] == [0, 0]
+    assert enter("upload") >= 1
+    assert [enter("urgent") for _ in range(2)] == [0, 0]  # places of its own
+    assert enter("urgent") >= 1
+    inside.close()
+    assert [enter("upload") for _ in range(4)] == [0] * 4
+    assert KINDS[HELLO_PATH] == KINDS[URGENT_PATH] == "urgent"
+    assert reserved_places(2) == reserved_places(5) == 2
+    assert reserved_places(16) == 8
+
+
+def test_the_longer_the_queue_outside_the_later_one_is_asked_to_come_again() -> None:
+    """Of two thousand tills that come at once each is told a time in which all before it have been served."""
+    now = [0]
+    gate = Gate(4, Drawn("gate"), lambda: now[0])
+    with ExitStack() as inside:
+        for _ in range(8):
+            inside.enter_context(gate.enter())
+        waits = []
+        for _ in range(2_000):
+            with gate.enter() as wait_s:
+                waits.append(wait_s)
+    # 2,008 uploads of 0.32 s by four workers: 160 s. The first are told a second, the last anything up to that.
+    assert max(waits[:10]) == 1
+    assert 140 <= max(waits[-200:]) <= 161
+    assert 60 <= sum(waits[-200:]) / 200 <= 100
+    now[0] = 200_000  # they came, or will not come
+    with gate.enter() as wait_s:
+        assert wait_s == 0
 
 
 def test_the_centre_says_what_it_offers_and_that_it_lives(client: FlaskClient) -> None:

@@ -189,6 +189,7 @@ class Till:
     def __init__(self, centre: Centre, store_id: str, *, till_id: str = "", seed: str = "") -> None:
         self.centre = centre
         self.counter = 0
+        self.newest_grant = 0  # the till's own word, in lease asks
         with writing(centre.engine) as tx:
             slot = open_slot(
                 tx, centre.random, store_id=store_id, label="Lane", now_ms=centre.now, till_id=till_id
@@ -202,6 +203,7 @@ class Till:
         assert answer.status == 200, answer.body
         self.code = slot.code
         identity = read_identity(answer.body, claim, exchange, fingerprint(centre.signer.public))
+        self.secret = secret
         self.signer = Signer(secret, identity.key_no)
         self.identity = identity
         self.genesis = bytes.fromhex(identity.genesis)
@@ -329,8 +331,9 @@ class Till:
     def ask(self, request_id: str, account_id: int, points: int, *, partial: bool = False) -> LeaseAnswer | Problem:
         """Ask for points to be set aside."""
         wanted = LeaseAsk(
-            **self._says(), request_id=request_id, account_id=account_id, points=points, partial=partial
-        )
+            **self._says(), request_id=request_id, account_id=account_id, points=points, partial=partial,
+            grants=self.newest_grant,
+        )  # fmt: skip
         data = pack(LEASE_ASK_TAG, wanted, self.signer)
         answer = self.centre.session.answer(self.centre.now, LEASE_PATH, data, self.centre.store)
         return self._read(LEASE_ANSWER_TAG, LeaseAnswer, answer)

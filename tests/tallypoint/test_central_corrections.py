@@ -108,7 +108,9 @@ def test_points_move_and_accounts_merge(office: FromCommandLine) -> None:
         (["expire", "--on", "2999-01-01"], "expiry.too_early"),
         (["leave", "nobody"], "coalition.unknown_partner"),
         (["end-programme", "--last-day", "2020-01-01", "--by", "ana"], "ending.day_is_over"),
-        (["end-programme", "--last-day", "2099-01-01"], "login.malformed_user"),
+        (["leave", "bluebird", "--expire-on", "2099-01-01"], "login.malformed_user"),
+        (["leave", "nobody", "--expire-on", "2099-01-01", "--by", "ana"], "coalition.unknown_partner"),
+        (["open-balances", "nowhere.csv", "--scheme", "stamps", "--by", "ana"], "file.unreadable"),
     ],
 )
 def test_what_cannot_be_done_ends_with_a_code_and_a_sentence(
@@ -134,21 +136,65 @@ def test_an_older_schemes_points_come_from_a_file_once(office: FromCommandLine, 
         rows.writerow([account, "", "bluebird", "bluebird-1", 70, "2099-01-31"])
         rows.writerow(["", CARDS[1], "bluebird", "bluebird-1", 5, "2099-01-31"])
     arguments = ("open-balances", str(file), "--scheme", "stamps", "--by", "ana")
-    status, said = office.act(*arguments)
-    assert (status, said["accounts"], said["points"], said["before"]) == (0, 2, 75, False)
-    assert office.act(*arguments)[1]["before"] is True
+    seen = office.act(*arguments, "--preview")[1]
+    assert (seen["points"], seen["accounts"], office.act("corrections")[1]) == (75, 2, [])
+    status, said = office.act(*arguments, "--id", "o1")
+    assert (status, said) == (0, {"correction_id": "o1", "state": "asked", "points": 75})
+    assert office.act("balance-at", str(account), "--on", "2099-01-01")[1]["points"] == 0
+    assert "75 given, bluebird, good through 2099-01-31, terms bluebird-1" in office.said("corrections")
+    assert office.act("approve", "o1", "--by", "ana")[1]["code"] == "correction.own_wish"
+    assert office.act("approve", "o1", "--by", "bea")[1]["state"] == "done"
+    assert office.act("balance-at", str(account), "--on", "2099-01-01")[1]["points"] == 70
+    assert office.act(*arguments)[1]["code"] == "opening.known_file"
     file.write_text(file.read_text() + "x,,bluebird,bluebird-1,5,2099-01-31\n")
     assert "line 4: account must be a number" in office.act(*arguments)[1]["detail"]
     assert office.act("verify")[0] == 0
+
+
+def test_a_look_says_what_would_move_and_asks_for_nothing(office: FromCommandLine) -> None:
+    anna, ben = (str(one) for one in office.accounts())
+    office.act(*give(int(anna), 300))
+    move = ["transfer", anna, ben, "--points", "100", "--reason", "family", "--by", "ana", "--preview"]
+    assert office.said(*move).splitlines() == [
+        "100 points of 2 accounts.", "       100 moved, bluebird, good through 2099-12-31, terms bluebird-1",
+    ]  # fmt: skip
+    assert office.act("merge", anna, ben, "--reason", "family", "--by", "ana", "--preview")[1]["points"] == 300
+    assert office.act("balance-at", anna, "--on", "2099-01-01")[1]["points"] == 300
+    assert len(office.act("corrections", "--state", "done")[1]) == 1
+
+
+def test_what_waits_and_cannot_be_done_any_more_says_why_in_the_list(office: FromCommandLine) -> None:
+    anna, ben = (str(one) for one in office.accounts())
+    office.act(*give(int(anna), 300))
+    office.act("transfer", anna, ben, "--reason", "family", "--by", "ana", "--id", "t1")
+    office.act(*give(int(anna), 3_000, "--id", "a2"))
+    office.act("merge", anna, ben, "--reason", "family", "--by", "ana")
+    assert "is closed; it lives on in account" in office.said("corrections")
+    assert "is closed" in office.act("corrections")[1][0]["trouble"]
+
+
+def test_sums_of_a_day_hold_on_the_command_line(office: FromCommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TALLYPOINT_CENTRAL_CORRECT_ASKER_DAY_POINTS", "300")
+    monkeypatch.setenv("TALLYPOINT_CENTRAL_CORRECT_ALONE_DAY_POINTS", "250")
+    account = office.accounts()[0]
+    assert [office.act(*give(account, points))[1].get("state") for points in (200, 60, 41)] == ["done", "asked", None]
+    said = office.act(*give(account, 41))[1]
+    assert (said["code"], said["figures"]) == ("correction.above_sum", {"limit": 300, "so_far": 260, "points": 41})
 
 
 def test_a_partner_leaves_and_the_programme_ends(office: FromCommandLine) -> None:
     account = office.accounts()[0]
     office.act(*give(account, 300))
     assert office.act("leave", "bluebird")[1]["points"] == 300
-    said = office.act("leave", "bluebird", "--expire-on", "2099-06-30", "--by", "ana")[1]
-    assert [lot["valid_through"] for lot in said["lots"]] == ["2099-06-30"]
-    assert office.act("end-programme", "--last-day", "2099-03-31", "--by", "ana") == (0, {"last_day": "2099-03-31"})
+    leave = office.act("leave", "bluebird", "--expire-on", "2099-06-30", "--by", "ana", "--id", "e1")
+    assert leave == (0, {"correction_id": "e1", "state": "asked", "points": 300})
+    assert [lot["valid_through"] for lot in office.act("leave", "bluebird")[1]["lots"]] == ["2099-12-31"]
+    office.act("approve", "e1", "--by", "bea")
+    assert [lot["valid_through"] for lot in office.act("leave", "bluebird")[1]["lots"]] == ["2099-06-30"]
+    end = ("end-programme", "--last-day", "2099-03-31", "--by", "ana", "--id", "e2")
+    assert office.act(*end)[1]["state"] == "asked"
+    assert office.act("approve", "e2", "--by", "ana")[1]["code"] == "correction.own_wish"
+    assert office.act("approve", "e2", "--by", "bea")[1]["points"] == 300
     lots = office.act("balance-at", str(account), "--on", "2099-01-01")[1]["lots"]
     assert [lot["key"][0] for lot in lots] == ["2099-03-31"]
     assert office.act("expire")[1]["points"] == 0

@@ -26,7 +26,7 @@ def test_help_names_every_command(capsys):
         cli.main(["--help"])
     assert left.value.code == 0
     shown = capsys.readouterr().out
-    for command in ("demo", "quote", "programme", "replay", "settle", "edge", "central"):
+    for command in ("demo", "quote", "programme", "replay", "fleet", "settle", "edge", "central"):
         assert command in shown
 
 

@@ -99,14 +99,36 @@ def test_the_same_receipt_twice_is_settled_once() -> None:
     assert amounts(settle(document(SALE, SALE)), 1) == [("C", "fee", 1, 120), ("C", "advance", 1, 476)]
 
 
-def test_points_that_nobody_had_are_flagged_and_cost_nobody_anything() -> None:
+def test_points_that_nobody_had_are_flagged_and_withheld_until_they_are_covered() -> None:
     spend = {"type": "receipt", "receipt_id": "R2", "partner_id": "A", "on": "2026-03-01", "account_id": 9,
              "points_spent": 50}  # fmt: skip
     result = settle(document(spend))
     assert [(flag.cause, flag.figures) for flag in result.flags] == [
         ("uncovered", {"asked": 50, "covered": 0, "bearer": "A"})
     ]
-    assert amounts(result, 1) == []
+    # 50 x 9,400 micro are claimed, and withheld: A gets nothing, and nobody owes anything.
+    assert amounts(result, 1) == [("A", "uncovered", 1, -47), ("A", "suspense:offline", 1, 47)]
+    assert {one.account: one.micro for one in result.accounts}["suspense:offline:A"] == -470_000
+    assert [one.net_minor for one in result.positions] == [0]
+    # In April 50 points of C cover them: A is paid, C funds 4,750 micro each above its advance of as much.
+    later = {"type": "receipt", "receipt_id": "R3", "partner_id": "C", "on": "2026-04-02", "account_id": 9,
+             "earned": [{"points": 50}], "net_minor": 50}  # fmt: skip
+    result = settle(document(spend, CLOSE, later))
+    assert amounts(result, 2) == [
+        ("A", "reimbursement", 1, -47), ("A", "uncovered", 1, 47), ("A", "suspense:offline", 1, -47),
+        ("C", "fee", 2, 6), ("C", "advance", 2, 24), ("C", "funding", 1, 24),
+    ]  # fmt: skip
+    assert "suspense:offline:A" not in {one.account for one in result.accounts}
+
+
+def test_the_operator_may_share_what_nothing_covers() -> None:
+    whole = {"currency": "EUR", "contracts": [{**CONTRACTS[0], "uncovered_share_bp": 3_333}], "events": [
+        {"type": "receipt", "receipt_id": "R2", "partner_id": "A", "on": "2026-03-01", "account_id": 9,
+         "points_spent": 1_000}]}  # fmt: skip
+    result = settle(read_document(json.dumps(whole).encode()))
+    # 3,333 of 10,000 of 9,400 micro are 3,133 micro: 940 are claimed, 1,000 x 6,267 micro are withheld.
+    assert amounts(result, 1) == [("A", "uncovered", 1, -940), ("A", "suspense:offline", 1, 627)]
+    assert [one.net_minor for one in result.positions] == [-313]
 
 
 def test_a_discount_that_another_partner_funds_is_owed_as_it_is() -> None:
