@@ -8,6 +8,7 @@ Source: sync.md section 3.
 """
 
 import zlib
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ from sync.framing import inflate, open_signed, pack, sha256
 from sync.keys import PublicKeys, Signer
 from sync.refusals import BadBody, NotOurAnswer, PageRefused, TooLarge
 from sync.wire import PAGE_TAG, Lane, Page, PageHeader
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_PAGE_RAW_BYTES = 8 * 1024 * 1024
 
@@ -67,6 +70,20 @@ def seal_page(page: Page, *, till_id: str, answers: str, now_ms: int, signer: Si
     raw = msgspec.json.encode(page)
     if len(raw) > MAX_PAGE_RAW_BYTES:
         raise TooLarge("A page must stay below 8 MiB.", bytes=len(raw))
+    return seal_body(PAGE_TAG, raw, till_id=till_id, answers=answers, now_ms=now_ms, signer=signer)
+
+
+def open_page(data: bytes, *, till_id: str, answers: str, keys: PublicKeys) -> tuple[PageHeader, Page]:
+    """A page whose signature and body hold and which answers our own request.
+
+    Raises:
+        BadEnvelope, BadSignature, NotOurAnswer, TooLarge, BadBody.
+    """
+    return open_body(PAGE_TAG, "page", Page, data, till_id=till_id, answers=answers, keys=keys)
+
+
+def seal_body(tag: bytes, raw: bytes, *, till_id: str, answers: str, now_ms: int, signer: Signer) -> bytes:
+    """JSON that a signed header binds, compressed, in answer to the request whose SHA-256 is `answers`."""
     body = zlib.compress(raw, 6)
     header = PageHeader(
         key_no=signer.key_no,
@@ -76,22 +93,24 @@ def seal_page(page: Page, *, till_id: str, answers: str, now_ms: int, signer: Si
         raw_bytes=len(raw),
         body_sha256=sha256(body),
     )
-    return pack(PAGE_TAG, header, signer, body)
+    return pack(tag, header, signer, body)
 
 
-def open_page(data: bytes, *, till_id: str, answers: str, keys: PublicKeys) -> tuple[PageHeader, Page]:
-    """A page whose signature and body hold and which answers our own request.
+def open_body(
+    tag: bytes, name: str, kind: type[T], data: bytes, *, till_id: str, answers: str, keys: PublicKeys
+) -> tuple[PageHeader, T]:
+    """What `seal_body` sealed, its signature and body checked; `name` is its kind in a sentence.
 
     Raises:
         BadEnvelope, BadSignature, NotOurAnswer, TooLarge, BadBody.
     """
-    header, body = open_signed(PAGE_TAG, data, PageHeader, keys)
+    header, body = open_signed(tag, data, PageHeader, keys)
     if header.answers != answers or header.till_id != till_id:
-        raise NotOurAnswer("This page answers another request.", till_id=header.till_id)
+        raise NotOurAnswer(f"This {name} answers another request.", till_id=header.till_id)
     if header.raw_bytes > MAX_PAGE_RAW_BYTES:
-        raise TooLarge("A page must stay below 8 MiB.", bytes=header.raw_bytes)
+        raise TooLarge(f"A {name} must stay below 8 MiB.", bytes=header.raw_bytes)
     raw = inflate(body, header.body_sha256, header.raw_bytes)
     try:
-        return header, msgspec.json.decode(raw, type=Page)
+        return header, msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as trouble:
-        raise BadBody(f"The body is not a page: {trouble}") from None
+        raise BadBody(f"The body is not a {name}: {trouble}") from None

@@ -21,6 +21,7 @@ from loyalty.members import PublishedMember
 from sync.chain import Hex64
 from sync.framing import inflate, open_signed, pack, sha256
 from sync.keys import PublicKeys, Signer
+from sync.lanes import open_body, seal_body
 from sync.refusals import BadBody, NotOurAnswer, PageRefused, TooLarge
 from sync.wire import (
     CHUNK_TAG,
@@ -299,16 +300,7 @@ def digest_of(hashes: Iterable[int]) -> int:
 def seal_manifest(manifest: Manifest, *, till_id: str, answers: str, now_ms: int, signer: Signer) -> bytes:
     """A manifest as signed bytes, in answer to the request whose SHA-256 is `answers`."""
     raw = msgspec.json.encode(manifest)
-    body = zlib.compress(raw, 6)
-    header = PageHeader(
-        key_no=signer.key_no,
-        answers=answers,
-        server_at_ms=now_ms,
-        till_id=till_id,
-        raw_bytes=len(raw),
-        body_sha256=sha256(body),
-    )
-    return pack(SNAPSHOT_TAG, header, signer, body)
+    return seal_body(SNAPSHOT_TAG, raw, till_id=till_id, answers=answers, now_ms=now_ms, signer=signer)
 
 
 def open_manifest(data: bytes, *, till_id: str, answers: str, keys: PublicKeys) -> tuple[PageHeader, Manifest]:
@@ -317,16 +309,7 @@ def open_manifest(data: bytes, *, till_id: str, answers: str, keys: PublicKeys) 
     Raises:
         BadEnvelope, BadSignature, NotOurAnswer, TooLarge, BadBody.
     """
-    header, body = open_signed(SNAPSHOT_TAG, data, PageHeader, keys)
-    if header.answers != answers or header.till_id != till_id:
-        raise NotOurAnswer("This manifest answers another request.", till_id=header.till_id)
-    if header.raw_bytes > MAX_RAW_BYTES:
-        raise TooLarge("A manifest must stay below 8 MiB.", bytes=header.raw_bytes)
-    raw = inflate(body, header.body_sha256, header.raw_bytes)
-    try:
-        return header, msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as trouble:
-        raise BadBody(f"The body is not a manifest: {trouble}") from None
+    return open_body(SNAPSHOT_TAG, "manifest", Manifest, data, till_id=till_id, answers=answers, keys=keys)
 
 
 def seal_part(part: bytes, *, chunk: str, start: int, till_id: str, answers: str, now_ms: int, signer: Signer) -> bytes:

@@ -27,7 +27,7 @@ from sync.chain import ZERO_HASH, StreamHead, walk
 from sync.wire import HelloAnswer, Lanes
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import FakeClock, commit, identity, line, sale
-from tests.support.needs import require
+from tests.support.small_disks import small_disk as mounted
 
 DAY_MS = 86_400_000
 KILLED_AT = Path(__file__).with_name("killed.py")
@@ -322,15 +322,8 @@ def test_a_full_disk_refuses_the_sale_whole_and_the_next_one_works_once_there_is
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 2 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        require("no right to mount a small file system: run as root on Linux")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted(tmp_path / "disk", 2) as folder:
+        yield folder
 
 
 def test_on_a_disk_that_is_really_full_no_answered_sale_is_lost(small_disk: Path, clock: FakeClock, till: Till) -> None:

@@ -1,7 +1,6 @@
 """A disk that fills: what is given up first, what is refused, and how the till comes back by itself."""
 
 import logging
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from edge.uplink import JournalStore
 from sync.lanes import LaneState
 from sync.wire import Ack, Lanes, Page
 from tests.edge.counter import FakeClock, commit, identity, line, sale
-from tests.support.needs import require
+from tests.support.small_disks import small_disk as mounted
 
 BIG = sale(*[line(n, f"article {n}", 100) for n in range(1, 200)])
 DAY_MS = 86_400_000
@@ -25,15 +24,8 @@ DAY_MS = 86_400_000
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of 64 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        require("no right to mount a small file system: run as root on Linux")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted(tmp_path / "disk", 64) as folder:
+        yield folder
 
 
 @pytest.fixture(autouse=True)
