@@ -18,7 +18,7 @@ from central.ports import Randomness
 from central.programmes import current_programme
 from central.recorded import key_of
 from central.registry import at, partner_of
-from central.rows import find, put
+from central.rows import find, hold, put
 from central.tables import account, lease, lease_holder, lease_slice, stream, till, till_grant
 from central.worklist import raise_flags
 from loyalty.books import Flag, Posted
@@ -266,7 +266,7 @@ def _extended(tx: Connection, till_id: str, epoch: int, account_ids: Sequence[in
 
 def _locked_lots(tx: Connection, account_ids: Sequence[int], today: date) -> dict[int, list[Lot]]:
     """The live lots of accounts, read while nobody else can change them."""
-    put(tx, account, [{"account_id": one} for one in account_ids], {"version": "keep"})
+    hold(tx, account, [{"account_id": one} for one in account_ids], ("account_id",))
     lots: dict[int, list[Lot]] = {one: [] for one in account_ids}
     for row in live_lots(tx, account_ids, today.isoformat()):
         earned_on = date.fromisoformat(row.earned_on) if row.earned_on else None

@@ -173,14 +173,17 @@ class SqlCentreStore:
                     raise MustSnapshot("Begin the members anew from chunks; keep those you have until then.")
             return publish.page_for(connection, till, ask, today, now_ms + days * DAY_MS if days else 0)
 
+    @replayable
     def snapshot_for(self, till: TillRecord, now_ms: int) -> Manifest:
         with reading(self.engine) as connection:
             return snapshots.manifest_for(connection, till, now_ms)
 
+    @replayable
     def chunk_part(self, sha256: str, start: int, most_bytes: int) -> bytes | None:
         with reading(self.engine) as connection:
             return snapshots.chunk_part(connection, sha256, start, most_bytes)
 
+    @replayable
     def digest_for(self, till: TillRecord, ask: DigestAsk, now_ms: int) -> SpanDigest | None:
         self.stamp()
         with reading(self.engine) as connection:

@@ -16,7 +16,7 @@ from central.accounts import accounts_of_cards
 from central.own_posting import post_own
 from central.ports import Randomness
 from central.recorded import key_columns
-from central.rows import find, put
+from central.rows import find, hold, put
 from central.tables import account, card, lot
 from loyalty.moments import utc_date
 from loyalty.transfer_postings import transfer_key
@@ -115,7 +115,7 @@ def _numbers(tx: Connection, ask: TransferAsk, now_ms: int, randomness: Randomne
     names = {token_of(leg.account_id): leg.account_id for leg in ask.legs}
     found = accounts_of_cards(tx, names, now_ms, randomness)
     rows = [{"account_id": number, "status": "unregistered", "created_at_ms": now_ms} for number in found.values()]
-    put(tx, account, rows, {"version": "keep"})
+    hold(tx, account, rows, ("account_id",))
     return {names[token]: number for token, number in found.items()}
 
 
