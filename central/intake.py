@@ -59,12 +59,12 @@ def take_events(
     fresh = {ref: head for ref, head in heads.items() if ref not in reused}
     poster = Poster(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
     seen_before, strange = _seen_before(tx, heads, reused, payloads), _strange_places(tx, fresh)
-    poster.open(fresh)
+    poster.open(fresh, header.last_seq)
     proofs = proofs_of(tx, fresh, opened.shown)
     fresh = proven(fresh, proofs)
     with without_waiting(tx):
         _store_batch(tx, opened, new[0].seq, now_ms)
-        poster.post(fresh, header.last_seq)
+        poster.post(fresh)
         for ref, unfit in read.items():
             if isinstance(unfit, Unfit):
                 poster.strike(ref, unfit.cause, unfit.say, header.last_seq)

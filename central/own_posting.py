@@ -34,7 +34,7 @@ def post_own(
     # The stream's own page: a close turns it while it holds the stream, as it does with those of tills.
     period_no = tx.execute(select(stream.c.period_no).where(at(head.till_id, head.epoch))).scalar_one()
     poster = Poster(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
-    poster.open(heads)
-    poster.post(heads, 0)
+    poster.open(heads, batch_seq=0)
+    poster.post(heads)
     poster.write(f"{head.till_id}:{head.epoch}:{head.seq}")
     return poster.posted

@@ -197,6 +197,7 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are ours, not the driver's
     for pragma in (
         "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "wal_autocheckpoint=16000",
+        "cache_size=-32768",  # 32 MiB: all pages that a batch touches, so that none is written twice
         "trusted_schema=OFF", "cell_size_check=ON",
         "recursive_triggers=ON",  # else INSERT OR REPLACE deletes a row without asking the triggers that forbid it
     ):  # fmt: skip

@@ -43,32 +43,36 @@ class Poster:
     ) -> None:
         self._again = again
         self._tx = tx
+        # SQLite has nobody to work meanwhile, and takes a whole table faster than parts of it in turns.
+        self._is_ahead = tx.dialect.name == "postgresql"
         self._now_ms = now_ms
         self._period_no = period_no
         self._books = CentreBooks(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
         self.rows: dict[EventRef, dict[str, Any]] = {}
-        self._written: set[EventRef] = set()
+        self._told: dict[EventRef, dict[str, Any]] = {}
+        self._new: list[EventRef] = []
         self._waiters: dict[EventRef, dict[EventRef, Event]] = {}
         self._waited: dict[EventRef, dict[str, Any]] = {}
         self._late: dict[EventRef, dict[str, Any]] = {}
         self.flags: list[Flag] = []
         self.posted: dict[EventRef, Posted] = {}
 
-    def open(self, heads: Heads) -> None:
+    def open(self, heads: Heads, batch_seq: int) -> None:
         """Read and lock what these new events touch, and what waited for them does. From here on only writes."""
+        self._told = {ref: self._row(head, batch_seq) for ref, head in heads.items()}
         self._waiters = self._waiters_for(heads)
         late = {ref: head for rows in self._waiters.values() for ref, head in rows.items()}
         self._open([*heads.values(), *late.values()], late)
 
-    def post(self, heads: Heads, batch_seq: int) -> None:
+    def post(self, heads: Heads) -> None:
         """Post events that were opened, in the order given, each followed by those that waited for it."""
         for n, (ref, head) in enumerate(heads.items(), 1):
-            self.rows[ref] = self._row(head, batch_seq) | self._outcome(ref, head)
+            self._keep(ref, self._told[ref] | self._outcome(ref, head))
             for waiter, late in self._waiters.get(ref, {}).items():
                 self._settle(waiter, late)
             if (told := self.rows[ref]["account_id"]) in self._books.unknown_accounts:
                 self.flag(ref, "account_unknown", account_id=told)
-            if n % AT_ONCE == 0:
+            if self._is_ahead and n % AT_ONCE == 0:
                 self._append()
 
     def open_late(self, heads: Heads) -> None:
@@ -82,7 +86,7 @@ class Poster:
 
     def strike(self, ref: EventRef, cause: str, say: str, batch_seq: int, head: Event | None = None) -> None:
         """Keep a new event out of the books."""
-        self.rows[ref] = self._row(head, batch_seq) | self._struck(ref, cause, say)
+        self._keep(ref, self._row(head, batch_seq) | self._struck(ref, cause, say))
 
     def strike_late(self, ref: EventRef, cause: str, say: str) -> None:
         """Give an event up that has waited."""
@@ -104,12 +108,16 @@ class Poster:
     def _append(self) -> None:
         """Write down what was posted since the last time, as far as nothing will change it."""
         self._books.append()
-        new = [{**_key(ref), **self.rows[ref]} for ref in self.rows.keys() - self._written]
-        self._written |= self.rows.keys()
+        new = [{**_key(ref), **self.rows[ref]} for ref in self._new]
+        self._new.clear()
         put(self._tx, event, new, _EVERYTHING if self._again else "raise")
         waits = ("till_id", "epoch", "seq", "of_till", "of_epoch", "of_seq")
         put(self._tx, waiting, [{name: row[name] for name in waits} | {"since_ms": self._now_ms}
                                 for row in new if row["state"] == "waiting"])  # fmt: skip
+
+    def _keep(self, ref: EventRef, row: dict[str, Any]) -> None:
+        self.rows[ref] = row
+        self._new.append(ref)
 
     def _open(self, heads: Iterable[Event], late: Iterable[EventRef]) -> None:
         self._books.open(heads)

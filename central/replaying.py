@@ -99,8 +99,8 @@ def _replay_event(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomn
         if claim_ids(tx, {ref: head}) and not _is_own(tx, ref, head.receipt_id):
             return False
         fresh = {ref: head}
-        poster.open(fresh)
-        poster.post(fresh, row.batch_seq)
+        poster.open(fresh, row.batch_seq)
+        poster.post(fresh)
         if poster.rows[ref]["state"] == "quarantined":
             # It breaks the same sum as before. Nothing is written: its row and its finding are there.
             return False

@@ -123,6 +123,8 @@ class SqlCentreStore:
                 leasing.top_up_leases(tx, programme, *whose, served, now_ms, self._randomness, taken=header.grants)
             else:
                 intake.note_contact(tx, header, now_ms)
+        # The accounts are free again: what the till is told besides keeps nobody waiting who sells to the same members.
+        with writing(self.engine) as tx:
             flagged = flagged_in(tx, header.till_id, header.epoch, header.first_seq, header.last_seq)
             return self._facts(tx, header, now_ms, flagged)
 

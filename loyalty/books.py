@@ -155,10 +155,14 @@ class Books:
         self.period_no = period_no
         self.accounts: dict[int, Account] = {}
         self._recorded: dict[EventRef, Recorded] = {}
+        self._terms_ids: dict[tuple[str, date], str] = {}
 
     def account(self, account_id: int) -> Account:
         """The working copy; an account nobody opened is new and empty."""
-        return self.accounts.setdefault(account_id, Account())
+        found = self.accounts.get(account_id)
+        if found is None:
+            found = self.accounts[account_id] = Account()
+        return found
 
     def lots(self, account_id: int) -> tuple[Lot, ...]:
         """The account's open lots, lapsed ones included."""
@@ -179,8 +183,11 @@ class Books:
 
     def terms_id(self, partner_id: str, on: date) -> str:
         """The terms that hold for a partner on a date; `NO_TERMS` where none do."""
-        terms = terms_on(self.terms, partner_id, on)
-        return terms.terms_id if terms else NO_TERMS
+        found = self._terms_ids.get((partner_id, on))
+        if found is None:
+            terms = terms_on(self.terms, partner_id, on)
+            found = self._terms_ids[partner_id, on] = terms.terms_id if terms else NO_TERMS
+        return found
 
     def take(self, posted: Posted) -> None:
         """Fold in what an event did, so that the next one sees it."""

@@ -10,7 +10,6 @@ from loyalty.books import NOBODY, Books, Posted, same_debt
 from loyalty.centre_events import AccountEvent, Adjusted, Carried, Expired, Moved, Taken
 from loyalty.expiry import expire_lots
 from loyalty.lots import EventRef, Slice, draw_down, points_in
-from loyalty.moments import midnight
 from loyalty.posting_writer import Writer
 from loyalty.trouble import InvariantBroken
 
@@ -24,7 +23,7 @@ def post_correction(event: AccountEvent, ref: EventRef, books: Books) -> Posted:
     if isinstance(event, Expired):
         return expire_lots(event.account_id, ref, event.on, books, expiry=event.expiry)
     partner_id = event.at_partner_id if isinstance(event, Adjusted) else ""
-    writer = _CorrectionWriter(ref, event.account_id, books, partner_id, event.on, midnight(event.on))
+    writer = _CorrectionWriter(ref, event.account_id, books, partner_id, event.on)
     if isinstance(event, Adjusted):
         writer.adjust(event)
     elif isinstance(event, Moved):

@@ -10,7 +10,6 @@ import msgspec
 from loyalty.books import Books, Posted
 from loyalty.lease_events import Granted, LeaseMoved, LeaseShown, Reclaimed
 from loyalty.lots import EventRef, Slice, points_in
-from loyalty.moments import midnight
 from loyalty.posting_writer import Writer
 
 POSTED = ("returned", "accepted")
@@ -23,7 +22,7 @@ def post_lease(event: Granted | LeaseMoved | Reclaimed, ref: EventRef, books: Bo
         return Posted(ref=ref)
     if isinstance(event, LeaseMoved) and event.what not in POSTED:
         return Posted(ref=ref)
-    writer = Writer(ref, event.account_id, books, "", event.on, midnight(event.on))
+    writer = Writer(ref, event.account_id, books, "", event.on)
     if isinstance(event, Granted):
         _take_out(event.lease_id, event.slices, writer)
     elif isinstance(event, LeaseMoved) and event.what == "accepted":

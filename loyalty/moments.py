@@ -25,11 +25,6 @@ def moment_of(place: Place) -> Moment:
     return Moment(on=local.date(), weekday=WEEKDAYS[local.weekday()], at=f"{local.hour:02}:{local.minute:02}")
 
 
-def midnight(on: date) -> Moment:
-    """A day that has just begun, for facts that happen on it and not at a time; nothing asks for its weekday."""
-    return Moment(on=on, at="00:00", weekday="")
-
-
 def utc_date(at_ms: int) -> date:
     """The date of an instant where no store's own time is meant."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).date()

@@ -22,7 +22,6 @@ from loyalty.books import (
 from loyalty.earning import Earned
 from loyalty.lots import FOREVER, Debt, EventRef, Lot, LotKey, Slice
 from loyalty.members import Use
-from loyalty.moments import Moment
 from loyalty.receipts import Funded
 
 
@@ -32,7 +31,7 @@ class Writer:
     Args:
         account_id: none for an anonymous event, whose points concern nobody.
         partner_id: the partner at whose till it happened; of a reversal, where the receipt was.
-        on: its business date; `now`: its store time.
+        on: its business date.
         recorded: of a reversal, what is left of the event it names.
     """
 
@@ -43,7 +42,6 @@ class Writer:
         books: Books,
         partner_id: str,
         on: date,
-        now: Moment,
         recorded: Recorded | None = None,
     ) -> None:
         self.ref = ref
@@ -51,7 +49,6 @@ class Writer:
         self.books = books
         self.partner_id = partner_id
         self.on = on
-        self.now = now
         self.recorded = recorded
         self.version = books.account(self.account_id).version + 1 if account_id else 0
         self.lots = {lot.key: lot for lot in books.lots(self.account_id)} if account_id else {}

@@ -18,7 +18,7 @@ from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.lease_postings import post_lease
 from loyalty.leases import Redemption
 from loyalty.lots import EventRef, Lot, Slice, draw_down, points_in
-from loyalty.moments import moment_of
+from loyalty.moments import Moment, moment_of
 from loyalty.posting_writer import Writer
 from loyalty.receipts import Receipt
 from loyalty.reversal_postings import ReversalWriter
@@ -48,16 +48,16 @@ def post_event(event: Event, ref: EventRef, account_id: int | None, books: Books
         return post_event(event.fact, ref, account_id, books)
     if not isinstance(event, Receipt | Return | Void):
         return Posted(ref=ref)
-    on, now = event.place.business_date, moment_of(event.place)
+    on = event.place.business_date
     if isinstance(event, Receipt):
-        return _SaleWriter(ref, account_id, books, event.place.partner_id, on, now).receipt(event)
+        return _SaleWriter(ref, account_id, books, event.place.partner_id, on).receipt(event)
     if event.of is None:
-        return ReversalWriter(ref, account_id, books, event.place.partner_id, on, now).unreferenced(event)
+        return ReversalWriter(ref, account_id, books, event.place.partner_id, on).unreferenced(event)
     recorded = books.recorded(event.of)
     if recorded is None:
         return Posted(ref=ref, waits_for=event.of)
     whom = recorded.account_id if recorded.account_id != NOBODY else None
-    writer = ReversalWriter(ref, whom, books, recorded.at_partner_id, on, now, recorded)
+    writer = ReversalWriter(ref, whom, books, recorded.at_partner_id, on, recorded)
     return writer.void(event) if isinstance(event, Void) else writer.referenced(event)
 
 
@@ -70,7 +70,7 @@ class _SaleWriter(Writer):
         granted = self.accrue(event.earned) if event.spends_own else ()
         redeemed: tuple[Slice, ...] = ()
         if event.redemption:
-            redeemed = self._redeem(event.redemption, at_terms, granted)
+            redeemed = self._redeem(event.redemption, moment_of(event.place), at_terms, granted)
         if not event.spends_own:
             granted = self.accrue(event.earned)
         self.repay(granted)
@@ -89,7 +89,7 @@ class _SaleWriter(Writer):
         )
         return self.posted(event.uses, event.shared_uses, recorded=recorded)
 
-    def _redeem(self, asked: Redemption, at_terms: str, granted: Iterable[Slice]) -> tuple[Slice, ...]:
+    def _redeem(self, asked: Redemption, now: Moment, at_terms: str, granted: Iterable[Slice]) -> tuple[Slice, ...]:
         slices: tuple[Slice, ...] = ()
         if self.account_id:
             leased = self._from_lease(asked, at_terms) if asked.slices else ()
@@ -97,7 +97,7 @@ class _SaleWriter(Writer):
                 self._lots_after(granted),
                 asked.points - points_in(leased),
                 today=self.on,
-                now=self.now,
+                now=now,
                 order=asked.lot_order,
                 expiry=asked.expiry,
             )

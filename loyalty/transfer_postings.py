@@ -2,14 +2,13 @@
 
 from loyalty.books import NO_TERMS, Books, Posted
 from loyalty.lots import FOREVER, EventRef, LotKey, Slice
-from loyalty.moments import midnight
 from loyalty.posting_writer import Writer
 from loyalty.transfers import Transferred
 
 
 def post_transfer(event: Transferred, ref: EventRef, books: Books) -> Posted:
     """What one account's part of a transfer does to it; `check_transfer` has decided that it may."""
-    writer = Writer(ref, event.account_id, books, "", event.on, midnight(event.on))
+    writer = Writer(ref, event.account_id, books, "", event.on)
     for part in event.parts:
         slice_ = Slice(key=transfer_key(part.issuer_id), points=part.amount)
         if part.side == "credit":

@@ -39,8 +39,8 @@ class StreamHead(msgspec.Struct, frozen=True, kw_only=True):
 
 def next_hash(head: StreamHead, digest: bytes) -> str:
     """`h_{n}` as 64 hex characters, for the event right after `head` whose `d_n` is `digest` (32 bytes)."""
-    place = bytes.fromhex(head.till_id) + head.epoch.to_bytes(4, "big") + (head.seq + 1).to_bytes(8, "big")
-    return hashlib.sha256(b"TP-EV1" + place + bytes.fromhex(head.hash) + digest).hexdigest()
+    place = _stream(head) + (head.seq + 1).to_bytes(8, "big")
+    return hashlib.sha256(place + bytes.fromhex(head.hash) + digest).hexdigest()
 
 
 def next_head(head: StreamHead, genesis: bytes, payload: bytes) -> StreamHead:
@@ -51,15 +51,16 @@ def next_head(head: StreamHead, genesis: bytes, payload: bytes) -> StreamHead:
         genesis: the stream's secret nonce, 32 bytes.
         payload: the exact stored bytes of the event, or its blanked line.
     """
-    digest = payload_digest(genesis, payload)
-    return StreamHead(till_id=head.till_id, epoch=head.epoch, seq=head.seq + 1, hash=next_hash(head, digest))
+    return next(walk(head, genesis, [payload]))
 
 
 def walk(head: StreamHead, genesis: bytes, payloads: Iterable[bytes]) -> Iterator[StreamHead]:
     """The heads after each of `payloads`, in order, beginning right after `head`."""
-    for payload in payloads:
-        head = next_head(head, genesis, payload)
-        yield head
+    digests = (payload_digest(genesis, payload) for payload in payloads)
+    stream, before = _stream(head), bytes.fromhex(head.hash)
+    for seq, digest in enumerate(digests, head.seq + 1):
+        before = hashlib.sha256(stream + seq.to_bytes(8, "big") + before + digest).digest()
+        yield StreamHead(till_id=head.till_id, epoch=head.epoch, seq=seq, hash=before.hex())
 
 
 def payload_digest(genesis: bytes, payload: bytes) -> bytes:
@@ -77,3 +78,7 @@ def blank(genesis: bytes, payload: bytes) -> bytes:
 def is_blanked(payload: bytes) -> bool:
     """Whether this line stands for an erased payload."""
     return _BLANKED.fullmatch(payload) is not None
+
+
+def _stream(head: StreamHead) -> bytes:
+    return b"TP-EV1" + bytes.fromhex(head.till_id) + head.epoch.to_bytes(4, "big")

@@ -16,7 +16,8 @@ from bench.ledger.written import MOVED, NEW, Values, Written, receipts_of
 from central import tables as t
 from central.ports import open_engine, writing
 
-PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "wal_autocheckpoint=16000")
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "wal_autocheckpoint=16000",
+           "cache_size=-32768")  # fmt: skip
 _TABLES = {table.name: table for table in (*NEW, *MOVED)}
 
 
@@ -185,5 +186,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, bytes):
         return r"\\x" + value.hex()
     return str(value).replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
-
-
