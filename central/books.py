@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Row, update
 
 from central.accounts import accounts_of_cards
 from central.lanes import mark_changed
-from central.ports import Randomness
+from central.ports import Randomness, without_waiting
 from central.recorded import key_columns, key_of, lot_key, recorded_receipts
 from central.registry import all_terms
-from central.rows import find, hold, put, remove
+from central.rows import find, find_soon, hold_soon, put, remove
 from central.tables import account, debt, event, lease, lease_slice, lot, posting, reversed_, shared_use, use
 from loyalty.books import NOBODY, Account, Books, Posted, Posting, Reversed
 from loyalty.events import Event, own_uses
@@ -73,24 +73,25 @@ class CentreBooks:
             self.books.remember(recorded)
 
     def _lock(self, account_ids: set[int], told: set[int]) -> None:
-        keys = [{"account_id": one} for one in told]
-        known = {row.account_id for row in find(self._tx, account, keys, ("account_id",))}
-        self.unknown_accounts = told - known
-        self.lock(account_ids)
+        with without_waiting(self._tx):
+            known = find_soon(self._tx, account, [{"account_id": one} for one in told], ("account_id",))
+            self.lock(account_ids)
+            self.unknown_accounts = told - {row.account_id for row in known()}
 
     def lock(self, account_ids: Iterable[int]) -> None:
         """Keep others from these accounts, and from those they were merged into, and read what they hold."""
         keys = [{"account_id": account_id} for account_id in set(account_ids)]
         rows = [{**key, "status": "unregistered", "created_at_ms": self._now_ms} for key in keys]
-        for row in hold(self._tx, account, rows, ("account_id", "version", "merged_into")):
+        columns = ("account_id", "valid_through", "issuer_id", "terms_id", "points", "earned_on", "expired",
+                   "redated_to")  # fmt: skip
+        # Each is asked once the one before it is done, so lots and debts are those of accounts that are locked.
+        held = hold_soon(self._tx, account, rows, ("account_id", "version", "merged_into"))
+        lots, debts = find_soon(self._tx, lot, keys, columns), find_soon(self._tx, debt, keys)
+        for row in held():
             self.books.accounts[row.account_id] = Account(version=row.version)
             if row.merged_into:
                 self._merged[row.account_id] = row.merged_into
-        columns = ("account_id", "valid_through", "issuer_id", "terms_id", "points", "earned_on", "expired",
-                   "redated_to")  # fmt: skip
-        for account_id, valid_through, issuer_id, terms_id, points, earned_on, lapsed, redated_to in find(
-            self._tx, lot, keys, columns
-        ):
+        for account_id, valid_through, issuer_id, terms_id, points, earned_on, lapsed, redated_to in lots():
             opened, key = self.books.accounts[account_id], lot_key(valid_through, issuer_id, terms_id)
             opened.lots[key] = points
             if lapsed:
@@ -99,7 +100,7 @@ class CentreBooks:
                 opened.earned_on[key] = date.fromisoformat(earned_on)
             if redated_to:
                 opened.redated[key] = date.fromisoformat(redated_to)
-        for row in sorted(find(self._tx, debt, keys), key=lambda row: (row.account_id, row.n)):
+        for row in sorted(debts(), key=lambda row: (row.account_id, row.n)):
             self.books.account(row.account_id).debts.append(_debt(row))
         for account_id in (key["account_id"] for key in keys):
             self._owed_before[account_id] = tuple(self.books.account(account_id).debts)

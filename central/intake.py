@@ -4,7 +4,7 @@ A fact is never refused. What cannot be read or was seen before is quarantined, 
 arrived waits for it, and the sequence advances all the same. Source: sync.md section 2; house.md sections 4 and 5.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -12,15 +12,15 @@ from sqlalchemy import Connection, select, update
 from central.evidence import payloads_of
 from central.heads import Unfit, read_fit_head
 from central.ports import Randomness, without_waiting
-from central.posting import Heads, Poster
+from central.posting import AT_ONCE, Heads, Poster
 from central.registry import at, partner_of, raised
-from central.rows import find, put
+from central.rows import Soon, claim_soon, find
 from central.tables import batch, claim, stream, till
 from central.till_close import close_flags
 from central.told_leases import note_told, proofs_of, proven
 from central.worklist import raise_alarm, raise_flags
 from loyalty.books import NOBODY, Flag
-from loyalty.events import TillClose
+from loyalty.events import Event, TillClose
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt, points_drawn
 from loyalty.reversals import Return, Void
@@ -53,9 +53,8 @@ def take_events(
     payloads = {EventRef(till_id=header.till_id, epoch=header.epoch, seq=seq): payload
                 for seq, payload in enumerate(opened.payloads, header.first_seq)}  # fmt: skip
     new = list(payloads)[verdict.from_index :]
-    read = {ref: read_fit_head(payloads[ref]) for ref in new}
-    heads = {ref: head for ref, head in read.items() if not isinstance(head, Unfit)}
-    reused = claim_ids(tx, heads)
+    read, reused = _read_and_claim(tx, {ref: payloads[ref] for ref in new})
+    heads = _fit(read)
     fresh = {ref: head for ref, head in heads.items() if ref not in reused}
     poster = Poster(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
     seen_before, strange = _seen_before(tx, heads, reused, payloads), _strange_places(tx, fresh)
@@ -106,14 +105,45 @@ def _contact(header: BatchHeader, now_ms: int) -> dict[str, Any]:
     }
 
 
+def _read_and_claim(
+    tx: Connection, payloads: Mapping[EventRef, bytes]
+) -> tuple[dict[EventRef, Event | Unfit], dict[EventRef, str]]:
+    """The heads of these events, and those whose receipt id belongs to another event, with the id.
+
+    While the database claims the ids of some, the next are read.
+    """
+    read: dict[EventRef, Event | Unfit] = {}
+    first: dict[str, EventRef] = {}
+    left, claimed = list(payloads), []
+    with without_waiting(tx):
+        while left:
+            some, left = left[:AT_ONCE], left[AT_ONCE:]
+            heads = {ref: read_fit_head(payloads[ref]) for ref in some}
+            read |= heads
+            claimed.append(_claim(tx, _fit(heads), first))
+        won = {row.receipt_id for answer in claimed for row in answer()}
+    return read, _lost(_fit(read), first, won)
+
+
+def _fit(read: Mapping[EventRef, Event | Unfit]) -> dict[EventRef, Event]:
+    return {ref: head for ref, head in read.items() if not isinstance(head, Unfit)}
+
+
 def claim_ids(tx: Connection, heads: Heads) -> dict[EventRef, str]:
     """Claim the receipt ids of a batch. Returns the events whose id belongs to another event, with the id."""
     first: dict[str, EventRef] = {}
-    for ref, head in heads.items():
-        first.setdefault(head.receipt_id, ref)
+    return _lost(heads, first, {row.receipt_id for row in _claim(tx, heads, first)()})
+
+
+def _claim(tx: Connection, heads: Heads, first: dict[str, EventRef]) -> Soon:
+    """Claim ids that no event before bears; `first` remembers who does."""
+    named = {ref: head.receipt_id for ref, head in heads.items() if first.setdefault(head.receipt_id, ref) == ref}
     rows = [{"till_id": ref.till_id, "receipt_id": name, "epoch": ref.epoch, "seq": ref.seq}
-            for name, ref in first.items()]  # fmt: skip
-    won = {row.receipt_id for row in put(tx, claim, rows, "nothing", ["receipt_id"])}
+            for ref, name in named.items()]  # fmt: skip
+    return claim_soon(tx, claim, rows, ["receipt_id"])
+
+
+def _lost(heads: Heads, first: Mapping[str, EventRef], won: Set[str]) -> dict[EventRef, str]:
     return {ref: head.receipt_id for ref, head in heads.items()
             if head.receipt_id not in won or first[head.receipt_id] != ref}  # fmt: skip
 

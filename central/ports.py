@@ -219,9 +219,9 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def without_waiting(tx: Connection) -> Iterator[None]:
-    """What is written meanwhile goes out without waiting for the database's word on what went before.
+    """What is asked and written meanwhile goes out without waiting for the database's word on what went before.
 
-    At the end all of it has succeeded. Nothing can be read in here: its answer would not be there yet. PostgreSQL then
+    At the end all of it has succeeded. In here only the functions of `rows` that end in `_soon` read. PostgreSQL then
     works on one statement while the next is being made; SQLite answers at once anyway.
 
     Raises:
@@ -241,6 +241,11 @@ def without_waiting(tx: Connection) -> Iterator[None]:
         raise DBAPIError.instance(
             "", {}, trouble, psycopg.Error, connection_invalidated=is_gone, dialect=tx.dialect
         ) from trouble
+
+
+def is_ahead(driver: psycopg.Connection[Any]) -> bool:
+    """Whether this connection is in `without_waiting`."""
+    return driver.pgconn.pipeline_status != psycopg.pq.PipelineStatus.OFF
 
 
 @contextmanager

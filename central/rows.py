@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
+from psycopg.rows import namedtuple_row
 from sqlalchemy import (
     ARRAY,
     BindParameter,
@@ -31,10 +32,15 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlalchemy.sql.selectable import FromClause
 
+from central.ports import is_ahead
+
 Given = Mapping[str, Any]
+# Rows that were asked for: within `without_waiting` they are on their way, and whoever calls this waits for them.
+Soon = Callable[[], Sequence[Any]]
 OnConflict = Literal["raise", "nothing"] | Mapping[str, Literal["given", "add", "keep"]]
 
 
@@ -81,19 +87,42 @@ def put(
     return written.all() if returning else ()
 
 
+def claim_soon(tx: Connection, table: Table, given: Iterable[Given], returning: Sequence[str]) -> Soon:
+    """Insert the rows whose keys are missing, like `put` with `nothing`.
+
+    Returns:
+        What tells the columns asked by `returning` of those that were.
+    """
+    rows = _sorted(table, given)
+    if not rows:
+        return _nothing
+    names = tuple(sorted(rows[0], key=table.c.keys().index))
+    statement = _insert(tx.dialect.name, table, names, "nothing", tuple(returning))
+    return _ask(tx, statement, _cells(tx.dialect.name, names, rows))
+
+
 def hold(tx: Connection, table: Table, given: Iterable[Given], returning: Sequence[str]) -> Sequence[Row[Any]]:
     """Insert the rows whose keys are missing and keep others from all of them until the end of the transaction.
 
     Args:
         returning: columns to hand back of every row, old or new.
     """
-    rows, keys = list(given), [one.name for one in table.primary_key.columns]
-    if tx.dialect.name != "sqlite":
-        kept = next(one.name for one in table.c if not one.primary_key)
-        return put(tx, table, rows, {kept: "keep"}, returning)
-    # A writing transaction of SQLite keeps everybody else out as it is.
-    put(tx, table, rows, "nothing")
-    return find(tx, table, [{name: row[name] for name in keys} for row in rows], returning)
+    return hold_soon(tx, table, given, returning)()
+
+
+def hold_soon(tx: Connection, table: Table, given: Iterable[Given], returning: Sequence[str]) -> Soon:
+    """The same; what comes back tells the rows."""
+    rows, keys = _sorted(table, given), [one.name for one in table.primary_key.columns]
+    if not rows:
+        return _nothing
+    if tx.dialect.name == "sqlite":
+        # A writing transaction of SQLite keeps everybody else out as it is.
+        put(tx, table, rows, "nothing")
+        return find_soon(tx, table, [{name: row[name] for name in keys} for row in rows], returning)
+    kept = next(one.name for one in table.c if not one.primary_key)
+    names = tuple(sorted(rows[0], key=table.c.keys().index))
+    statement = _insert(tx.dialect.name, table, names, ((kept, "keep"),), tuple(returning))
+    return _ask(tx, statement, _cells(tx.dialect.name, names, rows))
 
 
 def find(
@@ -121,12 +150,44 @@ def find(
     return connection.execute(statement, _cells(dialect, names, wanted)).all()
 
 
+def find_soon(connection: Connection, table: Table, keys: Iterable[Given], columns: Sequence[str] = ()) -> Soon:
+    """The rows that match any of `keys`, by columns in the order asked; what comes back tells them."""
+    wanted = list(keys)
+    if not wanted:
+        return _nothing
+    dialect, names = connection.dialect.name, list(wanted[0])
+    statement = _select(dialect, table, tuple(names), tuple(columns), False)
+    return _ask(connection, statement, _cells(dialect, names, wanted))
+
+
 def remove(tx: Connection, table: Table, keys: Iterable[Given]) -> None:
     """Delete the rows that match any of `keys`, all of which name the same columns."""
     wanted = list(keys)
     if wanted:
         dialect, names = tx.dialect.name, list(wanted[0])
         tx.execute(_delete(dialect, table, tuple(names)), _cells(dialect, names, wanted))
+
+
+def _nothing() -> Sequence[Row[Any]]:
+    return ()
+
+
+def _ask(connection: Connection, statement: Any, cells: Mapping[str, str]) -> Soon:
+    """Run a statement; within `without_waiting`, read its answer only when somebody wants it."""
+    driver = connection.connection.driver_connection
+    if connection.dialect.name != "postgresql" or driver is None or not is_ahead(driver):
+        rows = connection.execute(statement, cells).all()
+        return lambda: rows
+    # SQLAlchemy would wait for the columns of the answer, so the driver is asked itself.
+    cursor = driver.cursor(row_factory=namedtuple_row)
+    cursor.execute(_text_of(statement), cells)
+    answer: Soon = cursor.fetchall
+    return answer
+
+
+@cache
+def _text_of(statement: Any) -> str:
+    return str(statement.compile(dialect=PGDialect_psycopg()))
 
 
 # Statements are made once and kept: making one costs as much as PostgreSQL needs to run it.
