@@ -7,6 +7,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -45,11 +46,12 @@ class Readers:
         self,
         desk: Desk,
         profiles: Sequence[Profile],
-        make_loop: Callable[[Profile, CardRules, Callable[[Outcome], None]], ReaderLoop] = ReaderLoop,
+        make_loop: Callable[[Profile, CardRules, Callable[[Outcome], None]], ReaderLoop] | None = None,
     ) -> None:
         self._desk = desk
         self._outcomes: queue.Queue[Outcome | None] = queue.Queue(MOST_WAITING)
         self._rules = self._rules_now()
+        make_loop = make_loop or partial(ReaderLoop, wallet=desk.till.shown.wallet)
         self._loops = [make_loop(profile, self._rules, self._outcomes.put_nowait) for profile in profiles]
         self._lock = threading.Lock()
         self._last = Scan(no=0, at_ms=0)
@@ -98,10 +100,8 @@ class Readers:
                 self._keep(say=PaymentCard.say, code="card.payment_card")
 
     def _take_card(self, card: Card) -> None:
-        # A bare GSRN is known by its application identifier only.
-        text = f"8018{card.number}" if card.kind == "gsrn" else card.number
         try:
-            told = self._desk.till.identify(text)
+            told = self._desk.till.identify_card(card)
         except Refusal as refusal:
             self._keep(say=refusal.say, code=refusal.code)
             return
@@ -112,6 +112,8 @@ class Readers:
         at_ms = self._desk.clock.now().mono_ms
         with self._lock:
             self._last = Scan(no=self._last.no + 1, at_ms=at_ms, card=card, say=say, code=code)
+        if say:
+            self._desk.screens.tell(say, code)
 
     def _run(self) -> None:
         while True:

@@ -6,94 +6,77 @@ a hash or its last digits. A code (goods, coupon, anything else) goes back to th
 
 import hashlib
 import hmac
-import re
 from collections.abc import Iterator
-from itertools import combinations
 from typing import ClassVar, Literal
 
 import msgspec
 
+from loyalty.card_rules import Assurance as Assurance
+from loyalty.card_rules import CardKind as CardKind
+from loyalty.card_rules import CardRangeIsPayment as CardRangeIsPayment
+from loyalty.card_rules import CardRangeMalformed as CardRangeMalformed
+from loyalty.card_rules import CardRangesOverlap as CardRangesOverlap
+from loyalty.card_rules import CardRule as CardRule
+from loyalty.card_rules import CardRules as CardRules
+from loyalty.carriers import Source as Source
+from loyalty.carriers import (
+    candidates,
+    is_article,
+    is_still_code,
+    is_unread_swipe,
+    without_licence,
+    without_mod43,
+)
+from loyalty.carriers import split_aim as split_aim
 from loyalty.check_digits import gs1_digit as gs1_digit
 from loyalty.check_digits import luhn_digit as luhn_digit
-from loyalty.payment_ranges import holds_payment, is_payment_number, ranges_meeting
-from loyalty.trouble import InvariantBroken, Refusal
+from loyalty.gsrn import GS1_CARRIERS
+from loyalty.payment_ranges import holds_payment, is_payment_number
+from loyalty.phones import read_phone
+from loyalty.trouble import InvariantBroken
+from loyalty.wallet_codes import WalletCheck as WalletCheck
+from loyalty.wallet_codes import read_rotating, read_signed
 
-CardKind = Literal["ean13", "luhn", "gsrn"]
+Reason = Literal[
+    "check_digit", "swipe_failed", "empty", "phone_length", "static_code", "random_uid", "tag_checksum",
+    "tag_malformed", "token_expired", "token_future", "token_invalid", "token_replayed", "token_no_clock",
+]  # fmt: skip
 
-_FIXED_LENGTH = {"ean13": 13, "gsrn": 18}
-_GS1_CARRIERS = frozenset({"]C1", "]Q3", "]Q4", "]d2", "]e0"})
-_CODE39 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-. $/+%"
-
-_AIM = re.compile(r"\][A-Za-z][0-9A-Za-z]")
-_GROUPED = re.compile(r"[0-9]+(?:[ -][0-9]+)*")
-_TRACK = re.compile(r"[%;+!]B?([0-9]{8,19})(?:[=^][^?]*)?\?")
-_UNREAD_TRACKS = re.compile(r"(?:[%;+]E\?\s*)+")
-# AI 8018 is not of predefined length: FNC1, sent as GS, ends it. 8017 (the provider) never stands beside it.
-_GSRN_ELEMENT = re.compile(r"8018([0-9]{18})(?:\x1d(?!8017)[0-9]{2}[^\x1d]*)*")
-_GSRN_LINK = re.compile(
-    r"https?://[^/?#\s]+(?:/[^/?#\s]+)*?/8018/([0-9]{18})(?:/8019/[0-9]{1,10})?(?:[?#]\S*)?", re.IGNORECASE
-)
-
-
-class CardRangeMalformed(Refusal):
-    code = "cards.range_malformed"
-    status = 422
-
-
-class CardRangesOverlap(Refusal):
-    code = "cards.ranges_overlap"
-    status = 422
-
-
-class CardRangeIsPayment(Refusal):
-    code = "cards.range_is_payment"
-    status = 422
-
-
-class CardRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One range of the programme's own card numbers.
-
-    `ean13`: GS1 check digit, 13 digits, `prefix` of 2 to 11 as the 13-digit form has it (a UPC-A starts with 0).
-    `luhn`: ISO/IEC 7812 number, `prefix` is the IIN, `length` the exact number of digits, 8 to 19.
-    `gsrn`: GS1 AI 8018, 18 digits, `prefix` is the GS1 company prefix of 4 to 12.
-    """
-
-    kind: CardKind
-    prefix: str
-    length: int | None = None
-
-    def digits(self) -> int:
-        """How many digits a number of this range has."""
-        return _FIXED_LENGTH.get(self.kind, self.length or 0)
-
-    def holds(self, number: str) -> bool:
-        """Is this 13, 18 or `length` digit number in the range? The check digit is not looked at."""
-        return len(number) == self.digits() and number.startswith(self.prefix)
-
-
-class CardRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The ranges of a programme. None by default, so that no code is taken for a card unless somebody said so.
-
-    Raises (when made or decoded):
-        CardRangeMalformed, CardRangesOverlap, CardRangeIsPayment
-    """
-
-    ranges: tuple[CardRule, ...] = ()
-
-    def __post_init__(self) -> None:
-        for rule in self.ranges:
-            _check_shape(rule)
-            _check_not_payment(rule)
-        for one, other in combinations(self.ranges, 2):
-            _check_apart(one, other)
+_NO_CHECK_DIGIT = ("uid", "printed")
+_NEXT_CODE = "Wait for the next code on the phone and scan that, or type the card's number."
+SENTENCES: dict[Reason, str] = {
+    "check_digit": "The card number has a wrong digit. Scan the card again or check what was typed.",
+    "swipe_failed": "The stripe could not be read. Swipe again or type the number.",
+    "empty": "Nothing could be read. Scan the card again or type its number.",
+    "phone_length": "This phone number is too short or too long. Check what was typed.",
+    "static_code": "This code is a picture. Ask for the moving code of the app, or for the card.",
+    "random_uid": "This is a phone, not a loyalty tag. Scan the code in its app, or type the card's number.",
+    "tag_checksum": "The tag was not read well. Hold it to the reader again.",
+    "tag_malformed": "The tag was not read well. Hold it to the reader again.",
+    "token_expired": f"This code is too old. {_NEXT_CODE}",
+    "token_future": f"This code is from a clock that runs ahead. Check the clocks of phone and till. {_NEXT_CODE}",
+    "token_invalid": f"This code is not genuine. {_NEXT_CODE}",
+    "token_replayed": f"This code was used here already. {_NEXT_CODE}",
+    "token_no_clock": "Moving codes cannot be checked here. Scan the card or type its number.",
+}
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True, tag="card"):
-    """A card of the programme. `number` is normalised (UPC-A to 13 digits); it must become a token before any disk."""
+    """A card of the programme. `number` is normalised (UPC-A to 13 digits); it must become a token before any disk.
+
+    Attributes:
+        last4: to be shown; "" for a phone number, of which nothing is shown.
+        assurance: how it was shown, which decides how many points may be spent on it.
+        alias: the decimal that is printed on a tag, by which people look for it: the number of a `printed` card.
+        once: stands for a moving or signed code, which is good once; "" for anything else. Not a secret.
+    """
 
     kind: CardKind
     number: str
     last4: str
+    assurance: Assurance = "number"
+    alias: str = ""
+    once: str = ""
 
     def __repr__(self) -> str:
         return f"Card({self.kind} …{self.last4})"
@@ -119,9 +102,9 @@ class Code(msgspec.Struct, frozen=True, kw_only=True, tag="code"):
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True, tag="rejected"):
-    """Meant for us, but not readable: `reason` is check_digit, swipe_failed or empty; `say` is for the cashier."""
+    """Meant for us, but not to be taken; `say` is for the cashier."""
 
-    reason: Literal["check_digit", "swipe_failed", "empty"]
+    reason: Reason
     say: str
 
 
@@ -134,39 +117,54 @@ class PaymentCard(msgspec.Struct, frozen=True, kw_only=True, tag="payment_card")
 Outcome = Card | Code | Rejected | PaymentCard
 
 
-def read_card(rules: CardRules, text: str, *, aim: str | None = None) -> Outcome:
+def read_card(
+    rules: CardRules,
+    text: str,
+    *,
+    aim: str | None = None,
+    source: Source = "scan",
+    wallet: WalletCheck | None = None,
+) -> Outcome:
     """Say what a scan, swipe or typed number is.
 
     Args:
         rules: the programme's own ranges.
         text: what was read, without prefix and suffix; an AIM id in front is understood when `aim` is not given.
         aim: the carrier as the scanner reports it, such as `]E0`; None when it sends none or the number was typed.
+        source: what sent it; only what was typed is read as a phone number without + or as a tag's printed number.
+        wallet: time and key for codes on phones; without it such a code is rejected as `token_no_clock`.
     Returns:
         Card, Rejected (in one of our ranges with a wrong check digit), PaymentCard, else Code. Our ranges come
-        first, then payment numbers anywhere in the text, then the structure of a payment track.
-    Source: devices-and-receipts.md A1-A4, A8.
+        first, then payment numbers anywhere in the text, then the structure of a payment track, then phone numbers.
+    Source: devices-and-receipts.md A1-A8.
     """
-    if aim is None:
+    if aim is None and source == "scan":
         aim, text = split_aim(text)
-    body = _body(text, aim)
+    body = text.strip()
     if not body:
-        return Rejected(reason="empty", say="Nothing could be read. Scan the card again or type its number.")
-    if ours := _read_ours(rules, body, aim):
+        return rejected("empty")
+    if (ours := _read_ours(rules, body, aim, source)) is not None:
         return ours
-    if _shows_payment(body, aim):
+    if source == "tag":
+        return Code(text=text, aim=aim)  # hex digits of a tag are nobody's payment card
+    if (shown := _read_wallet(rules, body, wallet)) is not None:
+        return shown
+    phone = _read_phone(rules, body, source) if aim is None else None
+    if not _is_home_number(rules, phone) and (_shows_payment(body, aim) or _is_payment_behind_00(phone)):
         return PaymentCard()
-    if _UNREAD_TRACKS.fullmatch(body):
-        return Rejected(reason="swipe_failed", say="The stripe could not be read. Swipe again or type the number.")
-    return Code(text=text, aim=aim)
+    if is_unread_swipe(body):
+        return rejected("swipe_failed")
+    return phone or Code(text=text, aim=aim)
 
 
-def split_aim(text: str) -> tuple[str | None, str]:
-    """`]E04006381333931` → (`]E0`, `4006381333931`); (None, text) where no AIM id stands in front.
+def rejected(reason: Reason) -> Rejected:
+    """A rejection with its sentence."""
+    return Rejected(reason=reason, say=SENTENCES[reason])
 
-    Source: ISO/IEC 15424.
-    """
-    match = _AIM.match(text)
-    return (match[0], text[3:]) if match else (None, text)
+
+def shows_payment(text: str) -> bool:
+    """Is a payment card in a text that says nothing else, such as a message cut short?"""
+    return holds_payment(without_licence(text))
 
 
 def card_token(key: bytes, card: Card) -> str:
@@ -185,104 +183,111 @@ def card_token(key: bytes, card: Card) -> str:
     return hmac.new(key, message, hashlib.sha256).digest()[:16].hex()
 
 
-def _check_shape(rule: CardRule) -> None:
-    shortest = 4 if rule.kind == "gsrn" else 2
-    longest = 12 if rule.kind == "gsrn" else rule.digits() - 2
-    fixed = _FIXED_LENGTH.get(rule.kind)
-    figures = {"kind": rule.kind, "prefix": rule.prefix, "length": rule.length}
-    if fixed is not None and rule.length not in (None, fixed):
-        raise CardRangeMalformed(f"A {rule.kind} card has {fixed} digits; leave the length out.", **figures)
-    if not 8 <= rule.digits() <= 19:
-        raise CardRangeMalformed("Say how many digits the card number has, from 8 to 19.", **figures)
-    if not re.fullmatch(r"[0-9]+", rule.prefix) or not shortest <= len(rule.prefix) <= longest:
-        raise CardRangeMalformed(
-            f"The prefix of this card range must be {shortest} to {longest} digits, in quotes.", **figures
-        )
+def is_wallet_code(rules: CardRules, text: str) -> bool:
+    """Is this a moving or signed code, good or not?"""
+    return _read_wallet(rules, split_aim(text)[1].strip(), None) is not None
 
 
-def _check_not_payment(rule: CardRule) -> None:
-    if rule.kind == "gsrn":
-        return  # its application identifier tells it from any payment card
-    met = ranges_meeting(rule.prefix, rule.digits())
-    if rule.kind == "ean13":
-        met = tuple(row for row in met if not row.holds_goods)
-    if met:
-        raise CardRangeIsPayment(
-            f"Card range {rule.prefix} lies in the payment range of {met[0].scheme}. Use a prefix of your own, "
-            "for EAN-13 cards one of 02, 04 or 20-29.",
-            kind=rule.kind, prefix=rule.prefix, length=rule.digits(), scheme=met[0].scheme,
-        )
+def once_of(key: bytes, text: str) -> str:
+    """What stands for a moving or signed code, so that it is good once: 32 hex digits."""
+    return hmac.digest(key, split_aim(text)[1].strip().encode("utf-8"), "sha256")[:16].hex()
 
 
-def _check_apart(one: CardRule, other: CardRule) -> None:
-    # A 12-digit number is also a UPC-A, so there it meets the EAN-13 range with a 0 in front.
-    spaces = [(r.kind == "gsrn", r.digits(), r.prefix) for r in (one, other)]
-    if {one.kind, other.kind} == {"ean13", "luhn"}:
-        spaces = [(False, 13, "0" + p) if n == 12 else (g, n, p) for g, n, p in spaces]
-    (gsrn, digits, a), (other_gsrn, other_digits, b) = spaces
-    if gsrn == other_gsrn and digits == other_digits and (a.startswith(b) or b.startswith(a)):
-        raise CardRangesOverlap(
-            f"Card ranges {one.prefix} and {other.prefix} share numbers. Make one of the prefixes longer.",
-            one=one.prefix, other=other.prefix,
-        )
-
-
-def _body(text: str, aim: str | None) -> str:
-    body = text.strip()
-    # Code 39 with its mod-43 character sent along: without it off, one card would have two numbers.
-    if aim in ("]A1", "]A5") and len(body) > 1 and all(c in _CODE39 for c in body):
-        *symbols, check = (_CODE39.index(c) for c in body)
-        if sum(symbols) % 43 == check:
-            return body[:-1]
-    return body
-
-
-def _read_ours(rules: CardRules, body: str, aim: str | None) -> Card | Rejected | None:
+def _read_ours(rules: CardRules, body: str, aim: str | None, source: Source) -> Card | Rejected | None:
     refused = None
-    for kinds, number in _candidates(body, aim):
+    plain, is_whole = without_mod43(body, aim)
+    for kinds, number in candidates(plain, aim, source):
         rule = next((r for r in rules.ranges if r.kind in kinds and r.holds(number)), None)
         if rule is None:
             continue
-        check_digit = luhn_digit if rule.kind == "luhn" else gs1_digit
-        if check_digit(number[:-1]) == number[-1]:
-            return Card(kind=rule.kind, number=number, last4=number[-4:])
-        refused = Rejected(
-            reason="check_digit", say="The card number has a wrong digit. Scan the card again or check what was typed."
-        )
+        if is_whole and _is_checked(rule.kind, number):
+            return _as_shown(rules, rule.kind, number, body, aim, source)
+        refused = rejected("check_digit")
     return refused
 
 
-def _candidates(body: str, aim: str | None) -> Iterator[tuple[tuple[CardKind, ...], str]]:
-    """The numbers that could be ours, each with the kinds its carrier allows."""
-    if (aim is None or aim in _GS1_CARRIERS) and (match := _GSRN_ELEMENT.fullmatch(body)):
-        yield ("gsrn",), match[1]
-    elif aim in _GS1_CARRIERS:
-        return
-    elif match := _GSRN_LINK.fullmatch(body):
-        yield ("gsrn",), match[1]
-    elif aim is not None and aim.startswith("]E"):
-        if re.fullmatch(r"[0-9]{12,13}", body):
-            yield ("ean13",), body.zfill(13)
-    elif _GROUPED.fullmatch(body):
-        number = re.sub("[ -]", "", body)
-        yield ("luhn", "ean13"), number
-        if aim is None and len(number) == 12:
-            yield ("ean13",), "0" + number
-    else:
-        for track in _TRACK.finditer(body):
-            yield ("luhn", "ean13"), track[1]
+def _is_checked(kind: CardKind, number: str) -> bool:
+    if kind in _NO_CHECK_DIGIT:
+        return True
+    check_digit = luhn_digit if kind == "luhn" else gs1_digit
+    return check_digit(number[:-1]) == number[-1]
+
+
+def _as_shown(
+    rules: CardRules, kind: CardKind, number: str, body: str, aim: str | None, source: Source
+) -> Card | Rejected:
+    assurance: Assurance = "number"
+    if kind in _NO_CHECK_DIGIT:
+        assurance = "uid"
+    elif source == "vas":
+        assurance = "vas"
+    elif source == "scan" and is_still_code(body, aim) and rules.wallet.static_allowed != "all":
+        if rules.wallet.static_allowed == "none":
+            return rejected("static_code")
+        assurance = "static"
+    return Card(kind=kind, number=number, last4=number[-4:], assurance=assurance)
+
+
+def _read_wallet(rules: CardRules, body: str, check: WalletCheck | None) -> Card | Rejected | None:
+    rotating = rules.wallet.rotating
+    has_codes = rotating is not None or rules.wallet.app_keys
+    if not has_codes:
+        return None
+    # Without time and key a code is only recognised, never believed.
+    given = check or WalletCheck(0, b"")
+    assurance: Assurance = "rotating"
+    read = read_rotating(rotating, body, given) if rotating else None
+    if read is None and rules.wallet.app_keys:
+        assurance, read = "signed", read_signed(rules.wallet, body, given)
+    if read is None:
+        return None
+    if check is None:
+        return rejected("token_no_clock")
+    if read.trouble is not None:
+        return rejected(read.trouble)
+    kind = _kind_of(rules, read.number)
+    if kind is None:
+        return rejected("token_invalid")
+    once = once_of(check.card_key, body)
+    return Card(kind=kind, number=read.number, last4=read.number[-4:], assurance=assurance, once=once)
+
+
+def _kind_of(rules: CardRules, number: str) -> CardKind | None:
+    """The kind of a number that stands in no carrier; None where it is in no range, or has a wrong digit."""
+    for rule in rules.ranges:
+        if rule.kind not in _NO_CHECK_DIGIT and rule.holds(number) and _is_checked(rule.kind, number):
+            return rule.kind
+    return None
+
+
+def _read_phone(rules: CardRules, body: str, source: Source) -> Card | Rejected | None:
+    if rules.phone is None or source not in ("scan", "keyed"):
+        return None
+    typed = read_phone(rules.phone, body, keyed=source == "keyed")
+    if typed is None:
+        return None
+    if typed.number is None:
+        return rejected("phone_length")
+    return Card(kind=typed.kind, number=typed.number, last4="", assurance="phone")
+
+
+def _is_home_number(rules: CardRules, phone: Card | Rejected | None) -> bool:
+    """Is it a number of the home country, of a length that it has there? Such a one may begin like a payment card's
+    (49… and 57… do) and have its check digit by chance; no payment card of more than 13 digits passes for one."""
+    if rules.phone is None or not isinstance(phone, Card) or phone.kind != "phone" or len(phone.number) > 13:
+        return False
+    home = phone.number.removeprefix(rules.phone.country)
+    return home != phone.number and len(home) in rules.phone.digits
+
+
+def _is_payment_behind_00(phone: Card | Rejected | None) -> bool:
+    return isinstance(phone, Card) and is_payment_number(phone.number)
 
 
 def _shows_payment(body: str, aim: str | None) -> bool:
-    if aim in _GS1_CARRIERS:
+    if aim in GS1_CARRIERS:
         # Element strings run amounts and locations together (3900…, 414…); only a number on its own is suspect.
         return is_payment_number(body)
-    if aim is not None and aim.startswith("]E") and _is_article(body):
+    if aim is not None and aim.startswith("]E") and is_article(body):
         return False
-    return holds_payment(body)
-
-
-def _is_article(body: str) -> bool:
-    """An EAN-13 or UPC-A with a right check digit, alone or before its add-on of 2 or 5 digits."""
-    match = re.fullmatch(r"([0-9]{13}|[0-9]{12})(?:[0-9]{2}|[0-9]{5}|\]E[0-9][0-9]{2,5})?", body)
-    return match is not None and gs1_digit(match[1][:-1]) == match[1][-1]
+    return shows_payment(body)

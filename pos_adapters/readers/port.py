@@ -9,16 +9,18 @@ import queue
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Literal, Protocol
 
 import msgspec
 import serial
 
-from loyalty.cards import CardRules, Outcome
-from pos_adapters.readers.framer import Frame, Framer
+from loyalty.cards import CardRules, Outcome, WalletCheck
+from pos_adapters.readers.framer import Frame, Framer, Framing
 from pos_adapters.readers.interpreter import Interpreter
 from pos_adapters.readers.profile import Profile
+from pos_adapters.readers.ssi import SsiFramer
 
 PORT_TROUBLE: tuple[type[Exception], ...] = (OSError,)
 if sys.platform != "win32":
@@ -29,25 +31,30 @@ if sys.platform != "win32":
 READ_TIMEOUT_S = 0.1
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 READ_AT_MOST = 4096
+WRITE_TIMEOUT_S = 0.5
 
 State = Literal["up", "down", "stopped"]
 
 
 class Port(Protocol):
-    """What we need of a serial port. `read` returns b"" after READ_TIMEOUT_S or `cancel_read`."""
+    """What we need of a serial port. `read` returns b"" after READ_TIMEOUT_S, or at once after its `cancel_read`."""
 
     @property
     def in_waiting(self) -> int: ...
     def read(self, size: int = 1, /) -> bytes: ...
-    def cancel_read(self) -> None: ...
+    def write(self, data: bytes, /) -> int | None: ...
     def close(self) -> None: ...
+
+
+def _nothing() -> None:
+    return None
 
 
 class ReaderHealth(msgspec.Struct, frozen=True, kw_only=True):
     """One reader's counters since its start. Pairs are (reason or kind, how many), sorted; no text that was read.
 
     Attributes:
-        last_rx_s: monotonic seconds of the last byte; None before the first.
+        last_rx_age_s: seconds since the last byte; None before the first.
         opened: how often the port was opened; more than once means it was pulled out.
         dropped: outcomes that nobody took, because the queue behind `on_outcome` was full.
         trouble: what the system last said of the port.
@@ -55,7 +62,7 @@ class ReaderHealth(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     state: State
-    last_rx_s: float | None
+    last_rx_age_s: float | None
     opened: int
     frames: int
     outcomes: tuple[tuple[str, int], ...]
@@ -71,16 +78,31 @@ def open_serial(profile: Profile) -> Port:
     Raises:
         OSError, termios.error: it is not there, or somebody else has it.
     """
-    port: Port = serial.serial_for_url(
+    port = serial.serial_for_url(
         profile.port,
+        do_not_open=True,
         baudrate=profile.baud,
         bytesize=profile.bytesize,
         parity=profile.parity,
         stopbits=profile.stopbits,
         timeout=READ_TIMEOUT_S,
+        # pyserial's RFC 2217 client refuses this one.
+        write_timeout=None if profile.port.startswith("rfc2217://") else WRITE_TIMEOUT_S,
         exclusive=True,
     )
-    return port
+    # Before the port is open, for a reader that draws its power from a line forgets its settings when that drops.
+    if profile.dtr is not None:
+        port.dtr = profile.dtr
+    if profile.rts is not None:
+        port.rts = profile.rts
+    port.open()
+    opened: Port = port
+    return opened
+
+
+def framer_of(profile: Profile) -> Framing:
+    """The framer for a reader."""
+    return SsiFramer(profile) if profile.framing == "ssi" else Framer(profile)
 
 
 class ReaderLoop:
@@ -89,7 +111,9 @@ class ReaderLoop:
     Args:
         on_outcome: called on the reader's thread; must return at once and raise nothing but queue.Full, which
             `queue.Queue(n).put_nowait` does: then the newest outcome is dropped and counted.
+        wallet: time and key for codes on phones, asked on the reader's thread once a frame.
         on_state: called with `up`, `down` or `stopped` when that changes.
+        on_frame: called with each frame before it is interpreted, for whoever sets a reader up; it must not keep it.
         open_port, monotonic_s, pause: what tests replace; `pause` waits that many seconds or until `stop`.
     """
 
@@ -99,15 +123,17 @@ class ReaderLoop:
         rules: CardRules,
         on_outcome: Callable[[Outcome], None],
         *,
+        wallet: Callable[[], WalletCheck | None] = lambda: None,
         on_state: Callable[[State], None] = lambda state: None,
+        on_frame: Callable[[Frame], None] = lambda frame: None,
         open_port: Callable[[Profile], Port] = open_serial,
         monotonic_s: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
     ) -> None:
         self.profile = profile
-        self._framer = Framer(profile)
-        self._interpreter = Interpreter(rules, aim_expected=profile.aim_expected)
-        self._on_outcome, self._on_state = on_outcome, on_state
+        self._framer = framer_of(profile)
+        self._interpreter = Interpreter(rules, profile, wallet)
+        self._on_outcome, self._on_state, self._on_frame = on_outcome, on_state, on_frame
         self._open_port, self._monotonic_s = open_port, monotonic_s
         self._stopping = threading.Event()
         self._pause = pause or self._stopping.wait
@@ -130,7 +156,8 @@ class ReaderLoop:
         self._stopping.set()
         with self._port_lock:
             if self._port is not None:
-                self._port.cancel_read()
+                # Ports on the network have none; their read ends after READ_TIMEOUT_S all the same.
+                getattr(self._port, "cancel_read", _nothing)()
         if self._thread is None:
             return True
         self._thread.join(timeout_s)
@@ -143,14 +170,16 @@ class ReaderLoop:
     def health(self) -> ReaderHealth:
         """The counters now; may be asked from any thread."""
         seen = self._interpreter
+        # Copied at once, for the reader's thread goes on counting.
+        rejects = Counter(dict(seen.rejects)) + Counter(dict(self._framer.dropped))
         return ReaderHealth(
             name=self.profile.name,
             state=self._state,
-            last_rx_s=self._last_rx_s,
+            last_rx_age_s=None if self._last_rx_s is None else self._monotonic_s() - self._last_rx_s,
             opened=self._opened,
             frames=self._frames,
             outcomes=tuple(sorted(dict(seen.outcomes).items())),
-            rejects=tuple(sorted((dict(seen.rejects) | dict(self._framer.dropped)).items())),
+            rejects=tuple(sorted(rejects.items())),
             without_aim=seen.without_aim,
             dropped=self._dropped,
             trouble=self._trouble,
@@ -186,12 +215,17 @@ class ReaderLoop:
                 self._last_rx_s = now_s
             # A read that merely timed out keeps the buffer: only the framer's own silence gives a message up.
             now_ms = int(now_s * 1000)
-            for frame in self._framer.feed(data, now_ms) if data else self._framer.tick(now_ms):
-                self._hand_on(frame)
+            frames = self._framer.feed(data, now_ms) if data else self._framer.tick(now_ms)
+            # The answer goes first: a scanner that waits for it sends the same again.
+            if reply := self._framer.take_replies():
+                port.write(reply)
+            for frame in frames:
+                self._hand_on(frame, now_ms)
 
-    def _hand_on(self, frame: Frame) -> None:
+    def _hand_on(self, frame: Frame, now_ms: int) -> None:
         self._frames += 1
-        outcome = self._interpreter.interpret(frame)
+        self._on_frame(frame)
+        outcome = self._interpreter.interpret(frame, now_ms)
         if outcome is None:
             return
         try:

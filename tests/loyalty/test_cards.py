@@ -205,3 +205,13 @@ def test_any_text_is_something(text, aim):
 @given(st.text("0123456789 -=;?%^B]EC1\x1d", max_size=60))
 def test_any_text_of_card_like_characters_is_something(text):
     assert seen(read_card(RULES, text)).split()[0] in {"card", "code", "rejected", "payment_card"}
+
+
+def test_rules_that_say_nothing_new_are_written_as_they_always_were():
+    # What a programme's version is the hash of: words that were added must not change the old ones.
+    rules = CardRules(ranges=(CardRule(kind="ean13", prefix="2037"),))
+    assert msgspec.json.encode(rules) == b'{"ranges":[{"kind":"ean13","prefix":"2037","length":null}]}'
+    written = b'{"phone":{"country":"48","digits":[9],"most_points":null},"wallet":{"static_allowed":"none"}}'
+    read = msgspec.json.decode(written, type=CardRules)
+    assert (read.most_points("phone"), read.wallet.static_allowed, read.uid_most_points) == (None, "none", 0)
+    assert msgspec.json.decode(msgspec.json.encode(read), type=CardRules) == read

@@ -1,10 +1,12 @@
 """What readers send, beside its meaning: the bytes on the line, how the reader is set up, what comes of them.
 
-Meanings are written as `card <kind> <number>`, `code <text>`, `rejected <reason>`, `payment_card`.
+Here are the ways of framing; samples/ has what each shipped profile's readers send, a file a dialect. Meanings are
+written as `card <kind> <number>`, `code <text>`, `rejected <reason>`, `payment_card`.
 """
 
 from typing import Any, NamedTuple
 
+from loyalty.card_rules import PhoneRule
 from loyalty.cards import Card, CardRule, CardRules, Code, Outcome, Rejected
 
 RULES = CardRules(
@@ -12,7 +14,11 @@ RULES = CardRules(
         CardRule(kind="ean13", prefix="2037"),
         CardRule(kind="luhn", prefix="982630", length=16),
         CardRule(kind="gsrn", prefix="735005385"),
-    )
+        CardRule(kind="ean13", prefix="042"),
+        *(CardRule(kind="uid", prefix="", length=length) for length in (8, 10, 14, 20)),
+        CardRule(kind="printed", prefix="000"),
+    ),
+    phone=PhoneRule(country="48", digits=(9,), short_digits=6),
 )
 
 

@@ -23,17 +23,17 @@ class Bench:
 
     def __init__(self, rules: CardRules = RULES, **setup) -> None:
         self.framer = Framer(profile(**setup))
-        self.interpreter = Interpreter(rules, aim_expected=True)
+        self.interpreter = Interpreter(rules, profile(**setup))
         self.outcomes: list[Outcome] = []
 
     def send(self, data: bytes, at_ms: int) -> None:
-        self._take(self.framer.feed(data, at_ms))
+        self._take(self.framer.feed(data, at_ms), at_ms)
 
     def wait(self, until_ms: int) -> None:
-        self._take(self.framer.tick(until_ms))
+        self._take(self.framer.tick(until_ms), until_ms)
 
-    def _take(self, frames: list[Frame]) -> None:
-        outcomes = [self.interpreter.interpret(frame) for frame in frames]
+    def _take(self, frames: list[Frame], at_ms: int) -> None:
+        outcomes = [self.interpreter.interpret(frame, at_ms) for frame in frames]
         self.outcomes += [outcome for outcome in outcomes if outcome is not None]
 
     def meanings(self) -> list[str]:
@@ -77,7 +77,7 @@ def test_nothing_of_a_message_stays_in_the_buffers(sample: Sample):
     assert framer._buffer == b""
     sizes = [len(frame.data) for frame in frames]
     for frame in frames:
-        Interpreter(RULES, aim_expected=True).interpret(frame)
+        Interpreter(RULES, profile(**sample.setup)).interpret(frame, 0)
     assert [bytes(frame.data) for frame in frames] == [bytes(size) for size in sizes]
 
 
@@ -172,7 +172,7 @@ def test_any_bytes_give_the_same_frames_however_they_are_cut(setup, chunks):
     pieces = [frame for chunk in chunks for frame in cut.feed(chunk, 0)] + cut.tick(10_000)
     assert frames == pieces
     for frame in frames:
-        Interpreter(RULES, aim_expected=False).interpret(frame)
+        Interpreter(RULES, profile(**setup)).interpret(frame, 0)
 
 
 # first digits, length: 14 and more, since shorter ones may be goods

@@ -1,0 +1,48 @@
+"""Which device a port's name means now, and that no two readers mean the same one.
+
+A by-id or by-path link, or the numbers of a USB device (`hwgrep://1a86:7523`), find a reader again that was pulled out
+and plugged in elsewhere; ttyACM0 may be another device tomorrow. Names are resolved anew at each opening.
+"""
+
+import os
+from collections.abc import Sequence
+
+import serial
+
+from pos_adapters.readers.profile import BadReaderProfile, Profile
+
+HWGREP = "hwgrep://"
+
+
+def device_of(port: str) -> str:
+    """The device that a port's name stands for now; the name itself where it stands for none, or is a URL.
+
+    Raises: BadReaderProfile: a URL that pyserial does not know.
+    """
+    if "://" not in port:
+        return os.path.realpath(port)
+    try:
+        found = serial.serial_for_url(port, do_not_open=True).port
+    except ValueError as trouble:
+        raise BadReaderProfile(f"{port} is no port: {trouble}. Name a device path or a pyserial URL.") from None
+    except OSError:
+        return port  # not plugged in now
+    return os.path.realpath(found) if port.startswith(HWGREP) else port.lower()
+
+
+def check_apart(profiles: Sequence[Profile]) -> None:
+    """Raises: BadReaderProfile: two readers would share a device, and each would get half of what it sends."""
+    named: dict[str, str] = {}
+    for profile in profiles:
+        device = device_of(profile.port)
+        if (other := named.setdefault(device, profile.name)) != profile.name or _count(profiles, profile.name) > 1:
+            raise BadReaderProfile(
+                f"Readers {other} and {profile.name} are on one device or have one name. Give each its own port and "
+                "name; a by-path link tells apart two readers of the same make.",
+                name=profile.name,
+                port=profile.port,
+            )
+
+
+def _count(profiles: Sequence[Profile], name: str) -> int:
+    return sum(profile.name == name for profile in profiles)

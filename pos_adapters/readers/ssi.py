@@ -1,0 +1,136 @@
+"""Zebra's Simple Serial Interface: packets with a length and a checksum, each answered, or the scanner sends it again.
+
+    length  opcode  source  status  …  checksum (2)
+
+The length counts neither checksum byte; the checksum is the two's complement of the sum of all bytes before it, high
+byte first. Of decoded data (opcode F3) the next byte names the kind of code, in every packet of one that is parted.
+
+Source: Zebra, Simple Serial Interface Programmer's Guide (72E-40451), DECODE_DATA, CMD_ACK, CMD_NAK; its table of
+code types; devices-and-receipts.md B1.
+"""
+
+from collections import Counter
+
+from pos_adapters.readers.framer import LINE_ENDS, Frame, wipe
+from pos_adapters.readers.profile import Profile
+
+DECODE_DATA, EVENT, CMD_ACK, CMD_NAK = 0xF3, 0xF6, 0xD0, 0xD1
+ACK = bytes.fromhex("04 D0 04 00 FF 28")
+NAK_RESEND = bytes.fromhex("05 D1 04 00 01 FF 25")
+RETRANSMITTED, MORE_FOLLOW = 0x01, 0x02
+SHORTEST = 4
+RESENT_WITHIN_MS = 3000  # a scanner waits 2 s for its answer, as it leaves the factory
+
+_CODE39, _EAN13, _UPC_A, _UPC_E, _EAN8 = 0x01, 0x0B, 0x08, 0x09, 0x0A
+_WITH_2, _WITH_5 = 0x40, 0x80
+AIM_OF_TYPE = {
+    _CODE39: "]A0", 0x13: "]A4", 0x02: "]F0", 0x03: "]C0", 0x04: "]S0", 0x06: "]I0", 0x07: "]G0",
+    _UPC_A: "]E0", _UPC_E: "]E0", 0x10: "]E0", _EAN8: "]E4", _EAN13: "]E0", 0x0F: "]C1", 0x11: "]L0", 0x1A: "]L0",
+    0x1B: "]d1", 0x1C: "]Q1", 0x2D: "]z0", 0x30: "]e0", 0x31: "]e0", 0x32: "]e0", 0xC1: "]d2", 0xC2: "]Q3",
+    **{base | extra: "]E3" for base in (_UPC_A, _UPC_E, _EAN13) for extra in (_WITH_2, _WITH_5)},
+}  # fmt: skip
+
+
+class SsiFramer:
+    """Packets of one scanner as frames.
+
+    Attributes:
+        dropped: by reason: `checksum` (asked for again), `unfinished`, `too_long`, `resent` (we had it already),
+            `other` (packets that hold no code).
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._buffer = bytearray()  # of the packet that is coming
+        self._parts = bytearray()  # of the code that comes in several
+        self._replies = bytearray()
+        self._last_ms = 0
+        self._taken: tuple[int, int, int] | None = None  # length, sum and time of the last packet that was good
+        self.dropped: Counter[str] = Counter()
+
+    def feed(self, data: bytes, now_ms: int) -> list[Frame]:
+        """Take what the port delivered and return the frames that are complete now, in order."""
+        frames = self.tick(now_ms)
+        self._last_ms = now_ms
+        for byte in data:
+            self._buffer.append(byte)
+            if self._buffer[0] < SHORTEST:
+                # No packet is as short as this, so it is noise, or we came in the middle.
+                self._forget(self._buffer)
+            elif len(self._buffer) == self._buffer[0] + 2:
+                frame = self._packet(now_ms)
+                self._forget(self._buffer)
+                if frame is not None:
+                    frames.append(frame)
+        return frames
+
+    def tick(self, now_ms: int) -> list[Frame]:
+        """Silence gives an unfinished packet or code up; it is handed on as such, to be looked at and wiped."""
+        if self._taken is not None and now_ms - self._taken[2] >= RESENT_WITHIN_MS:
+            self._taken = None
+        if now_ms - self._last_ms < self._profile.idle_ms:
+            return []
+        if self._buffer:
+            self.dropped["unfinished"] += 1
+            self._replies += NAK_RESEND
+            # The four bytes of the head are no text; what is behind them may be.
+            rest = Frame(self._buffer[5:], whole=False)
+            self._forget(self._buffer)
+            return [rest] if rest.data else []
+        if self._parts and now_ms - self._last_ms >= RESENT_WITHIN_MS:
+            rest = Frame(bytearray(self._parts), whole=False)
+            self._forget(self._parts)
+            return [rest]
+        return []
+
+    def reset(self) -> None:
+        """The port went away: nothing of the unfinished message stays."""
+        self._forget(self._buffer)
+        self._forget(self._parts)
+        self._replies.clear()
+        self._taken = None
+
+    def take_replies(self) -> bytes:
+        """The answers to the packets since the last call."""
+        replies = bytes(self._replies)
+        self._replies.clear()
+        return replies
+
+    def _packet(self, now_ms: int) -> Frame | None:
+        length, opcode, status = self._buffer[0], self._buffer[1], self._buffer[3]
+        if sum(self._buffer[:length]) + int.from_bytes(self._buffer[length:], "big") & 0xFFFF:
+            self.dropped["checksum"] += 1
+            self._replies += NAK_RESEND
+            return None
+        if opcode in (CMD_ACK, CMD_NAK):
+            return None
+        self._replies += ACK
+        if opcode != DECODE_DATA or length <= SHORTEST:
+            self.dropped["other"] += 1
+            return None
+        # Two packets are the same when only the mark of the second try differs. A sum betrays no card.
+        mark = (length, sum(self._buffer[4:length]))
+        again = bool(status & RETRANSMITTED) and self._taken is not None and self._taken[:2] == mark
+        self._taken = (*mark, now_ms)
+        if again:
+            self.dropped["resent"] += 1
+            return None
+        return self._part(self._buffer[4], length, more=bool(status & MORE_FOLLOW))
+
+    def _part(self, kind: int, length: int, *, more: bool) -> Frame | None:
+        self._parts += self._buffer[5:length]
+        if len(self._parts) > self._profile.max_bytes:
+            self._forget(self._parts)
+            self.dropped["too_long"] += 1
+            return None
+        if more:
+            return None
+        data = bytearray(self._parts)
+        self._forget(self._parts)
+        while data and data[-1] in LINE_ENDS:  # a suffix that was set is sent inside the packet
+            del data[-1]
+        return Frame(data, aim=AIM_OF_TYPE.get(kind)) if data else None
+
+    def _forget(self, buffer: bytearray) -> None:
+        wipe(buffer)
+        buffer.clear()

@@ -1,0 +1,252 @@
+"""The keyboard wedge in Chromium: a reader's burst is one scan, a person's typing a person's, no card number shows."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+WEDGE = Path(__file__).parents[2] / "edge/static/wedge.js"
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+CARD = "2012345678903"
+PAYMENT = "4242424242424242"
+PAGE = """<!doctype html><title>wedge</title>
+<form id="form"><input id="field" maxlength="40"><input id="number" type="number"><button id="button">Go</button></form>
+<script type="module">
+  import { listen, identify } from "/wedge.js";
+  window.told = []; window.sent = 0; window.inputs = [];
+  document.addEventListener("tallypoint:scanned", (event) => window.told.push(event.detail));
+  document.getElementById("form").addEventListener("submit", (event) => { event.preventDefault(); window.sent += 1; });
+  document.getElementById("field").addEventListener("input", (event) => window.inputs.push(event.target.value));
+  const how = { "?own": { take: (text) => window.told.push(text) }, "?patient": { gapMs: 2000 } };
+  window.stop = listen(how[location.search] ?? {});
+  window.ready = true;
+</script>"""
+
+pytestmark = pytest.mark.browser
+
+
+class Till(BaseHTTPRequestHandler):
+    """Answers like a till, and remembers what was posted."""
+
+    posted: list[dict[str, str]]
+
+    def do_GET(self) -> None:
+        if self.path == "/favicon.ico":
+            self._answer(204, "image/x-icon", b"")
+            return
+        is_wedge = self.path == "/wedge.js"
+        body = WEDGE.read_bytes() if is_wedge else PAGE.encode()
+        self._answer(200, "text/javascript" if is_wedge else "text/html; charset=utf-8", body)
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert self.path == "/v1/cards/identify" and self.headers["Content-Type"] == "application/json"
+        self.posted.append(body)
+        refused = PAYMENT in body["card"]
+        said = {"code": "card.payment_card"} if refused else {"outcome": "card"}
+        self._answer(422 if refused else 200, "application/json", json.dumps(said).encode())
+
+    def _answer(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def till() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    posted: list[dict[str, str]] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("OneTill", (Till,), {"posted": posted}))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/", posted
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def page(browser: Browser, till) -> Iterator[Page]:
+    opened = browser.new_page()
+    opened.goto(till[0])
+    opened.wait_for_function("window.ready")
+    yield opened
+    opened.close()
+
+
+def burst(page: Page, text: str, end: str = "Enter", gap_ms: float = 2) -> None:
+    """Keys as a reader types them: their times are what the browser puts on them, `gap_ms` apart."""
+    keys = [*text, *([end] if end else [])]
+    page.evaluate(
+        """([keys, gap]) => {
+          const real = performance.now();
+          keys.forEach((key, i) => {
+            const event = new KeyboardEvent("keydown", { key: key === "\\x1d" ? "]" : key, ctrlKey: key === "\\x1d",
+              bubbles: true, cancelable: true });
+            Object.defineProperty(event, "timeStamp", { value: real + i * gap });
+            const at = document.activeElement ?? document.body;
+            if (at.dispatchEvent(event) && key.length === 1 && "value" in at) {
+              at.setRangeText(key, at.selectionStart, at.selectionEnd, "end");
+              at.dispatchEvent(new Event("input", { bubbles: true }));
+            } else if (!event.defaultPrevented && key === "Enter" && at.form) at.form.requestSubmit();
+          });
+        }""",
+        [keys, gap_ms],
+    )
+
+
+def told(page: Page, many: int) -> list:
+    page.wait_for_function("(many) => window.told.length >= many", arg=many)
+    return page.evaluate("window.told")
+
+
+def test_real_keys_without_a_pause_are_one_scan(page: Page, till):
+    # Real keys take as long as this machine takes; what they look like is what matters here.
+    page.goto(till[0] + "?patient")
+    page.wait_for_function("window.ready")
+    page.focus("#field")
+    page.keyboard.type(CARD, delay=0)
+    page.keyboard.press("Enter")
+    assert told(page, 1) == [{"ok": True, "said": {"outcome": "card"}}]
+    assert till[1] == [{"card": CARD}]
+    assert (page.input_value("#field"), page.evaluate("window.sent")) == ("", 0)
+
+
+def test_a_person_types_into_the_field_and_sends_the_form(page: Page, till):
+    page.focus("#field")
+    page.keyboard.type("600123456", delay=70)
+    page.keyboard.press("Enter", delay=70)
+    page.wait_for_function("window.sent === 1")
+    assert page.input_value("#field") == "600123456"
+    assert (till[1], page.evaluate("window.told")) == ([], [])
+
+
+def test_a_suffix_that_comes_late_presses_nothing(page: Page, till):
+    page.focus("#field")
+    burst(page, CARD, end="")
+    told(page, 1)
+    burst(page, "")
+    page.wait_for_timeout(50)
+    assert (page.evaluate("window.sent"), till[1]) == (0, [{"card": CARD}])
+    page.wait_for_timeout(600)
+    burst(page, "")  # a person's
+    page.wait_for_function("window.sent === 1")
+
+
+@pytest.mark.parametrize("end", ["Enter", "Tab"])
+@pytest.mark.parametrize("gap_ms", [0.5, 10, 30])
+def test_a_burst_with_its_suffix_is_one_scan_with_the_field_as_it_was(page: Page, till, end, gap_ms):
+    page.fill("#field", "two words")
+    page.evaluate("document.getElementById('field').setSelectionRange(3, 3); document.getElementById('field').focus()")
+    burst(page, f"]E0{CARD}", end, gap_ms)
+    told(page, 1)
+    assert till[1] == [{"card": f"]E0{CARD}"}]
+    assert page.input_value("#field") == "two words"
+    assert page.evaluate("document.getElementById('field').selectionStart") == 3
+    assert page.evaluate("[document.activeElement.id, window.sent]") == ["field", 0]
+
+
+def test_no_digit_of_a_payment_card_stands_in_the_page(page: Page, till):
+    page.focus("#field")
+    burst(page, PAYMENT)
+    assert told(page, 1) == [{"ok": False, "said": {"code": "card.payment_card"}}]
+    # The first key alone was there, for the moment before the second.
+    assert page.evaluate("window.inputs") == ["4", ""]
+    assert "42" not in page.content() and page.input_value("#field") == ""
+
+
+def test_a_reader_without_a_suffix_ends_with_silence(page: Page, till):
+    page.focus("#field")
+    burst(page, PAYMENT, end="")
+    assert told(page, 1)[0]["said"] == {"code": "card.payment_card"}
+    assert page.input_value("#field") == ""
+
+
+def test_a_swipe_whose_tracks_each_end_with_enter_is_one_scan(page: Page, till):
+    burst(page, "%B9826300000000015^DOE/J^9912?")
+    burst(page, ";9826300000000015=9912?")
+    told(page, 1)
+    page.wait_for_timeout(700)
+    assert till[1] == [{"card": "%B9826300000000015^DOE/J^9912?;9826300000000015=9912?"}]
+
+
+def test_fnc1_typed_as_a_control_key_is_kept(page: Page, till):
+    burst(page, "8018735005385000000011\x1d80191")
+    told(page, 1)
+    assert till[1] == [{"card": "8018735005385000000011\x1d80191"}]
+
+
+SHORT = [("12345", "Enter"), ("ab", ""), ("12345678901", "")]
+
+
+@pytest.mark.parametrize(("text", "end"), SHORT)
+def test_quick_fingers_lose_no_key(page: Page, till, text, end):
+    page.focus("#field")
+    burst(page, text, end)
+    page.wait_for_function("(text) => document.getElementById('field').value === text", arg=text)
+    assert page.evaluate("window.sent") == (1 if end else 0)
+    assert till[1] == []
+
+
+def test_two_keys_that_roll_into_each_other_stay_in_order(page: Page, till):
+    page.focus("#field")
+    for pair in ("he", "ll", "o!"):
+        burst(page, pair, end="", gap_ms=15)
+        page.wait_for_timeout(10)
+    page.wait_for_function("document.getElementById('field').value === 'hello!'")
+    assert till[1] == []
+
+
+def test_a_field_takes_no_more_than_it_may(page: Page, till):
+    page.fill("#field", "x" * 38)
+    page.focus("#field")
+    burst(page, "12345", end="")
+    page.wait_for_timeout(300)
+    assert len(page.input_value("#field")) == 40
+
+
+def test_scans_in_a_row_are_told_in_order(page: Page, till):
+    for n in range(3):
+        burst(page, f"{CARD}{n}")
+    told(page, 3)
+    assert [body["card"] for body in till[1]] == [f"{CARD}{n}" for n in range(3)]
+
+
+def test_a_page_may_take_the_scan_itself_and_stop_listening(browser: Browser, till):
+    page = browser.new_page()
+    page.goto(till[0] + "?own")
+    page.wait_for_function("window.ready")
+    burst(page, CARD)
+    assert told(page, 1) == [CARD]
+    page.evaluate("window.stop()")
+    burst(page, CARD)
+    page.wait_for_timeout(200)
+    assert (page.evaluate("window.told.length"), till[1]) == (1, [])
+    page.close()
+
+
+def test_a_till_that_does_not_answer_is_told_and_the_next_scan_tries_again(page: Page, till):
+    page.route("**/v1/cards/identify", lambda route: route.abort())
+    burst(page, CARD)
+    assert told(page, 1) == [{"ok": False, "said": {"code": "page.no_answer"}}]
+    page.unroute("**/v1/cards/identify")
+    burst(page, CARD)
+    assert told(page, 2)[1]["ok"]

@@ -1,0 +1,253 @@
+"""Every dialect of readers: its samples mean the same whole, byte by byte, and with the next message behind them."""
+
+import pytest
+
+from pos_adapters.readers.profile import BadReaderProfile
+from pos_adapters.readers.shipped import make_profile, shipped_names
+from pos_adapters.readers.stripe import lrc_of
+from tests.pos_adapters.dialects import DIALECTS, EACH, Dialect, DialectBench, DialectSample
+
+EVERY = pytest.mark.parametrize(("dialect", "sample"), [row[:2] for row in EACH], ids=[row[2] for row in EACH])
+QUIET_MS = 10_000
+
+
+def test_every_shipped_profile_has_samples():
+    assert {dialect.profile for dialect in DIALECTS.values()} == set(shipped_names())
+
+
+@EVERY
+def test_a_message_that_comes_whole(dialect: Dialect, sample: DialectSample):
+    bench = DialectBench(dialect.reader())
+    bench.send(sample.wire, 0)
+    bench.wait(QUIET_MS)
+    assert bench.meanings() == sample.meanings
+    assert bench.replies == bytes.fromhex(sample.replies)
+
+
+@EVERY
+def test_a_message_that_comes_one_byte_at_a_time(dialect: Dialect, sample: DialectSample):
+    bench = DialectBench(dialect.reader())
+    for at_ms, byte in enumerate(sample.wire):
+        bench.wait(at_ms)
+        bench.send(bytes([byte]), at_ms)
+    bench.wait(QUIET_MS)
+    assert bench.meanings() == sample.meanings
+    assert bench.replies == bytes.fromhex(sample.replies)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_messages_with_the_next_one_behind_them(dialect: Dialect):
+    bench = DialectBench(dialect.reader(repeat_ms=0))
+    expected = [meaning for sample in dialect.samples for meaning in sample.meanings]
+    if bench.profile.framing in ("idle", "tracks"):
+        for n, sample in enumerate(dialect.samples):
+            bench.send(sample.wire, n * bench.profile.idle_ms)  # only silence parts these
+    else:
+        bench.send(b"".join(sample.wire for sample in dialect.samples), 0)
+    bench.wait(1_000_000)
+    assert bench.meanings() == expected
+
+
+@EVERY
+def test_nothing_of_a_payment_card_is_left_in_the_reader(dialect: Dialect, sample: DialectSample):
+    if "payment_card" not in sample.outcomes:
+        return
+    bench = DialectBench(dialect.reader())
+    bench.send(sample.wire, 0)
+    bench.wait(QUIET_MS)
+    left = f"{vars(bench.framer)} {vars(bench.interpreter)} {vars(bench.interpreter._repeats)} {bench.outcomes}"
+    digits = [chr(byte) for byte in sample.wire if chr(byte).isdigit()]
+    runs = {"".join(digits[i : i + 6]) for i in range(len(digits) - 5)}
+    assert not [run for run in runs if run in left]
+
+
+# Tags in the field
+
+
+def tag(**setup) -> DialectBench:
+    return DialectBench(make_profile({"profile": "rdm6300", "port": "x", **setup}))
+
+
+TAG = b"\x0262E3086CED08\x03"
+OTHER = b"\x0262E3086CEE0B\x03"
+
+
+def test_a_tag_that_is_held_to_the_reader_is_one_reading():
+    bench = tag()
+    for at_ms in range(0, 6_000, 500):
+        bench.send(TAG, at_ms)
+    assert bench.meanings() == ["card uid 62E3086CED"]
+    assert bench.interpreter.rejects == {"repeated": 11}
+
+
+def test_a_tag_that_was_away_for_the_window_is_read_again():
+    bench = tag()
+    for at_ms in (0, 1_499, 2_998, 4_498):
+        bench.send(TAG, at_ms)
+    # 1499 ms after the last repeat is held; 1500 ms is a new reading.
+    assert bench.meanings() == ["card uid 62E3086CED"] * 2
+
+
+def test_another_tag_between_ends_the_window():
+    bench = tag()
+    bench.send(TAG + OTHER + TAG, 0)
+    assert bench.meanings() == ["card uid 62E3086CED", "card uid 62E3086CEE", "card uid 62E3086CED"]
+
+
+def test_a_checksum_is_never_guessed():
+    for checksum, good, bad in (("xor", TAG, b"\x0262E3086CEDA6\x03"), ("sum", b"\x0262E3086CEDA6\x03", TAG)):
+        bench = tag(checksum=checksum)
+        bench.send(good + bad, 0)
+        assert bench.meanings() == ["card uid 62E3086CED", "rejected tag_checksum"]
+
+
+# Stripes
+
+
+def test_the_check_character_of_the_standards_example_is_right():
+    # Worked out in samples/msr_lrc.yaml; the sentinels are part of it, and ! stands for the ; of track 3.
+    assert lrc_of(";9826300000000015=9912?") == "8"
+    assert lrc_of("%B9826300000000015^DOE/J^9912?") == "R"
+    assert lrc_of("!9826300000000015?") == lrc_of(";9826300000000015?") == lrc_of("+9826300000000015?")
+
+
+@pytest.mark.parametrize(
+    ("tracks", "what"),
+    [
+        (";9826300000000015=9912?81", "card luhn 9826300000000015"),  # LRC 8, sensor 1
+        (";9826300000000015=9912?8", "card luhn 9826300000000015"),
+        (";9826300000000015=9912?91", "rejected swipe_failed"),
+        (";9826300000000015=9912?811", "rejected swipe_failed"),  # more than a sensor has to say
+        ("%E?;9826300000000015=9912?81", "card luhn 9826300000000015"),
+    ],
+)
+def test_an_insertion_reader_may_send_lrcs_as_well(tracks, what):
+    bench = DialectBench(make_profile({"profile": "insertion", "port": "x", "lrc": True}))
+    bench.send(f"\x02\x1b{tracks}\r\x03".encode(), 0)
+    assert bench.meanings() == [what]
+
+
+def test_a_swipe_of_known_lines_waits_for_no_silence():
+    bench = DialectBench(make_profile({"profile": "msr-omni", "port": "x", "lines": 2}))
+    bench.send(b"%E?\r;9826300000000015=9912?", 0)
+    assert bench.meanings() == []
+    bench.send(b"\r", 30)
+    assert bench.meanings() == ["card luhn 9826300000000015"]
+
+
+def test_a_line_that_ends_with_two_characters_is_one_line():
+    bench = DialectBench(make_profile({"profile": "msr-omni", "port": "x", "lines": 2}))
+    bench.send(b"\r\n%E?\r\n", 0)
+    assert bench.meanings() == []
+    bench.send(b";9826300000000015=9912?\r", 0)
+    assert bench.meanings() == ["card luhn 9826300000000015"]
+
+
+def test_a_swipe_that_stops_in_the_middle_of_a_track_is_not_taken():
+    bench = DialectBench(make_profile({"profile": "msr-omni", "port": "x"}))
+    bench.send(b"%E?\r;9826300000000015=99", 0)
+    bench.wait(500)
+    assert (bench.meanings(), bench.interpreter.rejects) == ([], {"unfinished": 1})
+
+
+# SSI
+
+
+def ssi() -> DialectBench:
+    return DialectBench(make_profile({"profile": "zebra-ssi", "port": "x"}))
+
+
+ACK, NAK = bytes.fromhex("04D00400FF28"), bytes.fromhex("05D1040001FF25")
+EAN = bytes.fromhex("12F300000B") + b"2037215727383" + bytes.fromhex("FC4E")
+EAN_AGAIN = bytes.fromhex("12F300010B") + b"2037215727383" + bytes.fromhex("FC4D")
+
+
+def test_a_packet_sent_again_whose_first_try_was_lost_is_a_card():
+    bench = ssi()
+    bench.send(EAN_AGAIN, 0)
+    assert (bench.meanings(), bench.replies) == (["card ean13 2037215727383"], ACK)
+
+
+def test_the_same_card_scanned_again_is_a_card_again():
+    bench = ssi()
+    bench.send(EAN, 0)
+    bench.send(EAN, 400)
+    assert bench.meanings() == ["card ean13 2037215727383"] * 2
+    bench.send(EAN_AGAIN, 500)
+    assert bench.meanings() == ["card ean13 2037215727383"] * 2
+    assert bench.framer.dropped == {"resent": 1}
+    bench.send(EAN_AGAIN, 4_000)  # long after any answer that could have been lost
+    assert bench.meanings() == ["card ean13 2037215727383"] * 3
+
+
+def test_half_a_packet_is_asked_for_again():
+    bench = ssi()
+    bench.send(EAN[:9], 0)
+    bench.wait(199)
+    assert bench.replies == b""
+    bench.wait(200)
+    assert bench.replies == NAK
+    bench.send(EAN_AGAIN, 300)
+    assert bench.meanings() == ["card ean13 2037215727383"]
+
+
+def test_a_payment_card_in_half_a_packet_is_refused_too():
+    bench = ssi()
+    bench.send(bytes.fromhex("25F3000003") + b"4242424242424242", 0)
+    bench.wait(200)
+    assert bench.meanings() == ["payment_card"]
+
+
+def test_noise_before_a_packet_is_passed_over():
+    bench = ssi()
+    bench.send(b"\x00\x02\x01" + EAN, 0)
+    assert bench.meanings() == ["card ean13 2037215727383"]
+
+
+def test_a_code_of_many_packets_takes_no_more_room_than_a_profile_allows():
+    bench = DialectBench(make_profile({"profile": "zebra-ssi", "port": "x", "max_bytes": 64}))
+    body = bytes.fromhex("2DF3000203") + b"x" * 40
+    packet = body + (0x10000 - sum(body)).to_bytes(2, "big")
+    for at_ms in range(50):
+        bench.send(packet, at_ms)
+        assert len(bench.framer._parts) <= 64
+    assert bench.framer.dropped["too_long"] == 25
+
+
+# Profiles
+
+
+WRONG = [
+    ({"profile": "nonesuch", "port": "x"}, "nonesuch.*generic"),
+    ({"profile": "generic"}, "device path"),
+    ({"profile": "generic", "port": "x", "baud": 9601}, "baud"),
+    ({"profile": "generic", "port": "x", "suffx": "cr"}, "suffx"),
+    ({"profile": "uid-decimal", "port": "x", "tag_bytes": 0}, "tag_bytes"),
+    ({"profile": "generic", "port": "x", "kind": "tag", "framing": "ssi"}, "kind to scanner"),
+    ({"profile": "generic", "port": "x", "framing": "tracks"}, "kind to stripe"),
+    ({"profile": "generic", "port": "x", "prefix": "é"}, "ASCII"),
+    ({"profile": "generic", "port": "x", "repeat_ms": -1}, "repeat_ms"),
+]
+
+
+@pytest.mark.parametrize(("said", "what"), WRONG)
+def test_a_profile_that_cannot_work_says_what_to_write(said, what):
+    with pytest.raises(BadReaderProfile, match=what):
+        make_profile(said)
+
+
+def test_a_shop_may_have_a_profile_of_its_own(tmp_path):
+    own = tmp_path / "odd.yaml"
+    own.write_text("about: the one on the corner\nframing: stx_etx\n")
+    made = make_profile({"profile": str(own), "port": "x", "baud": "19200"})
+    assert (made.name, made.framing, made.baud) == ("odd", "stx_etx", 19200)
+    own.write_text("- a list")
+    with pytest.raises(BadReaderProfile, match="names and values"):
+        make_profile({"profile": str(own), "port": "x"})
+
+
+def test_a_factory_reset_scanner_shows_in_the_counters():
+    bench = DialectBench(make_profile({"profile": "zebra-letters", "port": "x"}))
+    bench.send(b"A2037215727383\r2037215727383\r", 0)
+    assert bench.meanings() == ["card ean13 2037215727383"] * 2
+    assert bench.interpreter.without_aim == 1

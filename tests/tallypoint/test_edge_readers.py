@@ -1,0 +1,191 @@
+"""`tallypoint edge readers` and `edge decode`: a store is set up by what they show, and a payment card is not shown."""
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pos_adapters.readers.shipped import shipped_names
+from tallypoint.cli import main
+from tests.pos_adapters.dialects import EACH
+
+PROGRAMME = """
+id: shop
+currency: EUR
+cards:
+  ranges:
+    - {kind: ean13, prefix: "2037"}
+    - {kind: ean13, prefix: "042"}
+    - {kind: luhn, prefix: "982630", length: 16}
+    - {kind: gsrn, prefix: "735005385"}
+    - {kind: uid, prefix: "", length: 8}
+    - {kind: uid, prefix: "", length: 10}
+    - {kind: uid, prefix: "", length: 14}
+    - {kind: uid, prefix: "", length: 20}
+    - {kind: printed, prefix: "000"}
+  phone: {country: "48", digits: [9], short_digits: 6}
+"""
+
+
+@pytest.fixture
+def programme(tmp_path: Path) -> str:
+    path = tmp_path / "programme.yaml"
+    path.write_text(PROGRAMME)
+    return str(path)
+
+
+def decoded(capsys, *arguments: str) -> dict:
+    assert main(["edge", "decode", "--json", *arguments]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def in_short(message: dict) -> str:
+    what = message["outcome"]
+    if what == "card":
+        return f"card {message['kind']} {message['number']}"
+    if what == "rejected":
+        return f"rejected {message['reason']}"
+    return f"code {message['text']}" if what == "code" else what
+
+
+@pytest.mark.parametrize(("dialect", "sample"), [row[:2] for row in EACH], ids=[row[2] for row in EACH])
+def test_every_sample_is_decoded_as_it_is_at_the_till(capsys, programme, dialect, sample):
+    overrules = [part for name, value in dialect.override.items() for part in ("--set", f"{name}={value}")]
+    arguments = ["--profile", dialect.profile, "--programme", programme, "--hex", sample.hex, *overrules]
+    if not sample.outcomes:
+        assert main(["edge", "decode", "--json", *arguments]) == 1
+        return
+    told = decoded(capsys, *arguments)
+    assert [in_short(one) for one in told["messages"]] == sample.meanings
+    assert bytes.fromhex(told["replies"]) == bytes.fromhex(sample.replies)
+
+
+def test_the_answer_has_the_documented_shape(capsys, programme):
+    told = decoded(capsys, "--programme", programme, "--profile", "em-clone", "--hex", "02353030303843303839310D0A03")
+    assert told == {
+        "profile": "em-clone",
+        "messages": [
+            {
+                "outcome": "card", "length": 10, "hex": "35 30 30 30 38 43 30 38 39 31", "kind": "uid",
+                "number": "50008C0891", "assurance": "uid", "alias": "0009177233",
+            }
+        ],
+        "replies": "",
+    }  # fmt: skip
+    told = decoded(capsys, "--programme", programme, "--hex", b"]E04006381333931\r".hex())
+    assert told["messages"] == [
+        {
+            "outcome": "code", "length": 16, "hex": b"]E04006381333931".hex(" ").upper(), "text": "4006381333931",
+            "aim": "]E0",
+        }
+    ]  # fmt: skip
+
+
+HIDDEN = [
+    ("generic", b"4242 4242 4242 4242\r"),
+    ("generic", b"4242424242424242"),  # the suffix is missing
+    ("generic", b"42424242"),  # half of it came
+    ("msr-magtek", b";4242424242424242=29011010000?\r"),
+    ("msr-lrc", b";4242424242424243=29011010000?0\r"),  # a digit misread, a wrong LRC: still most of a number
+]
+
+
+@pytest.mark.parametrize(("profile", "wire"), HIDDEN)
+@pytest.mark.parametrize("form", [["--json"], []])
+def test_nothing_of_a_payment_card_is_printed(capsys, monkeypatch, programme, profile, wire, form):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(wire.hex()))
+    assert main(["edge", "decode", "--profile", profile, "--programme", programme, "--hex", "-", *form]) == 0
+    said = "".join(capsys.readouterr())
+    assert "4242" not in said and "34 32 34 32" not in said and "34323432" not in said
+    assert "bytes" in said or '"length"' in said
+
+
+def test_the_list_names_every_shipped_profile(capsys):
+    assert main(["edge", "decode", "--list", "--json"]) == 0
+    assert tuple(one["profile"] for one in json.loads(capsys.readouterr().out)) == shipped_names()
+    assert main(["edge", "decode", "--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(shipped_names())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["decode", "--hex", "5D4"], "command.bad_hex"),
+        (["decode", "--hex", "zz"], "command.bad_hex"),
+        (["decode", "--profile", "nonesuch", "--hex", "0D"], "reader.bad_profile"),
+        (["decode", "--set", "baud=fast", "--hex", "0D"], "reader.bad_profile"),
+        (["readers"], "edge.no_readers"),
+        (["readers", "--port", "nonsense://x"], "reader.bad_profile"),
+    ],
+)
+def test_what_cannot_be_done_says_what_to_write(capsys, arguments, code):
+    assert main(["edge", *arguments]) in (2, 3)
+    assert code in capsys.readouterr().err
+
+
+def test_bytes_without_a_message_say_so(capsys):
+    assert main(["edge", "decode", "--hex", "0D0A"]) == 1
+    assert "suffix" in capsys.readouterr().out
+
+
+class Listening:
+    """`edge readers` as a process, its lines one by one."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tallypoint.cli", "edge", "readers", "--json", *arguments],
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        self._timer = threading.Timer(30, self._process.kill)
+        self._timer.start()
+
+    def line(self) -> dict:
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
+
+    def stop(self) -> str:
+        self._process.terminate()
+        rest, _ = self._process.communicate(timeout=20)
+        self._timer.cancel()
+        return rest
+
+
+def test_what_a_reader_sends_is_shown_live_and_a_port_in_use_says_who_has_it(programme):
+    scanner, port = pty.openpty()
+    name = os.ttyname(port)
+    first = Listening("--port", name, "--programme", programme)
+    assert first.line() == {"reader": "generic", "state": f"up on {name}"}
+    os.write(scanner, b"]E02037215727383\r4242424242424242\r]C0AB-12\r")
+    assert (first.line()["number"], first.line()["outcome"]) == ("2037215727383", "payment_card")
+    assert first.line()["text"] == "AB-12"
+    os.write(scanner, b"42424242")
+    os.write(scanner, b"")
+    second = Listening("--port", name)
+    assert "stop the till service" in second.line()["state"]
+    second.stop()
+    assert "4242" not in first.stop()
+    os.close(scanner)
+    os.close(port)
+
+
+def test_readers_of_the_settings_are_listened_to_for_a_while(tmp_path, capsys, programme):
+    scanner, port = pty.openpty()
+    settings = tmp_path / "till.yaml"
+    settings.write_text(
+        f"data_dir: {tmp_path}\nreaders:\n  - {{port: {os.ttyname(port)}, profile: rdm6300, name: door}}\n"
+    )
+    writer = threading.Timer(0.7, os.write, (scanner, b"\x0262E3086CED08\x03\x0262E3086CED08\x03"))
+    writer.start()
+    arguments = ["--settings", str(settings), "--programme", programme, "--for", "2"]
+    assert main(["edge", "readers", *arguments]) == 0
+    said = capsys.readouterr().out
+    assert "door         up on" in said
+    assert said.count("uid 62E3086CED, shown as uid, 0000552173 printed on it") == 1
+    os.close(scanner)
+    os.close(port)
