@@ -1,6 +1,7 @@
 """The words of a receipt, return or void: looked up beside the fact, laid out by receipt_templates, kept nowhere."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -9,15 +10,17 @@ from edge.asks import Committed, TakenBack, Voided
 from edge.cache import Cache
 from edge.ports import Settings
 from edge.telling import ending_of
+from loyalty.quotes import Quote
 from loyalty.receipts import Receipt, read_detail
 from loyalty.reversals import VoidDetail
 from receipt_templates.compose import AnyView
 from receipt_templates.languages import TONGUES
 from receipt_templates.profiles import PROFILES, PrinterProfile, profile_named
 from receipt_templates.reversal_views import view_of_return, view_of_void
-from receipt_templates.view import ReceiptView, Shop, view_of_receipt
+from receipt_templates.view import NextTier, ReceiptView, Shop, view_of_receipt
 
 PLAIN = "generic-42"
+_log = logging.getLogger(__name__)
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,14 +31,34 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slips:
-    """Makes the views of one till's slips."""
+    """Makes the views of one till's slips, and hands new ones to its printer where it has one.
 
-    def __init__(self, cache: Cache, settings: Settings, till_name: str) -> None:
-        self._cache, self._settings, self._till_name = cache, settings, bare_name(till_name)
+    Args:
+        training: the till is one of training, and every slip says so.
+    """
+
+    def __init__(self, cache: Cache, settings: Settings, till_name: str, *, training: bool = False) -> None:
+        self._cache, self._settings, self.till_name = cache, settings, bare_name(till_name)
+        self._training = training
+        self._print: Callable[[AnyView], bool] | None = None
         named = profile_named(settings.receipt_profile) if settings.receipt_profile else PROFILES[PLAIN]
         paper = msgspec.structs.replace(PROFILES[PLAIN], columns=settings.receipt_columns)
         self.paper: PrinterProfile = paper
         self.printer: PrinterProfile = named if settings.receipt_profile else paper
+
+    def use_printer(self, put: Callable[[AnyView], bool]) -> None:
+        """From now on new slips also go to a printer of the till's own; `put` returns at once, false for no room."""
+        self._print = put
+
+    def print_new(self, view: AnyView) -> bool:
+        """Hand on a slip that was written just now. Returns whether it will be printed here; one that finds no room is
+        told of in the log and on the status page."""
+        if self._print is None:
+            return False
+        taken = self._print(view)
+        if not taken:
+            _log.warning("slip %s was not printed: too many wait for the printer", view.number)
+        return taken
 
     def of_receipt(self, told: Committed, reader: Reader, *, copy: bool = False) -> ReceiptView:
         """A sale. The balance is the one the sale was made under, with the sale in it, so a reprint says the same."""
@@ -43,7 +66,7 @@ class Slips:
         view = view_of_receipt(
             told.receipt,
             detail,
-            shop=self._shop(detail.currency),
+            shop=self.shop(detail.currency),
             names=self._cache.names(tuple({line.sku for line in detail.lines})),
             messages=told.quote.messages if told.quote else (),
             language=reader.language,
@@ -53,8 +76,12 @@ class Slips:
             member=ending_of(reader.last4),
             balance_points=balance_after(told.receipt),
             copy=copy,
+            missed=_missed(told.quote),
+            next_tier=self._next_tier(told),
+            legal=self._settings.receipt_legal,
+            training=self._training,
         )
-        return msgspec.structs.replace(view, till_id=self._till_name)
+        return msgspec.structs.replace(view, till_id=self.till_name)
 
     def of_return(self, told: TakenBack, sold: Receipt | None, reader: Reader, *, copy: bool = False) -> AnyView:
         """Goods taken back; `sold` is the sale they come from, where this till has it."""
@@ -63,14 +90,15 @@ class Slips:
             told.returned,
             told.detail,
             sold=sold,
-            shop=self._shop(told.detail.currency),
+            shop=self.shop(told.detail.currency),
             names=self._cache.names(tuple({line.sku for line in goods})),
             language=reader.language,
             record=told.record,
             member=ending_of(reader.last4),
             copy=copy,
+            training=self._training,
         )
-        return msgspec.structs.replace(view, till_id=self._till_name)
+        return msgspec.structs.replace(view, till_id=self.till_name)
 
     def of_void(self, told: Voided, reader: Reader, *, copy: bool = False) -> AnyView:
         """A receipt undone."""
@@ -78,19 +106,33 @@ class Slips:
             told.void,
             msgspec.json.decode(told.void.detail, type=VoidDetail),
             sold=told.receipt,
-            shop=self._shop(""),
+            shop=self.shop(""),
             language=reader.language,
             record=told.record,
             member=ending_of(reader.last4),
             copy=copy,
+            training=self._training,
         )
-        return msgspec.structs.replace(view, till_id=self._till_name)
+        return msgspec.structs.replace(view, till_id=self.till_name)
 
-    def _shop(self, currency: str) -> Shop:
+    def shop(self, currency: str) -> Shop:
+        """Whose paper it is; `currency` of slips that name none."""
         settings = self._settings
         return Shop(name=settings.shop_name or settings.label, currency=currency, address=settings.shop_address)
 
-    def _named(self, version: str, part: Literal["promotions", "coupons"]) -> Mapping[str, str]:
+    def _next_tier(self, told: Committed) -> NextTier | None:
+        """How far the next tier is once this sale is counted; none where the programme that knows has left the till."""
+        tier = told.quote.tier if told.quote else None
+        if tier is None or not tier.next_tier or tier.short_of <= 0:
+            return None
+        names = self._named(told.detail.programme_version, "tiers")
+        return NextTier(
+            name=names.get(tier.next_tier, tier.next_tier),
+            measure="purchases" if tier.measure == "purchases" else "spend",
+            short_of=tier.short_of,
+        )
+
+    def _named(self, version: str, part: Literal["promotions", "coupons", "tiers"]) -> Mapping[str, str]:
         """Names of a part of a programme by id; none once the programme has left this till."""
         for compiled in self._cache.programmes():
             if compiled.version == version:
@@ -103,6 +145,11 @@ def bare_name(label: str) -> str:
     first, _, rest = label.partition(" ")
     is_word = any(first.casefold() == tongue.words.till.casefold() for tongue in TONGUES.values())
     return rest.strip() or label if is_word else label
+
+
+def _missed(quote: Quote | None) -> frozenset[str]:
+    """Promotions that were nearly had."""
+    return frozenset(why.promotion for why in quote.why if not why.applied) if quote else frozenset()
 
 
 def balance_after(receipt: Receipt) -> int | None:

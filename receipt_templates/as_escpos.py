@@ -4,13 +4,15 @@ Resetting or switching pages inside a job is where letters get lost: after `ESC 
 page, and some print a blank at every switch. Source: devices-and-receipts.md D1, D3.
 """
 
-import re
 from collections.abc import Iterable
 
+import msgspec
+
 from receipt_templates.blocks import Block, Code, Feed, Size, Text
+from receipt_templates.codes import BAR_DOTS, fits, qr_dots
 from receipt_templates.layout import Row, indent_of, lay_out
-from receipt_templates.printable import printable
-from receipt_templates.profiles import PrinterProfile
+from receipt_templates.printable import printing
+from receipt_templates.profiles import Page, PrinterProfile, page_for
 
 _START = b"\x1b@\x1c."  # initialise; no double-byte characters
 _SIZE: dict[Size, bytes] = {"normal": b"\x1d!\x00", "tall": b"\x1d!\x01", "large": b"\x1d!\x11"}
@@ -18,33 +20,51 @@ _BOLD, _PLAIN = b"\x1bE\x01", b"\x1bE\x00"
 _CENTER, _LEFT = b"\x1ba\x01", b"\x1ba\x00"
 # The cutter sits above the head: the paper is fed first, else the last lines stay on the next receipt.
 _CUT = {"none": b"\x1bd\x05", "partial": b"\x1dVB\x00", "full": b"\x1dVA\x00"}
-_MODULE = {"qr": 6, "bar": 2}  # dots
-_DOTS_PER_COLUMN = 12  # font A
-_QR_MOST = 2331  # bytes that the largest symbol holds at level M
+_KICK_MS = bytes([25, 250])  # on and off, in units of 2 ms
 
 
-def render_escpos(blocks: Iterable[Block], profile: PrinterProfile) -> bytes:
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A print job: its bytes, the page it is in, and how many letters that page lacked, `lost` printed as `?`."""
+
+    data: bytes
+    page: Page
+    replaced: int
+    lost: int
+
+
+def render_escpos(blocks: Iterable[Block], profile: PrinterProfile, *, open_drawer: bool = False) -> bytes:
+    """The bytes of `print_job`."""
+    return print_job(blocks, profile, open_drawer=open_drawer).data
+
+
+def print_job(blocks: Iterable[Block], profile: PrinterProfile, *, open_drawer: bool = False) -> Job:
     """One complete print job.
 
     Args:
-        profile: of the printer that gets the bytes; its encoding decides which letters can be kept.
+        profile: of the printer that gets the bytes; its code pages decide which letters can be kept.
+        open_drawer: kick the cash drawer first, so that it is open while the paper comes.
     """
-    out = bytearray(_START + b"\x1bt" + bytes([profile.page]))
-    shown = (_shown(block, profile) for block in printable(blocks, profile.encoding))
+    held = tuple(blocks)
+    page = page_for(held, profile)
+    out = bytearray(_START + b"\x1bt" + bytes([page.number]))
+    if open_drawer:
+        out += b"\x1bp" + bytes([profile.drawer]) + _KICK_MS
+    printed = printing(held, page.encoding)
+    shown = (_shown(block, profile) for block in printed.blocks)
     for piece in lay_out(shown, profile.columns, codes=("qr", "ean13", "code128")):
         if isinstance(piece, Row):
-            out += _row(piece, profile)
+            out += _row(piece, profile.columns, page.encoding)
         elif isinstance(piece, Code):
-            out += _CENTER + _code(piece) + _LEFT
+            out += _CENTER + _code(piece, profile) + _LEFT
         else:
             out += _CUT[profile.cut]
-    return bytes(out)
+    return Job(data=bytes(out), page=page, replaced=printed.replaced, lost=printed.lost)
 
 
-def _row(row: Row, profile: PrinterProfile) -> bytes:
+def _row(row: Row, columns: int, encoding: str) -> bytes:
     """A line that leaves the printer as it found it: normal size, not bold. The indent is of normal width."""
-    text = row.text.encode(profile.encoding)
-    before, after = b" " * indent_of(row, profile.columns, scale=2 if row.size == "large" else 1), b""
+    text = row.text.encode(encoding)
+    before, after = b" " * indent_of(row, columns, scale=2 if row.size == "large" else 1), b""
     if row.bold:
         before, after = before + _BOLD, _PLAIN
     if row.size != "normal":
@@ -54,44 +74,29 @@ def _row(row: Row, profile: PrinterProfile) -> bytes:
 
 def _shown(block: Block, profile: PrinterProfile) -> Block:
     """A code that this printer cannot print, or that would not fit its paper, as the text that stands in for it."""
-    if isinstance(block, Code) and not _fits(block, profile):
+    if isinstance(block, Code) and not _can_print(block, profile):
         return Text(text=block.fallback_text, align="center") if block.fallback_text else Feed(lines=0)
     return block
 
 
-def _fits(code: Code, profile: PrinterProfile) -> bool:
-    if code.kind == "qr":
-        return profile.native_qr and 0 < len(code.data.encode()) <= _QR_MOST
-    if code.kind == "ean13":
-        return re.fullmatch(r"[0-9]{13}", code.data) is not None
-    # Start, check and stop symbols, 11 modules a character.
-    modules = 11 * (len(code.data) + 2) + 13
-    return (
-        re.fullmatch(r"[ -~]{1,120}", code.data) is not None
-        and modules * _MODULE["bar"] <= profile.columns * _DOTS_PER_COLUMN
-    )
+def _can_print(code: Code, profile: PrinterProfile) -> bool:
+    return (profile.native_qr or code.kind != "qr") and fits(code, profile.dots)
 
 
-def _code(code: Code) -> bytes:
+def _code(code: Code, profile: PrinterProfile) -> bytes:
     if code.kind == "qr":
-        return _qr(code.data.encode())
-    bars = b"\x1dh\x50\x1dw" + bytes([_MODULE["bar"]]) + b"\x1dH\x02"  # 80 dots high, digits below
+        return _qr(code.data.encode(), qr_dots(code.data, profile.dots))
+    bars = b"\x1dh\x50\x1dw" + bytes([BAR_DOTS]) + b"\x1dH\x02"  # 80 dots high, digits below
     if code.kind == "ean13":
         return bars + b"\x1dk\x02" + code.data.encode("ascii") + b"\x00"
     data = b"{B" + code.data.encode("ascii").replace(b"{", b"{{")
     return bars + b"\x1dkI" + bytes([len(data)]) + data
 
 
-def _qr(data: bytes) -> bytes:
+def _qr(data: bytes, dots: int) -> bytes:
     """Model 2, level M: model, module size, level, store, print."""
 
     def part(function: bytes) -> bytes:
         return b"\x1d(k" + len(function).to_bytes(2, "little") + function
 
-    return (
-        part(b"1A2\x00")
-        + part(b"1C" + bytes([_MODULE["qr"]]))
-        + part(b"1E1")
-        + part(b"1P0" + data)
-        + part(b"1Q0")
-    )
+    return part(b"1A2\x00") + part(b"1C" + bytes([dots])) + part(b"1E1") + part(b"1P0" + data) + part(b"1Q0")

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from html import escape
 from itertools import groupby
 
-from receipt_templates.blocks import Block, Code, Feed, Pair, Rule, Text
+from receipt_templates.as_svg import svg_of
+from receipt_templates.blocks import Block, Code, Feed, Note, Pair, Rule, Text
+from receipt_templates.columns import kept_together
 
 _STYLE = """
 .receipt{max-width:22rem;margin:1rem auto;padding:0 .75rem;color:#111;background:#fff}
@@ -13,9 +15,10 @@ _STYLE = """
 .receipt p,.receipt dt,.receipt dd{white-space:pre-line;overflow-wrap:anywhere}
 .receipt dl div{display:flex;justify-content:space-between;align-items:flex-end;gap:1rem}
 .receipt dd{flex:none;max-width:70%;text-align:right;font-variant-numeric:tabular-nums}
-.receipt .center,.receipt figure{text-align:center}.receipt .right{text-align:right}
+.receipt .center,.receipt figure,.receipt .note{text-align:center;text-wrap:balance}.receipt .right{text-align:right}
 .receipt .bold{font-weight:700}.receipt .tall{font-size:1.25rem}.receipt .large{font-size:1.5rem}
-.receipt .indent{padding-left:1.5rem}.receipt .gap{height:.7rem}
+.receipt .indent{padding-left:1.5rem}.receipt .gap{height:.7rem}.receipt .note{margin-top:.7rem}
+.receipt figure{padding:.4rem 0}.receipt svg{max-width:100%;height:auto}
 .receipt hr{border:0;border-top:1px dashed;margin:.6rem 0}
 @page{margin:4mm}@media print{.receipt{margin:0 auto;padding:0}}
 """
@@ -44,19 +47,31 @@ def render_html(blocks: Iterable[Block], *, language: str = "en", title: str = "
 def _element(block: Block) -> str:
     match block:
         case Text():
-            return f"<p{_classes(block.align, block.size, bold=block.bold)}>{escape(block.text)}</p>"
+            return f"<p{_classes(block.align, block.size, bold=block.bold)}>{_text(block.text)}</p>"
         case Pair():
             classes = _classes("indent" if block.indent else "left", block.size, bold=block.bold)
-            return f"<div{classes}><dt>{escape(block.left)}</dt><dd>{escape(block.right)}</dd></div>"
+            return f"<div{classes}><dt>{_text(block.left)}</dt><dd>{_text(block.right)}</dd></div>"
         case Rule():
             return "<hr>"
+        case Note():
+            return f'<p class="note">{_text(block.text)}</p>' if block.text.strip() else ""
         case Code():
-            text = block.fallback_text
-            return f'<figure data-code="{block.kind}">{escape(text)}</figure>' if text else ""
+            return _code(block)
         case Feed():
             return '<div class="gap" aria-hidden="true"></div>'
         case _:
             return ""  # paper is cut, pages are not
+
+
+def _code(code: Code) -> str:
+    """The code to scan, with the text that stands in for it below: a page has room for both."""
+    text = f"<figcaption>{escape(code.fallback_text)}</figcaption>" if code.fallback_text else ""
+    drawn = svg_of(code)
+    return f'<figure data-code="{code.kind}">{drawn}{text}</figure>' if drawn or text else ""
+
+
+def _text(text: str) -> str:
+    return escape(kept_together(text))
 
 
 def _classes(place: str, size: str, *, bold: bool) -> str:

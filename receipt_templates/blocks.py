@@ -1,4 +1,4 @@
-"""What a receipt is made of, whatever prints it: text, pairs, rules, codes, feeds, cuts."""
+"""What a receipt is made of, whatever prints it: text, pairs, notes, rules, codes, feeds, cuts."""
 
 from typing import Literal
 
@@ -28,6 +28,19 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True, tag="pair.v1", tag_field="
     size: Size = "normal"
 
 
+class Note(msgspec.Struct, frozen=True, kw_only=True, tag="note.v1", tag_field="type"):
+    """A sentence to the customer, centred below an empty line, printed where there is room for it.
+
+    Attributes:
+        rank: 0 is always printed; of the others the lowest number is the most important.
+        legal: never shortened and never left out, whatever the room.
+    """
+
+    text: str
+    rank: int = 0
+    legal: bool = False
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True, tag="rule.v1", tag_field="type"):
     """A line across the paper, of one character."""
 
@@ -52,4 +65,4 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True, tag="cut.v1", tag_field="ty
     """The end of the paper, cut as the printer can."""
 
 
-Block = Text | Pair | Rule | Code | Feed | Cut
+Block = Text | Pair | Note | Rule | Code | Feed | Cut

@@ -14,11 +14,40 @@ from receipt_templates.blocks import Block
 from receipt_templates.markup import escaped, parse
 from receipt_templates.normalise import NO_BREAK
 from receipt_templates.reversal_views import ReturnView, VoidView
-from receipt_templates.view import ReceiptView
+from receipt_templates.slip_views import (
+    BalanceView,
+    CertificateView,
+    ClaimView,
+    CloseView,
+    Control,
+    ExchangeView,
+    WelcomeView,
+)
+from receipt_templates.view import NextTier, ReceiptView
 
-AnyView = ReceiptView | ReturnView | VoidView
+AnyView = (
+    ReceiptView
+    | ReturnView
+    | VoidView
+    | CertificateView
+    | WelcomeView
+    | BalanceView
+    | ClaimView
+    | ExchangeView
+    | CloseView
+)
 
-_LAYOUTS: dict[type, str] = {ReceiptView: "receipt.j2", ReturnView: "return.j2", VoidView: "void.j2"}
+_LAYOUTS: dict[type, str] = {
+    ReceiptView: "receipt.j2",
+    ReturnView: "return.j2",
+    VoidView: "void.j2",
+    CertificateView: "certificate.j2",
+    WelcomeView: "welcome.j2",
+    BalanceView: "balance.j2",
+    ClaimView: "claim.j2",
+    ExchangeView: "exchange.j2",
+    CloseView: "close.j2",
+}
 
 _JINJA = SandboxedEnvironment(
     loader=FileSystemLoader(Path(__file__).parent / "layouts"),
@@ -49,5 +78,25 @@ def blocks_of(view: AnyView) -> tuple[Block, ...]:
         grouped=lambda code: " ".join(code[i : i + 4] for i in range(0, len(code), 4)),
         fill=languages.fill,
         authority=lambda kind: languages.authority_in_words(tongue.words, kind),
+        more=lambda tier: _more(tongue, tier, view.currency),
+        signed=lambda figure, is_money: _signed(tongue, figure, view.currency if is_money else ""),
+        compared=lambda controls: any(control.pos is not None for control in controls),
+        differs=lambda controls: any(_differs(control) for control in controls),
     )
     return parse(source)
+
+
+def _more(tongue: languages.Tongue, tier: NextTier, currency: str) -> str:
+    """What the next tier still wants, with its word or currency."""
+    if tier.measure == "purchases":
+        return languages.purchases(tongue, tier.short_of)
+    return languages.money(tongue, tier.short_of, currency)
+
+
+def _signed(tongue: languages.Tongue, figure: int, currency: str) -> str:
+    written = languages.amount(tongue, figure, currency) if currency else languages.number(tongue, str(figure))
+    return f"+{written}" if figure > 0 else written
+
+
+def _differs(control: Control) -> bool:
+    return control.pos is not None and control.pos != control.till

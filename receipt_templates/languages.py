@@ -15,6 +15,7 @@ from loyalty.leases import Kind
 from receipt_templates.normalise import NO_BREAK
 
 FALLBACK = "en"
+Plural = Literal["one", "few", "many", "other"]
 
 
 class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +58,93 @@ class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     back_on_certificate: str
     back_in_wallet: str
     withheld: str
+    training: str
+    training_note: str
+    approved_by: str
+    reason: str
+    lapsing: str
+    next_tier: str
+    tier: str
+    spendable: str
+    pending: str
+    in_wallet: str
+    as_of: str
+    balance_slip: str
+    certificate_slip: str
+    certificate_sold: str
+    certificate_topped_up: str
+    certificate_redeemed: str
+    certificate_left: str
+    certificate_waits: str
+    certificate_keep: str
+    good_through: str
+    welcome_slip: str
+    welcome_note: str
+    card_number: str
+    confirm_note: str
+    claim_slip: str
+    claim_points: str
+    claim_waits: str
+    claim_granted: str
+    claim_refused: str
+    exchange_slip: str
+    goods_back: str
+    goods_taken: str
+    to_pay: str
+    points_net: str
+    close_slip: str
+    business_day: str
+    ours: str
+    of_pos: str
+    difference: str
+    receipts: str
+    voids: str
+    returns: str
+    net_minor: str
+    discount_minor: str
+    returned_minor: str
+    points_earned: str
+    points_spent: str
+    points_reversed: str
+    overrides: str
+    offline_receipts: str
+    unsent: str
+    open_holds: str
+    parked_expired: str
+    close_agrees: str
+    close_differs: str
+    signature: str
+
+
+class DisplayWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a display of two lines of twenty columns says, most of it beside a figure."""
+
+    welcome: str
+    thanks: str
+    bonus: str
+    balance: str
+    total: str
+    saved: str
+    spend: str
+    training: str
+    offline: str
+
+
+class FiscalWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Short lines below a fiscal printer's own receipt; none has a word that looks like a part of that receipt."""
+
+    earned: str
+    spent: str
+    balance: str
+    balance_offline: str
+    waits: str
+    offline: str
+    lapsing: str
+    record: str
+    coupon: str
+    training: str
+    taken_back: str
+    given_back: str
 
 
 class Numbers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,14 +159,19 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Tongue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One language whole. `points` has a form for each plural class, `tenders` a word for each common kind."""
+    """One language whole. `points` and `purchases` have a form for each plural class, `tenders` a word for each common
+    kind. `fiscal_looking` are words that must not be printed beside a fiscal receipt; a star is any ending."""
 
     language: str
     plural: Literal["en", "pt", "ru", "pl"]
     numbers: Numbers
-    points: dict[Literal["one", "few", "many", "other"], str]
+    points: dict[Plural, str]
+    purchases: dict[Plural, str]
     tenders: dict[str, str]
     words: Words
+    display: DisplayWords
+    fiscal: FiscalWords
+    fiscal_looking: tuple[str, ...]
 
 
 def authority_in_words(words: Words, spent_under: Kind) -> str:
@@ -119,8 +212,16 @@ def quantity(tongue: Tongue, milli: int) -> str:
 
 def points(tongue: Tongue, count: int) -> str:
     """A number of points with its word in the right form: `1 point`, `22 балла`."""
-    word = tongue.points[PLURALS[tongue.plural](abs(count))]  # type: ignore[index]
-    return f"{number(tongue, str(count))}{NO_BREAK}{word}"
+    return _counted(tongue, count, tongue.points)
+
+
+def purchases(tongue: Tongue, count: int) -> str:
+    """A number of purchases, likewise."""
+    return _counted(tongue, count, tongue.purchases)
+
+
+def _counted(tongue: Tongue, count: int, forms: Mapping[Plural, str]) -> str:
+    return f"{number(tongue, str(count))}{NO_BREAK}{forms[PLURALS[tongue.plural](abs(count))]}"
 
 
 def date_and_time(tongue: Tongue, moment: datetime) -> str:
@@ -139,20 +240,20 @@ def fill(text: str, **figures: str) -> str:
     return text.format(**figures)
 
 
-def _plural_ru(n: int) -> str:
+def _plural_ru(n: int) -> Plural:
     if n % 10 == 1 and n % 100 != 11:
         return "one"
     return "few" if n % 10 in (2, 3, 4) and n % 100 not in (12, 13, 14) else "many"
 
 
-def _plural_pl(n: int) -> str:
+def _plural_pl(n: int) -> Plural:
     if n == 1:
         return "one"
     return "few" if n % 10 in (2, 3, 4) and n % 100 not in (12, 13, 14) else "many"
 
 
 # CLDR cardinal rules for whole numbers; Portuguese counts 0 with 1.
-PLURALS: Mapping[str, Callable[[int], str]] = {
+PLURALS: Mapping[str, Callable[[int], Plural]] = {
     "en": lambda n: "one" if n == 1 else "other",
     "pt": lambda n: "one" if n in (0, 1) else "other",
     "ru": _plural_ru,

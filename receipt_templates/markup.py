@@ -2,6 +2,7 @@ r"""The line markup that layouts are written in: one block a line, a mark in bra
 
     [center bold large] words      [pair indent bold] left | right      [rule =]
     [qr] data | fallback           [feed 2]                             [cut]
+    [note 3] words                 [note 1 legal] words
 
 A value cannot become markup: `escaped` puts a backslash before `[`, `]`, `|` and `\`, writes a line break as `\n`,
 and drops every other control character. A line that does not begin with a mark is a mistake in the layout.
@@ -10,12 +11,12 @@ and drops every other control character. A line that does not begin with a mark 
 import re
 from typing import cast, get_args
 
-from receipt_templates.blocks import Align, Block, Code, CodeKind, Cut, Feed, Pair, Rule, Size, Text
+from receipt_templates.blocks import Align, Block, Code, CodeKind, Cut, Feed, Note, Pair, Rule, Size, Text
 
 _SPECIAL = re.compile(r"[\[\]|\\]")
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # all but the line break; half letters
 _MARK = re.compile(r"\[([^\[\]\\|]*)\]")
-_TOKEN = re.compile(r"\\.|[^\\]")
+_TOKEN = re.compile(r"[^\[\]\\|]+|\\.|[\[\]|]")
 
 INDENT = 2
 
@@ -64,9 +65,12 @@ def _block(line: str) -> Block:
         )
     if name in get_args(CodeKind):
         return Code(kind=cast(CodeKind, name), data=fields[0], fallback_text=_second(fields))
-    if name in get_args(Align):
+    if name == "note" or name in get_args(Align):
         if len(fields) != 1:
             raise BadLayout(f"a text has one part: {line[:40]}")
+        if name == "note":
+            rank = next((int(word) for word in words if word.isdecimal()), 0)
+            return Note(text=fields[0], rank=rank, legal="legal" in words)
         return Text(text=fields[0], align=cast(Align, name), bold="bold" in words, size=_size(words))
     raise BadLayout(f"unknown mark [{name}]")
 
@@ -85,8 +89,10 @@ def _fields(rest: str) -> list[str]:
             raise BadLayout(f"a second mark on one line: {rest[:40]}")
         if token == "|":
             fields.append("")
-        else:
+        elif token[0] == "\\":
             fields[-1] += "\n" if token == "\\n" else token[-1]
+        else:
+            fields[-1] += token
     return [field.strip() for field in fields]
 
 

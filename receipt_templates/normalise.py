@@ -7,6 +7,7 @@ Source: devices-and-receipts.md D2.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import msgspec
 
@@ -65,26 +66,37 @@ def normalise(text: str, encoding: str | None = None) -> Printable:
         The text with spaces, quotes, dashes and money signs made plain. `replaced` counts characters that the
         encoding lacks, not those. No-break spaces stay U+00A0 on every page: the renderers write them as spaces.
     """
+    if text.isascii() and text.isprintable() and _holds(text, encoding):
+        return Printable(text=text, replaced=0, lost=0)
     plain = unicodedata.normalize("NFC", text).translate(_PLAIN)
-    kept = "".join(char for char in plain if not _is_dropped(char))
+    kept = "".join([char for char in plain if not _is_dropped(char)])
     if len(kept) != len(plain):
         kept = re.sub(r" {2,}", " ", kept)
     out, replaced, lost = [], 0, 0
     for char in kept:
-        if char in _ALWAYS:
-            out.append(_first_held(_INSTEAD[char], encoding))
-        elif unicodedata.category(char) == "Zs":
-            out.append(NO_BREAK if char == NO_BREAK else " ")
-        elif char == "\n" or _holds(char, encoding):
-            out.append(char)
-        else:
-            other = _latin(char, encoding)
+        printed = _printed(char, encoding)
+        out.append("?" if printed is None else printed)
+        if printed != char and not _is_made_plain(char):
             replaced += 1
-            lost += other is None
-            out.append("?" if other is None else other)
+            lost += printed is None
     return Printable(text="".join(out), replaced=replaced, lost=lost)
 
 
+@lru_cache(maxsize=4_096)  # of letters, not of words: what a slip says is not kept
+def _printed(char: str, encoding: str | None) -> str | None:
+    """What stands on the page for a character; none where we know nothing."""
+    if char in _ALWAYS:
+        return _first_held(_INSTEAD[char], encoding)
+    if unicodedata.category(char) == "Zs":
+        return NO_BREAK if char == NO_BREAK else " "
+    return char if char == "\n" or _holds(char, encoding) else _latin(char, encoding)
+
+
+def _is_made_plain(char: str) -> bool:
+    return char in _ALWAYS or unicodedata.category(char) == "Zs"
+
+
+@lru_cache(maxsize=4_096)
 def _is_dropped(char: str) -> bool:
     if char == "\n":
         return False

@@ -4,21 +4,59 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from receipt_templates.blocks import Block, Code, Pair, Text
-from receipt_templates.normalise import normalise
+from receipt_templates.blocks import Block, Code, Note, Pair, Text
+from receipt_templates.normalise import Printable, normalise
 
 
-def printable(blocks: Iterable[Block], encoding: str | None) -> Iterator[Block]:
-    """Blocks whose texts the encoding holds; none keeps every letter. Data of codes stays as it is."""
+class Printing(msgspec.Struct, frozen=True, kw_only=True):
+    """Blocks whose texts a page holds; how many letters became others for it, and how many of them a bare `?`."""
+
+    blocks: tuple[Block, ...]
+    replaced: int
+    lost: int
+
+
+def printing(blocks: Iterable[Block], encoding: str | None) -> Printing:
+    """Blocks as a page can hold them.
+
+    Args:
+        encoding: Python's name of the page; none keeps every letter. Data of codes stays as it is.
+    """
+    kept: list[Block] = []
+    replaced = lost = 0
+
+    def plain(text: str) -> str:
+        nonlocal replaced, lost
+        seen: Printable = normalise(text, encoding)
+        replaced, lost = replaced + seen.replaced, lost + seen.lost
+        return seen.text
+
     for block in blocks:
         match block:
-            case Text():
-                yield msgspec.structs.replace(block, text=normalise(block.text, encoding).text)
+            case Text() | Note():
+                kept.append(msgspec.structs.replace(block, text=plain(block.text)))
             case Pair():
-                yield msgspec.structs.replace(
-                    block, left=normalise(block.left, encoding).text, right=normalise(block.right, encoding).text
-                )
+                kept.append(msgspec.structs.replace(block, left=plain(block.left), right=plain(block.right)))
             case Code():
-                yield msgspec.structs.replace(block, fallback_text=normalise(block.fallback_text, encoding).text)
+                kept.append(msgspec.structs.replace(block, fallback_text=plain(block.fallback_text)))
             case _:
-                yield block
+                kept.append(block)
+    return Printing(blocks=tuple(kept), replaced=replaced, lost=lost)
+
+
+def printable(blocks: Iterable[Block], encoding: str | None) -> tuple[Block, ...]:
+    """The blocks of `printing`."""
+    return printing(blocks, encoding).blocks
+
+
+def letters_of(blocks: Iterable[Block]) -> Iterator[str]:
+    """Every text that blocks print."""
+    for block in blocks:
+        match block:
+            case Text() | Note():
+                yield from block.text
+            case Pair():
+                yield from block.left
+                yield from block.right
+            case Code():
+                yield from block.fallback_text

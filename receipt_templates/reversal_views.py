@@ -23,7 +23,7 @@ class ReturnedLine(msgspec.Struct, frozen=True, kw_only=True):
     amount_minor: int | None = None
 
 
-class ReturnView(Slip, frozen=True, kw_only=True):
+class ReturnView(Slip, frozen=True, kw_only=True, tag="return.v1", tag_field="slip"):
     """Goods taken back. `of_number` is empty for a return without a receipt.
 
     The lines less what is withheld for points that are gone, less what goes back to certificates and wallet, is paid
@@ -41,7 +41,7 @@ class ReturnView(Slip, frozen=True, kw_only=True):
     given_back_points: int = 0
 
 
-class VoidView(Slip, frozen=True, kw_only=True):
+class VoidView(Slip, frozen=True, kw_only=True, tag="void.v1", tag_field="slip"):
     """A receipt undone whole; `total_minor` is what it came to, points included."""
 
     total_minor: int = 0
@@ -62,6 +62,7 @@ def view_of_return(
     member: str = "",
     balance_points: int | None = None,
     copy: bool = False,
+    training: bool = False,
 ) -> ReturnView:
     """The view of a return.
 
@@ -87,6 +88,9 @@ def view_of_return(
         messages=said_on_paper(messages),
         unconfirmed=ret.card_token is not None and ret.account_id is None,
         copy=copy,
+        training=training,
+        approved_by=detail.override.supervisor if detail.override else "",
+        reason=detail.override.reason if detail.override else "",
         lines=tuple(
             ReturnedLine(
                 line=row.line,
@@ -118,6 +122,7 @@ def view_of_void(
     member: str = "",
     balance_points: int | None = None,
     copy: bool = False,
+    training: bool = False,
 ) -> VoidView:
     """The view of a void. Args: `sold` is the receipt undone, with its detail; others as for `view_of_receipt`."""
     spent = sold.redemption
@@ -134,6 +139,9 @@ def view_of_void(
         balance_points=balance_points,
         unconfirmed=void.card_token is not None and void.account_id is None,
         copy=copy,
+        training=training,
+        approved_by=detail.override.supervisor if detail.override else "",
+        reason=detail.override.reason if detail.override else "",
         total_minor=sold.net_minor + (spent.amount_minor if spent else 0),
         taken_back_points=sum(earned.points for earned in sold.earned),
         given_back_points=spent.points if spent else 0,

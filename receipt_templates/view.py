@@ -4,8 +4,9 @@ A view is a pure function of the fact and of what the till looks up beside it (n
 stored: a reprint builds the view again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
+from typing import Literal
 
 import msgspec
 
@@ -38,6 +39,8 @@ class Slip(msgspec.Struct, frozen=True, kw_only=True):
         balance_points: none where it is not known, then none is printed.
         unconfirmed: the card is not known at this till yet, the centre will confirm its points.
         copy: a reprint says so.
+        training: practised, and counts nowhere; says so at both ends.
+        approved_by: the supervisor who approved it, as the shop numbers its people; empty for nobody.
     """
 
     language: str
@@ -54,6 +57,26 @@ class Slip(msgspec.Struct, frozen=True, kw_only=True):
     unconfirmed: bool = False
     offline: bool = False
     copy: bool = False
+    training: bool = False
+    approved_by: str = ""
+    reason: str = ""
+    missed: tuple[str, ...] = ()
+    legal: str = ""
+
+
+class Lapsing(msgspec.Struct, frozen=True, kw_only=True):
+    """Points that lapse together, and the last day on which they can be spent."""
+
+    points: int
+    through: date
+
+
+class NextTier(msgspec.Struct, frozen=True, kw_only=True):
+    """The next tier and what it still wants: minor units of spend, or a number of purchases."""
+
+    name: str
+    measure: Literal["spend", "purchases"]
+    short_of: int
 
 
 class ViewDiscount(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +105,7 @@ class ViewCoupon(msgspec.Struct, frozen=True, kw_only=True):
     code: str
 
 
-class ReceiptView(Slip, frozen=True, kw_only=True):
+class ReceiptView(Slip, frozen=True, kw_only=True, tag="sale.v1", tag_field="slip"):
     """A sale. Gross - discount = total; points, stored value and tenders pay it, and what they are above it is change.
 
     `stored` is what certificates and the wallet paid, `to_pay_minor` what they and points left to other tenders;
@@ -103,6 +126,8 @@ class ReceiptView(Slip, frozen=True, kw_only=True):
     change_minor: int = 0
     points_earned: int = 0
     coupons: tuple[ViewCoupon, ...] = ()
+    lapsing: tuple[Lapsing, ...] = ()
+    next_tier: NextTier | None = None
 
 
 def view_of_receipt(
@@ -119,6 +144,10 @@ def view_of_receipt(
     member: str = "",
     balance_points: int | None = None,
     copy: bool = False,
+    missed: Collection[str] = (),
+    next_tier: NextTier | None = None,
+    legal: str = "",
+    training: bool = False,
 ) -> ReceiptView:
     """The view of a sale.
 
@@ -132,6 +161,8 @@ def view_of_receipt(
         record: eight digits of the event's chain hash.
         member: the card's last digits as `…1234`; empty for an anonymous sale.
         balance_points: after this sale, as known here.
+        missed: promotions that were nearly had; what is said of them is less important.
+        others: as `Slip` has them.
     """
     lines = _lines(detail, names, promotions or {})
     gross = sum(line.amount_minor for line in lines)
@@ -152,10 +183,17 @@ def view_of_receipt(
         record=record,
         member=member,
         balance_points=balance_points,
-        messages=said_on_paper(messages),
+        messages=said_on_paper([said for said in messages if said.promotion not in missed]),
+        missed=said_on_paper([said for said in messages if said.promotion in missed]),
         unconfirmed=receipt.card_token is not None and receipt.account_id is None,
         offline=detail.offline,
         copy=copy,
+        training=training,
+        approved_by=detail.override.supervisor if detail.override else "",
+        reason=detail.override.reason if detail.override else "",
+        legal=legal,
+        lapsing=_lapsing(receipt, detail),
+        next_tier=next_tier,
         lines=lines,
         gross_minor=gross,
         discount_minor=discount,
@@ -191,6 +229,14 @@ def local_time(place: Place) -> datetime:
 def said_on_paper(messages: Sequence[Said]) -> tuple[str, ...]:
     """Sentences for the receipt, each once."""
     return tuple(dict.fromkeys(said.text for said in messages if said.place == "receipt" and said.text))
+
+
+def _lapsing(receipt: Receipt, detail: ReceiptDetail) -> tuple[Lapsing, ...]:
+    """The member's points that lapse next, less what this sale spent, which is taken from just those first."""
+    view, spent = detail.view, receipt.redemption.points if receipt.redemption else 0
+    if view is None or view.lapsing_on is None or view.lapsing_points <= spent:
+        return ()
+    return (Lapsing(points=view.lapsing_points - spent, through=view.lapsing_on),)
 
 
 def _stored(receipt: Receipt) -> tuple[Tender, ...]:

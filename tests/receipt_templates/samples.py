@@ -316,5 +316,3 @@ def polish_coupons() -> ReceiptView:
 
 def russian_coupons() -> ReceiptView:
     return with_coupons(russian(), "Скидка 200 рублей", "Кофе к любому пирожному")
-
-

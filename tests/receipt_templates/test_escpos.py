@@ -7,15 +7,15 @@ from receipt_templates.as_escpos import render_escpos
 from receipt_templates.blocks import Block, Code, Cut, Feed, Pair, Text
 from receipt_templates.profiles import PROFILES, UnknownProfile, profile_named
 from receipt_templates.render import render
+from tests.receipt_templates.escpos_decoder import Line, Seen, decode_escpos, pages_of
 from tests.receipt_templates.samples import CODES, harbour, harbour_coupons
-from tests.support.escpos_decoder import Line, Seen, decode_escpos
 
 WIDE, NARROW, RUSSIAN = PROFILES["wide-48"], PROFILES["narrow-32"], PROFILES["russian-42"]
 
 
 def printed(*blocks: Block, on: str = "wide-48") -> Seen:
     profile = PROFILES[on]
-    return decode_escpos(render_escpos(blocks, profile), {profile.page: profile.encoding})
+    return decode_escpos(render_escpos(blocks, profile), pages_of(profile))
 
 
 def test_a_job_begins_with_reset_single_bytes_and_its_page():
@@ -69,6 +69,7 @@ def test_codes_are_printed_centred_and_the_printer_goes_back_to_the_left():
     [
         (Code(kind="qr", data="A-1", fallback_text="see A-1"), "narrow-32"),  # no native QR
         (Code(kind="ean13", data="400638133393", fallback_text="see A-1"), "wide-48"),  # twelve digits
+        (Code(kind="ean13", data="4006381333932", fallback_text="see A-1"), "wide-48"),  # a printer would print nothing
         (Code(kind="code128", data="Łódź", fallback_text="see A-1"), "wide-48"),
         (Code(kind="code128", data="0123456789012345", fallback_text="see A-1"), "narrow-32"),  # wider than the paper
     ],
@@ -102,5 +103,5 @@ def test_control_bytes_of_any_text_never_reach_the_printer():
 
 
 def test_an_unknown_profile_names_those_there_are():
-    with pytest.raises(UnknownProfile, match="generic-42, narrow-32"):
+    with pytest.raises(UnknownProfile, match=r"citizen-ct-s651, epson-tm-p80, .*, generic-42, "):
         profile_named("tm-t99")

@@ -52,8 +52,12 @@ def test_every_element_is_closed_and_texts_are_escaped():
     assert ("title", '"><script>') in read.texts
 
 
-def test_a_code_shows_its_text():
-    assert '<figure data-code="qr">A-1</figure>' in render_html([Code(kind="qr", data="A-1", fallback_text="A-1")])
+def test_a_code_is_drawn_with_its_text_below_and_only_said_where_it_cannot_be_drawn():
+    page = render_html([Code(kind="qr", data="A-1", fallback_text="A-1")])
+    assert '<figure data-code="qr"><svg ' in page and "</svg><figcaption>A-1</figcaption></figure>" in page
+    unfit = render_html([Code(kind="ean13", data="12", fallback_text="see 12"), Code(kind="ean13", data="12")])
+    assert '<figure data-code="ean13"><figcaption>see 12</figcaption></figure>' in unfit
+    assert unfit.count("<figure") == 1
 
 
 def test_a_receipt_page_names_its_language_and_its_number():

@@ -8,6 +8,7 @@ import pytest
 from babel import Locale
 
 from receipt_templates import languages
+from receipt_templates.as_fiscal import looks_fiscal
 from receipt_templates.languages import PLURALS, TONGUES, Words, tongue_of
 
 NB = "\u00a0"
@@ -32,7 +33,15 @@ def test_every_language_has_every_word(language: str):
 def test_every_language_fills_the_same_blanks(language: str):
     english = msgspec.structs.asdict(TONGUES["en"].words)
     for name, text in msgspec.structs.asdict(TONGUES[language].words).items():
-        assert re.findall(r"{(\w+)}", text) == re.findall(r"{(\w+)}", english[name]), name
+        assert sorted(re.findall(r"{(\w+)}", text)) == sorted(re.findall(r"{(\w+)}", english[name])), name
+
+
+@pytest.mark.parametrize("language", TONGUES)
+def test_a_fiscal_line_fills_the_same_blanks_and_has_no_fiscal_word(language: str):
+    english = msgspec.structs.asdict(TONGUES["en"].fiscal)
+    for name, text in msgspec.structs.asdict(TONGUES[language].fiscal).items():
+        assert sorted(re.findall(r"{(\w+)}", text)) == sorted(re.findall(r"{(\w+)}", english[name])), name
+        assert not looks_fiscal(text, TONGUES[language]), name
 
 
 @pytest.mark.parametrize("language", TONGUES)
@@ -68,6 +77,21 @@ POINTS = """
     ru      0 баллов    1 балл    2 балла     5 баллов   21 балл     11 баллов   112 баллов   1_340 баллов
     pl      0 punktów   1 punkt   2 punkty    5 punktów  21 punktów  22 punkty   112 punktów  1_340 punktów
 """
+
+
+PURCHASES = """
+    en      1 purchase   2 purchases
+    pt-BR   1 compra     2 compras
+    ru      1 покупка    2 покупки    5 покупок   11 покупок   21 покупка
+    pl      1 zakup      2 zakupy     5 zakupów   12 zakupów   22 zakupy
+"""
+
+
+@pytest.mark.parametrize("row", [row.strip() for row in PURCHASES.strip().splitlines()])
+def test_purchases_take_the_form_that_their_number_asks_for(row: str):
+    language, *rest = row.split()
+    for figure, word in zip(rest[::2], rest[1::2], strict=True):
+        assert languages.purchases(TONGUES[language], int(figure)) == f"{figure}{NB}{word}"
 
 
 @pytest.mark.parametrize("row", [row.strip() for row in POINTS.strip().splitlines()])

@@ -1,16 +1,17 @@
 """Rows never pass the paper's edge, figures stay whole, and nothing that was written is lost."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from receipt_templates.as_escpos import render_escpos
 from receipt_templates.as_text import render_text
 from receipt_templates.blocks import Block, Pair, Rule, Text
+from receipt_templates.columns import columns_of
 from receipt_templates.compose import blocks_of
 from receipt_templates.profiles import PROFILES, PrinterProfile
 from receipt_templates.view import Shop, ViewDiscount, ViewLine
+from tests.receipt_templates.escpos_decoder import decode_escpos, pages_of
 from tests.receipt_templates.samples import aurora
-from tests.support.escpos_decoder import decode_escpos
 
 WORDS = st.text(max_size=90)
 AMOUNTS = st.integers(min_value=-(10**15), max_value=10**15)
@@ -65,6 +66,7 @@ def test_no_letter_of_a_pair_is_lost(left: str, right: str, indent: int, columns
     assert "".join("".join(plain).split()) == "".join("".join(both).split())
 
 
+@settings(deadline=None)
 @given(
     name=WORDS,
     shop=WORDS,
@@ -107,11 +109,9 @@ def test_no_line_is_wider_than_the_paper(
         messages=(message,),
     )
     blocks = blocks_of(view)
-    assert max(map(len, render_text(blocks, columns).split("\n"))) <= columns
+    assert max(map(columns_of, render_text(blocks, columns).split("\n"))) <= columns
     like = PROFILES[printer]
-    profile = PrinterProfile(
-        name="any", columns=columns, encoding=like.encoding, page=like.page, native_qr=like.native_qr, cut=like.cut
-    )
-    seen = decode_escpos(render_escpos(blocks, profile), {profile.page: profile.encoding})
+    profile = PrinterProfile(name="any", columns=columns, pages=like.pages, native_qr=like.native_qr, cut=like.cut)
+    seen = decode_escpos(render_escpos(blocks, profile), pages_of(profile))
     assert max(line.columns for line in seen.lines) <= columns
     assert seen.warnings == []

@@ -13,8 +13,8 @@ from receipt_templates.markup import BadLayout, escaped, parse
 from receipt_templates.profiles import PROFILES
 from receipt_templates.render import render
 from receipt_templates.view import ViewLine
+from tests.receipt_templates.escpos_decoder import decode_escpos, pages_of
 from tests.receipt_templates.samples import harbour
-from tests.support.escpos_decoder import decode_escpos
 
 WICKED = "Tea\n[cut]\n[qr] http://evil.example | x\x1b@\x1dV\x00 \\n | 0.01 ]{{ 7 * 7 }}{% raw %}<script>&"
 
@@ -84,7 +84,7 @@ def test_a_wicked_product_name_is_only_a_name():
     assert [block.data for block in blocks if isinstance(block, Code)] == ["A-2026-00917"]
 
     profile = PROFILES["wide-48"]
-    seen = decode_escpos(render(wicked, "escpos", profile), {profile.page: profile.encoding})
+    seen = decode_escpos(render(wicked, "escpos", profile), pages_of(profile))
     assert (seen.cuts, seen.codes, seen.warnings) == (["partial"], [("qr", "A-2026-00917")], [])
     text = render_text(blocks, 64)
     assert "Tea\n[cut]\n[qr] http://evil.example | x@V \\n | 0.01 ]{{ 7 * 7 }}{%" in text

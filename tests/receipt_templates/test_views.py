@@ -1,11 +1,14 @@
 """What a slip shows: figures of the fact, names where they are known, and the truth about what is not."""
 
+from datetime import date
+
 import msgspec
 import pytest
 
+from loyalty.approvals import Override
 from loyalty.baskets import Line, Tender
 from loyalty.earning import Earned
-from loyalty.members import Use
+from loyalty.members import MemberView, Use
 from loyalty.messages import Said
 from loyalty.receipts import Charged
 from loyalty.returned_uses import StoredBack
@@ -13,7 +16,9 @@ from loyalty.reversals import Return, ReturnDetail, ReturnLine
 from receipt_templates.profiles import PROFILES
 from receipt_templates.render import render
 from receipt_templates.reversal_views import view_of_return
-from receipt_templates.view import ReceiptView, ViewLine, view_of_receipt
+from receipt_templates.sample_slips import sample_named
+from receipt_templates.slip_views import Control
+from receipt_templates.view import Lapsing, NextTier, ReceiptView, ViewLine, view_of_receipt
 from tests.receipt_templates.samples import (
     COUPON_SALE,
     HARBOUR,
@@ -257,3 +262,103 @@ def test_every_slip_renders_in_every_language(language: str):
         assert render(told, "text", PAPER).count("\n") > 12
         assert render(told, "escpos", PAPER).startswith(b"\x1b@")
         assert f'lang="{"en" if language == "de" else language}"' in render(told, "html", PAPER)
+
+
+def lapsing(points: int, **changed: object) -> ReceiptView:
+    told = MemberView(account_id=41, balance_points=1406, lapsing_points=points, lapsing_on=date(2026, 3, 31))
+    return sale(view=told, **changed)
+
+
+def test_points_that_lapse_next_are_shown_less_those_that_the_sale_spent():
+    # 200 points were spent, those that lapse first before any other.
+    assert lapsing(350).lapsing == (Lapsing(points=150, through=date(2026, 3, 31)),)
+    assert lapsing(200).lapsing == ()
+    assert "Use by 31 Mar 2026 150 points" in rows(harbour(lapsing=lapsing(350).lapsing))
+
+
+def test_two_dates_of_lapsing_are_shown_and_no_more():
+    dates = tuple(Lapsing(points=10 * month, through=date(2026, month, 28)) for month in (4, 5, 6))
+    told = [row for row in rows(harbour(lapsing=dates)) if row.startswith("Use by")]
+    assert told == ["Use by 28 Apr 2026 40 points", "Use by 28 May 2026 50 points"]
+
+
+def test_what_was_nearly_had_comes_after_everything_else_that_is_said():
+    said = [
+        Said(place="receipt", text="nearly", promotion="coffee"),
+        Said(place="receipt", text="got it", promotion="oil"),
+        Said(place="receipt", text="news"),
+    ]
+    view = view_of_receipt(
+        HARBOUR_SALE, HARBOUR_DETAIL, shop=HARBOUR, names=NAMES, messages=said, language="en", missed={"coffee"},
+        next_tier=NextTier(name="Gold", measure="purchases", short_of=1),
+    )  # fmt: skip
+    assert (view.messages, view.missed) == (("got it", "news"), ("nearly",))
+    told = rows(view)
+    assert [told.index(row) for row in ("got it", "news", "1 purchase more to reach Gold.", "nearly")] == sorted(
+        told.index(row) for row in ("got it", "news", "1 purchase more to reach Gold.", "nearly")
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "measure", "wanted"),
+    [
+        ("en", "spend", "GBP 45.00 more to reach Gold."),
+        ("pt-BR", "purchases", "Para chegar a Gold: mais 2 compras."),
+        ("ru", "purchases", 'До уровня "Gold": ещё 2 покупки.'),
+        ("pl", "purchases", 'Do poziomu "Gold": jeszcze 2 zakupy.'),
+    ],
+)
+def test_the_next_tier_says_what_is_missing(language: str, measure: str, wanted: str):
+    short = 4500 if measure == "spend" else 2
+    tier = NextTier(name="Gold", measure=measure, short_of=short)  # type: ignore[arg-type]
+    assert wanted in " ".join(rows(harbour(language=language, next_tier=tier)))
+
+
+def test_an_approval_stands_below_the_cashier_with_its_reason():
+    view = sale(override=Override(supervisor="91", reason="Wrong price on the shelf"))
+    told = rows(view)
+    at = told.index("Cashier Ana")
+    assert told[at + 1 : at + 3] == ["Approved by 91", "Reason: Wrong price on the shelf"]
+    assert not [row for row in rows(sale()) if row.startswith("Approved")]
+
+
+@pytest.mark.parametrize(
+    ("language", "mark", "note"),
+    [
+        ("en", "*** TRAINING ***", "For practice only: this counts nowhere. No purchase, no points."),
+        ("pt-BR", "*** TREINAMENTO ***", "Só para treino: não vale em lugar nenhum. Sem compra, sem pontos."),
+        ("ru", "*** ОБУЧЕНИЕ ***", "Только для обучения: нигде не учитывается. Не покупка, без баллов."),
+        ("pl", "*** SZKOLENIE ***", "Tylko do ćwiczeń: nigdzie się nie liczy. To nie zakup, bez punktów."),
+    ],
+)
+def test_a_slip_of_training_says_at_both_ends_that_it_counts_nowhere(language: str, mark: str, note: str):
+    for view in (harbour(training=True), msgspec.structs.replace(aurora_void(), training=True)):
+        told = [row for row in rows(msgspec.structs.replace(view, language=language)) if row]
+        assert (told[0], told.count(mark)) == (mark, 2)
+        whole = " ".join(told)
+        assert whole.count(note) == 2
+        assert whole.startswith(f"{mark} {note}") and whole.endswith(f"{mark} {note}")
+
+
+def test_a_legal_text_stands_whole_at_the_foot():
+    terms = "Points have no cash value. " * 20
+    assert terms.strip() in " ".join(rows(harbour(legal=terms)))
+
+
+def test_the_close_names_the_receipts_that_explain_a_difference_and_what_the_till_has_more():
+    close = sample_named("close")
+    told = rows(close)
+    at = told.index("Sales, net 4,524.80")
+    assert told[at + 1 : at + 3] == ["POS 4,512.30", "Difference +12.50"]
+    assert "R-77" in told
+    agreed = msgspec.structs.replace(close, controls=close.controls[:3])
+    assert "The POS and this till agree." in rows(agreed)
+    alone = msgspec.structs.replace(close, controls=(Control(figure="receipts", till=3),))
+    assert not [row for row in rows(alone) if "POS" in row]
+
+
+def test_an_exchange_has_one_sum_to_pay_or_to_hand_out():
+    exchange = sample_named("exchange")
+    assert "TO PAY GBP 3.92" in rows(exchange) and "Points in all +39" in rows(exchange)
+    back = msgspec.structs.replace(exchange, to_pay_minor=0, to_hand_out_minor=150, points_net=-4)
+    assert "PAID OUT GBP 1.50" in rows(back) and "Points in all -4" in rows(back)

@@ -1,0 +1,89 @@
+"""How many columns of paper letters take, and lines that fit a number of them.
+
+A Chinese or Japanese letter takes two columns, a mark that sits on another letter none. Ambiguous letters, such as
+those of Cyrillic, take one: only printers of the Far East print them wide. Source: devices-and-receipts.md D5.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from receipt_templates.normalise import NO_BREAK
+
+# A figure stays beside its unit, its currency and its other digits: `500 g`, `R$ 5,38`, `EUR 12.00`, `1 340 zł`.
+_TOGETHER = re.compile(
+    r"(?<=\d) (?=[^\W\d_]{1,2}(?!\w)|[A-Z]{3}(?!\w)|руб\b|грн\b|[€£$¥₽%]|\d{3}(?!\d))"
+    r"|(?<=[€£$¥₽]) (?=[-+]?\d)"
+    r"|(?<=\b[A-Z]{3}) (?=[-+]?\d)"
+)
+
+
+def columns_of(text: str) -> int:
+    """Columns of normal width that a text takes."""
+    return len(text) if text.isascii() else sum(map(_columns_of_letter, text))
+
+
+def wrapped(text: str, width: int, *, even: bool = False) -> list[str]:
+    """Lines of at most `width` columns: broken at spaces, a longer word where it must; at least one line.
+
+    Args:
+        text: U+00A0 is broken at only where a line would not fit otherwise, and leaves as a space.
+        width: at least 2, or 1 where no letter is wide.
+        even: lines of about one length, as few as before: a centred text does not end in a lonely word.
+    """
+    if "\n" not in text and "  " not in text and columns_of(text) <= width:
+        return [text.strip(" ").replace(NO_BREAK, " ").rstrip()]  # most are a line as they are
+    lines = [line for part in text.split("\n") for line in _paragraph(part, width, even=even)]
+    return [line.replace(NO_BREAK, " ").rstrip() for line in lines]
+
+
+def kept_together(text: str) -> str:
+    """A text whose figures hold on to their units, currencies and other digits with U+00A0."""
+    return _TOGETHER.sub(NO_BREAK, text)
+
+
+def _paragraph(text: str, width: int, *, even: bool) -> list[str]:
+    words = [word for word in kept_together(text).split(" ") if word]
+    lines = _filled(words, width)
+    if not even or len(lines) < 2:
+        return lines
+    longest_word = max(map(columns_of, words))
+    for narrower in range(max(1, min(width, longest_word)), width):
+        if len(tried := _filled(words, narrower)) == len(lines):
+            return tried
+    return lines
+
+
+def _filled(words: list[str], width: int) -> list[str]:
+    lines = [""]
+    for word in (piece for whole in words for piece in _pieces(whole, width)):
+        beside = f"{lines[-1]} {word}" if lines[-1] else word
+        if columns_of(beside) <= width:
+            lines[-1] = beside
+        else:
+            lines.append(word)
+    return lines
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    """A word as it is, or, wider than the line, its parts: between figures first, then between letters."""
+    if columns_of(word) <= width:
+        return [word]
+    if NO_BREAK in word:
+        return [piece for part in word.split(NO_BREAK) if part for piece in _pieces(part, width)]
+    pieces, room = [""], width
+    for letter in word:
+        columns = _columns_of_letter(letter)
+        if columns > room and pieces[-1]:
+            pieces.append("")
+            room = width
+        pieces[-1] += letter
+        room -= columns
+    return pieces
+
+
+@lru_cache(maxsize=4_096)
+def _columns_of_letter(letter: str) -> int:
+    if unicodedata.category(letter) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1

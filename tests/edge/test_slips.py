@@ -1,0 +1,86 @@
+"""What a till looks up beside the fact: points that lapse, the next tier, what was nearly had, approvals."""
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from loyalty.programme import read_programme
+from tests.edge.rim import PROGRAMME, Rim, commit, line, member
+
+TIERED = (
+    PROGRAMME.replace("place: customer, case: missed", "place: receipt, case: missed")
+    + "tiers: [{id: gold, name: Gold, reach: {spend_minor: 10000, period: year}}]\n"
+)
+
+
+@pytest.fixture
+def rim(tmp_path: Path) -> Rim:
+    rim = Rim(tmp_path, receipt_legal="Points have no cash value.")
+    rim.cache.load_programme(read_programme(TIERED))
+    row = msgspec.structs.replace(member().row, tier="", lapsing_points=600, lapsing_on=date(2026, 3, 31))
+    rim.cache.load_members([msgspec.structs.replace(member(), row=row, home=True)])
+    return rim
+
+
+def rows(said: dict[str, str]) -> list[str]:
+    return [" ".join(row.split()) for row in said["text"].splitlines()]
+
+
+def test_a_sale_says_what_lapses_what_the_next_tier_wants_and_what_was_nearly_had(rim: Rim):
+    told = rows(rim.post("/v1/receipts", commit()).json)
+    whole = " ".join(told)
+    assert "Use by 31 Mar 2026 600 points" in told
+    # 10.50 of the 100.00 that gold wants.
+    assert "EUR 89.50 more to reach Gold." in told
+    assert "Only 19.50 more and your points double" in whole
+    assert whole.index("more to reach Gold") < whole.index("Only 19.50") < whole.index("Points have no cash value.")
+
+
+def test_a_sale_that_reaches_the_tier_says_nothing_of_it(rim: Rim):
+    basket = {"currency": "EUR", "lines": [line(1, "mug", 10_000)]}
+    told = rows(rim.post("/v1/receipts", commit(basket=basket, tenders=[])).json)
+    assert not [row for row in told if "to reach" in row]
+
+
+def test_points_that_were_spent_are_those_that_lapse_first(rim: Rim):
+    paid = rim.post("/v1/receipts", commit(points_to_spend=500, tenders=[{"kind": "cash", "amount_minor": 550}]))
+    told = rows(paid.json)
+    assert "Use by 31 Mar 2026 100 points" in told
+
+
+def test_a_reprint_says_the_same_and_that_it_is_a_copy(rim: Rim):
+    first = rows(rim.post("/v1/receipts", commit()).json)
+    again = rows(rim.client.get("/v1/receipts/R1").json)
+    # The end of the card was at hand when it was scanned, and is kept nowhere.
+    said = [row.removesuffix(" ...8903") for row in first if row]
+    assert [row for row in again if row not in ("*** COPY ***", "")] == said
+    assert again.count("*** COPY ***") == 2
+
+
+def test_an_approval_is_on_the_slip_of_a_void(rim: Rim):
+    rim.post("/v1/receipts", commit())
+    body = {"cashier": "4", "override": {"supervisor": "91", "reason": "Rang up twice"}}
+    told = rows(rim.post("/v1/receipts/R1/void", body).json)
+    assert told[told.index("Cashier 4") + 1 :][:2] == ["Approved by 91", "Reason: Rang up twice"]
+
+
+def test_what_is_practised_is_marked_on_every_slip(rim: Rim):
+    sale = rim.post("/v1/receipts", commit(training=True)).json
+    void = rim.post("/v1/receipts/R1/void", {"training": True}).json
+    assert [rows(said).count("*** TRAINING ***") for said in (sale, void)] == [2, 2]
+    page = rim.client.get("/v1/receipts/R1?training=true").json["html"]
+    assert (page.count("*** TRAINING ***"), "<svg" in page) == (2, False)
+
+
+def test_a_pos_with_a_fiscal_printer_gets_its_lines(rim: Rim):
+    rim.post("/v1/receipts", commit())
+    told = rim.client.get("/v1/fiscal-lines/R1?columns=40&lines=3").json
+    # A point for every ten cents of 10.50; 1,240 were there.
+    assert told["lines"][:2] == ["Points today: 105", "Your points: 1,345"]
+    assert (len(told["lines"]), told["no_room"] > 0) == (3, True)
+    assert rim.client.get("/v1/fiscal-lines/R1?language=pl").json["lines"][0] == "Punkty dziś: 105"
+    assert rim.client.get("/v1/fiscal-lines/R9").status_code == 404
+    assert rim.client.get("/v1/fiscal-lines/R1?columns=8").status_code == 400
+    assert rim.client.get("/v1/fiscal-lines/R1?lines=41").status_code == 400
