@@ -1,12 +1,12 @@
 """What the customer's display shows of a quote, a card or a finished sale."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from edge.asks import Committed, Identified, Quoted
-from edge.screens import MOST_LINES, Phase, Screen, ScreenGift, ScreenLine, ScreenTier
+from edge.screens import MOST_LINES, Beside, Phase, Screen, ScreenGift, ScreenLine, ScreenOffer, ScreenTier
 from edge.slips import balance_after
 from edge.telling import ending_of, said_by_place, spent_under, totals_of
 from loyalty.amounts import exponent_of, format_quantity
@@ -16,10 +16,14 @@ from loyalty.messages import Said
 from loyalty.programme import Programme
 from loyalty.quotes import Quote, QuoteLine
 
+MOST_OFFERS = 6
 
-def screen_of_card(told: Identified, blank: Screen, *, as_of: str | None) -> Screen:
+
+def screen_of_card(told: Identified, blank: Screen, *, as_of: str | None, programme: Programme | None = None) -> Screen:
     """A card was scanned before the first line. `blank` brings language, currency, line and store time."""
-    return _with_member(blank, "member", told.view, told.known, told.last4, as_of)
+    screen = _with_member(blank, "member", told.view, told.known, told.last4, as_of, programme)
+    warned = tuple(one.say for one in told.warnings)
+    return msgspec.structs.replace(screen, beside=Beside(card_token=told.card_token or "", warnings=warned))
 
 
 def screen_of_quote(
@@ -32,6 +36,8 @@ def screen_of_quote(
     as_of: str | None,
     programme: Programme | None,
     training: bool,
+    quote_id: str = "",
+    would_earn: Callable[[], int] = lambda: 0,
 ) -> Screen:
     """A basket as it stands.
 
@@ -39,10 +45,12 @@ def screen_of_quote(
         lines: as the POS sent them, in its order.
         names: goods by sku; one without shows its sku.
         programme: of the quote, for the names of what it speaks of; none once it has left this till.
+        would_earn: what the basket would earn with a card; asked only while it has none.
     """
     quote = told.quote
     may = quote.redemption.most_points if not quote.totals.points_spent else 0
-    screen = _with_member(blank, "sale", quote.view, told.known, last4, as_of)
+    screen = _with_member(blank, "sale", quote.view, told.known, last4, as_of, programme)
+    said = said_by_place(quote.messages)
     return msgspec.structs.replace(
         screen,
         currency=quote.currency,
@@ -53,9 +61,21 @@ def screen_of_quote(
         may_spend_minor=sum(quote.redemption.per_line_minor) if may else 0,
         authority=quote.authority.kind if may or quote.totals.points_spent else "none",
         **_to_come(quote, names, programme),
-        messages=said_by_place(quote.messages).customer,
+        messages=said.customer,
+        missed=_missed(quote),
+        kiosk=said.kiosk,
+        step_points=max(1, quote.redemption.step),
+        most_points=quote.redemption.most_points,
+        most_minor=sum(quote.redemption.per_line_minor),
+        would_earn=would_earn() if quote.view is None else 0,
         offline=told.offline,
         training=training,
+        beside=Beside(
+            card_token=told.card_token or "",
+            quote_id=quote_id,
+            say=said.cashier,
+            warnings=tuple(one.say for one in told.warnings),
+        ),
     )
 
 
@@ -65,7 +85,7 @@ def screen_of_receipt(
     """A sale that was paid. Args: as `screen_of_quote`."""
     detail = told.detail
     known = told.receipt.account_id is not None
-    screen = _with_member(blank, "done", detail.view, known, last4, None)
+    screen = _with_member(blank, "done", detail.view, known, last4, None, programme)
     return msgspec.structs.replace(
         screen,
         currency=detail.currency,
@@ -98,6 +118,13 @@ def _to_come(quote: Quote, names: Mapping[str, str], programme: Programme | None
     }
 
 
+def _missed(quote: Quote) -> tuple[str, ...]:
+    """Sentences for the customer of promotions that did not apply."""
+    missed = {why.promotion for why in quote.why if not why.applied}
+    said = (one.text for one in quote.messages if one.place == "customer" and one.promotion in missed)
+    return tuple(dict.fromkeys(said))
+
+
 def _still_true(quote: Quote) -> tuple[Said, ...]:
     """Once a sale is paid, what was nearly had is not worth mentioning any more."""
     missed = {why.promotion for why in quote.why if not why.applied}
@@ -105,16 +132,41 @@ def _still_true(quote: Quote) -> tuple[Said, ...]:
 
 
 def _with_member(
-    blank: Screen, phase: Phase, view: MemberView | None, known: bool, last4: str, as_of: str | None
+    blank: Screen,
+    phase: Phase,
+    view: MemberView | None,
+    known: bool,
+    last4: str,
+    as_of: str | None,
+    programme: Programme | None,
 ) -> Screen:
-    return msgspec.structs.replace(
-        blank,
-        phase=phase,
-        has_card=view is not None,
-        member=ending_of(last4) if view else "",
-        balance_points=view.balance_points if view and known else None,
-        as_of=as_of if view and known else None,
+    screen = msgspec.structs.replace(
+        blank, phase=phase, has_card=view is not None, member=ending_of(last4) if view else ""
     )
+    if view is None or not known:
+        return screen
+    tiers = {tier.id: tier.name for tier in programme.tiers} if programme else {}
+    return msgspec.structs.replace(
+        screen,
+        balance_points=view.balance_points,
+        as_of=as_of,
+        tier=tiers.get(view.tier) or view.tier,
+        stored_minor=view.stored_minor,
+        lapsing_points=view.lapsing_points,
+        lapsing_on=view.lapsing_on.isoformat() if view.lapsing_on and view.lapsing_points else None,
+        offers=_offers(view, programme, blank.now[:10]),
+    )
+
+
+def _offers(view: MemberView, programme: Programme | None, today: str) -> tuple[ScreenOffer, ...]:
+    """Coupons of the member that may still be used; those whose kind this programme does not know stay unsaid."""
+    kinds = {kind.id: kind.name or kind.id for kind in programme.coupons} if programme else {}
+    offers = [
+        ScreenOffer(name=kinds[item.of], through=item.through.isoformat() if item.through else None)
+        for item in view.wallet
+        if item.kind == "coupon" and item.of in kinds and not item.used
+    ]
+    return tuple(offer for offer in offers if offer.through is None or offer.through >= today)[:MOST_OFFERS]
 
 
 def _lines(lines: tuple[Line, ...], figures: tuple[QuoteLine, ...], names: Mapping[str, str]) -> dict[str, object]:

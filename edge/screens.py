@@ -1,7 +1,8 @@
-"""What the customer sees: one state of the sale at hand, sent to every screen as it changes.
+"""What customer and cashier see: one state of the sale at hand, sent to every screen as it changes.
 
 A screen gets the whole state each time, so one that missed some is right again with the next. Nothing of a person is
-in it but "…1234"; and once a sale is paid or left lying, the state is forgotten here too.
+in it but "…1234"; and once a sale is paid or left lying, the state is forgotten here too. What only a page that is
+signed in may know travels beside it.
 Source: dependencies.md, "Server-sent events"; devices-and-receipts.md E.
 """
 
@@ -25,6 +26,7 @@ DONE_MS = 15_000
 FORGOTTEN_MS = 180_000
 
 Phase = Literal["idle", "member", "sale", "done"]
+Place = Literal["customer", "kiosk", "cashier"]
 
 
 class TooManyScreens(Refusal):
@@ -58,6 +60,29 @@ class ScreenTier(msgspec.Struct, frozen=True, kw_only=True):
     short_of: int
 
 
+class ScreenOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """A coupon in the member's wallet, and its last day where it has one."""
+
+    name: str
+    through: str | None = None
+
+
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """What a page that is signed in is told besides; `say` and `warnings` are for the cashier alone."""
+
+    card_token: str = ""
+    quote_id: str = ""
+    say: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """A sentence that is no state: a card that could not be read, help on its way. `code` is stable."""
+
+    say: str
+    code: str
+
+
 class Screen(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a customer display shows. Instants are store time.
 
@@ -70,6 +95,13 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
         coupons: names of those that this sale earns for the next visit.
         authority: the step at which points may be spent, or were: asked of head office (`hold`), or offline.
         record: of a paid sale, eight digits that a complaint quotes.
+        most_points, most_minor: what could be spent on this basket at all, in multiples of `step_points`; its worth.
+        stored_minor: in the member's wallet.
+        lapsing_points, lapsing_on: the points that lapse next, and their last valid day.
+        offers: coupons of the member; `missed`: those of the messages that tell what was nearly had.
+        kiosk: sentences for a self-checkout.
+        would_earn: what this basket would earn with a card, while it has none.
+        beside: for pages that are signed in.
     """
 
     no: int = 0
@@ -96,6 +128,18 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool = False
     training: bool = False
     age_ms: int = 0
+    tier: str = ""
+    step_points: int = 1
+    most_points: int = 0
+    most_minor: int = 0
+    stored_minor: int = 0
+    lapsing_points: int = 0
+    lapsing_on: str | None = None
+    offers: tuple[ScreenOffer, ...] = ()
+    missed: tuple[str, ...] = ()
+    kiosk: tuple[str, ...] = ()
+    would_earn: int = 0
+    beside: Beside | None = None
 
 
 class _Shown:
@@ -127,7 +171,7 @@ class Screens:
         self._shown: _Shown | None = None
         self._since_ms = mono_ms()
         self._no = 0
-        self._queues: list[queue.Queue[_Shown | None]] = []
+        self._queues: list[queue.Queue[_Shown | Notice | None]] = []
         self._closed = False
         self.dropped = 0
 
@@ -140,8 +184,18 @@ class Screens:
             for waiting in self._queues:
                 self._put(waiting, self._shown)
 
+    def tell(self, say: str, code: str) -> None:
+        """Say something once to every screen that listens now."""
+        with self._lock:
+            for waiting in self._queues:
+                self._put(waiting, Notice(say=say, code=code))
+
+    def shown(self, place: Place = "customer") -> Screen:
+        """The state at this moment as a page may be told it."""
+        return seen_at(self.now(), place)
+
     def now(self) -> Screen:
-        """The state at this moment; the idle one when the last is over."""
+        """The state at this moment with all that is beside it; the idle one when the last is over."""
         with self._lock:
             shown, no, age_ms = self._shown, self._no, self._mono_ms() - self._since_ms
         if shown is not None:
@@ -157,13 +211,13 @@ class Screens:
         """How many screens listen."""
         return len(self._queues)
 
-    def stream(self) -> Iterator[bytes]:
+    def stream(self, place: Place = "customer") -> Iterator[bytes]:
         """Server-sent events for one screen: the state at once, then each change, and a beat when nothing happens.
 
         Raises:
             TooManyScreens: before anything is sent; the page then asks /v1/screen from time to time.
         """
-        waiting: queue.Queue[_Shown | None] = queue.Queue(MOST_WAITING)
+        waiting: queue.Queue[_Shown | Notice | None] = queue.Queue(MOST_WAITING)
         with self._lock:
             if self._closed or len(self._queues) >= MOST_SCREENS:
                 raise TooManyScreens(
@@ -171,7 +225,7 @@ class Screens:
                 )
             self._queues.append(waiting)
         # What is shown meanwhile comes after it, with a higher number.
-        return _Stream(self, waiting, self.now())
+        return _Stream(self, waiting, self.now(), place)
 
     def close(self) -> None:
         """End every stream, so that the server can stop."""
@@ -180,13 +234,13 @@ class Screens:
             for waiting in self._queues:
                 self._put(waiting, None)
 
-    def leave(self, waiting: "queue.Queue[_Shown | None]") -> None:
+    def leave(self, waiting: "queue.Queue[_Shown | Notice | None]") -> None:
         """This screen is gone."""
         with self._lock:
             if waiting in self._queues:
                 self._queues.remove(waiting)
 
-    def _put(self, waiting: "queue.Queue[_Shown | None]", shown: _Shown | None) -> None:
+    def _put(self, waiting: "queue.Queue[_Shown | Notice | None]", shown: _Shown | Notice | None) -> None:
         while True:
             try:
                 return waiting.put_nowait(shown)
@@ -198,9 +252,11 @@ class Screens:
 class _Stream:
     """The bytes of one screen; the server closes it when the screen is gone, even before the first read."""
 
-    def __init__(self, screens: Screens, waiting: "queue.Queue[_Shown | None]", first: Screen) -> None:
-        self._screens, self._waiting = screens, waiting
-        self._next = f"retry: {RETRY_MS}\n".encode() + _event(first)
+    def __init__(
+        self, screens: Screens, waiting: "queue.Queue[_Shown | Notice | None]", first: Screen, place: Place
+    ) -> None:
+        self._screens, self._waiting, self._place = screens, waiting, place
+        self._next = f"retry: {RETRY_MS}\n".encode() + self._event(first)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -216,11 +272,21 @@ class _Stream:
         if shown is None:
             self.close()
             raise StopIteration
-        return _event(shown.screen())
+        return self._event(shown if isinstance(shown, Notice) else shown.screen())
 
     def close(self) -> None:
         self._screens.leave(self._waiting)
 
+    def _event(self, told: Screen | Notice) -> bytes:
+        if isinstance(told, Notice):
+            return b"event: notice\ndata: " + msgspec.json.encode(told) + b"\n\n"
+        return b"event: screen\ndata: " + msgspec.json.encode(seen_at(told, self._place)) + b"\n\n"
 
-def _event(screen: Screen) -> bytes:
-    return b"event: screen\ndata: " + msgspec.json.encode(screen) + b"\n\n"
+
+def seen_at(screen: Screen, place: Place) -> Screen:
+    """A state as a page may be told it: the display no more than it shows, the kiosk nothing that is the cashier's."""
+    if place == "cashier" or screen.beside is None:
+        return screen
+    if place == "customer":
+        return msgspec.structs.replace(screen, beside=None)
+    return msgspec.structs.replace(screen, beside=msgspec.structs.replace(screen.beside, say=(), warnings=()))

@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge import screens as module
 from edge.screens import Screen, Screens, TooManyScreens
+from loyalty.cards import PaymentCard
+from loyalty.members import WalletItem
 from loyalty.programme import read_programme
-from tests.edge.rim import CARD, PROGRAMME, STRANGER, Rim, basket, commit, line, quote
+from tests.edge.rim import CARD, PROGRAMME, STRANGER, Rim, basket, commit, line, member, quote
 
 
 class Mono:
@@ -190,6 +194,44 @@ def test_a_long_basket_shows_its_last_forty_lines(rim: Rim):
     rim.post("/v1/quotes", quote(basket=basket(*(line(i, f"sku{i}", 100) for i in range(1, 101)))))
     shown = rim.desk.screens.now()
     assert (shown.hidden_lines, shown.lines[0].line, shown.lines[-1].line) == (60, 61, 100)
+
+
+def test_a_card_that_a_reader_refused_is_said_on_the_screens_that_listen(rim: Rim):
+    stream = rim.desk.screens.stream()
+    next(stream)
+    rim.readers.take(PaymentCard())
+    told = next(stream)
+    assert told.startswith(b"event: notice\n")
+    assert said(told)["code"] == "card.payment_card"
+
+
+def test_without_a_card_the_display_tells_what_one_would_earn(rim: Rim):
+    rim.post("/v1/quotes", quote(card=None))
+    # 10.50 at a point for every 10 cents; nothing of it is quoted to the POS.
+    assert rim.desk.screens.now().would_earn == 105
+    rim.post("/v1/quotes", quote())
+    assert rim.desk.screens.now().would_earn == 0
+
+
+def test_what_was_nearly_had_is_told_apart_from_what_was_had(rim: Rim):
+    rim.post("/v1/quotes", quote())
+    assert rim.desk.screens.now().missed == ("Only 19.50 more and your points double",)
+
+
+def test_coupons_of_the_member_are_offers_until_they_are_used_or_over(rim: Rim):
+    kinds = "coupons: [{id: own, name: A free coffee, holder: personal}]\nspending:"
+    rim.cache.load_programme(read_programme(PROGRAMME.replace("spending:", kinds)))
+    wallet = (
+        WalletItem(code="C-1", of="own", account_id=77, through=date(2026, 3, 5)),
+        WalletItem(code="C-2", of="own", account_id=77, through=date(2026, 3, 4)),
+        WalletItem(code="C-3", of="own", account_id=77, used=1),
+        WalletItem(code="C-4", of="unheard", account_id=77),
+    )
+    known = member()
+    rim.cache.load_members([msgspec.structs.replace(known, row=msgspec.structs.replace(known.row, wallet=wallet))])
+    rim.post("/v1/cards/identify", {"card": CARD})
+    offers = rim.desk.screens.now().offers
+    assert [(offer.name, offer.through) for offer in offers] == [("A free coffee", "2026-03-05")]
 
 
 def test_no_card_number_and_no_token_reach_a_screen(rim: Rim):

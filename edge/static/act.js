@@ -1,0 +1,190 @@
+// One act of the cashier: a dialog, a request under one id through all its retries, a supervisor where one is wanted.
+
+import { ask, newId } from "./api.js";
+import { $, make, show } from "./dom.js";
+import { showSlip } from "./slip.js";
+import { t } from "./tongue.js";
+import { toast } from "./toast.js";
+
+let at = null; // {act, desk, id, step}
+
+export const isOpen = () => Boolean(document.querySelector("dialog[open]"));
+
+// Begin an act. `preset` fills fields.
+export async function open(act, desk, preset = {}) {
+  if (isOpen()) return;
+  at = { act, desk, id: newId(act.name), step: 0, values: { ...preset } };
+  $("act-title").textContent = t(`act.${act.name}`);
+  show("act-problem", "");
+  show("act-again", "");
+  $("act-send").textContent = t(act.sends ?? "cashier.send");
+  $("act-send").className = `button ${act.isFinal ? "bad" : "main"}`;
+  $("act-send").hidden = false;
+  $("act-body").replaceChildren();
+  $("act").showModal();
+  await draw();
+}
+
+async function draw() {
+  const now = at;
+  try {
+    const parts = await now.act.draw(now.desk, now.values, now.step, again);
+    if (at !== now) return;
+    $("act-body").replaceChildren(...parts);
+    $("act-send").hidden = Boolean(now.act.onlyShows?.(now.step));
+    (document.querySelector("#act-body :is(input, select, button):not([type=hidden])") ?? $("act-close")).focus();
+  } catch (problem) { fail(problem); }
+}
+
+const again = () => draw();
+
+function close() {
+  at = null;
+  $("act").close();
+}
+
+// Fields of the form by name; boxes by whether they are ticked.
+function read() {
+  const values = {};
+  for (const one of $("act-body").querySelectorAll("[name]")) {
+    if (one.type === "radio") { if (one.checked) values[one.name] = one.value; }
+    else values[one.name] = one.type === "checkbox" ? one.checked : one.dataset.token || one.value.trim();
+  }
+  return values;
+}
+
+async function send(event) {
+  event.preventDefault();
+  if (!at || $("act-send").disabled) return;
+  const now = at;
+  Object.assign(now.values, read());
+  show("act-problem", "");
+  busy(true);
+  try {
+    const next = await now.act.send(now.desk, now.values, now.step, { id: now.id, call: (method, path, body) => call(now, method, path, body) });
+    if (at !== now) return;
+    if (next === "next") { now.step += 1; await draw(); }
+    else finish(now, next ?? {});
+  } catch (problem) { fail(problem); } finally { busy(false); show("act-again", ""); }
+}
+
+function busy(on) {
+  $("act-send").disabled = on;
+  if (at) $("act-send").textContent = t(on ? "cashier.sending" : at.act.sends ?? "cashier.send");
+}
+
+function fail(problem) {
+  if (problem === "left") return; // the supervisor was not asked after all
+  if (problem.code?.endsWith("id_reused") && at) at.id = newId(at.act.name);
+  show("act-problem", problem.detail || (problem.status === undefined ? String(problem.message) : t("common.networkDown")));
+}
+
+// What an act came to: a sentence, a slip to look at, something to undo.
+function finish(now, { say = "", slip = null, undo = null }) {
+  close();
+  if (say) {
+    now.desk.note(say, slip ? () => showSlip(slip) : null);
+    toast({ text: say, act: undo ? t("cashier.undo") : slip?.text ? t("cashier.view") : "", doing: undo ?? (slip ? () => showSlip(slip) : null) });
+  }
+  if (slip && !slip.quiet) showSlip(slip);
+}
+
+async function call(now, method, path, body) {
+  const onAgain = () => show("act-again", t("cashier.resent"));
+  for (let override = null; ; ) {
+    try {
+      return await ask(method, path, override ? { ...body, override } : body, { onAgain });
+    } catch (problem) {
+      if (!["override.wanted", "override.wrong", "override.locked"].includes(problem.code)) throw problem;
+      override = await approval(problem);
+    }
+  }
+}
+
+// A supervisor's number, code and reason; throws "left" when nobody approves.
+function approval(problem) {
+  const dialog = $("override"), wrong = problem.code !== "override.wanted";
+  if (!wrong) $("o-why").textContent = problem.detail;
+  show("o-problem", wrong ? problem.detail : "");
+  $("o-code").value = "";
+  dialog.showModal();
+  (wrong ? $("o-code") : $("o-who")).focus();
+  return new Promise((done, left) => {
+    $("override-form").onsubmit = (event) => {
+      event.preventDefault();
+      if (!$("o-who").value.trim()) return $("o-who").focus();
+      const told = { supervisor: $("o-who").value.trim(), reason: $("o-reason").value.trim(), ...($("o-code").value ? { code: $("o-code").value } : {}) };
+      $("o-code").value = "";
+      dialog.onclose = null;
+      dialog.close();
+      done(told);
+    };
+    dialog.onclose = () => left("left");
+    $("o-close").onclick = () => dialog.close();
+  });
+}
+
+// A scan while an act is open goes into its card field, as a token, shown by its end. Whether it was taken.
+export function takeScan(text) {
+  if ($("override")?.open) { $("o-code").value = text; return true; }
+  if (!$("act")?.open) return isOpen();
+  const field = $("act-body").querySelector("[data-scan]");
+  if (!field) return true;
+  fill(field, text);
+  return true;
+}
+
+async function fill(field, text) {
+  if (field.dataset.scan === "code") { field.value = text; return; }
+  try {
+    const said = await ask("POST", "/v1/cards/identify", { card: text });
+    if (said.outcome !== "card") return show("act-problem", t("kiosk.notCard"));
+    field.dataset.token = said.card_token;
+    field.value = said.member?.card ?? "…";
+    show("act-problem", "");
+  } catch (problem) { fail(problem); }
+}
+
+// Fields
+
+export function field(name, { label = `field.${name}`, value = "", hint = "", type = "text", mode = null, scan = null, required = false } = {}) {
+  const id = `f-${name}`;
+  const input = make("input", { id, name, type, value, autocomplete: "off", spellcheck: "false", inputmode: mode, "data-scan": scan, required, "aria-describedby": hint ? `${id}-hint` : null });
+  input.addEventListener("input", () => delete input.dataset.token);
+  if (scan) input.addEventListener("focus", () => input.select()); // what is typed now takes the place of what was there
+  return make("div", { class: "field" }, make("label", { for: id }, t(label)), input, hint ? make("p", { class: "hint", id: `${id}-hint` }, hint) : null);
+}
+
+export function cardField(desk, name = "card", more = {}) {
+  const box = field(name, { label: "field.card", hint: t("field.cardHint"), scan: "card", ...more });
+  const input = box.querySelector("input");
+  if (desk.card() && !more.empty) { input.dataset.token = desk.card(); input.value = desk.screen.member || "…"; }
+  return box;
+}
+
+export function select(name, options, { label = `field.${name}`, value = "" } = {}) {
+  const id = `f-${name}`;
+  return make("div", { class: "field" }, make("label", { for: id }, t(label)),
+    make("select", { id, name }, ...options.map(([one, words]) => make("option", { value: one, selected: one === value }, words))));
+}
+
+export const two = (...parts) => make("div", { class: "two" }, ...parts);
+export const lead = (text) => make("p", { class: "lead" }, text);
+
+// "12.50" or "12,5" as minor units; throws a sentence where it is no amount.
+export function minor(text, exponent) {
+  const found = /^(\d{1,9})(?:[.,](\d+))?$/.exec(text.trim());
+  if (!found || (found[2] ?? "").length > exponent) throw new Error(t("field.money"));
+  return Number(found[1] + (found[2] ?? "").padEnd(exponent, "0"));
+}
+
+export const plain = (amount, exponent) => {
+  const digits = String(amount).padStart(exponent + 1, "0");
+  return exponent ? `${digits.slice(0, -exponent)}.${digits.slice(-exponent)}` : digits;
+};
+
+if ($("act-form")) {
+  $("act-form").addEventListener("submit", send);
+  $("act-close").addEventListener("click", close);
+  $("act").addEventListener("close", () => { at = null; });
+}

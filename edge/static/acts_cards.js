@@ -1,0 +1,160 @@
+// Acts about members and cards.
+
+import { cardField, field, lead, select, two } from "./act.js";
+import { drop, get, post } from "./api.js";
+import { drawAgreements } from "./consents.js";
+import { make } from "./dom.js";
+import { cash } from "./sale.js";
+import { day, language, moment, points, t } from "./tongue.js";
+
+const pick = (name, value, words, checked) => make("label", { class: "pick plain" }, make("input", { type: "radio", name, value, checked }), make("span", {}, words));
+const picks = (legend, ...rows) => make("fieldset", { class: "picks" }, make("legend", {}, legend), ...rows);
+
+const TOKEN = /^[0-9a-f]{32}$/;
+
+// The token of a card: of a scan it is one already, of a number that was typed the till says it.
+async function tokenOf(text) {
+  if (TOKEN.test(text)) return { token: text, card: "" };
+  const said = await post("/v1/cards/identify", { card: text, keyed: true });
+  if (said.outcome !== "card") throw new Error(t("kiosk.notCard"));
+  return { token: said.card_token, card: said.member?.card ?? "" };
+}
+
+const findCard = {
+  name: "card", key: "C", sends: "cashier.next",
+  draw: (desk, values, step) => step === 0
+    ? [cardField(desk, "card", { empty: true }), two(field("phone", { type: "tel" }), field("email", { type: "email" }))]
+    : [picks(t("kiosk.chooseCard"), ...values.found.map((one, i) => pick("chosen", one.card_token, `…${one.last4}`, i === 0)))],
+  async send(desk, values, step) {
+    if (step === 0 && !values.card) {
+      const sought = values.phone ? { phone: values.phone } : { email: values.email };
+      if (!values.phone && !values.email) throw new Error(t("field.cardHint"));
+      const { found, say } = await post("/v1/members/find", sought);
+      if (!found.length) throw new Error(say || t("kiosk.notFound"));
+      values.found = found;
+      if (found.length > 1) return "next";
+      values.chosen = found[0].card_token;
+    }
+    const { token, card } = await tokenOf(values.chosen || values.card);
+    await desk.choose({ card: token });
+    return { say: t("say.cardAtHand", { c: card }) };
+  },
+};
+
+const balance = {
+  name: "balance", key: "B",
+  draw: (desk) => [cardField(desk)],
+  async send(desk, values) {
+    const { token } = await tokenOf(values.card);
+    const said = await get(`/v1/balance?card=${encodeURIComponent(token)}`);
+    return { slip: { title: `${t("act.balance")} ${said.member.card}`, facts: factsOf(said, desk.screen), text: said.text } };
+  },
+};
+
+function factsOf(said, screen) {
+  const member = said.member, tier = said.tier;
+  return [
+    [t("cashier.balance"), member.known ? points(member.balance_points) : t("customer.unknown")],
+    [t("cashier.pending"), said.pending_points ? points(said.pending_points) : ""],
+    [t("cashier.spendable"), said.spendable_now_points ? points(said.spendable_now_points) : ""],
+    [t("cashier.authority"), said.spendable_now_points ? t(`tier.${said.authority}`) : ""],
+    ...said.expiring.map((one) => [t("cashier.lapses"), t("cashier.lapsesOn", { p: points(one.points), d: day(one.on) })]),
+    [t("cashier.wallet"), member.stored_minor ? cash(member.stored_minor, screen) : ""],
+    [t("cashier.tier"), member.tier],
+    [t("cashier.nextTier"), tier?.next_tier && tier.short_of ? `${tier.next_tier}: ${tier.measure === "spend" ? cash(tier.short_of, screen) : tier.short_of}` : ""],
+    [t("cashier.asOf"), said.as_of ? moment(said.as_of, screen.now) : t("cashier.never")],
+  ];
+}
+
+const spend = {
+  name: "spend", key: "P",
+  draw(desk, values) {
+    const most = desk.screen.most_points, step = desk.screen.step_points;
+    return [lead(t("cashier.maySpend", { p: points(most), m: cash(desk.screen.most_minor, desk.screen) })), lead(t(`tier.${desk.screen.authority}`)),
+      field("points", { mode: "numeric", value: values.points ?? String(most || ""), hint: t("field.pointsHint", { p: points(most), s: step }), required: true })];
+  },
+  async send(desk, values, step, { id, call }) {
+    const n = Number(values.points);
+    if (!Number.isInteger(n) || n < 1) throw new Error(t("field.pointsHint", { p: points(desk.screen.most_points), s: desk.screen.step_points }));
+    const { cashier, ...training } = desk.stamp();
+    const held = await call("POST", "/v1/holds", { hold_id: id, card: desk.card(), points: n, ...training });
+    await desk.choose({ points_to_spend: held.points, hold_id: id });
+    const undo = async () => {
+      await drop(`/v1/holds/${encodeURIComponent(id)}`);
+      await desk.choose({ points_to_spend: 0 });
+      desk.note(t("say.released"));
+    };
+    return { say: t("say.held", { p: points(held.points), t: moment(held.until, held.until) }), undo };
+  },
+};
+
+const enrol = {
+  name: "enrol", key: "N",
+  async draw(desk, values) {
+    const asked = values.asked ??= await get(`/v1/enrolment?language=${language()}`);
+    const terms = asked.consents.filter((one) => one.purpose === "terms");
+    return [
+      asked.say ? make("p", { class: "notice" }, asked.say) : null,
+      field("card", { label: "field.newCard", scan: "code", hint: t("field.optional") }),
+      ...(asked.may_seal ? [two(field("name"), field("phone", { type: "tel" })), two(field("email", { type: "email" }), field("birthday", { hint: "04-17" })), lead(t("kiosk.sealed"))] : [make("p", { class: "notice" }, t("kiosk.noSeal"))]),
+      ...terms.map((one, i) => make("label", { class: "check", for: `f-terms${i}` }, make("input", { type: "checkbox", id: `f-terms${i}`, name: `terms${i}` }), make("span", { lang: one.language }, one.text), make("span", { class: "hint" }, t("field.terms")))),
+      lead(t("field.marketingElsewhere")),
+    ].filter(Boolean);
+  },
+  async send(desk, values, step, { id, call }) {
+    const person = {};
+    for (const name of ["name", "phone", "email", "birthday"]) if (values[name]) person[name] = values[name];
+    const terms = values.asked.consents.filter((one) => one.purpose === "terms").filter((_, i) => values[`terms${i}`]);
+    const said = await call("POST", "/v1/members", {
+      enrol_id: id, card: values.card || null, language: language(), asked_on: "cashier", ...desk.stamp(),
+      ...(Object.keys(person).length ? { person } : {}),
+      consents: terms.map(({ purpose, channel, version }) => ({ purpose, channel, version, given: true })),
+    });
+    await desk.choose({ card: said.card_token });
+    return { say: t("say.enrolled", { c: `…${said.last4}` }), slip: { title: t("kiosk.joined"), facts: [[t("kiosk.yourNumber"), said.card_number || `…${said.last4}`], ...said.consents.filter((one) => one.confirm_code).map((one) => [t("kiosk.confirmCode"), one.confirm_code])], list: [said.say], text: said.text ?? "" } };
+  },
+};
+
+const claim = {
+  name: "claim", key: "L",
+  draw: (desk, values) => [cardField(desk), two(field("receipt", { value: values.receipt ?? desk.lastReceipt }), field("record")),
+    make("details", {}, make("summary", {}, t("field.printed")), two(field("store"), field("tillName")), two(field("soldAt", { type: "datetime-local" }), field("total", { mode: "decimal", hint: t("field.money") })))],
+  async send(desk, values, step, { id, call }) {
+    const { token } = await tokenOf(values.card);
+    const printed = values.tillName && { store: values.store, till: values.tillName, receipt_id: values.receipt, sold_at: values.soldAt, total_minor: Math.round(Number(values.total.replace(",", ".")) * 10 ** desk.screen.exponent) };
+    const body = printed ? { printed } : { receipt_id: values.receipt, ...(values.record ? { record: values.record } : {}) };
+    const said = await call("POST", "/v1/claims", { claim_id: id, card: token, ...desk.stamp(), ...body });
+    return { say: said.say, slip: { quiet: true, title: t("act.claim"), facts: [[t("field.receipt"), said.of_receipt], [t("field.points"), said.points === null ? "" : points(said.points)]], list: [said.say], text: said.text ?? "" } };
+  },
+};
+
+const trouble = {
+  name: "replace", key: "T",
+  draw: (desk) => [select("what", [["replace", t("field.replaceIt")], ["block", t("field.blockIt")], ["issue", t("field.issueOne")]]), cardField(desk),
+    two(field("newCard", { scan: null }), select("reason", [["lost", t("field.lost")], ["stolen", t("field.stolen")], ["damaged", t("field.damaged")]]))],
+  async send(desk, values, step, { id, call }) {
+    const card = values.newCard || null, { token } = await tokenOf(values.card);
+    const bodies = { replace: { old_card: token, card, reason: values.reason }, block: { card: token, reason: values.reason }, issue: { member_card: token, card } };
+    const said = await call("POST", "/v1/cards", { card_id: id, what: values.what, ...desk.stamp(), ...bodies[values.what] });
+    return { say: said.say, slip: { quiet: !said.card_number, title: t("act.replace"), facts: [[t("kiosk.yourNumber"), said.card_number || (said.last4 ? `…${said.last4}` : "")]], list: [said.say], text: said.text ?? "" } };
+  },
+};
+
+const consent = {
+  name: "consent", key: "O", onlyShows: (step) => step === 1, sends: "cashier.next",
+  async draw(desk, values, step, again) {
+    if (step === 0) return [cardField(desk), lead(t("field.marketingElsewhere"))];
+    const [asked, stands] = await Promise.all([get(`/v1/enrolment?language=${language()}`), get(`/v1/consents?card=${encodeURIComponent(values.token)}`)]);
+    const list = make("ul", { class: "agreements" });
+    drawAgreements(list, { asked: asked.consents, stands: stands.consents, card: values.token, place: "cashier", again, fail: (problem) => list.before(make("p", { class: "problem", role: "alert" }, problem.detail)) });
+    return [stands.complete ? null : make("p", { class: "notice" }, t("kiosk.incomplete")), list].filter(Boolean);
+  },
+  async send(desk, values, step) {
+    if (step) return {};
+    values.token = (await tokenOf(values.card)).token;
+    return "next";
+  },
+};
+
+export const CARD_ACTS = [findCard, balance, spend, enrol, claim, trouble, consent];
+export { pick, picks };

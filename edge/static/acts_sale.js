@@ -1,0 +1,124 @@
+// Acts about sales: undone, brought back, exchanged, laid aside, printed again.
+
+import { cardField, field, lead, minor, plain, two } from "./act.js";
+import { get, newId, post } from "./api.js";
+import { pick, picks } from "./acts_cards.js";
+import { make } from "./dom.js";
+import { money, number, points, t } from "./tongue.js";
+
+const receiptField = (desk, values, more = {}) => field("receipt", { value: values.receipt ?? desk.lastReceipt, hint: t("field.receiptHint"), ...more });
+const cashOf = (desk, amount) => money(amount, desk.screen.currency, desk.screen.exponent);
+
+const voided = {
+  name: "void", key: "V", isFinal: true,
+  draw: (desk, values) => [receiptField(desk, values, { hint: "", required: true })],
+  async send(desk, values, step, { call }) {
+    if (!values.receipt) throw new Error(t("field.receipt"));
+    const said = await call("POST", `/v1/receipts/${encodeURIComponent(values.receipt)}/void`, desk.stamp());
+    return { say: t("say.voided", { r: values.receipt }), slip: { quiet: true, title: t("act.void"), text: said.text } };
+  },
+};
+
+// Lines of a receipt to tick, with how many come back and what is handed out for them.
+async function linesToReturn(desk, values) {
+  if (!values.receipt) return [lead(t("field.receiptHint")), two(field("sku", { required: true }), field("quantity", { value: "1", mode: "decimal" })), two(field("amount", { mode: "decimal", hint: t("field.money") }), cardField(desk))];
+  values.left = await get(`/v1/returnable?of=${encodeURIComponent(values.receipt)}`);
+  if (values.left.is_void) throw new Error(t("say.isVoid"));
+  const rows = values.left.lines.filter((line) => Number(line.left) > 0).map((line) => rowOf(desk, line));
+  const head = make("div", { class: "pick head", "aria-hidden": "true" }, make("span", {}), make("span", {}), make("span", {}, t("field.quantity")), make("span", {}, t("field.amount")));
+  return [rows.length ? picks(t("field.lines"), head, ...rows) : lead(t("say.nothingLeft"))];
+}
+
+function rowOf(desk, line) {
+  const share = (quantity) => plain(Math.round((line.net_minor * Number(quantity)) / Number(line.quantity)), desk.screen.exponent);
+  const amount = make("input", { name: `amount${line.line}`, value: share(line.left), inputmode: "decimal", "aria-label": `${t("field.amount")}: ${line.name}` });
+  const quantity = make("input", { name: `quantity${line.line}`, value: String(Number(line.left)), inputmode: "decimal", "aria-label": `${t("field.quantity")}: ${line.name}`, oninput: (event) => { if (Number(event.target.value) > 0) amount.value = share(event.target.value); } });
+  const id = `f-line${line.line}`;
+  return make("div", { class: "pick" }, make("input", { type: "checkbox", id, name: `line${line.line}` }), make("label", { for: id }, line.name, make("small", {}, `${number(line.quantity)} · ${cashOf(desk, line.net_minor)}`)), quantity, amount);
+}
+
+function linesOf(desk, values) {
+  const exact = (text) => Number(text.replace(",", ".")).toFixed(3);
+  if (!values.receipt) {
+    const amount = values.amount ? minor(values.amount, desk.screen.exponent) : 0;
+    return [{ line: 1, sku: values.sku, quantity: exact(values.quantity), amount_minor: amount }];
+  }
+  const lines = values.left.lines.filter((line) => values[`line${line.line}`]).map((line) => ({ line: line.line, quantity: exact(values[`quantity${line.line}`]), amount_minor: minor(values[`amount${line.line}`], desk.screen.exponent) }));
+  if (!lines.length) throw new Error(t("say.noLines"));
+  return lines;
+}
+
+const returned = {
+  name: "return", key: "R", sends: "cashier.next",
+  draw: (desk, values, step) => (step === 0 ? [receiptField(desk, values)] : linesToReturn(desk, values)),
+  async send(desk, values, step, { id, call }) {
+    if (step === 0) return "next";
+    const said = await call("POST", "/v1/returns", { return_id: id, of: values.receipt || null, lines: linesOf(desk, values), ...desk.stamp(), ...(values.receipt ? {} : { currency: desk.screen.currency, ...(values.card ? { card: values.card } : {}) }) });
+    const out = cashOf(desk, said.paid_out_minor);
+    return { say: said.points_reversed ? t("say.returnedPoints", { m: out, p: points(said.points_reversed) }) : t("say.returned", { m: out }), slip: { title: t("act.return"), text: said.text } };
+  },
+};
+
+const exchanged = {
+  name: "exchange", key: "X", sends: "cashier.next",
+  async draw(desk, values, step) {
+    if (step === 0) return [lead(t("say.ringUpFirst")), receiptField(desk, values, { required: true })];
+    return linesToReturn(desk, values);
+  },
+  async send(desk, values, step, { id, call }) {
+    const { sale, quote } = values.atHand ??= await get("/v1/at-hand");
+    if (!sale) { values.atHand = null; throw new Error(t("say.ringUpFirst")); }
+    if (!values.receipt) throw new Error(t("field.receipt"));
+    if (step === 0) return "next";
+    const { sold_at, business_date, cashier, store_id, till_id, channel, language, training, override, cards, ...goods } = sale;
+    const said = await call("POST", "/v1/exchanges", {
+      exchange_id: id, ...desk.stamp(),
+      return: { return_id: `${id}-back`, of: values.receipt, lines: linesOf(desk, values) },
+      receipt: { ...goods, receipt_id: `${id}-sale`, programme_version: quote.programme_version, digest: quote.digest },
+    });
+    const say = said.to_pay_minor ? t("say.exchangedPay", { m: cashOf(desk, said.to_pay_minor) }) : said.to_hand_out_minor ? t("say.exchangedOut", { m: cashOf(desk, said.to_hand_out_minor) }) : t("say.exchangedEven");
+    return { say, slip: { title: t("act.exchange"), list: [say], text: said.text } };
+  },
+};
+
+const parked = {
+  name: "park", key: "K",
+  draw: () => [field("note", { hint: t("field.noteHint") })],
+  async send(desk, values, step, { id, call }) {
+    const { sale } = values.atHand ??= await get("/v1/at-hand");
+    if (!sale) { values.atHand = null; throw new Error(t("cashier.noSale")); }
+    await call("POST", "/v1/parked", { ...sale, ...desk.stamp(), park_id: id, note: values.note });
+    return { say: t("say.parked") };
+  },
+};
+
+const resumed = {
+  name: "resume", key: "U",
+  async draw(desk, values) {
+    const { parked: all, unheard } = await get("/v1/parked");
+    values.all = all;
+    const rows = all.map((one, i) => pick("chosen", String(i), make("span", {}, one.note || one.park_id, make("small", {}, ` · ${t("field.parkedAt", { t: one.till, l: one.lines, m: money(one.amount_minor, one.currency, desk.screen.exponent) })}`)), i === 0));
+    return [rows.length ? picks(t("act.resume"), ...rows) : lead(t("say.nothingParked")), unheard.length ? make("p", { class: "notice" }, t("say.unheard", { t: unheard.join(", ") })) : null].filter(Boolean);
+  },
+  async send(desk, values, step, { id, call }) {
+    const one = values.all[Number(values.chosen)];
+    if (!one) return {};
+    const said = await call("POST", `/v1/parked/${encodeURIComponent(one.park_id)}/resume`, { resume_id: id, till_id: one.till_id });
+    // Priced again, it is the sale at hand, where the POS finds it.
+    await post("/v1/quotes", { ...said.sale, quote_id: said.sale.quote_id || newId("quote") });
+    return { say: said.scan_again ? t("say.scanAgain", { n: said.scan_again }) : t("say.resumed") };
+  },
+};
+
+const copied = {
+  name: "copy", key: "Y",
+  draw: (desk, values) => [receiptField(desk, values, { hint: "", required: true })],
+  async send(desk, values) {
+    if (!values.receipt) throw new Error(t("field.receipt"));
+    const training = desk.stamp().training ? "?training=true" : "";
+    const said = await get(`/v1/receipts/${encodeURIComponent(values.receipt)}${training}`);
+    return { slip: { title: values.receipt, text: said.text } };
+  },
+};
+
+export const SALE_ACTS = [voided, returned, exchanged, parked, resumed, copied];

@@ -1,0 +1,271 @@
+"""The cashier panel in a real browser: it follows the sale, and each act reaches the till once."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Page, Route, expect
+
+from edge.approving import hash_of_code
+from edge.service import TillService
+from tests.browser.conftest import OpenPage
+from tests.browser.counter import GOODS, post, richer, settled, sign_in, start, welcoming
+from tests.edge.rim import CARD, commit, quote
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def panel(service: TillService, open_page: OpenPage) -> Page:
+    richer(service)
+    page = open_page(f"{service.url}/cashier")
+    sign_in(page)
+    return page
+
+
+def begin(page: Page, act: str) -> None:
+    page.click(f'[data-act="{act}"]')
+    expect(page.locator("#act")).to_be_visible()
+
+
+def sent(page: Page, path: str) -> list[dict[str, Any]]:
+    """Bodies that the page posts to a path from now on, as they are posted."""
+    bodies: list[dict[str, Any]] = []
+    page.on("request", lambda one: bodies.append(one.post_data_json) if one.url.endswith(path) else None)
+    return bodies
+
+
+def test_it_follows_the_sale_and_says_one_thing_with_one_act(service: TillService, panel: Page):
+    expect(panel.locator("#nosale")).to_be_visible()
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    # 31.47 at a point for every 10 cents.
+    expect(panel.locator("#m-lead")).to_have_text("With a card this basket earns 629 points")
+    expect(panel.locator(".toast button")).to_have_text("Find card")
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    expect(panel.locator("#m-title")).to_have_text("Member …8903")
+    expect(panel.locator("#m-points")).to_have_text("1,240")
+    expect(panel.locator(".toast span")).to_have_text("1,000 points may be spent, €10.00")
+    assert len(panel.locator(".toast span").inner_text()) <= 60
+    panel.click(".toast button")
+    panel.fill("#f-points", "500")
+    panel.click("#act-send")
+    expect(panel.locator("#row-points dd")).to_have_text("€5.00")
+    panel.click(".toast button")  # undo
+    expect(panel.locator("#row-points")).to_be_hidden()
+    expect(panel.locator("#latest li").first).to_have_text("The points are free again.")
+    assert CARD not in panel.content()
+
+
+def test_a_card_is_scanned_or_found_by_number_for_the_sale_at_hand(service: TillService, panel: Page):
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    panel.keyboard.press("Alt+KeyC")
+    panel.locator("#f-card").press_sequentially(CARD, delay=70)
+    panel.keyboard.press("Enter")
+    expect(panel.locator("#m-title")).to_have_text("Member …8903")
+    chosen = requests.get(f"{service.url}/v1/choices", timeout=5).json()["chosen"]
+    assert len(chosen["card"]) == 32
+    assert chosen["points_to_spend"] == 0
+
+
+def test_a_lost_answer_is_asked_for_again_under_the_same_id(service: TillService, panel: Page):
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    bodies = sent(panel, "/v1/returns")
+    lost: list[int] = []
+
+    def lose_the_first(route: Route) -> None:
+        if not lost:
+            route.fetch()  # the till hears it, and answers
+            lost.append(1)
+            route.abort()
+        else:
+            route.continue_()
+
+    panel.route("**/v1/returns", lose_the_first)
+    begin(panel, "return")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    panel.check("#f-line2")
+    panel.click("#act-send")
+    expect(panel.locator("#slip-text")).to_contain_text("Sourdough loaf", timeout=10_000)
+    expect(panel.locator("#latest li").first).to_contain_text("Hand out €3.45. 68 points were taken back.")
+    # 314 for the sum and 315 for doubling, each shared out: 345 of 3147 is 34 of either.
+    assert len(bodies) == 2
+    assert bodies[0] == bodies[1]
+    left = requests.get(f"{service.url}/v1/returnable", params={"of": "R1"}, timeout=5).json()
+    assert [line["left"] for line in left["lines"]] == ["2.000", "0.000", "2.000", "0.742"]
+
+
+def test_what_a_supervisor_must_approve_is_sent_again_with_the_approval(tmp_path: Path, open_page: OpenPage):
+    hashed = hash_of_code("4711", b"s" * 16)
+    service = start(tmp_path, approvals={"void": 0}, supervisors={"91": hashed})
+    try:
+        post(service, "/v1/receipts", commit(basket=GOODS))
+        page = open_page(f"{service.url}/cashier")
+        sign_in(page)
+        begin(page, "void")
+        page.fill("#f-receipt", "R1")
+        page.click("#act-send")
+        expect(page.locator("#o-why")).to_contain_text("This void needs a supervisor.")
+        page.fill("#o-who", "91")
+        page.fill("#o-code", "0815")
+        page.press("#o-code", "Enter")
+        expect(page.locator("#o-problem")).to_contain_text("wrong")
+        page.fill("#o-code", "4711")
+        page.fill("#o-reason", "Rung up twice")
+        page.press("#o-reason", "Enter")
+        expect(page.locator("#latest li").first).to_contain_text("Receipt R1 is void. Hand back the money.")
+    finally:
+        service.stop()
+
+
+def test_parked_here_and_resumed_the_basket_is_at_hand_again(service: TillService, panel: Page):
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    begin(panel, "park")
+    panel.fill("#f-note", "blue jacket")
+    panel.click("#act-send")
+    expect(panel.locator("#nosale")).to_be_visible()
+    begin(panel, "resume")
+    expect(panel.locator(".pick")).to_contain_text("blue jacket")
+    panel.click("#act-send")
+    expect(panel.locator("#row-total dd")).to_have_text("€31.47")
+    assert requests.get(f"{service.url}/v1/parked", timeout=5).json()["parked"] == []
+
+
+def test_an_exchange_takes_the_old_goods_and_sells_those_at_hand(service: TillService, panel: Page):
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    post(service, "/v1/quotes", quote(quote_id="Q2"))  # beans 10.00 less a fifth, bread 2.50
+    begin(panel, "exchange")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    panel.check("#f-line2")
+    panel.click("#act-send")
+    # 10.50 for the new goods less 3.45 for the loaf.
+    expect(panel.locator("#slip-list li")).to_have_text("The customer pays €7.05.")
+
+
+def test_training_is_seen_and_counts_nowhere(service: TillService, panel: Page):
+    begin(panel, "training")
+    panel.click("#act-send")
+    expect(panel.locator("#training")).to_have_text("Training")
+    before = service.journal.head().seq
+    post(service, "/v1/receipts", commit(basket=GOODS, training=True))
+    begin(panel, "void")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    expect(panel.locator("#latest li").first).to_contain_text("Receipt R1 is void.")
+    begin(panel, "training")
+    expect(panel.locator("#act-body .lead")).to_contain_text("Receipts 1")
+    panel.click("#act-send")
+    expect(panel.locator("#training")).to_be_hidden()
+    assert service.journal.head().seq == before
+
+
+def test_the_close_shows_where_the_pos_differs(service: TillService, panel: Page):
+    post(service, "/v1/receipts", commit(basket=GOODS, business_date="2026-03-05"))
+    begin(panel, "close")
+    panel.fill("#f-businessDate", "2026-03-05")
+    panel.fill("#f-receipts", "1")
+    panel.fill("#f-net_minor", "30.00")
+    panel.click("#act-send")
+    expect(panel.locator("#slip-facts")).to_contain_text("€31.47")
+    # The till has 31.47, the POS said 30.00.
+    expect(panel.locator("#slip-list li").first).to_contain_text("1.47")
+
+
+def test_a_member_joins_has_a_card_replaced_and_claims_a_receipt(service: TillService, panel: Page):
+    welcoming(service)
+    post(service, "/v1/receipts", commit(card=None, basket=GOODS, sold_at=None))  # today
+    begin(panel, "enrol")
+    # Terms may be noted on the customer's word, marketing never.
+    expect(panel.locator("#act-body input[type=checkbox]")).to_have_count(1)
+    panel.check("#f-terms0")
+    panel.click("#act-send")
+    number = panel.locator("#slip-facts dd").first.inner_text()
+    assert re.fullmatch(r"20\d{11}", number)
+    panel.click("#slip-close")
+    begin(panel, "claim")
+    panel.locator("#f-card").press_sequentially(number, delay=70)
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    expect(panel.locator("#latest li").first).to_contain_text("points will be added")
+    begin(panel, "replace")
+    panel.fill("#f-card", CARD)
+    panel.click("#act-send")
+    expect(panel.locator("#slip")).to_be_visible()
+    expect(panel.locator("#slip-facts dd").first).to_have_text(re.compile(r"^20\d{11}$"))
+    assert panel.locator("#slip-facts dd").first.inner_text() != number
+    panel.click("#slip-close")
+    refused = requests.post(f"{service.url}/v1/cards/identify", json={"card": CARD}, timeout=5)
+    assert refused.json()["code"] == "card.blocked"
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [("balance", "1,869"), ("copy", "Sourdough loaf"), ("enrol", "New card"), ("replace", "Replace it"),
+     ("claim", "Record printed"),
+     ("certificate", "Code of the certificate"), ("consent", "Card: scan or type")],
+)  # fmt: skip
+def test_every_other_act_opens_by_its_key_and_closes_by_escape(service: TillService, panel: Page, act: str, says: str):
+    keys = {"balance": "B", "copy": "Y", "enrol": "N", "replace": "T", "claim": "L", "certificate": "G", "consent": "O"}
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    post(service, "/v1/cards/identify", {"card": CARD})
+    settled(service, panel)
+    panel.keyboard.press(f"Alt+Key{keys[act]}")
+    expect(panel.locator("#act")).to_be_visible()
+    if act == "balance":
+        panel.click("#act-send")
+        expect(panel.locator("#slip-facts")).to_contain_text(says)
+    elif act == "copy":
+        panel.fill("#f-receipt", "R1")
+        panel.click("#act-send")
+        expect(panel.locator("#slip-text")).to_contain_text(says)
+    else:
+        expect(panel.locator("#act-body")).to_contain_text(says)
+    panel.keyboard.press("Escape")
+    expect(panel.locator("dialog[open]")).to_have_count(0)
+
+
+def test_signing_in_wants_the_pin_where_the_till_knows_one(tmp_path: Path, open_page: OpenPage):
+    service = start(tmp_path, pos_token="s3cret", cashiers={"4": hash_of_code("2580", b"p" * 16)})
+    try:
+        page = open_page(f"{service.url}/cashier")
+        page.fill("#in-who", "4")
+        page.fill("#in-pin", "0000")
+        page.press("#in-pin", "Enter")
+        expect(page.locator("#in-problem")).to_contain_text("wrong")
+        sign_in(page, pin="2580")
+        cookie = page.context.cookies()[0]
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        page.click("#sign-out")
+        expect(page.locator("#sign-in")).to_be_visible()
+    finally:
+        service.stop()
+
+
+def test_after_a_restart_the_panel_asks_to_sign_in_again(tmp_path: Path, open_page: OpenPage):
+    first = start(tmp_path, pos_token="s3cret", cashiers={"4": hash_of_code("2580", b"p" * 16)})
+    page = open_page(f"{first.url}/cashier")
+    sign_in(page, pin="2580")
+    first.stop()
+    second = start(
+        tmp_path,
+        port=int(first.url.rsplit(":", 1)[1]),
+        pos_token="s3cret",
+        cashiers={"4": hash_of_code("2580", b"p" * 16)},
+    )
+    try:
+        expect(page.locator("#sign-in")).to_be_visible(timeout=20_000)
+    finally:
+        second.stop()
+
+
+def test_the_ninth_screen_asks_instead_of_listening_and_says_so(service: TillService, panel: Page):
+    streams = [service.desk.screens.stream() for _ in range(7)]
+    page = panel.context.new_page()
+    page.goto(f"{service.url}/customer")
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    expect(page.locator("#row-total dd")).to_have_text("€31.47", timeout=10_000)
+    expect(page.locator("#full")).to_contain_text("Many screens are open.")
+    assert len(streams) == 7

@@ -1,0 +1,292 @@
+"""The self-checkout in a real browser: by touch, by keyboard alone, by scanner alone, with no dead end."""
+
+import re
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from edge.service import TillService
+from tests.browser.conftest import OpenPage
+from tests.browser.counter import GOODS, LANGUAGES, SIZES, post, richer, settled, start, welcoming
+from tests.edge.rim import CARD, PAYMENT, STRANGER, commit, quote
+
+pytestmark = pytest.mark.browser
+
+
+# Devices: kiosk text of 16 CSS pixels at least.
+SMALL = """() => [...document.querySelectorAll('body *')]
+  .filter((one) => one.checkVisibility() && !one.closest('.sr'))
+  .filter((one) => [...one.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim()))
+  .filter((one) => parseFloat(getComputedStyle(one).fontSize) < 15.99)
+  .map((one) => `${one.tagName} ${one.id}: ${getComputedStyle(one).fontSize}`)"""
+
+
+def at(page: Page, step: str) -> None:
+    """The page stands at a step, and shows that one alone."""
+    expect(page.locator("body")).to_have_attribute("data-step", step)
+    assert page.locator("main > section:visible").count() == 1
+
+
+def scan(page: Page, text: str) -> None:
+    """As a reader types: all at once, and Enter."""
+    page.wait_for_function("() => window.drawn !== undefined")
+    page.evaluate(
+        """(text) => { for (const key of [...text, "Enter"])
+          (document.activeElement ?? document.body).dispatchEvent(
+            new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })) }""",
+        text,
+    )
+
+
+def test_by_touch_from_the_first_page_to_thanks(service: TillService, open_page: OpenPage):
+    richer(service)
+    page = open_page(f"{service.url}/kiosk")
+    at(page, "start")
+    page.click("#begin")
+    at(page, "card")
+    page.click("#to-key")
+    for digit in CARD:
+        page.click(f'#keypad [data-sign="{digit}"]')
+    page.click("#key-form button[type=submit]")
+    at(page, "member")
+    expect(page.locator("#m-balance")).to_have_text("Balance 1,240 points")
+    expect(page.locator("#offers li").first).to_have_text("Yours until January 15, 2030: A free coffee")
+    page.click("#shop")
+    at(page, "sale")
+    expect(page.locator("#empty")).to_be_visible()
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    expect(page.locator("#lines li")).to_have_count(4)
+    # 17.98 less a fifth (3.60, rounded half up), 3.45, 2.58 and 11.06.
+    expect(page.locator("#row-total dd")).to_have_text("€31.47")
+    page.click("#to-spend")
+    at(page, "spend")
+    expect(page.locator("#spend-points")).to_have_text("1,000 points")
+    page.click("#fewer")
+    page.click("#fewer")
+    expect(page.locator("#spend-worth")).to_have_text("worth €8.00 · €23.47 are left to pay")
+    page.click("#spend-now")
+    at(page, "sale")
+    expect(page.locator("#row-total dd")).to_have_text("€23.47")
+    chosen = requests.get(f"{service.url}/v1/choices", timeout=5).json()["chosen"]
+    assert chosen["points_to_spend"] == 800
+    post(
+        service,
+        "/v1/receipts",
+        commit(basket=GOODS, card=chosen["card"], points_to_spend=800, hold_id=chosen["hold_id"]),
+    )
+    at(page, "done")
+    expect(page.locator("#d-earned")).to_contain_text("points earned")
+    page.click("#finish")
+    at(page, "start")
+    assert CARD not in page.content()
+
+
+def test_joining_asks_each_consent_by_itself_unticked_and_the_card_counts_at_once(
+    service: TillService, open_page: OpenPage
+):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    at(page, "sale")
+    page.click("#to-card")
+    page.click("#to-join")
+    boxes = page.locator("#j-checks input")
+    expect(boxes).to_have_count(2)
+    assert [boxes.nth(n).is_checked() for n in range(2)] == [False, False]
+    boxes.nth(1).check()
+    page.click("#join-form button[type=submit]")
+    at(page, "joined")
+    # One of the till's numbers: EAN-13 of the programme's range, in groups of four.
+    expect(page.locator("#new-number")).to_have_text(re.compile(r"^20\d\d\u2009\d{4}\u2009\d{4}\u2009\d$"))
+    expect(page.locator("#confirm-codes li")).to_have_count(1)
+    page.click("#joined-on")
+    at(page, "sale")
+    expect(page.locator("#earned")).to_have_text("+629")
+
+
+def test_what_was_agreed_to_is_shown_and_taken_back_in_one_step(service: TillService, open_page: OpenPage):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+    scan(page, CARD)
+    at(page, "member")
+    page.click("#to-mine")
+    rows = page.locator("#agreements li")
+    expect(rows).to_have_count(2)
+    expect(rows.nth(0).locator("small")).to_have_text("Not agreed")
+    rows.nth(0).get_by_role("button", name="I agree").click()
+    expect(rows.nth(0).locator("small")).to_contain_text("Agreed ")
+    rows.nth(1).get_by_role("button", name="I agree").click()
+    expect(rows.nth(1).locator("small")).to_have_text("Enter the printed code to confirm")
+    rows.nth(0).get_by_role("button", name="Withdraw").click()
+    expect(rows.nth(0).locator("small")).to_have_text("Not agreed")
+    stands = requests.get(f"{service.url}/v1/consents", params={"card": CARD}, timeout=5).json()["consents"]
+    assert {(one["purpose"], one["state"], one["asked_on"]) for one in stands} == {
+        ("terms", "withdrawn", "kiosk"), ("marketing", "to_confirm", "kiosk"),
+    }  # fmt: skip
+    page.click("#mine-on")
+    at(page, "member")
+
+
+def test_by_scanner_alone_nothing_has_to_be_touched(service: TillService, open_page: OpenPage):
+    page = open_page(f"{service.url}/kiosk")
+    at(page, "start")
+    scan(page, CARD)
+    at(page, "member")
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    at(page, "sale")
+    expect(page.locator("#earned")).to_have_text("+629")
+    scan(page, STRANGER)
+    expect(page.locator("#toast")).to_have_text("Another card was scanned. It counts from now on.")
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    at(page, "done")
+    scan(page, CARD)
+    at(page, "member")
+
+
+def test_goods_scanned_into_the_page_go_on_to_the_pos(service: TillService, open_page: OpenPage):
+    page = open_page(f"{service.url}/kiosk")
+    at(page, "start")
+    scan(page, "4006381333931")
+    page.wait_for_function(
+        "async () => (await (await fetch('/v1/choices?for=kiosk')).json()).codes?.[0] === '4006381333931'"
+    )
+    at(page, "start")
+
+
+def test_a_payment_card_is_said_to_be_one_and_stands_nowhere(service: TillService, open_page: OpenPage):
+    page = open_page(f"{service.url}/kiosk")
+    page.click("#begin")
+    scan(page, PAYMENT)
+    expect(page.locator("#toast")).to_have_text("That is a payment card. Keep it for the payment terminal.")
+    assert PAYMENT not in page.content()
+
+
+def test_with_the_keyboard_alone(service: TillService, open_page: OpenPage):
+    page = open_page(f"{service.url}/kiosk")
+
+    def reach(selector: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("(selector) => document.activeElement?.matches(selector)", selector):
+                return
+        raise AssertionError(f"Tab never came to {selector}")
+
+    reach("#begin")
+    page.keyboard.press("Enter")
+    at(page, "card")
+    reach("#to-key")
+    page.keyboard.press("Enter")
+    page.keyboard.type(CARD, delay=70)
+    page.keyboard.press("Enter")
+    at(page, "member")
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    at(page, "sale")
+    reach("#to-spend")
+    page.keyboard.press("Enter")
+    reach("#spend-range")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#spend-points")).to_have_text("900 points")
+    page.keyboard.press("Escape")
+    at(page, "sale")
+    reach("#help")
+    page.keyboard.press("Enter")
+    expect(page.locator("#help-dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#help-dialog")).to_be_hidden()
+
+
+def test_a_time_out_is_seen_and_heard_gives_more_time_and_leaves_nothing(service: TillService, open_page: OpenPage):
+    page = open_page(f"{service.url}/kiosk?theme=light")
+    page.clock.install(time="2026-03-05T12:00:00")
+    page.goto(f"{service.url}/kiosk?theme=light")
+    page.wait_for_function("() => window.drawn !== undefined")
+    page.click("#begin")
+    page.click("#big-text")
+    page.click("#to-key")
+    page.clock.pause_at("2026-03-05T12:00:50")
+    page.fill("#keyed", "2012")
+    page.clock.run_for(59_000)
+    expect(page.locator("#rest-dialog")).to_be_hidden()
+    page.clock.run_for(2_000)
+    expect(page.locator("#rest-dialog")).to_be_visible()
+    expect(page.locator("#urgent")).to_contain_text("Are you still there? This page starts over in 30 seconds.")
+    # No less than twenty seconds to answer in: EN 301 549 9.2.2.1.
+    page.clock.run_for(25_000)
+    expect(page.locator("#rest-text")).to_have_text("This page starts over in 4 seconds.")
+    page.click("#rest-more")
+    at(page, "key")
+    assert page.input_value("#keyed") == "2012"
+    page.clock.run_for(95_000)
+    at(page, "start")
+    assert page.input_value("#keyed") == ""
+    assert page.locator("html").get_attribute("data-text") is None
+
+
+def test_help_is_called_and_the_cashier_hears_of_it(service: TillService, open_page: OpenPage):
+    panel = open_page(f"{service.url}/cashier")
+    panel.fill("#in-who", "4")
+    panel.press("#in-who", "Enter")
+    panel.wait_for_function("() => window.drawn !== undefined")
+    page = open_page(f"{service.url}/kiosk")
+    page.click("#help")
+    page.click("#call")
+    expect(page.locator("#called")).to_have_text("Somebody is on the way.")
+    expect(panel.locator(".toast")).to_contain_text("A customer at the self-checkout asks for help.")
+
+
+def test_it_says_that_the_line_to_the_till_is_lost_and_heals(tmp_path: Path, open_page: OpenPage):
+    first = start(tmp_path)
+    page = open_page(f"{first.url}/kiosk")
+    page.click("#begin")
+    first.stop()
+    expect(page.locator("#offline")).to_have_text("One moment, please", timeout=16_000)
+    second = start(tmp_path, port=int(first.url.rsplit(":", 1)[1]))
+    try:
+        expect(page.locator("#offline")).not_to_have_text("One moment, please", timeout=16_000)
+        post(second, "/v1/quotes", quote(basket=GOODS))
+        expect(page.locator("body")).to_have_attribute("data-step", "sale", timeout=16_000)
+    finally:
+        second.stop()
+
+
+def test_every_language_can_be_chosen_at_any_moment(service: TillService, open_page: OpenPage):
+    richer(service)
+    page = open_page(f"{service.url}/kiosk")
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    at(page, "sale")
+    seen = set()
+    for language in LANGUAGES:
+        page.click(f'[data-language="{language}"]')
+        assert page.locator("html").get_attribute("lang") == language
+        seen.add(page.locator("#to-spend").inner_text())
+    assert len(seen) == 4
+    assert "1\u00a0000 баллов" in " ".join(seen)
+
+
+def test_no_step_runs_out_of_its_page_at_any_size(service: TillService, open_page: OpenPage):
+    richer(service)
+    page = open_page(f"{service.url}/kiosk?lang=ru", reduced_motion="reduce")
+    page.wait_for_function("() => window.drawn !== undefined")
+
+    def look() -> None:
+        for name, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, (name, page.get_attribute("body", "data-step"))
+            assert page.evaluate(SMALL) == [], name
+            below = page.evaluate("document.querySelector('footer').getBoundingClientRect().bottom - innerHeight")
+            assert below <= 1, name
+
+    look()
+    page.click("#begin")
+    look()
+    page.click("#to-key")
+    look()
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    page.keyboard.press("Escape")
+    settled(service, page)
+    look()
+    page.click("#to-spend")
+    look()

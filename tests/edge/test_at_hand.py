@@ -1,0 +1,102 @@
+"""The sale at hand: what a page lays against the basket, and how the POS comes to know it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.edge.rim import CARD, PAYMENT, STRANGER, Rim, commit, quote
+
+
+@pytest.fixture
+def rim(tmp_path: Path) -> Rim:
+    return Rim(tmp_path)
+
+
+def choose(rim: Rim, choice_id: str, **more: object) -> dict:
+    answer = rim.post("/v1/choices", {"choice_id": choice_id, **more})
+    assert answer.status_code in (200, 201), answer.text
+    return answer.json
+
+
+def test_a_card_chosen_at_a_page_prices_the_basket_and_waits_for_the_pos(rim: Rim):
+    rim.post("/v1/quotes", quote(card=None))
+    said = choose(rim, "c1", card=CARD)
+    # 10.50 at a point for every 10 cents.
+    assert said["quote"]["totals"]["points_earned"] == 105
+    assert rim.desk.screens.now().member == "…8903"
+    told = rim.client.get("/v1/choices?after=0").json
+    assert (told["cursor"], len(told["chosen"]["card"])) == (1, 32)
+    assert CARD not in rim.client.get("/v1/choices").text
+    assert rim.client.get("/v1/choices?after=1").json["chosen"] is None
+
+
+def test_points_chosen_with_their_hold_are_spent_by_the_sale_that_names_both(rim: Rim):
+    rim.post("/v1/quotes", quote())
+    rim.post("/v1/holds", {"hold_id": "H1", "card": CARD, "points": 300})
+    said = choose(rim, "c1", points_to_spend=300, hold_id="H1")
+    assert said["quote"]["totals"]["to_pay_minor"] == 750
+    chosen = rim.client.get("/v1/choices").json["chosen"]
+    paid = rim.post("/v1/receipts", commit(card=chosen["card"], points_to_spend=300, hold_id=chosen["hold_id"])).json
+    assert paid["totals"]["points_spent"] == 300
+    assert rim.client.get("/v1/choices").json["chosen"] is None
+    assert rim.client.get("/v1/at-hand").json["sale"] is None
+
+
+def test_another_card_takes_no_points_of_the_first(rim: Rim):
+    rim.post("/v1/quotes", quote())
+    choose(rim, "c1", points_to_spend=300)
+    said = choose(rim, "c2", card=STRANGER)
+    assert (said["chosen"]["points_to_spend"], said["chosen"]["hold_id"]) == (0, None)
+
+
+def test_a_choice_sent_twice_is_made_once_and_another_under_its_id_is_refused(rim: Rim):
+    rim.post("/v1/quotes", quote(card=None))
+    first, again = choose(rim, "c1", card=CARD), choose(rim, "c1", card=CARD)
+    assert again == {**first, "replayed": True}
+    refused = rim.post("/v1/choices", {"choice_id": "c1", "card": STRANGER})
+    assert (refused.status_code, refused.json["code"]) == (409, "choice.id_reused")
+
+
+def test_codes_scanned_at_a_page_go_to_the_pos_in_order_and_are_forgotten_after_a_minute(rim: Rim):
+    for no, code in enumerate(("4006381333931", "5901234123457")):
+        choose(rim, f"c{no}", code=code)
+    assert rim.client.get("/v1/choices?after=0").json["codes"] == ["4006381333931", "5901234123457"]
+    assert rim.client.get("/v1/choices?after=1").json["codes"] == ["5901234123457"]
+    rim.clock.move(60_000)
+    assert rim.client.get("/v1/choices").json["codes"] == []
+
+
+def test_a_payment_card_is_no_choice(rim: Rim):
+    for what in ({"card": PAYMENT}, {"code": PAYMENT}):
+        refused = rim.post("/v1/choices", {"choice_id": "c1", **what})
+        assert (refused.status_code, refused.json["code"]) == (422, "card.payment_card")
+        assert PAYMENT not in refused.text
+
+
+def test_a_basket_that_lies_for_three_minutes_is_at_hand_no_more(rim: Rim):
+    rim.post("/v1/quotes", quote())
+    rim.clock.move(179_999)
+    assert rim.client.get("/v1/at-hand").json["sale"]["quote_id"] == "Q1"
+    rim.clock.move(1)
+    assert rim.client.get("/v1/at-hand").json["sale"] is None
+
+
+def test_the_basket_at_hand_has_no_card_number(rim: Rim):
+    rim.post("/v1/quotes", quote(cards=[STRANGER, CARD]))
+    told = rim.client.get("/v1/at-hand")
+    assert told.json["sale"]["cards"] == []
+    assert CARD not in told.text and STRANGER not in told.text
+
+
+def test_what_is_left_of_a_receipt_is_told_line_by_line(rim: Rim):
+    rim.post("/v1/receipts", commit())
+    rim.post("/v1/returns", {"return_id": "B1", "of": "R1", "lines": [{"line": 2, "quantity": "0.400"}]})
+    told = rim.client.get("/v1/returnable?of=R1").json
+    assert [(one["name"], one["quantity"], one["left"], one["net_minor"]) for one in told["lines"]] == [
+        ("Espresso beans 1 kg", "1.000", "1.000", 800), ("Rye bread", "1.000", "0.600", 250),
+    ]  # fmt: skip
+    assert (told["is_void"], told["has_member"], told["currency"]) == (False, True, "EUR")
+    assert rim.client.get("/v1/returnable?of=R9").json["code"] == "return.receipt_unknown"
+    rim.post("/v1/receipts", commit(receipt_id="R2"))
+    rim.post("/v1/receipts/R2/void", {})
+    assert rim.client.get("/v1/returnable?of=R2").json["is_void"] is True

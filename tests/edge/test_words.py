@@ -1,0 +1,71 @@
+"""The words of the screens: the same in every language, whole in their plurals, and none that no page says."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel import Locale
+
+from edge.words import FOLDER, LANGUAGES, teller, words_of
+
+EDGE = Path(__file__).parents[2] / "edge"
+CODE = "\n".join(
+    path.read_text("utf-8") for kind in ("static/*.js", "templates/*.html") for path in sorted(EDGE.glob(kind))
+)
+
+
+def flat(language: str) -> dict[str, Any]:
+    return {f"{part}.{name}": said for part, names in words_of(language).items() for name, said in names.items()}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_the_same_words_with_the_same_figures(language: str):
+    english, own = flat("en"), flat(language)
+    assert own.keys() == english.keys()
+    for name, said in own.items():
+        wanted = {figure for text in forms(english[name]) for figure in re.findall(r"{\w+}", text)}
+        assert all(set(re.findall(r"{\w+}", text)) == wanted for text in forms(said)), name
+        assert isinstance(said, dict) == isinstance(english[name], dict), name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_words_with_plural_forms_have_all_those_of_their_language(language: str):
+    # Unicode CLDR says which there are.
+    classes = {*Locale.parse(language, sep="-").plural_form.rules, "other"}
+    found = {name: set(said) for name, said in flat(language).items() if isinstance(said, dict)}
+    assert len(found) > 6
+    assert all(has == classes for has in found.values()), found
+
+
+def test_no_word_is_there_that_no_page_says():
+    # Names of acts, fields, problems and steps of spending are put together in the pages.
+    made = ("act.", "field.", "problem.", "tier.", "kiosk.help")
+    assert [name for name in flat("en") if name not in CODE and not name.startswith(made)] == []
+
+
+def test_every_word_that_a_page_says_is_there():
+    said = set(re.findall(r'\bt\("([a-z]\w*\.\w+)"', CODE)) | set(
+        re.findall(r'data-w(?:-label)?="([a-z]\w*\.\w+)"', CODE)
+    )
+    assert len(said) > 120
+    assert said - flat("en").keys() == set()
+
+
+def test_pages_hold_no_words_of_their_own():
+    for path in sorted(EDGE.glob("templates/*.html")):
+        text = re.sub(r"{% block body %}.*?{% endblock %}", "", path.read_text("utf-8"))
+        text = re.sub(r"{[{%#].*?[}%#]}|<[^>]*>", "\n", text, flags=re.DOTALL)
+        rest = {line.strip() for line in text.split("\n")} - {"", "·", "A+"}
+        assert rest == set(), path.name
+
+
+def test_a_word_that_is_in_no_file_is_a_mistake():
+    assert teller("pl")("kiosk.start") == "Zaczynamy"
+    with pytest.raises(KeyError):
+        teller("pl")("kiosk.nothing")
+    assert sorted(path.stem for path in FOLDER.glob("*.json")) == sorted(LANGUAGES)
+
+
+def forms(said: Any) -> list[str]:
+    return list(said.values()) if isinstance(said, dict) else [said]
