@@ -1,16 +1,28 @@
 """The till close."""
 
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import msgspec
+import pytest
 
-from edge.day import close_day
+from edge.day import close_day, figures_of, read_close
 from edge.taking_back import take_back, void_receipt
 from edge.till import Till
+from loyalty.baskets import Place
+from loyalty.day_totals import DayTotals
+from loyalty.events import TillClose
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import back, commit, hold, line, sale, void
+from tests.edge.rim import Rim, basket
+from tests.edge.rim import commit as paid
+from tests.edge.rim import line as rung
 
 DAY = date(2026, 3, 5)
+PLACE = Place(
+    partner_id="p", store_id="s", till_id="ab" * 16, channel="pos", sold_at_ms=0, offset_min=0, business_date=DAY
+)
 
 
 def test_a_close_counts_and_sums_the_day(till: Till) -> None:
@@ -60,3 +72,127 @@ def test_a_close_says_who_closed_and_the_first_one_stands(till: Till) -> None:
     first = close_day(till, DAY, "anna")
     assert bytes(first.close.detail) == b'{"cashier":"anna"}'
     assert bytes(close_day(till, DAY, "ben").close.detail) == b'{"cashier":"anna"}'
+
+
+# Against the totals of the POS, over HTTP.
+
+DATE = "2026-03-05"
+
+
+@pytest.fixture
+def rim(tmp_path: Path) -> Rim:
+    """R1 8.00 + 2.50 in cash of 20.00, R2 50.00 less 10.00 in points, R3 voided, the bread of R1 came back."""
+    rim = Rim(tmp_path, in_files=True)
+    rim.post("/v1/receipts", paid(tenders=[{"kind": "cash", "amount_minor": 2000}]))
+    lamp = basket(rung(1, "lamp", 5000))
+    rim.post("/v1/receipts", paid(receipt_id="R2", basket=lamp, points_to_spend=1000,
+                                  tenders=[{"kind": "card", "amount_minor": 4000}]))  # fmt: skip
+    rim.offline = True
+    rim.post("/v1/receipts", paid(receipt_id="R3", basket=basket(rung(1, "tea", 300)), card=None,
+                                  tenders=[{"kind": "cash", "amount_minor": 300}]))  # fmt: skip
+    rim.post("/v1/receipts/R3/void", {"override": {"supervisor": "91"}})
+    rim.post("/v1/returns", {"return_id": "B1", "of": "R1", "lines": [{"line": 2}]})
+    return rim
+
+
+# Points: R1 105, R2 800 (40.00 in tenths, doubled from 30.00 on).
+TOTALS = {
+    "receipts": 3, "voids": 1, "returns": 1, "net_minor": 5350, "discount_minor": 200, "returned_minor": 250,
+    "points_earned": 905, "points_spent": 1000, "points_reversed": 25,
+    "tenders": [{"kind": "cash", "amount_minor": 1350}, {"kind": "card", "amount_minor": 4000},
+                {"kind": "points", "amount_minor": 1000}],
+}  # fmt: skip
+
+
+def shut(rim: Rim, **more: Any) -> Any:
+    return rim.post("/v1/day-close", {"business_date": DATE, "cashier": "4", **more})
+
+
+def test_totals_that_agree_are_said_to_agree(rim: Rim) -> None:
+    closed = shut(rim, totals=TOTALS)
+    assert (closed.status_code, closed.json["differences"]) == (201, [])
+    report = closed.json["report"]
+    assert {one["figure"]: (one["till"], one["pos"]) for one in report["figures"]} == {
+        name: (TOTALS[name], TOTALS[name]) for name in TOTALS if name != "tenders"
+    }
+    assert [(one["kind"], one["till"], one["pos"]) for one in report["tenders"]] == [
+        ("card", 4000, 4000), ("cash", 1350, 1350), ("points", 1000, 1000),
+    ]  # fmt: skip
+    assert (report["overrides"], report["offline_receipts"], report["till"], report["cashier"]) == (1, 1, "3", "4")
+    assert "day.differs" not in {one["code"] for one in closed.json["warnings"]}
+
+
+def test_each_difference_comes_with_its_receipts_and_a_sentence(rim: Rim) -> None:
+    tenders = [{"kind": "cash", "amount_minor": 1050}, {"kind": "card", "amount_minor": 4000}]
+    closed = shut(rim, totals={**TOTALS, "receipts": 2, "net_minor": 5050, "tenders": tenders}).json
+    names = ("figure", "pos", "till", "difference", "say")
+    assert [tuple(one[name] for name in names) for one in closed["differences"]] == [
+        ("receipts", 2, 3, 1, "This till has 1 more receipts than the POS. It may be R3."),
+        ("net_minor", 5050, 5350, 300, "This till has 3.00 more in sales than the POS. It may be R3."),
+        ("tender:cash", 1050, 1350, 300, "This till has 3.00 more in cash than the POS. It may be R3."),
+    ]  # fmt: skip
+    assert closed["differences"][1]["receipts"] == [{"receipt_id": "R3", "amount": 300, "why": "voided"}]
+    assert closed["report"]["look_at"] == ["R3"]
+    assert "day.differs" in {one["code"] for one in closed["warnings"]}
+    for words in ("TILL CLOSE", "R3", "+3.00"):
+        assert words in closed["text"]
+
+
+def test_with_the_list_of_the_pos_the_receipt_is_certain(rim: Rim) -> None:
+    sales = [{"receipt_id": "R1", "net_minor": 1050}, {"receipt_id": "R3", "net_minor": 300}]
+    (one,) = shut(rim, totals={"net_minor": 1350}, sales=sales).json["differences"]
+    assert one["receipts"] == [{"receipt_id": "R2", "amount": 4000, "why": "only_here"}]
+    assert one["say"] == "This till has 40.00 more in sales than the POS. Look at R2."
+
+
+def test_what_the_pos_said_is_kept_in_the_event(rim: Rim) -> None:
+    shut(rim, totals={"net_minor": 5000})
+    detail = read_close(rim.journal.last_close().event)
+    assert detail.pos == DayTotals(net_minor=5000)
+    assert (detail.till.discount_minor, detail.till.tenders[1].amount_minor) == (200, 1350)
+    assert [(one.figure, one.pos, one.till) for one in detail.differences] == [("net_minor", 5000, 5350)]
+
+
+def test_a_close_is_answered_again_and_other_totals_are_refused(tmp_path: Path, rim: Rim) -> None:
+    first = shut(rim, totals=TOTALS).json
+    again = shut(rim, totals=TOTALS)
+    assert (again.status_code, again.json) == (200, {**first, "replayed": True})
+    assert shut(rim).json == again.json
+    other = shut(rim, totals={**TOTALS, "voids": 2})
+    assert (other.status_code, other.json["code"]) == (409, "day.closed_otherwise")
+    rim.journal.close()
+    rim = Rim(tmp_path, in_files=True, with_programme=False)
+    assert rim.client.get(f"/v1/day-close/{DATE}").json == again.json
+    assert rim.client.get("/v1/day-close/2026-03-06").json["code"] == "day.not_closed"
+    assert rim.client.get("/v1/day-close/yesterday").json["code"] == "request.bad_query"
+
+
+def test_a_close_without_totals_may_not_get_them_later(rim: Rim) -> None:
+    shut(rim)
+    assert shut(rim, totals=TOTALS).json["code"] == "day.closed_otherwise"
+
+
+def test_a_difference_in_money_may_want_a_supervisor(tmp_path: Path) -> None:
+    rim = Rim(tmp_path, approvals={"day_close": 100})
+    rim.post("/v1/receipts", paid())
+    assert shut(rim, totals={"net_minor": 951, "points_earned": 1}).status_code == 201  # 0.99
+    (tmp_path / "other").mkdir()
+    rim = Rim(tmp_path / "other", approvals={"day_close": 100})
+    rim.post("/v1/receipts", paid())
+    answer = shut(rim, totals={"net_minor": 950})
+    assert (answer.json["code"], answer.json["figures"]) == (
+        "override.wanted", {"action": "day_close", "limit": 100, "found": 100})  # fmt: skip
+    assert rim.journal.last_close() is None
+    told = shut(rim, totals={"net_minor": 950}, override={"supervisor": "91", "reason": "drawer was short"}).json
+    assert told["report"]["approved_by"] == "91"
+    assert "drawer was short" in told["text"]
+
+
+def test_a_close_of_an_earlier_version_is_still_read() -> None:
+    close = TillClose(
+        receipt_id="till_close:2026-03-05", place=PLACE, receipts=1, voids=0, returns=0, net_minor=100,
+        returned_minor=0, points_earned=1, points_spent=0, points_reversed=0, first_seq=1, last_seq=2,
+    )  # fmt: skip
+    assert read_close(close).differences == ()
+    told = figures_of(close)
+    assert (told.net_minor, told.discount_minor, told.tenders) == (100, 0, ())

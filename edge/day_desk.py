@@ -1,0 +1,269 @@
+"""The cashier's day at the counter: exchanges, baskets laid aside, training, and the close with its report."""
+
+from base64 import b64encode
+from datetime import date
+from typing import get_args
+
+import msgspec
+
+from edge import contract, telling
+from edge.asks import DayClosed
+from edge.bodies import CommitBody, DayCloseBody, ExchangeBody, ParkBody, ResumeBody, ReturnBody, When
+from edge.day import close_day, closed_day, figures_of
+from edge.day_answers import (
+    CloseReport,
+    CloseSaid,
+    DroppedSaid,
+    ExchangeSaid,
+    ParkedListSaid,
+    ParkedRowSaid,
+    ParkedSaid,
+    ResumedSaid,
+    TrainingSaid,
+)
+from edge.day_telling import close_said, report_of
+from edge.desk import NOBODY, Desk, Face
+from edge.exchanging import ExchangeAsk, Exchanged, exchange, exchange_again
+from edge.instants import local_time, show_instant
+from edge.parked_lan import ParkedLan, row_of
+from edge.parking import drop, give, park, read_parked
+from edge.taking_back import sale_of
+from loyalty.day_totals import DayTotals, SaleTotal, TenderTotal
+from loyalty.document import Language
+from receipt_templates.render import render
+from receipt_templates.reversal_views import ReturnView
+from receipt_templates.slip_views import CloseView, Control, ExchangeView, Figure
+from receipt_templates.view import Shop, Slip
+from receipt_templates.view import local_time as place_time
+from sync.parked import ParkedRow
+
+_OUTSIDE = tuple(name for name in When.__struct_fields__)
+
+
+class DayDesk:
+    """What a cashier does beside single sales and returns.
+
+    Args:
+        desk: the real one; what is asked in training goes to its training.
+        lan: asks the other tills of the store for parked baskets; none where tills do not share.
+    """
+
+    def __init__(self, desk: Desk, lan: ParkedLan | None = None) -> None:
+        self._desk, self._lan = desk, lan
+
+    # Training
+
+    def training(self) -> TrainingSaid:
+        """What was practised."""
+        return self._desk.training.said()
+
+    def leave_training(self) -> TrainingSaid:
+        """Forget what was practised; a sale of training leaves the screens too."""
+        said = self._desk.training.leave()
+        if self._desk.screens.now().training:
+            self._desk.leave_sale()
+        return said
+
+    # Exchanges
+
+    def exchange(self, body: ExchangeBody) -> ExchangeSaid:
+        """Goods back and others sold, both or neither."""
+        desk = self._desk.at(body.training)
+        outside = {name: getattr(body, name) for name in _OUTSIDE}
+        back = ReturnBody(**outside, **msgspec.structs.asdict(body.back))
+        sale = CommitBody(**outside, **msgspec.structs.asdict(body.receipt))
+        with desk.writing:
+            ask = ExchangeAsk(
+                exchange_id=body.exchange_id,
+                back=contract.return_ask(back, desk.here(back.return_id)),
+                sale=contract.commit_ask(sale, desk.here(sale.receipt_id)),
+            )
+            told = exchange(desk.till, ask)
+        desk.remember_names({**contract.names_in(back), **contract.names_in(sale)})
+        face = desk.face(sale.card)
+        if not told.replayed:
+            names = contract.names_in(sale)
+            desk.show_paid(told.sold, names, desk.reader(body.language, told.sold.receipt.account_id, face))
+        return self._exchange_said(desk, told, body.language, face)
+
+    def exchange_again(self, exchange_id: str, *, language: Language | None, training: bool) -> ExchangeSaid:
+        """An exchange as it was answered, its slip a copy."""
+        desk = self._desk.at(training)
+        return self._exchange_said(desk, exchange_again(desk.till, exchange_id, language), language, NOBODY, copy=True)
+
+    def _exchange_said(
+        self, desk: Desk, told: Exchanged, language: Language | None, face: Face, *, copy: bool = False
+    ) -> ExchangeSaid:
+        view = _exchange_view(desk, told, language, face, copy)
+        if not told.replayed:
+            desk.slips.print_new(view)
+        override = told.sold.detail.override
+        in_words = desk.in_words(telling.spent_under(told.sold.receipt))
+        return ExchangeSaid(
+            exchange_id=told.exchange_id,
+            back=telling.return_said(told.back, render(view.returned, "text", desk.slips.paper)),
+            receipt=telling.receipt_said(told.sold, render(view.sold, "text", desk.slips.paper), in_words),
+            to_pay_minor=view.to_pay_minor,
+            to_hand_out_minor=view.to_hand_out_minor,
+            points_net=view.points_net,
+            text=render(view, "text", desk.slips.paper),
+            escpos=b64encode(render(view, "escpos", desk.slips.printer)).decode(),
+            html=render(view, "html", desk.slips.paper),
+            replayed=told.replayed,
+            approved_by=override.supervisor if override else "",
+            training=desk.till.is_training,
+        )
+
+    # Baskets laid aside
+
+    def park(self, body: ParkBody) -> ParkedSaid:
+        """Lay a basket aside; the display goes back to between sales."""
+        desk = self._desk.at(body.training)
+        told = park(desk.till, body)
+        if not told.replayed:
+            desk.remember_names(contract.names_in(body))
+            desk.leave_sale()
+        return ParkedSaid(
+            park_id=body.park_id,
+            parked_at=show_instant(told.basket.parked_ms, desk.settings.offset_min),
+            hold_released=told.hold_released,
+            scan_again=told.sale.scan_again,
+            replayed=told.replayed,
+            training=desk.till.is_training,
+        )
+
+    def parked(self, *, training: bool) -> ParkedListSaid:
+        """What waits, here and at the other tills of the store."""
+        desk = self._desk.at(training)
+        own = desk.till.identity.till_id
+        rows = [_row_said(desk, own, desk.label, row_of(basket)) for basket in desk.till.journal.parked.open()]
+        if self._lan is None or training:
+            return ParkedListSaid(parked=tuple(rows), training=training)
+        told = self._lan.elsewhere()
+        for there in told.listed:
+            for row in there.rows:
+                rows.append(_row_said(desk, there.till_id, there.label or there.till_id[:8], row))
+        return ParkedListSaid(parked=tuple(rows), unheard=told.unheard)
+
+    def resume(self, park_id: str, body: ResumeBody) -> ResumedSaid:
+        """Take a basket up again, from this till or from the one where it lies."""
+        desk = self._desk.at(body.training)
+        journal, own = desk.till.journal, desk.till.identity.till_id
+        before = journal.parked.find(park_id)
+        if before is None and self._lan is not None and not body.training and body.till_id != own:
+            basket = self._lan.bring(park_id, body.resume_id, body.till_id)
+        else:
+            basket = give(journal, park_id, own, body.resume_id)
+        parked = read_parked(basket.body)
+        again = parked.scan_again
+        return ResumedSaid(
+            park_id=park_id,
+            resume_id=body.resume_id,
+            sale=parked.sale,
+            note=parked.note,
+            scan_again=again,
+            say=f"Scan {again} coupons or certificates once more." if again else "",
+            replayed=before is not None and before.state == "taken",
+            training=desk.till.is_training,
+        )
+
+    def drop(self, park_id: str, *, training: bool) -> DroppedSaid:
+        """Throw a basket away that lies here."""
+        drop(self._desk.at(training).till, park_id)
+        return DroppedSaid(park_id=park_id, dropped=True)
+
+    # The close
+
+    def close_day(self, body: DayCloseBody) -> CloseSaid:
+        """Close a business day."""
+        desk = self._desk.at(body.training)
+        asked = contract.asked(body, desk.here())
+        offset_min = desk.settings.offset_min if asked["offset_min"] is None else asked["offset_min"]
+        day = body.business_date or local_time(asked["sold_at_ms"], offset_min).date()
+        sales = None if body.sales is None else [SaleTotal(**msgspec.structs.asdict(one)) for one in body.sales]
+        told = close_day(desk.till, day, asked["cashier"], pos=_totals(body), sales=sales, override=asked["override"])
+        return self._close_said(desk, told, body.language)
+
+    def closed_day(self, day: date, *, language: Language | None, training: bool) -> CloseSaid:
+        """A close as it was answered."""
+        desk = self._desk.at(training)
+        return self._close_said(desk, closed_day(desk.till, day), language)
+
+    def _close_said(self, desk: Desk, told: DayClosed, language: Language | None) -> CloseSaid:
+        report = report_of(told, till=desk.label, currency=desk.currency())
+        view = _close_view(desk, told, report, language)
+        if not told.replayed:
+            desk.slips.print_new(view)
+        return close_said(told, report, render(view, "text", desk.slips.paper), training=desk.till.is_training)
+
+
+def _totals(body: DayCloseBody) -> DayTotals:
+    if body.totals is None:
+        return DayTotals()
+    said = msgspec.structs.asdict(body.totals)
+    tenders = body.totals.tenders
+    paid = None if tenders is None else tuple(
+        TenderTotal(kind=contract.without_payment(one.kind) or "card", amount_minor=one.amount_minor)
+        for one in tenders
+    )  # fmt: skip
+    return DayTotals(**{**said, "tenders": paid})
+
+
+def _row_said(desk: Desk, till_id: str, till: str, row: ParkedRow) -> ParkedRowSaid:
+    return ParkedRowSaid(
+        park_id=row.park_id,
+        note=row.note,
+        till_id=till_id,
+        till=till,
+        parked_at=show_instant(row.parked_at_ms, desk.settings.offset_min),
+        cashier=row.cashier,
+        lines=row.lines,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
+        has_card=row.has_card,
+    )
+
+
+def _exchange_view(desk: Desk, told: Exchanged, language: Language | None, face: Face, copy: bool) -> ExchangeView:
+    reader = desk.reader(language, told.sold.receipt.account_id, face)
+    sold = desk.slips.of_receipt(told.sold, reader, copy=copy)
+    returned = desk.slips.of_return(told.back, sale_of(desk.till, told.back.detail.of_receipt), reader, copy=copy)
+    if not isinstance(returned, ReturnView):
+        raise TypeError("the slip of a return is none")
+    return ExchangeView(
+        **{name: getattr(sold, name) for name in Slip.__struct_fields__} | {"number": told.exchange_id},
+        returned=returned,
+        sold=sold,
+        to_pay_minor=max(0, told.net_minor),
+        to_hand_out_minor=max(0, -told.net_minor),
+        points_net=told.points_net,
+    )
+
+
+def _close_view(desk: Desk, told: DayClosed, report: CloseReport, language: Language | None) -> CloseView:
+    ours, pos = figures_of(told.close), told.detail.pos or DayTotals()
+    figures = [Control(figure=name, till=getattr(ours, name), pos=getattr(pos, name)) for name in get_args(Figure)]
+    tenders = [Control(tender=one.kind, till=one.till, pos=one.pos) for one in report.tenders]
+    override = told.detail.override
+    return CloseView(
+        language=language or desk.settings.language,
+        shop=Shop(name=desk.settings.shop_name or desk.label, currency=report.currency,
+                  address=desk.settings.shop_address),
+        currency=report.currency,
+        number="",
+        till_id=desk.label,
+        sold_at=place_time(told.close.place),
+        cashier=report.cashier,
+        record=told.record,
+        training=desk.till.is_training,
+        approved_by=report.approved_by,
+        reason=override.reason if override else "",
+        business_date=told.close.place.business_date,
+        controls=(*figures, *tenders),
+        look_at=report.look_at,
+        overrides=report.overrides,
+        offline_receipts=report.offline_receipts,
+        unsent=told.unsent,
+        open_holds=told.open_holds,
+        parked_expired=report.parked_expired,
+    )  # fmt: skip
