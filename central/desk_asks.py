@@ -1,0 +1,88 @@
+"""What head office answers a till at the counter: see `sync.desk`."""
+
+import re
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from central.card_spans import NumbersUsedUp, grant_numbers, spans_after
+from central.consents import consents_of_card
+from central.lanes import mark_changed
+from central.people import People
+from central.ports import Randomness
+from central.rows import find, put
+from central.tables import account, enrolment, member, receipt_claim
+from loyalty.card_numbers import RangeTooSmall
+from sync.desk import DeskAsk
+from sync.ports import DeskTold
+from sync.refusals import BadBody
+
+_MONTH_AND_DAY = re.compile("(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
+
+
+def answer_desk(
+    tx: Connection, ask: DeskAsk, people: People | None, card_key: bytes, now_ms: int, randomness: Randomness
+) -> DeskTold:
+    """Answer one; the same again is answered the same, or with what came since."""
+    match ask.what:
+        case "numbers":
+            told = _numbers(tx, ask, card_key, now_ms)
+        case "sealed":
+            told = _take_sealed(tx, ask, people, now_ms, randomness)
+        case "find":
+            told = _find(tx, ask, people)
+        case "consents":
+            told = DeskTold(consents=consents_of_card(tx, ask.card_token))
+        case "claim":
+            told = _claim(tx, ask)
+    sealing_key = people.sealing_key if people else ""
+    return msgspec.structs.replace(told, sealing_key=sealing_key)
+
+
+def _numbers(tx: Connection, ask: DeskAsk, card_key: bytes, now_ms: int) -> DeskTold:
+    refused = ""
+    try:
+        grant_numbers(tx, ask.till_id, ask.epoch, ask.left, ask.taken, card_key=card_key, now_ms=now_ms)
+    except (NumbersUsedUp, RangeTooSmall) as no:
+        refused = no.code
+    return DeskTold(spans=tuple(spans_after(tx, ask.till_id, ask.epoch, ask.taken)), refused=refused)
+
+
+def _take_sealed(tx: Connection, ask: DeskAsk, people: People | None, now_ms: int, randomness: Randomness) -> DeskTold:
+    """Who a new member is, once the event that it belongs to is here; what does not belong to it is turned away."""
+    chosen = select(enrolment).where(enrolment.c.till_id == ask.till_id, enrolment.c.event_id == ask.about)
+    row = tx.execute(chosen).first()
+    if row is None or people is None or ask.sealed is None:
+        return DeskTold()
+    if row.sealed_sha256 != ask.sealed.sha256:
+        return DeskTold(took=True, refused="members.sealed_differs")
+    owner = tx.execute(select(account.c.status).where(account.c.account_id == row.account_id)).scalar()
+    if owner != "registered":
+        return DeskTold(took=True, refused="members.erased")
+    try:
+        who = people.opened(ask.sealed, till_id=ask.till_id, about=ask.about)
+    except (BadBody, msgspec.MsgspecError):
+        return DeskTold(took=True, refused="members.sealed_unreadable")
+    people.keep(tx, row.account_id, who, randomness, now_ms)
+    if _MONTH_AND_DAY.fullmatch(who.birthday):
+        born = {"account_id": row.account_id, "birthday_mmdd": who.birthday}
+        put(tx, member, [born], {"birthday_mmdd": "given"})
+        mark_changed(tx, {row.account_id}, f"person:{ask.till_id}:{row.epoch}:{row.seq}")
+    return DeskTold(took=True)
+
+
+def _find(tx: Connection, ask: DeskAsk, people: People | None) -> DeskTold:
+    if people is None or ask.sealed is None:
+        return DeskTold()
+    try:
+        who = people.opened(ask.sealed, till_id=ask.till_id, about=ask.about)
+    except (BadBody, msgspec.MsgspecError):
+        return DeskTold(refused="members.sealed_unreadable")
+    return DeskTold(found=people.cards_of(tx, who))
+
+
+def _claim(tx: Connection, ask: DeskAsk) -> DeskTold:
+    rows = find(tx, receipt_claim, [{"till_id": ask.till_id, "event_id": ask.about}])
+    if not rows:
+        return DeskTold()
+    return DeskTold(claim=rows[0].state, claim_points=rows[0].points, claim_reason=rows[0].reason)

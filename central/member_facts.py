@@ -1,0 +1,191 @@
+"""What events of members and cards make true here: who joined, whose a card is, which consent stands, what is claimed.
+
+Facts are never refused. What cannot both be true (a card that belongs to somebody already, one replaced twice) is a row
+of the worklist. Runs once for each event, in the transaction that takes it. Source: docs/members.md.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, update
+
+from central.accounts import survivor_of
+from central.card_spans import check_number
+from central.lanes import mark_changed
+from central.members import block_card
+from central.rows import find, put
+from central.tables import account, card, consent, enrolment, member, receipt_claim
+from central.worklist import raise_flags
+from loyalty.books import Flag
+from loyalty.events import Event
+from loyalty.lots import EventRef
+from loyalty.member_events import (
+    CardChanged,
+    Claimed,
+    ConsentChanged,
+    ConsentSaid,
+    Enrolled,
+    MemberEvent,
+    tokens_of,
+)
+from loyalty.reversals import Return, Void
+
+CARD_TAKEN = "card_taken"
+REPLACED_TWICE = "card_replaced_twice"
+CARD_HAS_POINTS = "card_has_points"
+
+
+def take_member_events(
+    tx: Connection, heads: Mapping[EventRef, Event], rows: Mapping[EventRef, Mapping[str, Any]], now_ms: int
+) -> None:
+    """Make true what the posted ones among these events say.
+
+    Args:
+        rows: of the events; what is not posted is passed over.
+    """
+    posted = {ref: head for ref, head in heads.items() if rows[ref]["state"] == "posted"}
+    _note_reversals(tx, posted.values())
+    told = {ref: head for ref, head in posted.items() if isinstance(head, MemberEvent)}
+    if not told:
+        return
+    taking = _Taking(tx, told, now_ms)
+    for ref, head in told.items():
+        taking.take(ref, head)
+    if taking.changed:
+        first = next(iter(told))
+        mark_changed(tx, taking.changed, f"members:{first.till_id}:{first.epoch}:{first.seq}")
+    raise_flags(tx, taking.flags, rows, now_ms)
+
+
+class _Taking:
+    """The member events of one batch, one after the other."""
+
+    def __init__(self, tx: Connection, told: Mapping[EventRef, MemberEvent], now_ms: int) -> None:
+        self._tx, self._now_ms = tx, now_ms
+        self.flags: list[Flag] = []
+        self.changed: set[int] = set()
+        tokens = {token for head in told.values() for token in tokens_of(head)}
+        found = find(tx, card, [{"card_token": token} for token in tokens], ["card_token", "account_id", "replaced_by"])
+        self._owner = {row.card_token: row.account_id for row in found}
+        self._replaced = {row.card_token: row.replaced_by for row in found}
+
+    def take(self, ref: EventRef, head: MemberEvent) -> None:
+        """One event."""
+        match head:
+            case Enrolled():
+                self._enrol(ref, head)
+            case CardChanged():
+                self._change_card(ref, head)
+            case ConsentChanged():
+                self._consent(ref, head, (head.said,), what=head.what, of=head.card_token)
+            case Claimed():
+                self._claim(ref, head)
+
+    def _enrol(self, ref: EventRef, head: Enrolled) -> None:
+        owner = self._account(head.card_token)
+        registered = update(account).where(account.c.account_id == owner, account.c.status == "unregistered")
+        if self._tx.execute(registered.values(status="registered")).rowcount == 0:
+            # Somebody has this card already: the person is kept apart from them until somebody has looked.
+            self._flag(ref, CARD_TAKEN, account_id=owner)
+        else:
+            known = {"kind": head.kind, "last4": head.last4}
+            self._tx.execute(update(card).where(card.c.card_token == head.card_token).values(**known))
+            facts = {"language": head.language, "home_store_id": head.place.store_id}
+            put(self._tx, member, [{"account_id": owner, **facts}], "nothing")
+            self.changed.add(owner)
+        self._check_number(ref, head)
+        row = {
+            "account_id": owner, "event_id": head.receipt_id, "card_token": head.card_token, "language": head.language,
+            "asked_on": head.asked_on, "store_id": head.place.store_id, "at_ms": head.place.sold_at_ms,
+            "sealed_sha256": head.sealed_sha256,
+        }  # fmt: skip
+        put(self._tx, enrolment, [{**_place(ref), **row}])
+        self._consent(ref, head, head.consents, what="given", of=head.card_token)
+
+    def _change_card(self, ref: EventRef, head: CardChanged) -> None:
+        if head.what != "blocked":
+            self._give(ref, head)
+            self._check_number(ref, head)
+        if (blocked := head.blocked_token) is not None:
+            block_card(self._tx, blocked, head.reason or "blocked", self._now_ms)
+        if head.what == "replaced" and head.other_token:
+            before = self._replaced.get(head.other_token, "")
+            if before and before != head.card_token:
+                self._flag(ref, REPLACED_TWICE, by=before)
+            else:
+                by = update(card).where(card.c.card_token == head.other_token)
+                self._tx.execute(by.values(replaced_by=head.card_token))
+                self._replaced[head.other_token] = head.card_token
+
+    def _give(self, ref: EventRef, head: CardChanged) -> None:
+        """The card is the member's, unless it is somebody else's."""
+        owner = self._account(head.other_token or head.card_token)
+        row = {"card_token": head.card_token, "account_id": owner, "kind": head.kind, "last4": head.last4,
+               "since_ms": self._now_ms}  # fmt: skip
+        if not put(self._tx, card, [row], "nothing", ["card_token"]):
+            self._give_known(ref, head, owner)
+        self._owner[head.card_token] = owner
+        self.changed.add(owner)
+
+    def _give_known(self, ref: EventRef, head: CardChanged, owner: int) -> None:
+        (there,) = find(self._tx, card, [{"card_token": head.card_token}], ["account_id"])
+        theirs = survivor_of(self._tx, there.account_id)
+        if theirs == owner:
+            return
+        (other,) = find(self._tx, account, [{"account_id": theirs}])
+        if other.status == "registered":
+            self._flag(ref, CARD_TAKEN, account_id=theirs)
+            return
+        known = {"account_id": owner, "kind": head.kind, "last4": head.last4}
+        self._tx.execute(update(card).where(card.c.card_token == head.card_token).values(**known))
+        if other.version:
+            # It was used at a till before this was heard: what it earned lies on an account that nobody claims now.
+            self._flag(ref, CARD_HAS_POINTS, account_id=theirs, into=owner)
+
+    def _consent(
+        self, ref: EventRef, head: Enrolled | ConsentChanged, said: Iterable[ConsentSaid], *, what: str, of: str | None
+    ) -> None:
+        owner = self._account(of) if of is not None else 0
+        rows = [
+            {
+                **_place(ref), "n": n, "account_id": owner, "what": what if one.given else "withdrawn",
+                "purpose": one.purpose, "channel": one.channel, "version": one.version, "language": one.language,
+                "asked_on": head.asked_on, "code": one.code, "store_id": head.place.store_id,
+                "at_ms": head.place.sold_at_ms,
+            }
+            for n, one in enumerate(said)
+        ]  # fmt: skip
+        put(self._tx, consent, rows)
+
+    def _claim(self, ref: EventRef, head: Claimed) -> None:
+        row = {
+            "event_id": head.receipt_id, "account_id": self._account(head.card_token), "card_token": head.card_token,
+            "last4": head.last4, "store_id": head.place.store_id,
+            "business_date": head.place.business_date.isoformat(), "asked_at_ms": head.place.sold_at_ms,
+        }  # fmt: skip
+        put(self._tx, receipt_claim, [{**_place(ref), **row}])
+
+    def _check_number(self, ref: EventRef, head: Enrolled | CardChanged) -> None:
+        if head.number is not None and (cause := check_number(self._tx, ref, head.kind, head.number)):
+            self._flag(ref, cause, span_no=head.number.span_no, place=head.number.place)
+
+    def _account(self, token: str) -> int:
+        """The account behind a card, the one it lives on in where it was merged."""
+        return survivor_of(self._tx, self._owner[token])
+
+    def _flag(self, ref: EventRef, cause: str, **figures: int | str) -> None:
+        self.flags.append(Flag(of=ref, cause=cause, figures=figures))
+
+
+def _note_reversals(tx: Connection, heads: Iterable[Event]) -> None:
+    """Goods came back of receipts that were claimed: what they earned is looked at again."""
+    of = {head.of for head in heads if isinstance(head, Return | Void) and head.of is not None}
+    keys = [{"of_till": ref.till_id, "of_epoch": ref.epoch, "of_seq": ref.seq} for ref in of]
+    for row in find(tx, receipt_claim, keys, ["till_id", "epoch", "seq"], receipt_claim.c.state == "granted"):
+        here = (receipt_claim.c[name] == row._mapping[name] for name in ("till_id", "epoch", "seq"))
+        tx.execute(update(receipt_claim).where(*here).values(due=1))
+
+
+def _place(ref: EventRef) -> dict[str, Any]:
+    return msgspec.structs.asdict(ref)

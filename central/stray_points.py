@@ -1,0 +1,57 @@
+"""Points of a card that was used before head office heard whose it is: they follow the card to its member.
+
+A new card is known to one till first. Where another till sells on it before, its points lie on an account that nobody
+claims; once the card is given, that account is merged into the member's. Source: docs/members.md "Cards".
+"""
+
+import msgspec
+from sqlalchemy import Engine, Row, select
+
+from central.adjusting import Signed
+from central.leasing import recall
+from central.member_facts import CARD_HAS_POINTS
+from central.members import AccountClosed
+from central.moving import PointsLeased, merge
+from central.ports import Randomness, reading, replayable, writing
+from central.tables import flag
+from central.wishes import MergeWish
+from central.worklist import FlagKey, settle_flag
+from loyalty.moments import utc_date
+
+AT_ONCE = 50
+BY = "head office"
+
+
+def bring_home(engine: Engine, now_ms: int, randomness: Randomness) -> int:
+    """Merge what can be merged now; how many accounts went. Points at tills are asked back for a later run."""
+    return sum(_merge(engine, row, now_ms, randomness) for row in _open(engine))
+
+
+@replayable
+def _open(engine: Engine) -> list[Row]:
+    with reading(engine) as tx:
+        wanted = select(flag).where(flag.c.cause == CARD_HAS_POINTS, flag.c.state == "open")
+        return list(tx.execute(wanted.order_by(flag.c.raised_at_ms).limit(AT_ONCE)).all())
+
+
+@replayable
+def _merge(engine: Engine, row: Row, now_ms: int, randomness: Randomness) -> bool:
+    figures = msgspec.json.decode(row.figures)
+    wish = MergeWish(account_id=figures["account_id"], into_account_id=figures["into"], reason="card_given")
+    signed = Signed(
+        correction_id=f"card:{row.till_id}:{row.epoch}:{row.seq}", asked_by=BY, approved_by="",
+        on=utc_date(now_ms), now_ms=now_ms,
+    )  # fmt: skip
+    key = FlagKey(till_id=row.till_id, epoch=row.epoch, seq=row.seq, cause=row.cause, n=row.n)
+    try:
+        with writing(engine) as tx:
+            merge(tx, wish, signed, randomness)
+            settle_flag(tx, key, note="merged", by=BY, now_ms=now_ms)
+        return True
+    except PointsLeased:
+        with writing(engine) as tx:
+            recall(tx, [wish.account_id], now_ms)
+    except AccountClosed:
+        with writing(engine) as tx:
+            settle_flag(tx, key, note="merged already", by=BY, now_ms=now_ms)
+    return False

@@ -1,0 +1,154 @@
+"""What a till asks head office at the counter: card numbers, a member by telephone, consents, claims; and what it
+brings sealed: who a new member is.
+
+One signed request and one signed answer, each asked again at will: nothing here moves points, so its counter is not
+looked at and it may overtake what is under way. Personal data is sealed to head office's key where it is typed in, and
+bound to the event it belongs to. Source: docs/protocol.md "At the counter"; fraud-privacy.md 2 and 3.
+"""
+
+import hashlib
+from typing import Annotated, Literal
+
+import msgspec
+
+from loyalty.card_numbers import NumberSpan
+from sync.chain import Hex32, Hex64
+from sync.framing import open_signed, pack
+from sync.keys import PublicKeys, Signer, decrypt_from, encrypt_to, exchange_public
+from sync.refusals import NotOurAnswer
+from sync.wire import CentreMessage, Count, Short, TillMessage
+
+DESK_PATH = "/sync/v1/desk"
+DESK_ASK_TAG = b"TP-DESK1\0"
+DESK_ANSWER_TAG = b"TP-DESKSAID1\0"
+SPAN_TAG = b"TP-NUMBERS1\0"
+PERSON_TAG = b"TP-PERSON1\0"
+MOST_SEALED = 8 * 1024
+
+What = Literal["numbers", "sealed", "find", "consents", "claim"]
+ClaimState = Literal["unknown", "asked", "granted", "refused"]
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who a member is. Never stored, logged or sent but sealed; `birthday` is MM-DD."""
+
+    name: str = ""
+    phone: str = ""
+    email: str = ""
+    birthday: str = ""
+
+    def __repr__(self) -> str:
+        return "Person(…)"
+
+
+class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that head office alone can open: the one-time key, and the ciphertext in hex."""
+
+    exchange_key: Hex64
+    body: Annotated[str, msgspec.Meta(max_length=2 * MOST_SEALED, pattern="^([0-9a-f]{2})*$")]
+
+    @property
+    def sha256(self) -> str:
+        """By which an event names it; the one-time key in it makes every sealing another."""
+        return hashlib.sha256(bytes.fromhex(self.exchange_key) + bytes.fromhex(self.body)).hexdigest()
+
+
+class DeskAsk(TillMessage, frozen=True, kw_only=True):
+    """What is asked, and what for.
+
+    Attributes:
+        what: `numbers`: the next span, if fewer than half a span is `left`; `sealed`: take who a new member is;
+            `find`: whose telephone or e-mail is this; `consents` of a card; `claim`: what became of one.
+        about: of `sealed` and `claim` the id of the till's event; of `find` an id of the till's, to which it is bound.
+        taken: the newest span that the till has.
+    """
+
+    what: What
+    about: Short = ""
+    card_token: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
+    sealed: Sealed | None = None
+    left: Count = 0
+    taken: Count = 0
+
+
+class DeskWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What the counter wants to ask; as in `DeskAsk`."""
+
+    what: What
+    about: str = ""
+    card_token: str = ""
+    sealed: Sealed | None = None
+    left: int = 0
+    taken: int = 0
+
+
+class FoundCard(msgspec.Struct, frozen=True, kw_only=True):
+    """A card of a member who was found."""
+
+    card_token: Hex32
+    last4: Short = ""
+
+
+class ConsentNow(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands of one purpose and channel, since when, and by which text."""
+
+    purpose: Short
+    channel: Short
+    state: Literal["given", "to_confirm", "withdrawn"]
+    version: Short
+    since_ms: int
+    asked_on: Short
+
+
+class DeskAnswer(CentreMessage, frozen=True, kw_only=True):
+    """The answer; what was not asked is empty. `spans` are signed messages, each a NumberSpan; `refused` is the code of
+    why there are none. `took`: the sealed data is kept, or never will be (then `refused` says why)."""
+
+    about: Short
+    sealing_key: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    spans: tuple[bytes, ...] = ()
+    took: bool = False
+    found: tuple[FoundCard, ...] = ()
+    consents: tuple[ConsentNow, ...] = ()
+    claim: ClaimState = "unknown"
+    claim_points: Count = 0
+    claim_reason: Short = ""
+    refused: Short = ""
+
+
+def seal_person(person: Person, to: str, private: bytes, *, till_id: str, about: str) -> Sealed:
+    """Seal to head office, for one event of one till.
+
+    Args:
+        to: head office's sealing key, 64 hex digits.
+        private: 32 random bytes, used this once.
+    """
+    body = encrypt_to(to, private, _info(till_id, about), msgspec.json.encode(person))
+    return Sealed(exchange_key=exchange_public(private), body=body.hex())
+
+
+def open_person(sealed: Sealed, private: bytes, *, till_id: str, about: str) -> Person:
+    """The other half of `seal_person`. Raises: BadBody, msgspec.MsgspecError."""
+    plain = decrypt_from(sealed.exchange_key, private, _info(till_id, about), bytes.fromhex(sealed.body))
+    return msgspec.json.decode(plain, type=Person)
+
+
+def sign_span(span: NumberSpan, signer: Signer) -> bytes:
+    """A span as the till keeps it."""
+    return pack(SPAN_TAG, msgspec.structs.replace(span, key_no=signer.key_no), signer)
+
+
+def read_span(data: bytes, keys: PublicKeys, *, till_id: str, epoch: int) -> NumberSpan:
+    """A span that head office granted this till in this epoch.
+
+    Raises:
+        BadEnvelope, BadSignature, NotOurAnswer.
+    """
+    span, _ = open_signed(SPAN_TAG, data, NumberSpan, keys)
+    if (span.till_id, span.epoch) != (till_id, epoch) or span.first > span.last:
+        raise NotOurAnswer("Card numbers for another till came here.", span_no=span.span_no)
+    return span
+
+
+def _info(till_id: str, about: str) -> bytes:
+    return PERSON_TAG + bytes.fromhex(till_id) + about.encode()

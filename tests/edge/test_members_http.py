@@ -1,0 +1,174 @@
+"""Members, cards, consents and claims over HTTP: once each, whatever is sent again, and nothing in clear."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.approving import hash_of_code
+from loyalty.card_numbers import NumberSpan
+from loyalty.programme import read_programme
+from tests.edge.rim import CARD, PAYMENT, STRANGER, TILL, Rim, commit
+from tests.edge.rim import PROGRAMME as PLAIN
+
+MEMBERS = """
+members:
+  consents:
+    - {purpose: marketing, channel: email, version: v1, text: {en: "Offers by e-mail?", pl: "Oferty e-mailem?"}}
+    - {purpose: terms, version: v1, double_opt_in: false, text: {en: "The terms"}}
+  claims: {within_days: 3, per_card_per_day: 1}
+"""
+
+
+@pytest.fixture
+def rim(tmp_path: Path) -> Rim:
+    return furnished(tmp_path)
+
+
+def furnished(folder: Path, **more: Any) -> Rim:
+    made = Rim(folder, **more)
+    made.cache.load_programme(read_programme(PLAIN + MEMBERS))
+    span = NumberSpan(span_no=1, till_id=TILL, epoch=1, kind="ean13", prefix="20", digits=13, first=0, last=2,
+                      granted_at_ms=0)  # fmt: skip
+    with made.journal.writing():
+        made.journal.members.take("", [span])
+    return made
+
+
+def test_each_request_is_answered_once_and_again_the_same(rim: Rim):
+    rim.post("/v1/receipts", commit(card=None))
+    asks = {
+        "/v1/members": {"enrol_id": "E-1", "asked_on": "kiosk", "language": "pl",
+                        "consents": [{"purpose": "marketing", "channel": "email", "version": "v1", "given": True}]},
+        "/v1/cards": {"card_id": "C-1", "what": "replace", "old_card": CARD, "reason": "lost"},
+        "/v1/consents": {"consent_id": "K-1", "card": CARD, "purpose": "terms", "version": "v1", "given": True,
+                         "asked_on": "cashier"},
+        "/v1/claims": {"claim_id": "L-1", "card": STRANGER, "receipt_id": "R1"},
+    }  # fmt: skip
+    for path, body in asks.items():
+        first = rim.post(path, body)
+        assert first.status_code == 201, first.json
+        rim.clock.move(3_000)
+        again = rim.post(path, body)
+        assert (again.status_code, again.json) == (200, {**first.json, "replayed": True})
+        other = rim.post(path, {**body, "cashier": "5"})
+        assert (other.status_code, other.json["code"]) == (409, "receipt.id_reused")
+    said = rim.post("/v1/consents/confirm", {"confirm_id": "F-1", "asked_on": "kiosk", "code": rim.post(
+        "/v1/members", asks["/v1/members"]).json["consents"][0]["confirm_code"]})  # fmt: skip
+    assert (said.status_code, said.json["consent"]["state"]) == (201, "confirmed")
+
+
+def test_an_id_of_one_thing_is_not_one_of_another(rim: Rim):
+    rim.post("/v1/members", {"enrol_id": "X-1"})
+    for path, body in (
+        ("/v1/cards", {"card_id": "X-1", "what": "block", "card": CARD, "reason": "lost"}),
+        ("/v1/consents", {"consent_id": "X-1", "card": CARD, "purpose": "terms", "version": "v1", "given": True,
+                          "asked_on": "kiosk"}),
+        ("/v1/receipts", commit(receipt_id="X-1")),
+    ):  # fmt: skip
+        assert rim.post(path, body).status_code == 409
+
+
+def test_what_may_be_asked_is_told_in_the_language_wanted(rim: Rim):
+    told = rim.client.get("/v1/enrolment?language=pl").json
+    assert (told["numbers_left"], told["may_seal"], told["claims"]) == (
+        3, False, {"within_days": 3, "per_card_per_day": 1},
+    )  # fmt: skip
+    assert [(one["text"], one["language"], one["double_opt_in"]) for one in told["consents"]] == [
+        ("Oferty e-mailem?", "pl", True), ("The terms", "en", False),
+    ]  # fmt: skip
+
+
+def test_a_replaced_card_is_not_served_and_its_new_one_earns(rim: Rim):
+    done = rim.post("/v1/cards", {"card_id": "C-1", "what": "replace", "old_card": CARD, "reason": "lost"}).json
+    assert (len(done["card_number"]), done["card_number"][-4:]) == (13, done["last4"])
+    assert rim.post("/v1/cards/identify", {"card": CARD}).json["code"] == "card.blocked"
+    paid = rim.post("/v1/receipts", commit(card=done["card_number"]))
+    assert paid.json["totals"]["points_earned"] == 105
+
+
+def test_blocking_a_card_can_want_a_supervisor(tmp_path: Path):
+    rim = furnished(tmp_path, approvals={"card_block": 0}, supervisors={"91": hash_of_code("4711", b"s" * 16)})
+    body = {"card_id": "C-1", "what": "block", "card": CARD, "reason": "stolen"}
+    assert rim.post("/v1/cards", body).json["code"] == "override.wanted"
+    approved = {**body, "override": {"supervisor": "91", "reason": "told by phone", "code": "4711"}}
+    done = rim.post("/v1/cards", approved)
+    assert (done.status_code, done.json["approved_by"]) == (201, "91")
+    assert rim.post("/v1/cards", approved).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/v1/members", {"enrol_id": "E-1", "card": PAYMENT}, 422, "card.payment_card"),
+        ("/v1/members", {"enrol_id": "E-1", "card": CARD}, 409, "members.card_is_taken"),
+        ("/v1/members", {"enrol_id": "E-1", "person": {"name": "Ana"}}, 409, "members.not_sealable"),
+        ("/v1/members", {"enrol_id": "E-1", "person": {"name": "Ana", "age": 3}}, 400, "request.unknown_field"),
+        ("/v1/members", {"enrol_id": "void:1"}, 422, "receipt.id_reserved"),
+        ("/v1/cards", {"card_id": "C-1", "what": "replace", "reason": "lost"}, 422, "members.card_wanted"),
+        ("/v1/cards", {"card_id": "C-1", "what": "burn", "card": CARD}, 400, "request.malformed"),
+        ("/v1/members/find", {"phone": "1"}, 503, "members.offline"),
+        ("/v1/members/find", {}, 422, "members.card_wanted"),
+        ("/v1/claims", {"claim_id": "L-1", "card": STRANGER, "receipt_id": "R9"}, 404, "claim.receipt_unknown"),
+        ("/v1/consents/confirm", {"confirm_id": "F-1", "code": "x", "asked_on": "kiosk"}, 422, "consent.wrong_code"),
+        ("/v1/consents/confirm", {"confirm_id": "F-1", "code": "x", "asked_on": "sofa"}, 400, "request.malformed"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_next_step(rim: Rim, path: str, body: Any, status: int, code: str):
+    said = rim.post(path, body)
+    assert (said.status_code, said.json["code"]) == (status, code)
+    assert said.json["detail"].endswith((".", "fields.", "shape."))
+    assert "Ana" not in said.get_data(as_text=True)
+
+
+def test_numbers_run_out_in_plain_words(rim: Rim):
+    for n in range(3):
+        assert rim.post("/v1/members", {"enrol_id": f"E-{n}"}).status_code == 201
+    said = rim.post("/v1/members", {"enrol_id": "E-9"})
+    assert (said.status_code, said.json["code"]) == (409, "members.no_numbers")
+    assert "printed card" in said.json["detail"]
+
+
+def test_a_crash_in_the_middle_leaves_nothing_half_done(rim: Rim, monkeypatch: pytest.MonkeyPatch):
+    def fall_over(*_args: Any) -> None:
+        raise RuntimeError("the machine fell over")
+
+    body = {"enrol_id": "E-1", "cashier": "4"}
+    with monkeypatch.context() as crash:
+        crash.setattr(rim.journal.members, "keep_given", fall_over)
+        assert rim.post("/v1/members", body).status_code == 500
+    assert rim.journal.find("E-1") is None
+    assert rim.client.get("/v1/enrolment").json["numbers_left"] == 3
+    with monkeypatch.context() as crash:
+        crash.setattr(rim.journal.members, "keep_block", fall_over)
+        lost = {"card_id": "C-1", "what": "replace", "old_card": CARD, "reason": "lost"}
+        assert rim.post("/v1/cards", lost).status_code == 500
+    assert rim.post("/v1/cards/identify", {"card": CARD}).status_code == 200
+    assert rim.post("/v1/members", body).status_code == 201
+    assert rim.post("/v1/cards", lost).status_code == 201
+
+
+def test_training_gives_nothing_away(rim: Rim):
+    assert rim.post("/v1/members", {"enrol_id": "E-1", "training": True}).json["code"] == "members.no_numbers"
+    practised = rim.post("/v1/members", {"enrol_id": "E-1", "training": True, "card": STRANGER})
+    assert practised.status_code == 201
+    rim.post("/v1/cards", {"card_id": "C-1", "what": "block", "card": CARD, "reason": "lost", "training": True})
+    assert rim.post("/v1/cards/identify", {"card": CARD}).status_code == 200
+    assert rim.journal.find("E-1") is None
+    assert rim.client.get("/v1/enrolment").json["numbers_left"] == 3
+
+
+def test_a_claim_of_a_void_or_a_card_sale_is_refused_and_a_second_one_too(rim: Rim):
+    rim.post("/v1/receipts", commit())
+    ask = {"claim_id": "L-1", "card": STRANGER}
+    assert rim.post("/v1/claims", {**ask, "receipt_id": "R1"}).json["code"] == "claim.has_card"
+    rim.post("/v1/receipts", commit(receipt_id="R2", card=None))
+    rim.post("/v1/receipts/R2/void", {})
+    assert rim.post("/v1/claims", {**ask, "receipt_id": "R2"}).json["code"] == "claim.voided"
+    rim.post("/v1/receipts", commit(receipt_id="R3", card=None))
+    done = rim.post("/v1/claims", {**ask, "receipt_id": "R3"}).json
+    # 12.50 with coffee a fifth cheaper, which needs no card: 10.50 at a point for ten cents.
+    assert (done["state"], done["points"]) == ("provisional", 105)
+    assert rim.post("/v1/claims", {**ask, "claim_id": "L-2", "receipt_id": "R3"}).json["code"] == "claim.too_many"
+    assert rim.client.get("/v1/claims/L-1").json["state"] == "provisional"
+    assert rim.client.get("/v1/claims/L-9").json["code"] == "claim.unknown"
