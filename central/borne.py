@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Row, case, func, select
 from central.posting import stored_heads
 from central.registry import all_terms
 from central.rows import find
-from central.tables import console_user, event, flag, posting, quarantine, release, store_partner, till
+from central.tables import certificate, console_user, event, flag, posting, quarantine, release, store_partner, till
 from loyalty.amounts import micro_to_minor
+from loyalty.certificates import Certificate
 from loyalty.events import Event
 from loyalty.lots import EventRef
 from loyalty.money import OPERATOR
@@ -27,12 +28,15 @@ from loyalty.terms import Terms, terms_on
 Failure = Literal[
     "uncovered", "spent_after_reclaim", "over_lease", "lease_reclaimed", "rolled_back", "limit_overshot",
     "budget_overshot", "decision_differs", "programme_unknown", "issuer_over_limit",
+    "certificate_uncovered", "certificate_used",
 ]  # fmt: skip
 State = Literal["withheld", "released", "at risk", "borne", "margin call"]
 OF_SPENDING: tuple[Failure, ...] = ("spent_after_reclaim", "over_lease", "uncovered")
 OVER_LIMIT: tuple[Failure, ...] = ("limit_overshot", "budget_overshot")
+OF_CERTIFICATES: tuple[Failure, ...] = ("certificate_uncovered", "certificate_used")
 OF_VERSION: tuple[Failure, ...] = ("decision_differs", "programme_unknown")
 ROLLED_BACK = ("sync.fork", "sync.rewind", "sync.clone")
+_PAID = ("net_minor", "lines_minor")
 MOST = 500  # rows of a kind, the newest
 
 
@@ -77,6 +81,7 @@ def borne_by(tx: Connection, partner_id: str, currency: str) -> tuple[Borne, ...
         found += _withheld(tx, partner_id, prices)
         found += _of_nobody(tx, partner_id, prices)
         found += _reclaimed(tx, partner_id, prices)
+        found += _of_certificates(tx, partner_id)
         found += _rolled_back(tx, partner_id, {(one.till_id, one.epoch) for one in found if one.cause == "rolled_back"})
     found += [one for one in _over_limits(tx, prices) if one.partner_id == partner_id]
     found += [one for one in _of_versions(tx) if one.partner_id == partner_id]
@@ -117,8 +122,10 @@ def _withheld(tx: Connection, partner_id: str, prices: _Prices) -> list[Borne]:
     p = posting.c
     claimed = case((p.target == "pending", p.amount), else_=0)
     still = case((p.target == "pending", p.amount), else_=-p.amount)
+    given_up = case((p.target == "expired", p.amount), else_=0)
     of = (p.of_till, p.of_epoch, p.of_seq, p.at_terms_id)
-    sums = select(*of, func.sum(claimed).label("points"), func.sum(still).label("open_points"))
+    sums = select(*of, func.sum(claimed).label("points"), func.sum(still).label("open_points"),
+                  func.sum(given_up).label("given_up"))  # fmt: skip
     rows = tx.execute(sums.where(p.unit == "claim", p.at_partner_id == partner_id).group_by(*of)).all()
     refs = [EventRef(till_id=row.of_till, epoch=row.of_epoch, seq=row.of_seq) for row in rows]
     events = {_ref(row): row for row in find(tx, event, [msgspec.structs.asdict(ref) for ref in refs])}
@@ -133,14 +140,21 @@ def _withheld(tx: Connection, partner_id: str, prices: _Prices) -> list[Borne]:
             business_date=events[ref].business_date,
             points=int(row.points),
             open_points=int(row.open_points),
-            **prices.reimbursed(prices.of_id(row.at_terms_id), int(row.open_points)),
-            state="withheld" if row.open_points else "released",
+            **prices.reimbursed(prices.of_id(row.at_terms_id), int(row.open_points) or int(row.given_up)),
+            state=_standing(int(row.open_points), int(row.given_up)),
         )
         for ref, row in zip(refs, rows, strict=True)
         if ref in events
     ]
     # What is still withheld before what is over, the newest first.
     return sorted(found, key=lambda one: (one.open_points > 0, one.business_date), reverse=True)[:MOST]
+
+
+def _standing(open_points: int, given_up: int) -> State:
+    """What is without cover, what was written off and is borne for good, and what was covered."""
+    if open_points:
+        return "withheld"
+    return "borne" if given_up else "released"
 
 
 def _causes(tx: Connection, refs: Iterable[EventRef]) -> dict[EventRef, Failure]:
@@ -210,6 +224,29 @@ def _rolled_back(tx: Connection, partner_id: str, known: set[tuple[str, int]]) -
     ]  # fmt: skip
 
 
+# Certificates
+
+
+def _of_certificates(tx: Connection, partner_id: str) -> list[Borne]:
+    """Certificates that were spent twice, whose partner waits for money to come onto them, and those of which something
+    was spent before their sale was undone. Nothing of it is on a statement."""
+    rows = _flags(tx, OF_CERTIFICATES, flag.c.partner_id == partner_id)
+    told = {row: msgspec.json.decode(row.figures) for row in rows}
+    codes = [{"code": figures["code"]} for figures in told.values()]
+    held = {row.code: msgspec.json.decode(row.kept, type=Certificate) for row in find(tx, certificate, codes)}
+    found = []
+    for row, figures in told.items():
+        if row.cause == "certificate_used":
+            sums = {"points": 0, "open_points": 0, "amount_minor": int(figures["used_minor"]), "operator_minor": 0}
+            found.append(_of_flag(row, partner_id, **sums))
+            continue
+        spends = held[figures["code"]].spends if figures["code"] in held else ()
+        owed = sum(one.owed_minor for one in spends if one.of == _ref(row))
+        one = _of_flag(row, partner_id, points=0, open_points=0, amount_minor=owed, operator_minor=0)
+        found.append(msgspec.structs.replace(one, state="withheld" if owed else "released"))
+    return found
+
+
 # Limits and versions
 
 
@@ -242,21 +279,26 @@ def _of_versions(tx: Connection) -> list[Borne]:
     rows = _flags(tx, OF_VERSION)
     heads = stored_heads(tx, {_ref(row) for row in rows})
     sales = stored_heads(tx, {head.of for head in heads.values() if isinstance(head, Return) and head.of})
-    publishers = _publishers(tx)
+    published = publishers(tx)
     found = []
     for row in rows:
         told, head = msgspec.json.decode(row.figures), heads.get(_ref(row))
-        lost = int(told.get("centre_net_minor", 0)) - int(told.get("till_net_minor", 0))
-        # Of a sale too little was taken, of a return too much was paid out.
-        lost = -lost if isinstance(head, Return) else lost
-        version = _version(head) or _version(sales.get(head.of) if isinstance(head, Return) and head.of else None)
+        lost = lost_minor(told, head)
+        version = version_of(head) or version_of(sales.get(head.of) if isinstance(head, Return) and head.of else None)
         # A version that head office never published came to the till by another way, which is its partner's.
-        bearer = publishers.get(version, row.partner_id)
+        bearer = published.get(version, row.partner_id)
         found.append(_of_flag(row, bearer, points=0, open_points=0, amount_minor=lost, operator_minor=0))
     return found
 
 
-def _version(head: Event | None) -> str:
+def lost_minor(told: Mapping[str, Any], head: Event | None) -> int:
+    """What a finding cost the store, by its figures: of a sale too little was taken, by the till's own sum or by the
+    prices it worked out; of a return too much was paid out. Below 0 the customer lost it."""
+    lost = sum(int(told.get(f"centre_{name}", 0)) - int(told.get(f"till_{name}", 0)) for name in _PAID)
+    return -lost if isinstance(head, Return) else lost
+
+
+def version_of(head: Event | None) -> str:
     """The programme that an event was decided under; "" where its detail names none, or is gone."""
     try:
         return msgspec.json.decode(getattr(head, "detail", b""), type=_Decided).programme_version
@@ -264,7 +306,7 @@ def _version(head: Event | None) -> str:
         return ""
 
 
-def _publishers(tx: Connection) -> dict[str, str]:
+def publishers(tx: Connection) -> dict[str, str]:
     """Who published each version: the partner of the person who did, or the operator."""
     people = tx.execute(select(console_user.c.login, console_user.c.partner_id))
     of_login = {row.login: row.partner_id for row in people}

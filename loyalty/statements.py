@@ -22,6 +22,11 @@ ORDER: tuple[Kind, ...] = (
     "suspense:offline",
     "discount_funded",
     "discount_given",
+    "certificate_owed",
+    "certificate_taken",
+    "written_off",
+    "price_delta_owed",
+    "price_delta_given",
 )
 
 

@@ -8,8 +8,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from loyalty.certificates import CertificateSold
 from loyalty.coupons import SAY, RefusedCode, spoiled_for
 from loyalty.members import WALLET, Use, WalletItem, certificate_use
+from loyalty.programme import valid_through
+from loyalty.trouble import Refusal
 from loyalty.workings import Workings
 
 
@@ -39,6 +42,30 @@ class StoredPaid(msgspec.Struct, frozen=True, kw_only=True):
 
     certificates_minor: int
     wallet_minor: int
+
+
+class CertificatesNotSold(Refusal):
+    code = "certificate.not_sold"
+    status = 422
+
+
+def certificates_sold(workings: Workings) -> tuple[CertificateSold, ...]:
+    """The certificates that this basket sells or tops up, each with what its line costs and the last day of the money.
+
+    Raises:
+        CertificatesNotSold: the programme has no certificates, and the code would be lost.
+    """
+    basket, rule = workings.basket, workings.compiled.programme.certificates
+    if not basket.certificates_sold:
+        return ()
+    if rule is None:
+        raise CertificatesNotSold("This programme sells no certificates. Take the line off the basket.")
+    amounts = {line.line: line.amount_minor for line in workings.lines}
+    through = valid_through(rule.lifetime, workings.place.business_date)
+    return tuple(
+        CertificateSold(line=one.line, code=one.code, amount_minor=amounts[one.line], valid_through=through)
+        for one in basket.certificates_sold
+    )
 
 
 def stored_paid(uses: Iterable[Use]) -> StoredPaid:
@@ -102,5 +129,5 @@ def pay_with_stored(due: Sequence[int], workings: Workings, bearer: Sequence[Wal
 def _spoiled(item: WalletItem | None, workings: Workings) -> str:
     if item is None:
         return "unknown_code"
-    reason = spoiled_for(item, workings.view, workings.place.business_date)
+    reason = item.refused or spoiled_for(item, workings.view, workings.place.business_date)
     return reason or ("" if item.balance_minor > 0 else "nothing_left")

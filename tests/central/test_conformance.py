@@ -12,9 +12,9 @@ from sqlalchemy import func, make_url, select, text
 
 from central import tables as t
 from central.migrations import upgrade
-from central.ports import Settings, open_engine, writing
+from central.ports import Settings, SystemRandomness, open_engine, reading, writing
 from central.service import central_app
-from central.transfers import KEY_REUSED, asked
+from central.transfers import KEY_REUSED, TransferAsk, asked, stream_of, transfer
 from central.verify import verify_books
 from loyalty.trouble import CODES, InvariantBroken
 from sync.keys import one_key
@@ -100,7 +100,8 @@ def test_the_chain_is_intact_from_its_beginning(ledger: Ledger) -> None:
 )
 def test_a_journal_that_somebody_changed_is_not_shown(ledger: Ledger, change: str) -> None:
     ledger.seed("a", 10_000)
-    ledger.move("t1", "a", "b", 100)
+    same_stream = next(key for n in range(1000) if stream_of(key := f"t{n}") == stream_of("seed:a"))
+    ledger.move(same_stream, "a", "b", 100)
     assert len(ledger.journal()) == 4
     with writing(ledger.engine) as tx:
         if ledger.engine.dialect.name == "sqlite":
@@ -326,7 +327,7 @@ def test_the_four_routes_answer_as_they_say(client: FlaskClient) -> None:
     assert client.get("/_lck/balance?account=nobody&currency=USD").json == {"subunits": 0}
     first, second = client.get("/_lck/journal").json
     assert first == {
-        "entryId": "1:1", "transactionId": "7f3a", "accountId": "acct:a", "type": "DEBIT", "amountSubunits": 12_345,
+        "entryId": "2:1:1", "transactionId": "7f3a", "accountId": "acct:a", "type": "DEBIT", "amountSubunits": 12_345,
         "currency": "USD", "sequence": 1, "accountSequence": 1, "prevHash": "GENESIS",
         # printf '%s' 'GENESIS|7f3a|acct:a|DEBIT|12345|USD|1' | sha256sum
         "entryHash": "6d1e01d29c0c86563f436eb888141c0aef33d69aae473c3fffee1d18372b61b1",
@@ -371,3 +372,45 @@ def test_without_the_setting_and_a_scratch_database_there_are_no_such_routes(tmp
         assert client.post("/_lck/post", json=asked_for("k1", 1)).status_code == 404
         assert client.get("/_lck/balance?account=a&currency=USD").status_code == 404
         assert client.get("/_lck/journal").status_code == 404
+
+
+# Streams
+
+
+def test_transfers_of_different_accounts_do_not_wait_for_each_other(ledger: Ledger) -> None:
+    if ledger.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer")
+    for name in "abcd":
+        ledger.seed(name, 1_000)
+    first = next(key for n in range(1000) if stream_of(key := f"x{n}") != stream_of("y0"))
+    ask = TransferAsk(idempotency_key=first, transaction_id="txn-x", legs=(debit("a", 10), credit("b", 10)))
+    with writing(ledger.engine) as tx:
+        transfer(tx, ask, 0, SystemRandomness())
+        # The other is through while the first is not.
+        assert ledger.move("y0", "c", "d", 10).status == "APPLIED"
+        assert ledger.balance("d") == 1_010
+    assert ledger.balance("b") == 1_010
+    assert balanced(ledger)
+
+
+def test_the_journal_of_many_streams_has_each_accounts_entries_in_the_order_of_its_versions(ledger: Ledger) -> None:
+    for name in "abcdef":
+        ledger.seed(name, 10_000)
+    before = ledger.journal()
+    names = "abcdef"
+    answers = ledger.at_once(200, lambda n: ledger.move(f"t{n}", names[n % 6], names[(n + 1 + n // 6) % 6], 1 + n % 7))
+    same = sum(n % 6 == (n + 1 + n // 6) % 6 for n in range(200))
+    assert answers["APPLIED"] == 200
+    entries = ledger.journal()
+    assert entries[: len(before)] == before
+    assert len({one.entry_id for one in entries}) == len(entries) == 12 + 400
+    assert same > 0  # some move within one account, which is two entries of one fact
+    for name in names:
+        own = [one.account_sequence for one in entries if one.account_id == name]
+        assert own == list(range(1, len(own) + 1))
+    p = t.posting.c
+    with reading(ledger.engine) as tx:
+        streams = tx.execute(select(func.count(p.by_till.distinct()))).scalar_one()
+    assert streams > 4
+    assert balanced(ledger)
+    assert [one.entry_hash for one in entries] == chained(entries)

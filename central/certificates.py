@@ -1,0 +1,76 @@
+"""What tills are told of certificates, and the nightly end of what is on them.
+
+Source: sync.md section 3; docs/certificates.md.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, Row, select
+
+from central.own_events import append_own
+from central.own_posting import post_own
+from central.ports import Randomness, replayable, writing
+from central.registry import at
+from central.tables import certificate, stream
+from loyalty.certificate_events import CertificateKept
+from loyalty.certificates import Certificate, CertificateRow
+from sync.ports import TillRecord
+
+STREAM = "certificates"
+AT_ONCE = 200
+
+
+def certificates_after(
+    connection: Connection, asking: TillRecord, after: int, limit: int
+) -> list[tuple[int, CertificateRow]]:
+    """Certificates that changed after a number of their lane; from the beginning, those with something to say."""
+    own_seq = connection.execute(select(stream.c.seq).where(at(asking.till_id, asking.epoch))).scalar() or 0
+    chosen = select(certificate.c.no, certificate.c.code, certificate.c.kept).where(certificate.c.no > after)
+    if not after:
+        chosen = chosen.where((certificate.c.balance_minor > 0) | (certificate.c.blocked != ""))
+    rows: Sequence[Any] = connection.execute(chosen.order_by(certificate.c.no).limit(limit)).all()
+    return [(row.no, _told(row, own_seq)) for row in rows]
+
+
+@replayable
+def lapse_certificates(engine: Engine, on: date, now_ms: int, randomness: Randomness) -> int:
+    """Let lapse what had its last valid day before a date, some certificates at a time; how many. Again until 0."""
+    with writing(engine) as tx:
+        append_own(tx, STREAM, (), now_ms, randomness)  # one run at a time
+        due = select(certificate.c.code).where(
+            certificate.c.balance_minor > 0, certificate.c.lapses_on != "", certificate.c.lapses_on < on.isoformat()
+        )
+        codes = list(tx.execute(due.order_by(certificate.c.code).limit(AT_ONCE)).scalars())
+        # What comes onto a certificate later, with a day that is over, lapses under another name.
+        numbers = {row.code: row.n for row in tx.execute(select(certificate).where(certificate.c.code.in_(codes)))}
+        facts = [
+            CertificateKept(receipt_id=f"certificate:{code}:{numbers[code]}", what="lapsed", code=code, on=on)
+            for code in codes
+        ]
+        if facts:
+            post_own(tx, STREAM, facts, now_ms, randomness)
+        return len(facts)
+
+
+@replayable
+def free_certificate(engine: Engine, code: str, on: date, by: str, now_ms: int, randomness: Randomness) -> bool:
+    """Lift the block of a certificate; False where it is not blocked."""
+    with writing(engine) as tx:
+        append_own(tx, STREAM, (), now_ms, randomness)
+        row = tx.execute(select(certificate).where(certificate.c.code == code)).first()
+        if row is None or not row.blocked:
+            return False
+        fact = CertificateKept(receipt_id=f"certificate:{code}:{row.n}", what="freed", code=code, on=on, asked_by=by)
+        post_own(tx, STREAM, [fact], now_ms, randomness)
+        return True
+
+
+def _told(row: Row[Any], own_seq: int) -> CertificateRow:
+    held = msgspec.json.decode(row.kept, type=Certificate)
+    by_day: dict[date, int] = {}
+    for one in held.lots:
+        by_day[one.key.valid_through] = by_day.get(one.key.valid_through, 0) + one.points
+    return CertificateRow(code=row.code, parts=tuple(sorted(by_day.items())), blocked=held.blocked, own_seq=own_seq)
