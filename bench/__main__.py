@@ -2,16 +2,14 @@
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 
-from bench import growth, naive, oscar, quote, tail
-from bench.children import Child
+from bench import commit, growth, lookup, naive, oscar, quote, sale, start, swap, tail
 from bench.ledger import parts as ledger
 from bench.rounds import share_of_processor
 from bench.table import HEAD, Row, exit_status, line, summary
 
-MEMBERS = 100_000
+MEMBERS = 1_000_000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +18,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--members", type=int, default=MEMBERS, help="that the till knows (default %(default)s)")
     parts: dict[str, Callable[[], Iterator[Row]]] = {
         "quote": lambda: _beside_a_till(asked.members),
+        "commit": lambda: commit.rows(asked.members),
+        "sale": lambda: sale.rows(asked.members),
+        "lookup": lambda: lookup.rows(asked.members),
+        "swap": lambda: swap.rows(asked.members),
+        "start": lambda: start.rows(asked.members),
         "naive": naive.rows,
         "growth": growth.rows,
         "oscar": oscar.rows,
@@ -43,11 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _beside_a_till(members: int) -> Iterator[Row]:
-    with (
-        tempfile.TemporaryDirectory(prefix="tallypoint-bench-") as folder,
-        Child([sys.executable, "-m", "bench.till", folder, str(members)]) as till,
-    ):
-        print(f"a till that knows {till.hello['members']:,} members; baskets of {quote.LINES} lines", flush=True)
+    with sale.a_till(members) as till:
+        known, took_s = till.hello["members"], till.hello["took_s"]
+        made = f", whose cache took {took_s:.0f} s to make" if took_s else ""
+        print(f"a till that knows {known:,} members{made}; baskets of {quote.LINES} lines", flush=True)
         yield from quote.rows(till)
 
 

@@ -47,7 +47,7 @@ def _measure(till: Child, density: Density, size: int) -> tuple[int, Times]:
     bought = basket(LINES)
     rules = compile_programme(programme(density, size, bought))
     freeze_memory()
-    concerned = till.ask({"density": density, "size": size, "lines": LINES})["concerned"]
+    concerned = till.ask({"swap": {"density": density, "size": size, "lines": LINES}})["concerned"]
     body = json_bytes(request_body(bought, till.hello["card"]))
     calls = 10 if size > JUDGED else 40
     echo, over_http = Wire(till.hello["echo"], body), Wire(till.hello["till"], body)

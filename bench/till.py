@@ -1,12 +1,17 @@
-"""A till and an echo in one process of their own: `python -m bench.till FOLDER MEMBERS`.
+"""A till beside its ceilings, in one process: `python -m bench.till FOLDER MEMBERS [CENTRE_URL]`.
 
-The till is the whole service with its files; the echo reads JSON and writes it again, by the same library, behind
-Flask and the same server. Asked for a programme, it puts it in force and says how many promotions concern the basket;
-asked for nothing, what this process has spent of its processor.
+The till is the whole service with its files. Beside it, behind Flask and the same server: an echo, which reads JSON and
+writes it again by the same library; and a ledger of one table, which reads JSON, writes a row of its bytes to a file of
+its own as the journal does (write-ahead log, waited for), and answers a number.
+
+It is asked by lines of JSON: `swap` puts a programme in force and says how many promotions concern the basket;
+`begin` and `end` let the till do something besides (see `at_work`); nothing says what this process has spent of its
+processor.
 """
 
+import sqlite3
 import sys
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 from time import process_time_ns
 from typing import Any
@@ -14,36 +19,39 @@ from typing import Any
 import msgspec
 from flask import Flask, Response, request
 
+from bench.at_work import AtWork
 from bench.children import serve
-from bench.goods import MEMBER, basket
+from bench.crowd import CARD, identity, laid_out
+from bench.goods import basket
 from bench.programmes import programme
-from edge.identity import TillIdentity
+from edge.enrol import CACHE_FILE
 from edge.ports import Settings
 from edge.service import THREADS, TillService
 from edge.web_server import WebServer
-from loyalty.cards import Card, card_token
 from loyalty.compiled import candidates_for
-from loyalty.members import MemberRow, PublishedMember, Use
-from sync.keys import Signer
-from sync.wire import Identity
+from sync.wire import Grant, SignedGrant
 
-CARD = "2012345678903"  # of member 7
-PAGE = 5_000  # rows that are taken at once, about as many as come down in one page
+FLOAT_POINTS = 10**9
 
 
-def main(folder: Path, members: int) -> None:
+def main(folder: Path, members: int, centre_url: str = "") -> None:
     """Serve until nobody asks any more."""
-    service = TillService(Settings(data_dir=str(folder)), identity=_identity(), port=0)
-    echo = WebServer(echo_app(), host="127.0.0.1", port=0, threads=THREADS)
+    took_s = laid_out(folder / CACHE_FILE, members)
+    service = TillService(Settings(data_dir=str(folder), centre_url=centre_url), identity=identity(), port=0)
+    beside = [WebServer(app, host="127.0.0.1", port=0, threads=THREADS) for app in (echo_app(), raw_app(folder))]
+    work = AtWork(service, members)
     try:
-        _load(service, members)
+        grant_float(service)
         service.start()
-        echo.start()
-        hello = {"till": f"{service.url}/v1/quotes", "echo": f"{echo.url}/echo", "card": CARD}
-        hello["members"] = service.cache.counts()["member"]
-        serve(hello, lambda wanted: _swap(service, **wanted) if wanted else {"processor_us": process_time_ns() / 1_000})
+        for server in beside:
+            server.start()
+        hello = {"till": f"{service.url}/v1/quotes", "echo": f"{beside[0].url}/echo", "raw": f"{beside[1].url}/raw"}
+        known = service.cache.counts()["member"]
+        serve(hello | {"card": CARD, "members": known, "took_s": took_s}, lambda asked: _answer(service, work, asked))
     finally:
-        echo.stop()
+        work.end()
+        for server in beside:
+            server.stop()
         service.stop()
 
 
@@ -59,44 +67,63 @@ def echo_app() -> Flask:
     return app
 
 
+def raw_app(folder: Path) -> Flask:
+    """What a request costs of which nothing is asked but that its bytes are safe before it is answered."""
+    app, lock = Flask("raw"), threading.Lock()
+    ledger = raw_ledger(folder / "raw.db")
+
+    @app.post("/raw")
+    def raw() -> Response:
+        data = request.get_data(cache=False)
+        msgspec.json.decode(data)
+        with lock:
+            return Response(msgspec.json.encode({"seq": write_raw(ledger, data)}), mimetype="application/json")
+
+    return app
+
+
+def raw_ledger(path: Path) -> sqlite3.Connection:
+    """A file of one table, whose commits are waited for."""
+    ledger = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    ledger.execute("PRAGMA journal_mode = wal")
+    ledger.execute("PRAGMA synchronous = FULL")
+    ledger.execute("CREATE TABLE raw (seq INTEGER PRIMARY KEY, payload BLOB NOT NULL) STRICT")
+    return ledger
+
+
+def write_raw(ledger: sqlite3.Connection, payload: bytes) -> int:
+    """One row in one durable transaction. Returns: its number."""
+    ledger.execute("BEGIN IMMEDIATE")
+    seq = ledger.execute("INSERT INTO raw (payload) VALUES (?)", (payload,)).lastrowid
+    ledger.execute("COMMIT")
+    return int(seq or 0)
+
+
+def grant_float(service: TillService) -> None:
+    """Points enough to be spent without asking."""
+    now, own = service.clock.now(), service.identity
+    grant = Grant(
+        lease_id="float", grant_no=1, till_id=own.till_id, epoch=own.epoch, key_no=1, account_id=None,
+        points=FLOAT_POINTS, spend_for_s=86_400, settle_until_ms=now.wall_ms + 7 * 86_400_000,
+        granted_at_ms=now.wall_ms,
+    )  # fmt: skip
+    with service.journal.writing():
+        service.journal.promises.take_grants([SignedGrant(grant=grant, signed=b"signed")], now)
+
+
+def _answer(service: TillService, work: AtWork, asked: dict[str, Any]) -> dict[str, Any]:
+    if "swap" in asked:
+        return _swap(service, **asked["swap"])
+    if "begin" in asked:
+        work.begin(asked["begin"])
+    return {"processor_us": process_time_ns() / 1_000, "turns": work.end() if "end" in asked else work.turns}
+
+
 def _swap(service: TillService, density: Any, size: int, lines: int) -> dict[str, int]:
     bought = basket(lines)
     service.cache.load_programme(programme(density, size, bought))
     return {"concerned": len(candidates_for(service.cache.programmes()[0], bought.lines))}
 
 
-def _load(service: TillService, members: int) -> None:
-    page: list[PublishedMember] = []
-    for member in _members(service.identity, members):
-        page.append(member)
-        if len(page) == PAGE:
-            service.cache.load_members(page)
-            page = []
-    service.cache.load_members(page)
-
-
-def _members(identity: TillIdentity, count: int) -> Iterator[PublishedMember]:
-    assert MEMBER.account_id is not None
-    ours = card_token(identity.card_key, Card(kind="ean13", number=CARD, last4=CARD[-4:]))
-    for account in range(1, count + 1):
-        row = MemberRow(
-            account_id=account,
-            version=1,
-            balance_points=MEMBER.balance_points,
-            counters=(Use(name="visits", amount=account % 50 + 1),),
-        )
-        token = ours if account == MEMBER.account_id else f"{account:032x}"
-        yield PublishedMember(row=row, cards=(token,))
-
-
-def _identity() -> TillIdentity:
-    centre = Signer(bytes(31) + b"\x01", 1)
-    granted = Identity(
-        till_id="01" * 16, epoch=1, key_no=1, genesis="11" * 32, partner_id="acme", store_id="S1", label="1",
-        centre_public_key=centre.public, centre_key_no=1, card_key="22" * 32, card_key_id="k1", server_at_ms=0,
-    )  # fmt: skip
-    return TillIdentity(seed="33" * 32, install_id="44" * 16, granted=granted)
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:4])

@@ -8,6 +8,7 @@ from typing import Any
 from waitress import wasyncore
 from waitress.server import create_server
 
+from edge.crew import Crew
 from loyalty.trouble import Fault
 
 DRAIN_S = 3.0
@@ -34,6 +35,7 @@ class WebServer:
         try:
             self._server: Any = create_server(
                 app,
+                _dispatcher=Crew(threads),
                 host=host,
                 port=port,
                 threads=threads,
