@@ -41,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         shop.start()
         story = Story(args.seed, shop.cards)
-        play(shop, story, args.sales, console)
+        counter = play(shop, story, args.sales, console)
         result = shop.settle()
         violations = check_all(shop, result)
-        show(console, shop, result, violations)
+        show(console, shop, counter, result, violations)
         if not args.once:
             _stay(console, shop)
     finally:

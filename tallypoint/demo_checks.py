@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from tallypoint.demo_counter import CERTIFICATE, PERSON
 from tallypoint.demo_shop import Shop
 
 _DIGITS = re.compile(rb"[0-9]{13,16}")
@@ -27,6 +28,7 @@ def check_all(shop: Shop, result: dict[str, Any]) -> list[str]:
     found += _till_chains(shop)
     found += _closed_stays_closed(result)
     found += _positions(result)
+    found += _closes(shop)
     found += _no_secret(shop)
     return found
 
@@ -61,6 +63,11 @@ def _till_chains(shop: Shop) -> list[str]:
     return broken
 
 
+def _closes(shop: Shop) -> list[str]:
+    """Each till counted what its POS counted."""
+    return [f"close: {till.label}: {one['say']}" for till in shop.tills for one in till.differences]
+
+
 def _closed_stays_closed(result: dict[str, Any]) -> list[str]:
     """Closing again answers the very same statements."""
     same = result["closed"]["statements"] == result["closed_again"]["statements"]
@@ -74,7 +81,9 @@ def _positions(result: dict[str, Any]) -> list[str]:
 
 
 def _no_secret(shop: Shop) -> list[str]:
-    """No file of any till, of head office, or of a log holds a card number, or a coupon that could be presented."""
+    """No file of any till, of head office, or of a log holds a card number, a coupon or certificate that could be
+    presented, or who a member is."""
+    told = [text.encode() for text in (*PERSON.values(), CERTIFICATE, "".join(CERTIFICATE.split("-")))]
     numbers = {number.encode() for number in shop.cards}
     coupons = {code.encode() for till in shop.tills for rung in till.rung for code in rung.coupons_issued}
     found = []
@@ -84,6 +93,7 @@ def _no_secret(shop: Shop) -> list[str]:
             found.append(f"card number in {name}")
         if not coupons.isdisjoint(_COUPONS.findall(held)):
             found.append(f"coupon in {name}")
+        found += [f"what nobody may read in {name}" for text in told if text in held]
     return found
 
 

@@ -5,13 +5,19 @@ from datetime import date
 from rich.console import Console
 from rich.progress import Progress
 
+from tallypoint.demo_counter import Counter, totals_of
 from tallypoint.demo_shop import Shop
 from tallypoint.demo_story import Story
 
 
-def play(shop: Shop, story: Story, sales: int, console: Console) -> None:
-    """Both days: the first to earn, the second to spend, with a line pulled and a till killed on the way."""
+def play(shop: Shop, story: Story, sales: int, console: Console) -> Counter:
+    """Both days: the first to earn, the second to spend, with a line pulled and a till killed on the way.
+
+    Returns:
+        What happened at the counters besides sales.
+    """
     first, second = shop.days
+    counter = Counter(shop, story)
     half = sales // 2
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("Day one: customers earn", total=sales)
@@ -25,19 +31,25 @@ def play(shop: Shop, story: Story, sales: int, console: Console) -> None:
         bar.update(task, description="Day two: customers spend")
         for number in range(sales - half):
             till = shop.tills[number % len(shop.tills)]
+            if number == half // 8:
+                counter.morning(second)
             if number == half // 4:
                 shop.pull_the_plug()
+                counter.without_a_line(second)
             if number == half // 2:
                 _kill_in_mid_sale(shop, story, second)
                 _lay_down_a_copy(shop, story, second, console)
             if number == 3 * half // 4:
                 shop.plug_in()
+            if number == 7 * half // 8:
+                counter.evening(second)
             card = shop.scan() if till is shop.tills[0] else None
             story.ring_up(till, second, may_spend=True, card=card)
             bar.advance(task)
         _close(shop, second)
         bar.update(task, description="Everything reconnects")
         shop.wait_until_synced()
+    return counter
 
 
 def _kill_in_mid_sale(shop: Shop, story: Story, day: date) -> None:
@@ -57,6 +69,8 @@ def _lay_down_a_copy(shop: Shop, story: Story, day: date, console: Console) -> N
 
 
 def _close(shop: Shop, day: date) -> None:
+    """Each POS brings its own totals; a till that counted otherwise would say so."""
     for till in shop.tills:
-        till.client.post("/v1/day-close", {"business_date": day.isoformat()})
+        body = {"business_date": day.isoformat(), "cashier": "c1", "totals": totals_of(till, day)}
+        till.differences += till.client.post("/v1/day-close", body)["differences"]
         till.answered.append(f"till_close:{day.isoformat()}")

@@ -6,14 +6,16 @@ from rich.console import Console
 from rich.table import Table
 
 from loyalty.amounts import format_minor
+from tallypoint.demo_counter import Counter
 from tallypoint.demo_shop import Shop
 
 
-def show(console: Console, shop: Shop, result: dict[str, Any], violations: list[str]) -> None:
-    """Print receipts and coupons by till, points by issuer, worklist, positions, and what was checked."""
+def show(console: Console, shop: Shop, counter: Counter, result: dict[str, Any], violations: list[str]) -> None:
+    """Print receipts, coupons and the counter, points by issuer, worklist, positions, and what was checked."""
     status, closed, verified = result["status"], result["closed"], result["verified"]
     _tills(console, shop, status)
     _coupons(console, shop)
+    _counter(console, counter)
     _points(console, verified)
     _worklist(console, status)
     _positions(console, closed)
@@ -54,6 +56,13 @@ def _coupons(console: Console, shop: Shop) -> None:
         printed = sum(len(one.coupons_issued) for one in till.rung)
         taken = sum(len(one.coupons_used) for one in till.rung)
         table.add_row(till.label, str(printed), str(taken), str(till.codes_refused))
+    console.print(table)
+
+
+def _counter(console: Console, counter: Counter) -> None:
+    table = _table("At the counter", "what", "times")
+    for what, times in counter.counts.items():
+        table.add_row(what, str(times))
     console.print(table)
 
 

@@ -219,6 +219,8 @@ class Shop:
         shown = [(f"Head office ({LOGIN} / {PASSWORD})", self.office_url + "/")]
         for till in self.tills:
             shown.append((f"Customer display of {till.label}", till.client.url + "/customer"))
+        shown.append((f"Cashier panel of {self.tills[0].label}", self.tills[0].client.url + "/cashier"))
+        shown.append((f"Self-checkout of {self.tills[3].label}", self.tills[3].client.url + "/kiosk"))
         shown.append(("The till's contract", self.tills[0].client.url + "/openapi.json"))
         return shown
 

@@ -36,3 +36,4 @@ class Till(msgspec.Struct, kw_only=True):
     refused: list[str] = msgspec.field(default_factory=list)
     held: int = 0
     codes_refused: int = 0
+    differences: list[dict[str, Any]] = msgspec.field(default_factory=list)

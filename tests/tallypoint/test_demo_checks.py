@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from tallypoint.demo_checks import check_all
+from tallypoint.demo_counter import CERTIFICATE, PERSON
 
 CARD = "2037215727383"
 COUPON = "TCCB4S426G13PRF49NDD43RN0A7QXW5HZJ"
@@ -30,7 +31,8 @@ def shop(tmp_path):
     journal = sqlite3.connect(tmp_path / "tills" / "one" / "journal.db")
     journal.executescript("CREATE TABLE event (epoch, seq, hash); INSERT INTO event VALUES (1, 1, '99'), (1, 2, 'aa');")
     journal.close()
-    till = SimpleNamespace(label="one", answered=["R1"], rung=[SimpleNamespace(coupons_issued=(COUPON,))])
+    rung = [SimpleNamespace(coupons_issued=(COUPON,))]
+    till = SimpleNamespace(label="one", answered=["R1"], rung=rung, differences=[])
     yield SimpleNamespace(folder=tmp_path, tills=[till], cards=[CARD], till=till, centre=centre)
     centre.close()
 
@@ -71,6 +73,17 @@ def test_a_coupon_that_could_be_presented_again_is_named_with_the_file(shop):
     assert check_all(shop, FINE) == []
     (shop.folder / "one.log").write_text(f"printed {COUPON}")
     assert check_all(shop, FINE) == ["coupon in one.log"]
+
+
+def test_a_close_at_which_the_pos_counted_otherwise_is_named(shop):
+    shop.till.differences.append({"figure": "receipts", "say": "This till has 1 more than the POS."})
+    assert check_all(shop, FINE) == ["close: one: This till has 1 more than the POS."]
+
+
+@pytest.mark.parametrize("told", [PERSON["name"], PERSON["email"], CERTIFICATE])
+def test_what_nobody_may_read_is_named_with_the_file(shop, told):
+    (shop.folder / "one.log").write_text(f"joined: {told}")
+    assert check_all(shop, FINE) == ["what nobody may read in one.log"]
 
 
 def test_what_verification_found_is_passed_on(shop):
