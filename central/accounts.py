@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from central.ports import Randomness
 from central.rows import find, put
 from central.tables import account, card
+from loyalty.events import Event
+from loyalty.member_events import CardChanged
 
 ACCOUNT_BITS = 53  # exact in every JSON reader
 
@@ -20,9 +22,7 @@ def new_account(tx: Connection, randomness: Randomness, now_ms: int, status: str
             return drawn
 
 
-def accounts_of_cards(
-    tx: Connection, tokens: Iterable[str], now_ms: int, randomness: Randomness
-) -> dict[str, int]:
+def accounts_of_cards(tx: Connection, tokens: Iterable[str], now_ms: int, randomness: Randomness) -> dict[str, int]:
     """The account of each card token; a token never seen gets an unregistered account of its own at once."""
     keys = [{"card_token": token} for token in sorted(set(tokens))]
     known = {row.card_token: row.account_id for row in find(tx, card, keys, ["card_token", "account_id"])}
@@ -35,3 +35,28 @@ def accounts_of_cards(
     # Another till may have brought the same card just before us; its account is the card's then.
     found = find(tx, card, missing, ["card_token", "account_id"])
     return known | {row.card_token: row.account_id for row in found}
+
+
+def give_cards(tx: Connection, events: Iterable[Event], now_ms: int, randomness: Randomness) -> None:
+    """Cards that these events give to a member lead to that member before any sale among them is looked at; a card that
+    is known already stays where it is."""
+    for event in events:
+        if isinstance(event, CardChanged) and event.what != "blocked" and event.other_token is not None:
+            owner = accounts_of_cards(tx, [event.other_token], now_ms, randomness)[event.other_token]
+            row = {"card_token": event.card_token, "account_id": owner, "kind": event.kind, "last4": event.last4,
+                   "since_ms": now_ms}  # fmt: skip
+            put(tx, card, [row], "nothing")
+
+
+def survivor_of(connection: Connection, account_id: int) -> int:
+    """The account that an account lives on in; itself where it was not merged."""
+    while rows := find(connection, account, [{"account_id": account_id}], ["merged_into"], account.c.merged_into > 0):
+        account_id = rows[0].merged_into
+    return account_id
+
+
+def merged_into(connection: Connection, account_id: int) -> list[int]:
+    """The accounts that were merged into one, and into those, whenever that was."""
+    came = select(account.c.account_id).where(account.c.merged_into == account_id, account.c.merged_into > 0)
+    direct = list(connection.execute(came).scalars())
+    return direct + [one for into in direct for one in merged_into(connection, into)]

@@ -66,11 +66,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, tag="backup.v1"):
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """The secrets of the centre, in hex. `signing_next` is of a rotation that was cut short, "" for none."""
+    """The secrets of the centre, in hex. `signing_next` is of a rotation that was cut short, "" for none; `people` of
+    personal data, "" in a backup of before there was any."""
 
     signing: str
     card: str
     signing_next: str = ""
+    people: str = ""
 
 
 def make_backup(
@@ -174,6 +176,7 @@ def _keys(settings: Settings, randomness: Randomness) -> Keys:
         signing=read_key(settings.folder / settings.signing_key, randomness).hex(),
         card=read_key(settings.folder / settings.card_key, randomness).hex(),
         signing_next=read_key(waits, randomness).hex() if waits.exists() else "",
+        people=read_key(settings.folder / settings.person_key, randomness).hex(),
     )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, update
 
-from central.accounts import accounts_of_cards
+from central.accounts import accounts_of_cards, give_cards
+from central.certificate_books import open_certificates, write_certificates
 from central.lanes import mark_changed
 from central.ports import Randomness, without_waiting
 from central.recorded import key_columns, key_of, lot_key, recorded_receipts
@@ -23,6 +24,7 @@ from loyalty.events import Event, own_uses
 from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.lots import Debt, EventRef, LotKey
+from loyalty.member_events import MemberEvent, owned_tokens
 from loyalty.members import EARNED, REVERSED, SPENT, Use, add_uses
 from loyalty.postings import post_event
 from loyalty.receipts import Receipt
@@ -59,6 +61,8 @@ class CentreBooks:
                    for row in find(self._tx, event, [msgspec.structs.asdict(ref) for ref in refs])}  # fmt: skip
         self._points = {ref: (row.points_earned, row.points_spent) for ref, row in arrived.items()}
         tokens = {one.card_token for one in heads if one.card_token is not None}
+        give_cards(self._tx, events, self._now_ms, self._randomness)
+        tokens |= {token for one in events if isinstance(one, MemberEvent) for token in owned_tokens(one)}
         self._cards = accounts_of_cards(self._tx, tokens, self._now_ms, self._randomness)
         told = {account_id for one in events if (account_id := getattr(one, "account_id", None)) is not None}
         seen = {row.account_id for row in arrived.values()}
@@ -67,6 +71,7 @@ class CentreBooks:
             {"checked": "keep"})  # fmt: skip
         self._lock((told | seen | set(self._cards.values())) - {NOBODY}, told)
         self._open_leases(events)
+        open_certificates(self._tx, self.books, events)
         # Read last: while we waited, another till may have taken goods of the same receipt back. Only of what had
         # arrived before we locked.
         for recorded in recorded_receipts(self._tx, arrived, self.books, self._merged):
@@ -174,6 +179,7 @@ class CentreBooks:
         self._write_lots(everything)
         self._write_debts(touched)
         self._write_leases(everything)
+        write_certificates(self._tx, everything)
         mark_changed(self._tx, touched, mark)
 
     def _write_lots(self, everything: Iterable[Posted]) -> None:

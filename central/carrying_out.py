@@ -9,7 +9,17 @@ from central.moving import check_merge, check_transfer, merge, transfer
 from central.opening import check_opening, open_balances
 from central.opening_file import forget_opening
 from central.ports import Randomness
-from central.wishes import AdjustmentWish, FixWish, MergeWish, OpeningWish, TransferWish, Wish, check_words
+from central.wishes import (
+    AdjustmentWish,
+    FixWish,
+    MergeWish,
+    OpeningWish,
+    TransferWish,
+    Wish,
+    WriteOffWish,
+    check_words,
+)
+from central.writing_off import check_write_off, write_off
 
 
 def check(connection: Connection, wish: Wish, signed: Signed) -> int:
@@ -31,6 +41,8 @@ def check(connection: Connection, wish: Wish, signed: Signed) -> int:
             return check_opening(connection, wish, signed)
         case FixWish():
             return check_fix(connection, wish)
+        case WriteOffWish():
+            return check_write_off(connection, wish, signed)
     return check_last_day(connection, wish.last_day, signed.on, wish.issuer_id)
 
 
@@ -47,6 +59,8 @@ def carry_out(tx: Connection, wish: Wish, signed: Signed, randomness: Randomness
             open_balances(tx, wish, signed, randomness)
         case FixWish():
             fix(tx, wish, signed, randomness)
+        case WriteOffWish():
+            write_off(tx, wish, signed, randomness)
         case _:
             set_last_day(tx, wish.last_day, signed.now_ms, wish.issuer_id)
 

@@ -8,6 +8,10 @@ WHY = {
     "restored_more_than_spent": "More spent points came back than the receipt had spent. Only those were given back.",
     "no_terms": "A partner had no contract terms on that day, so these points are settled at nothing. Load its terms.",
     "close_differs": "The till counted its day otherwise than what arrived of it. Look for receipts that are missing.",
+    "pos_differs": "The POS closed its day with other totals than its till. The receipts named may explain it; those "
+    "that only the POS has never reached the till.",
+    "overrides_many": "Supervisors approved unusually much for one cashier on this day. Look what it was, under "
+    "Approvals.",
     "decision_differs": "Recomputed from the same inputs, this receipt comes to other figures than the till decided.",
     "inputs_unexplained": "The till used values of the member that nobody had told it. Look at this till.",
     "stale_but_honest": "The till decided by what it had last been told. Today it would come to other figures.",
@@ -31,6 +35,12 @@ WHY = {
     "over_lease": "The till spent more of a hold or lease than it had. The balance paid for the rest, or owes it.",
     "spent_after_reclaim": "Spent on a lease that was taken back meanwhile. The partner where it was spent bears what "
     "the balance does not cover.",
+    "certificate_uncovered": "More was paid with a certificate than was on it, by tills that could not ask each other. "
+    "The partner that took it is paid once money comes onto it, and bears the rest.",
+    "certificate_blocked": "A till that had not heard took a blocked certificate. It was paid; find out who used it.",
+    "certificate_used": "The sale of a certificate was undone of which something had been spent. The partner that gave "
+    "the money back bears what was spent.",
+    "certificate_returned_more": "More came back onto a certificate, or off it, than the receipt took or put there.",
     "lease_return_differs": "The till gave back more of a hold or lease than it had. Only what was left went back.",
     "grant_not_covered": "Points were set aside that the account did not have. Only what it had was.",
     "lease_restored": "The till showed grants that this centre lost in a restore; what it has left of them is set "
@@ -49,6 +59,19 @@ WHY = {
     "itself more than once, or its disk is in two machines. They are booked; look whether it is two.",
     "till_left": "The till gave its place back, and so many of its events are still to come in a file it exported: "
     "`central import`.",
+    "card_taken": "A till gave a card to a new member, or to another one, that somebody has already. It stays with "
+    "whom it was; call the customer and give them another card.",
+    "card_replaced_twice": "Two tills that were apart put a new card in the place of the same one. Both are the "
+    "member's; ask which of them they have, and block the other.",
+    "card_has_points": "A new card was used at another till before head office heard whose it is. Its points are moved "
+    "to the member by themselves; settle nothing here unless this stays for a day.",
+    "number_span_unknown": "A till gave out a card number of a span that was never granted here: a restore lost it. "
+    "That part of the range is not granted again.",
+    "number_outside_span": "A till gave out a card number that it was not granted. Look at this till.",
+    "claim_points_differ": "The till told the customer other points for a claimed receipt than it earns by its own "
+    "rules. What it earns was granted. Look at this till.",
+    "claim_refused": "A receipt was claimed later and not granted, for the reason below. The same receipt claimed "
+    "again and again, or by one cashier, is how points are stolen.",
     "block_lost": "A till, or the folder of copies, knows a later block than is here. The centre lost what was in it.",
     "block_differs": "A till was told another block of this number. This is not the history that the till has seen.",
 }

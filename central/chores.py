@@ -18,23 +18,26 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from central.chore_notes import Ran, Runs
+from central.claims import settle_claims
 from central.expiry import NightlyRun
 from central.lanes import TOMBSTONE_DAYS, forget_tombstones
 from central.late import post_arrived, post_overdue
 from central.leasing import reclaim_overdue
 from central.ports import Clock, Randomness, replayable, writing
+from central.price_deltas import settle_deltas
 from central.recompute import AT_ONCE, recompute_pending
 from central.replaying import replay_all
 from central.sealing import Sealer
 from central.snapshots import SnapshotMaker
 from central.store import SqlCentreStore
+from central.stray_points import bring_home
 
 LONGEST_RUN_MS = 60_000
 STEP_MS = 5_000  # how far the clocks may drift apart between two looks
 WATCH_S = 10.0
 EVERY_S = {
     "stamp": 1, "seal": 2, "recompute": 2, "arrived": 30, "overdue": 600, "reclaim": 600, "expiry": 300,
-    "alerts": 60, "snapshots": 60, "tombstones": 21_600, "replay": 3600,
+    "alerts": 60, "snapshots": 60, "tombstones": 21_600, "replay": 3600, "claims": 5, "strays": 30,
 }  # fmt: skip
 _LONGEST_NOTE = 200
 _OUTCOMES = {
@@ -90,7 +93,8 @@ def chores_of(
         return 0  # it goes through all there is in one round
 
     def recompute() -> int:
-        return recompute_pending(engine, AT_ONCE, clock.wall_ms()).events
+        done = recompute_pending(engine, AT_ONCE, clock.wall_ms()).events
+        return done or settle_deltas(engine, clock.wall_ms(), randomness)
 
     @replayable
     def tombstones() -> int:
@@ -98,11 +102,17 @@ def chores_of(
             forget_tombstones(tx, clock.wall_ms(), tombstone_days)
         return 0  # what is left has not been gone for long enough
 
+    def claims() -> int:
+        return settle_claims(engine, clock.wall_ms(), randomness, grace_days)
+
+    def strays() -> int:
+        return bring_home(engine, clock.wall_ms(), randomness)
+
     snapshots = SnapshotMaker(engine, clock)
     expiry = NightlyRun(engine, clock, randomness).step
     work = {"stamp": store.stamp, "seal": seal, "recompute": recompute, "arrived": arrived, "overdue": overdue,
             "reclaim": reclaim, "expiry": expiry, "alerts": alerts, "snapshots": snapshots.step,
-            "tombstones": tombstones, "replay": replay}  # fmt: skip
+            "tombstones": tombstones, "replay": replay, "claims": claims, "strays": strays}  # fmt: skip
     return tuple(Chore(name=name, every_s=EVERY_S[name], do=do) for name, do in work.items())
 
 

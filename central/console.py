@@ -6,6 +6,7 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from sqlalchemy import select
 
 from central import console_views as views
+from central.console_approvals import add_approvals
 from central.console_asking import add_asking, allow_files
 from central.console_base import Console
 from central.console_corrections import add_corrections
@@ -61,7 +62,9 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "download": EVERYBODY,
     "partner_page": EVERYBODY,
     "partner_file": EVERYBODY,
+    "partner_cash": HEAD_OFFICE,
     "health": HEAD_OFFICE,
+    "approvals": HEAD_OFFICE,
 }
 
 def console_pages(console: Console) -> Blueprint:
@@ -79,6 +82,7 @@ def console_pages(console: Console) -> Blueprint:
 
     _add_login(pages, console)
     add_worklist(pages, console)
+    add_approvals(pages, console)
     add_quarantine(pages, console)
     add_tills(pages, console)
     add_periods(pages, console)

@@ -9,6 +9,7 @@ from central.correction_limits import Limits, limits_of
 from central.doctor import Examined
 from central.gate import here
 from central.login import Logins
+from central.people import People
 from central.ports import Clock, Randomness, Settings, writing
 from loyalty.trouble import BadInput
 
@@ -33,6 +34,7 @@ class Console:
         seal: seals a block before statements are issued.
         centre_public: the centre's public key, whose fingerprint new tills check; without it no codes are made here.
         public_url: where tills find this head office, "" where nobody set it.
+        people: the keys of personal data; without them nobody's name is shown, not even masked.
         examine: what the doctor says of this head office; without it there is no page of its health.
     """
 
@@ -49,9 +51,11 @@ class Console:
         examine: Callable[[], Examined] | None = None,
         centre_public: str = "",
         public_url: str = "",
+        people: People | None = None,
     ) -> None:
         self.centre_public = centre_public
         self.public_url = public_url
+        self.people = people
         self.engine = engine
         self.limits = limits
         self.card_key = card_key

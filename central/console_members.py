@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from central.console_base import Console
 from central.history import history_of
+from central.member_pages import member_shown
 from central.members import account_of
 from central.ports import reading
 from central.programmes import current_programme
@@ -17,8 +18,10 @@ from loyalty.cards import Card, card_token, read_card
 MOST_FOUND = 50
 KINDS = {
     "receipt.v1": "Sale", "return.v1": "Return", "void.v1": "Void", "adjustment.v1": "Correction",
-    "expiry.v1": "Lapsed", "move.v1": "Moved", "opening.v1": "Brought over", "grant.v1": "Set aside for a till",
+    "expiry.v1": "Lapsed", "move.v1": "Moved", "opening.v1": "Brought over", "write_off.v1": "Written off",
+    "grant.v1": "Set aside for a till",
     "lease.v1": "Given back by a till", "reclaim.v1": "Taken back from a till",
+    "claim_settled.v1": "Receipt claimed later",
 }  # fmt: skip
 
 
@@ -45,6 +48,7 @@ def add_members(pages: Blueprint, console: Console) -> None:
                 "console/member.html",
                 told=history_of(tx, account_id),
                 kinds=KINDS,
+                shown=member_shown(tx, account_id, console.people),
                 currency=get_setting(tx, "currency"),
             )
 
@@ -55,7 +59,7 @@ def _found(tx: Connection, console: Console, asked: str) -> list[int]:
     if asked.isascii() and asked.isdigit() and len(asked) < 19:
         found.update(tx.execute(select(account.c.account_id).where(account.c.account_id == int(asked))).scalars())
     programme = current_programme(tx)
-    read = read_card(programme.cards, asked) if programme else None
+    read = read_card(programme.cards, asked, source="keyed") if programme else None
     if isinstance(read, Card) and console.card_key:
         owner = account_of(tx, card_token(console.card_key, read))
         found.update({owner} if owner else set())

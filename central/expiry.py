@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from central.account_facts import AccountFacts
+from central.certificates import lapse_certificates
 from central.ending import redate
 from central.ports import Clock, Randomness, reading, replayable, writing
 from central.programmes import current_programme
@@ -93,6 +94,8 @@ class NightlyRun:
 
 def _steps(engine: Engine, on: date, now_ms: int, randomness: Randomness) -> Iterator[Chunk]:
     yield from (Chunk(last=last) for last in redate(engine, on, now_ms, randomness))
+    while lapsed := lapse_certificates(engine, on, now_ms, randomness):
+        yield Chunk(last=lapsed)
     after = 0
     while (chunk := _step(engine, on, after, now_ms, randomness)).last:
         yield chunk

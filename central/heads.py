@@ -10,13 +10,19 @@ from typing import Any
 import msgspec
 
 from loyalty.centre_events import AccountEvent
+from loyalty.certificate_events import CertificateKept
+from loyalty.certificate_postings import certificates_in
 from loyalty.events import Event, PeriodTurned, UnknownEvent, read_head
 from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
+from loyalty.price_deltas import PriceDelta
 from loyalty.receipts import EMPTY, Receipt
 from loyalty.reversals import Return, Void
 from loyalty.transfers import Transferred
 
+OF_HEAD_OFFICE = (
+    Granted | Reclaimed | PeriodTurned | Transferred | AccountEvent | Fixed | CertificateKept | PriceDelta
+)
 LARGEST = 2**53
 MOST = 10**13  # points and minor units that one event may move: above any sale, and a million of them fit 63 bits
 LONGEST = 200
@@ -36,7 +42,7 @@ def read_fit_head(payload: bytes) -> Event | Unfit:
         head = read_head(payload)
     except UnknownEvent as unknown:
         return Unfit(cause=unknown.code, say=unknown.say[:LONGEST])
-    if isinstance(head, Granted | Reclaimed | PeriodTurned | Transferred | AccountEvent | Fixed):
+    if isinstance(head, OF_HEAD_OFFICE):
         return Unfit(cause="event.not_a_tills", say="Only the centre grants and corrects points and turns periods.")
     if trouble := _trouble(head):
         return Unfit(cause="event.out_of_range", say=trouble)
@@ -63,12 +69,16 @@ def _trouble(head: Event) -> str:
         return ""
     if _moved(head) > MOST:
         return "It moves more than any sale."
+    if not all(_TOKEN.fullmatch(code) for code in certificates_in(head)):
+        return "The code of a certificate is not a token."
     return "" if head.card_token is None or _TOKEN.fullmatch(head.card_token) else "The card token is not one."
 
 
 def _moved(head: Receipt | Return | Void) -> int:
     """All its points, money and steps of counters together, whatever their sign."""
     moved = sum(abs(use.amount) for use in (*head.uses, *head.shared_uses))
+    sold = head.certificates_sold if isinstance(head, Receipt) else head.certificates_back
+    moved += sum(abs(one.amount_minor) for one in sold)
     if isinstance(head, Void):
         return moved
     moved += head.net_minor + sum(part.amount_minor for part in head.funded)

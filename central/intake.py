@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select, update
 
 from central.evidence import payloads_of
 from central.heads import Unfit, read_fit_head
+from central.member_facts import take_member_events
 from central.ports import Randomness, without_waiting
 from central.posting import AT_ONCE, Heads, Poster
 from central.registry import at, partner_of, raised
@@ -72,6 +73,7 @@ def take_events(
         poster.flags += strange
         poster.write(f"{header.till_id}:{header.epoch}:{header.last_seq}")
     note_told(tx, poster, fresh, proofs, now_ms)
+    take_member_events(tx, fresh, poster.rows, now_ms)
     count_spent(tx, (header.till_id, header.epoch), fresh, now_ms)
     for ref, head in fresh.items():
         if isinstance(head, TillClose):

@@ -83,7 +83,7 @@ def judge_return(returned: Return, receipt: Receipt | None, programmes: Mapping[
     except Trouble:
         return SKIPPED  # the sale's own detail was erased, or is a finding of its own
     names = ("net_minor", "reversed", "earned", "restored_points", "funded", "uses", "shared_uses", "restored",
-             "withheld_minor", "withheld")  # fmt: skip
+             "withheld_minor", "withheld", "certificates_back")  # fmt: skip
     pairs = {name: (getattr(returned, name), getattr(given, name)) for name in names}
     return _compared({**pairs, "clamp": (returned.clamp, sold.rules.clawback_short == "clamp")})
 
@@ -150,6 +150,8 @@ def _both(receipt: Receipt, detail: ReceiptDetail, quote: Quote, compiled: Compi
         "paid_with_points_minor": (redemption.amount_minor if redemption else 0, totals.paid_with_points_minor),
         "funded": (receipt.funded, funded_by_others(quote.effects, receipt.place.partner_id)),
         "net_minor": (receipt.net_minor, sum(paid_in_money(detail).values())),
+        "lines_minor": (sum(line.net_minor for line in detail.figures), totals.net_minor),
+        "certificates_sold": (receipt.certificates_sold, quote.certificates_sold),
         "account": (receipt.account_id, told),
         "slices": (redemption.slices if redemption else (), tuple(
             drawn_slices(detail.authority, totals.points_spent, options, receipt.place))),

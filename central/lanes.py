@@ -8,10 +8,10 @@ one stamper at a time. Source: sync.md section 3; scale.md S15.
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 
 from central.rows import put, remove
-from central.tables import account, changed, hotlist, lane, lane_mark, member_page
+from central.tables import account, certificate, changed, hotlist, lane, lane_mark, member_page
 from sync.wire import LANES, Lane, Lanes
 
 STAMPED_AT_ONCE = 20_000
@@ -35,25 +35,39 @@ def mark_changed(tx: Connection, account_ids: set[int], mark: str) -> None:
 
 
 def stamp(tx: Connection) -> int:
-    """Give every account that changed a number of its own; how many there were.
+    """Give every account and certificate that changed a number of its own; how many there were.
 
     A mark that is not committed yet is not seen, and gets a later number.
     """
     next_no(tx, "members", 0)  # the lock: one stamper at a time
+    numbered_too = _stamp_certificates(tx)
     marks = tx.execute(select(changed.c.account_id, changed.c.mark).limit(STAMPED_AT_ONCE)).all()
     if not marks:
-        return 0
+        return numbered_too
     accounts = sorted({row.account_id for row in marks})
     last = next_no(tx, "members", len(accounts))
     numbered = [{"account_id": account_id, "no": last - len(accounts) + 1 + i} for i, account_id in enumerate(accounts)]
     put(tx, member_page, numbered, {"no": "given"})
     remove(tx, changed, [{"account_id": row.account_id, "mark": row.mark} for row in marks])
-    return len(accounts)
+    return len(accounts) + numbered_too
+
+
+def _stamp_certificates(tx: Connection) -> int:
+    """Whoever changed a certificate left it without a number."""
+    unnumbered = select(certificate.c.code).where(certificate.c.no == 0, certificate.c.n > 0)
+    codes = list(tx.execute(unnumbered.order_by(certificate.c.code).limit(STAMPED_AT_ONCE)).scalars())
+    if codes:
+        first = next_no(tx, "certificates", len(codes)) - len(codes) + 1
+        for no, code in enumerate(codes, first):
+            tx.execute(update(certificate).where(certificate.c.code == code).values(no=no))
+    return len(codes)
 
 
 def has_changes(connection: Connection) -> bool:
-    """Whether any account waits for its number."""
-    return connection.execute(select(changed.c.account_id).limit(1)).first() is not None
+    """Whether any account or certificate waits for its number."""
+    waits = select(certificate.c.code).where(certificate.c.no == 0, certificate.c.n > 0)
+    accounts = connection.execute(select(changed.c.account_id).limit(1)).first()
+    return accounts is not None or connection.execute(waits.limit(1)).first() is not None
 
 
 def jump_all(tx: Connection, at_least: int = 0) -> None:

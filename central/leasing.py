@@ -19,7 +19,7 @@ from central.programmes import current_programme
 from central.recorded import key_of
 from central.registry import at, partner_of
 from central.rows import find, hold, put
-from central.tables import account, lease, lease_holder, lease_slice, stream, till, till_grant
+from central.tables import IS_ACTIVE, IS_LEFT, account, lease, lease_holder, lease_slice, stream, till, till_grant
 from central.worklist import raise_flags
 from loyalty.books import Flag, Posted
 from loyalty.lease_events import Granted, Reclaimed
@@ -170,7 +170,7 @@ def reclaim_overdue(tx: Connection, now_ms: int, randomness: Randomness) -> dict
     Returns:
         The facts by place; at most `AT_ONCE`, so call it again until there are none.
     """
-    over = select(lease).where(lease.c.state == "active", lease.c.settle_until_ms <= now_ms)
+    over = select(lease).where(IS_ACTIVE, lease.c.settle_until_ms <= now_ms)
     rows = tx.execute(over.order_by(lease.c.account_id, lease.c.lease_id).limit(AT_ONCE)).all()
     if not rows:
         return {}
@@ -277,10 +277,14 @@ def _locked_lots(tx: Connection, account_ids: Sequence[int], today: date) -> dic
 def _leased(tx: Connection, account_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     """Points of accounts in leases, by account and till."""
     keys = [{"account_id": one} for one in account_ids]
-    active = find(tx, lease, keys, (), lease.c.state == "active")
+    left = find(tx, lease_slice, keys, ("account_id", "lease_id", "points"), IS_LEFT)
+    # Of all the leases there ever were of an account, few have anything left.
+    named = [{"account_id": account_id, "lease_id": lease_id}
+             for account_id, lease_id in {(row.account_id, row.lease_id) for row in left}]  # fmt: skip
+    active = find(tx, lease, named, ("account_id", "lease_id", "till_id"), lease.c.state == "active")
     holder = {(row.account_id, row.lease_id): row.till_id for row in active}
     out: dict[int, dict[str, int]] = {}
-    for row in find(tx, lease_slice, keys, (), lease_slice.c.points > 0):
+    for row in left:
         of_account = out.setdefault(row.account_id, {})
         at_till = holder.get((row.account_id, row.lease_id), "")
         of_account[at_till] = of_account.get(at_till, 0) + row.points

@@ -67,7 +67,7 @@ def issue_card(
     Raises:
         NotACard: in none of the programme's ranges. CardTaken: another member's. UnknownAccount. AccountClosed.
     """
-    read = read_card(rules, number)
+    read = read_card(rules, number, source="keyed")
     if not isinstance(read, Card):
         raise NotACard("This is no card of the programme; check the number and the ranges of the programme.")
     token = card_token(key, read)
@@ -88,7 +88,7 @@ def register_card(tx: Connection, number: str, *, rules: CardRules, key: bytes, 
     Raises:
         NotACard. CardTaken: its account is registered already.
     """
-    read = read_card(rules, number)
+    read = read_card(rules, number, source="keyed")
     if not isinstance(read, Card):
         raise NotACard("This is no card of the programme; check the number and the ranges of the programme.")
     owner = account_of(tx, card_token(key, read))

@@ -175,7 +175,7 @@ class _Reader:
             if not (number.isascii() and number.isdigit() and 0 < int(number) < 2**63):
                 raise BadOpening("account must be a number")
             return "account", int(number)
-        read = read_card(self._rules, told["card"])
+        read = read_card(self._rules, told["card"], source="keyed")
         if not isinstance(read, Card):
             raise BadOpening("this is no card of the programme")
         return "card", card_token(self._card_key, read)

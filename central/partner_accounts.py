@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from central.borne import Borne, borne_by
+from central.cash import CashEntry, entries_of
 from central.csv_text import Figure, csv_line
 from central.exposure import Exposure, exposure_of, margin_call
 from central.positions import lines_of_period, settled_in
@@ -46,7 +47,7 @@ class PartnerAccount(msgspec.Struct, frozen=True, kw_only=True):
         lines: of all periods; of those that are not issued as they stand.
         owed_minor: the sum of all lines, whatever was paid of it; positive owes the operator.
         withheld_minor: reimbursement of spends that nothing covers yet.
-        exposure: what it may still come to owe.
+        exposure: what it may still come to owe; `cash` is the money that moved, the oldest first.
     """
 
     partner_id: str
@@ -58,6 +59,7 @@ class PartnerAccount(msgspec.Struct, frozen=True, kw_only=True):
     withheld_minor: int
     exposure: Exposure
     borne: tuple[Borne, ...]
+    cash: tuple[CashEntry, ...] = ()
 
 
 def partner_account(tx: Connection, partner_id: str) -> PartnerAccount:
@@ -73,7 +75,8 @@ def partner_account(tx: Connection, partner_id: str) -> PartnerAccount:
     states = {row.period_no: row.state for row in tx.execute(select(period).order_by(period.c.period_no))}
     lines = _lines(tx, partner_id, states, currency)
     unbilled = [line for line in lines if states[line.period_no] != "issued"]
-    exposure = exposure_of(tx, partner_id, currency, unbilled)
+    billed = sum(line.amount_minor for line in lines if states[line.period_no] == "issued")
+    exposure = exposure_of(tx, partner_id, currency, unbilled, billed)
     return PartnerAccount(
         partner_id=partner_id,
         name=named or "Operator",
@@ -91,12 +94,14 @@ def partner_account(tx: Connection, partner_id: str) -> PartnerAccount:
         owed_minor=sum(line.amount_minor for line in lines),
         withheld_minor=_withheld(lines),
         exposure=exposure,
+        cash=tuple(entries_of(tx, partner_id)),
         borne=(*borne_by(tx, partner_id, currency), *margin_call(partner_id, exposure)),
     )
 
 
 def account_csv(account: PartnerAccount) -> Iterator[str]:
-    """The account as lines of CSV, heads first: its lines (`line`), then what it bears (`borne`)."""
+    """The account as lines of CSV, heads first: its lines (`line`), what it bears (`borne`), money that moved (`cash`,
+    below 0 what the partner paid, as it lowers what it owes), and who bears what it does not pay (`default`)."""
 
     def money(minor: int) -> Figure:
         return Figure(format_minor(minor, account.currency))
@@ -113,6 +118,16 @@ def account_csv(account: PartnerAccount) -> Iterator[str]:
             account.partner_id, "borne", None, None, one.cause, None, None, one.receipt_id, one.business_date,
             one.points, one.open_points, money(one.amount_minor), money(one.operator_minor), account.currency,
             one.state,
+        ))  # fmt: skip
+    for entry in account.cash:
+        yield csv_line((
+            account.partner_id, "cash", entry.period_no or None, None, entry.kind, None, None, entry.reference,
+            entry.on.isoformat(), None, None, money(-entry.amount_minor), None, account.currency, None,
+        ))  # fmt: skip
+    for share in account.exposure.default:
+        yield csv_line((
+            account.partner_id, "default", None, None, share.source, share.partner_id, None, None, None, None, None,
+            money(share.amount_minor), None, account.currency, None,
         ))  # fmt: skip
 
 

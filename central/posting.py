@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection
 
+from central.approvals import Approvals
 from central.books import CentreBooks, points_told
 from central.evidence import payloads_of
 from central.heads import Unfit, kind_of, read_fit_head
@@ -17,9 +18,11 @@ from central.rows import find, put, remove
 from central.tables import event, waiting
 from central.worklist import raise_flags
 from loyalty.books import Flag, Posted
+from loyalty.certificate_events import CertificateMoved
 from loyalty.events import Event, TillClose
 from loyalty.fixed import Fixed
 from loyalty.lots import EventRef
+from loyalty.member_events import MemberEvent
 from loyalty.receipts import Receipt
 from loyalty.reversals import Return, Void
 from loyalty.trouble import InvariantBroken
@@ -55,11 +58,13 @@ class Poster:
         self._waited: dict[EventRef, dict[str, Any]] = {}
         self._late: dict[EventRef, dict[str, Any]] = {}
         self.flags: list[Flag] = []
+        self._approvals = Approvals(tx, {})
         self.posted: dict[EventRef, Posted] = {}
 
     def open(self, heads: Heads, batch_seq: int) -> None:
         """Read and lock what these new events touch, and what waited for them does. From here on only writes."""
         self._told = {ref: self._row(head, batch_seq) for ref, head in heads.items()}
+        self._approvals = Approvals(self._tx, heads)
         self._waiters = self._waiters_for(heads)
         late = {ref: head for rows in self._waiters.values() for ref, head in rows.items()}
         self._open([*heads.values(), *late.values()], late)
@@ -68,6 +73,8 @@ class Poster:
         """Post events that were opened, in the order given, each followed by those that waited for it."""
         for n, (ref, head) in enumerate(heads.items(), 1):
             self._keep(ref, self._told[ref] | self._outcome(ref, head))
+            if self.rows[ref]["state"] != "quarantined":
+                self._approvals.add(ref)
             for waiter, late in self._waiters.get(ref, {}).items():
                 self._settle(waiter, late)
             if (told := self.rows[ref]["account_id"]) in self._books.unknown_accounts:
@@ -103,6 +110,7 @@ class Poster:
         late = {ref: self._waited[ref] | outcome for ref, outcome in self._late.items()}
         put(self._tx, event, late.values(), dict.fromkeys(OUTCOME, "given"))
         remove(self._tx, waiting, [_key(ref) for ref in late])
+        self.flags += self._approvals.write()
         raise_flags(self._tx, self.flags, {**self.rows, **late}, self._now_ms)
 
     def _append(self) -> None:
@@ -171,7 +179,7 @@ class Poster:
             "checked": "" if isinstance(head, Receipt | Return | Void) else "nothing",
         }  # fmt: skip
         head = head.fact if isinstance(head, Fixed) else head
-        if isinstance(head, Receipt | Return | Void | TillClose):
+        if isinstance(head, Receipt | Return | Void | TillClose | MemberEvent | CertificateMoved):
             place = head.place
             row |= {"partner_id": place.partner_id, "store_id": place.store_id, "sold_at_ms": place.sold_at_ms}
             row["business_date"] = place.business_date.isoformat()

@@ -16,7 +16,7 @@ from central.recorded import key_of
 from central.registry import all_terms
 from central.rows import find
 from central.tables import debt, lease_slice, lot
-from central.wishes import AdjustmentWish, EndingWish, FixWish, MergeWish, OpeningWish, TransferWish, Wish
+from central.wishes import AdjustmentWish, EndingWish, FixWish, MergeWish, OpeningWish, TransferWish, Wish, WriteOffWish
 from loyalty.lots import LotKey, Slice, draw_down, points_in
 from loyalty.moments import utc_date
 from loyalty.terms import terms_on
@@ -74,6 +74,8 @@ def preview_of(connection: Connection, wish: Wish, signed: Signed) -> Preview:
             opening = kept_opening(connection, wish.rows_id)
             slices = [slice_ for row in opening.rows for slice_ in row.slices]
             return Preview(parts=_parts("given", slices), points=points, accounts=len(opening.rows))
+        case WriteOffWish():
+            return Preview(parts=(), points=points, accounts=1, debt_points=points)
         case FixWish():
             return Preview(parts=(), points=points, accounts=1 if wish.fact.account_id or wish.fact.card_token else 0)
     return _of_ending(connection, wish, points)

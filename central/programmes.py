@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 from central.lanes import next_no
 from central.registry import get_setting
 from central.rows import find, put
-from central.tables import partner, programme, release
+from central.tables import lane, partner, programme, release
 from loyalty.compiled import Compiled, compile_programme
 from loyalty.programme import BadProgramme, Programme, canonical, read_programme
 
@@ -37,6 +37,9 @@ def publish(tx: Connection, text: str | bytes, now_ms: int, by: str = "") -> Pub
     if not find(tx, programme, [{"version": version}], ["version"]):
         tx.execute(programme.insert().values(row))
     no = next_no(tx, "programme")
+    if told.certificates is not None:
+        # From the first such programme on tills look after certificates; before, they ask nothing of them.
+        put(tx, lane, [{"lane": "certificates", "no": 1}], "nothing")
     put(tx, release, [{"no": no, "version": version, "published_at_ms": now_ms, "published_by": by}])
     return Published(version=version, no=no)
 

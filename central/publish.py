@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
+from central.certificates import certificates_after
 from central.lanes import floor_of, newest
+from central.registry import generation
 from central.tables import account, hotlist, member_page, programme, release
 from central.telling import Telling
 from loyalty.members import HotlistedCard
@@ -52,6 +54,7 @@ def page_for(connection: Connection, asking: TillRecord, ask: PageAsk, today: st
         restart=restart,
         expires_ms=expires_ms,
         rows=tuple(row for _, row in rows),
+        generation=generation(connection) if ask.lane == "members" else 0,
     )
 
 
@@ -81,6 +84,7 @@ def _range(connection: Connection, asking: TillRecord, ask: PageAsk, today: str,
         rows=tuple(row for _, row in rows),
         first=ask.first,
         last=last,
+        generation=generation(connection),
     )
 
 
@@ -101,6 +105,8 @@ def _rows(
         return _hotlist(connection, after, limit)
     if lane == "programme":
         return _programmes(connection, after)
+    if lane == "certificates":
+        return certificates_after(connection, asking, after, limit)
     return _members(connection, asking, after, limit, today)
 
 

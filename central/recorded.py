@@ -12,10 +12,13 @@ from sqlalchemy import Connection, Row
 from central.rows import find
 from central.tables import event, posting, reversed_
 from loyalty.books import Books, Recorded, Reversed, less, with_granted
+from loyalty.certificates import STORED
 from loyalty.lots import EventRef, LotKey, Slice
+from loyalty.price_deltas import DELTA
 from loyalty.receipts import Funded
 
 RECEIPT = "receipt.v1"
+NO_DISCOUNT = (STORED, DELTA)  # rows in currency that are none
 NOT_MERGED: Mapping[int, int] = MappingProxyType({})
 
 
@@ -79,9 +82,11 @@ def _recorded(
         granted=tuple(_slice(p) for p in points if p.source == "issued"),
         # Debts that the receipt's own points repaid are facts of other events.
         redeemed=tuple(_slice(p) for p in points if p.target == "redeemed"),
-        funded=tuple(Funded(partner_id=p.issuer_id, amount_minor=p.amount) for p in own if p.unit == "currency"),
+        funded=tuple(Funded(partner_id=p.issuer_id, amount_minor=p.amount) for p in own
+                     if p.unit == "currency" and p.terms_id not in NO_DISCOUNT),
     )
-    later = [p for p in postings if _by(p) != ref and (p.target == "redeemed" or p.source == "issued")]
+    later = [p for p in postings if _by(p) != ref and p.terms_id not in NO_DISCOUNT
+             and (p.target == "redeemed" or p.source == "issued")]  # fmt: skip
 
     def turn(step: Row[Any]) -> tuple[int, int, int]:
         return homes.index(step.account_id), step.account_version, getattr(step, "n", 0)

@@ -225,7 +225,7 @@ class Refold:
                 sale.granted[key] -= points
             for key, points in sorted(wanted.items()) if whole else wanted.items():
                 sale.granted[key] -= points
-                self._claw(ref, member, key, points, sale.at, let_go=event.get("clamp", False))
+                self.claw(ref, member, key, points, sale.at, let_go=event.get("clamp", False))
         asked = list(sale.funded.items()) if whole else event.get("funded", ())
         for payer, amount in asked:
             taken = min(amount, sale.funded[payer])
@@ -274,13 +274,13 @@ class Refold:
             self._repay(member, list(member.debts), self._grant(event, member, None))
         for issuer, valid, points in event.get("reversed", ()) if account_id else ():
             key = (valid, issuer, self._terms(issuer, on))
-            self._claw(ref, member, key, points, at, let_go=event.get("clamp", False))
+            self.claw(ref, member, key, points, at, let_go=event.get("clamp", False))
         for payer, amount in event.get("funded", ()):
             member.legs["funded", payer, "", at, "", ""] -= amount
 
     # Points
 
-    def _claw(self, ref: Ref, member: Member, wanted: Key, points: int, at: str, *, let_go: bool) -> None:
+    def claw(self, ref: Ref, member: Member, wanted: Key, points: int, at: str, *, let_go: bool) -> None:
         """The lot that was granted first, then that issuer's others, then any; what is missing is owed, or let go."""
         homes = [wanted]
         while homes[-1] in member.redated and (member.redated[homes[-1]], *wanted[1:]) not in homes:

@@ -9,7 +9,9 @@ from typing import Any
 
 from central.refold import Debt, Key, Member, Ref, Refold
 
-ACCOUNT_EVENTS = ("adjustment.v1", "expiry.v1", "move.v1", "opening.v1", "transfer.v1")
+ACCOUNT_EVENTS = (
+    "adjustment.v1", "expiry.v1", "move.v1", "opening.v1", "transfer.v1", "claim_settled.v1", "write_off.v1",
+)  # fmt: skip
 
 
 def fold_own(fold: Refold, ref: Ref, event: Mapping[str, Any], account_id: int) -> None:
@@ -20,6 +22,12 @@ def fold_own(fold: Refold, ref: Ref, event: Mapping[str, Any], account_id: int) 
     """
     member = fold.members[account_id]
     member.events += 1
+    if event["type"] == "write_off.v1":
+        _write_off(member, event)
+        return
+    if event["type"] == "claim_settled.v1":
+        _claim(fold, ref, member, event)
+        return
     {
         "adjustment.v1": _adjust, "expiry.v1": _expire, "move.v1": _move, "opening.v1": _carry,
         "transfer.v1": _transfer,
@@ -41,6 +49,31 @@ def _adjust(fold: Refold, member: Member, event: Mapping[str, Any]) -> None:
         fresh[key] = fresh.get(key, 0) + points
         _issue(member, key, points, event["on"])
     fold.repay(member, fresh)
+
+
+def _write_off(member: Member, event: Mapping[str, Any]) -> None:
+    """What nothing covered of a spend is owed no more, and its claim ends."""
+    of, left = tuple(event["of"]), event["points"]
+    for debt in member.debts:
+        if debt.of == of and not debt.issuer:
+            part = min(left, debt.points)
+            debt.points, left = debt.points - part, left - part
+            member.legs["withheld", "", "", debt.at, debt.at_terms, ""] -= part
+    _covered(left)
+    member.debts = [debt for debt in member.debts if debt.points]
+
+
+def _claim(fold: Refold, ref: Ref, member: Member, event: Mapping[str, Any]) -> None:
+    """Points of a receipt that somebody brought a card for later, or those points back."""
+    fresh: dict[Key, int] = {}
+    for issuer, through, points in event.get("granted", ()):
+        key = (through, issuer, fold.terms_of(issuer, event["on"]))
+        fresh[key] = fresh.get(key, 0) + points
+        _issue(member, key, points, event["on"])
+    fold.repay(member, fresh)
+    for issuer, through, points in event.get("reversed", ()):
+        key = (through, issuer, fold.terms_of(issuer, event["on"]))
+        fold.claw(ref, member, key, points, event["at_partner_id"], let_go=event.get("clamp", False))
 
 
 def _carry(fold: Refold, member: Member, event: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from sqlalchemy import Connection, case, select, update
@@ -22,6 +22,7 @@ from sync.rotation import NewKey
 from sync.wire import Claim, Peer
 
 LONG_AGO = date(1970, 1, 1)
+OPERATOR_MOST = "operator_most_minor"
 _OPEN_PERIOD = select(period.c.period_no).where(period.c.state == "open").order_by(period.c.period_no.desc()).limit(1)
 
 
@@ -63,20 +64,30 @@ class TermsEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class PartnerEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A retailer with its stores and dated terms; `limit_minor` is how far its points may expose the operator."""
+    """A retailer with its stores and dated terms.
+
+    Attributes:
+        limit_minor: how far its points may expose the operator.
+        expected_redemption_bp: the share of its points that is expected to be redeemed.
+        shares_defaults: its weight among the partners that agreed to share what another does not pay; 0: it did not.
+    """
 
     partner_id: str
     name: str = ""
     limit_minor: Whole | None = None
+    expected_redemption_bp: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 10_000
+    shares_defaults: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
     stores: tuple[StoreEntry, ...] = ()
     terms: tuple[TermsEntry, ...] = ()
 
 
 class Coalition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The coalition file: one currency, its partners."""
+    """The coalition file: one currency, its partners; `operator_most_minor` is the most that the operator bears of what
+    one of them does not pay before those that agreed share it, none for all of it."""
 
     currency: str
     partners: tuple[PartnerEntry, ...]
+    operator_most_minor: Whole | None = None
 
 
 class NewSlot(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,9 +138,13 @@ def _take_terms(tx: Connection, coalition: Coalition) -> None:
                 f"Terms {one.terms_id} are in force with other prices; write new terms with a new id and a later date.",
                 terms_id=one.terms_id,
             )
-    names = [{"partner_id": one.partner_id, "name": one.name or one.partner_id, "limit_minor": one.limit_minor}
+    names = [{"partner_id": one.partner_id, "name": one.name or one.partner_id, "limit_minor": one.limit_minor,
+              "expected_redemption_bp": one.expected_redemption_bp, "shares_defaults": one.shares_defaults}
              for one in coalition.partners]  # fmt: skip
-    put(tx, partner, names, {"name": "given", "limit_minor": "given"})
+    told = ("name", "limit_minor", "expected_redemption_bp", "shares_defaults")
+    put(tx, partner, names, dict.fromkeys(told, "given"))
+    most = "" if coalition.operator_most_minor is None else str(coalition.operator_most_minor)
+    put(tx, setting, [{"name": OPERATOR_MOST, "value": most}], {"value": "given"})
     put(tx, terms, [_terms_row(one) for one in new], "nothing")
 
 

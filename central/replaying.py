@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, and_, select
 from central.evidence import hash_at, payloads_of
 from central.heads import Unfit, read_fit_head
 from central.intake import claim_ids, count_spent, take_events
+from central.member_facts import take_member_events
 from central.ports import Randomness, reading, replayable, writing
 from central.posting import Poster
 from central.quarantine import REUSED, ItemKey, check_open, note_outcome, opened_upload, show, upload_row
@@ -106,6 +107,7 @@ def _replay_event(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomn
             return False
         poster.write(f"replay:{ref.till_id}:{ref.epoch}:{ref.seq}")
         note_told(tx, poster, fresh, {}, now_ms)
+        take_member_events(tx, fresh, poster.rows, now_ms)
         count_spent(tx, (ref.till_id, ref.epoch), fresh, now_ms)
         note_outcome(tx, key, "replayed", note=f"was {row.reason}", by=by, now_ms=now_ms)
         return True

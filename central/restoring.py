@@ -6,6 +6,7 @@ Source: house.md section 4, point 6; sync.md section 3.
 
 from sqlalchemy import Connection
 
+from central.card_spans import pass_over
 from central.lanes import jump_all
 from central.registry import generation
 from central.rows import put
@@ -24,4 +25,5 @@ def note_restore(tx: Connection, now_ms: int = 0) -> int:
     now = max(generation(tx) + 1, now_ms // 1000)
     put(tx, setting, [{"name": "generation", "value": str(now)}], {"value": "given"})
     jump_all(tx, now_ms)
+    pass_over(tx)
     return now

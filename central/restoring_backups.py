@@ -93,6 +93,8 @@ def restore_backup(settings: Settings, folder: Path, passphrase: str, *, now_ms:
             keys = msgspec.json.decode(b"".join(sealing.open(KEYS, sealed)), type=Keys)
         _write_key(settings.folder / settings.signing_key, bytes.fromhex(keys.signing))
         _write_key(settings.folder / settings.card_key, bytes.fromhex(keys.card))
+        if keys.people:
+            _write_key(settings.folder / settings.person_key, bytes.fromhex(keys.people))
         if keys.signing_next:
             _write_key(settings.folder / (settings.signing_key + NEXT), bytes.fromhex(keys.signing_next))
         return manifest, now
@@ -106,7 +108,7 @@ def _check_place(settings: Settings, engine: Engine, manifest: Manifest) -> None
             f"The backup is of {manifest.engine}, the settings name {engine.dialect.name}. Set database_url to an empty"
             f" database of {manifest.engine}, or leave it out for SQLite."
         )
-    for name in (settings.signing_key, settings.card_key, settings.signing_key + NEXT):
+    for name in (settings.signing_key, settings.card_key, settings.person_key, settings.signing_key + NEXT):
         if (settings.folder / name).exists():
             raise NotEmpty(f"There is a {name} in {settings.folder} already. Restore into an empty folder.")
     if engine.dialect.name == "sqlite":

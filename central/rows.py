@@ -33,8 +33,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
-from sqlalchemy.sql.selectable import FromClause
+from sqlalchemy.sql.selectable import FromClause, Join
 
 from central.ports import is_ahead
 
@@ -246,8 +247,23 @@ def _select(dialect: str, table: Table, names: tuple[str, ...], columns: tuple[s
     source = _source(dialect, tuple(table.c[name] for name in names))
     matches: ColumnElement[bool] = and_(*(table.c[name] == source.c[name] for name in names))
     chosen = [table.c[name] for name in columns] if columns else list(table.c)
-    joined = select(*chosen).select_from(table.join(source, matches))
+    join = _KeysFirst(source, table, matches) if dialect == "sqlite" else table.join(source, matches)
+    joined = select(*chosen).select_from(join)
     return joined.with_for_update(of=table) if lock else joined
+
+
+class _KeysFirst(Join):
+    """SQLite looks each key up. Left to itself it may read all rows that meet another condition instead, for it does
+    not know that a list given as JSON is short."""
+
+    inherit_cache = True
+
+
+@compiles(_KeysFirst, "sqlite")
+def _cross_join(join: _KeysFirst, compiler: Any, **how: Any) -> str:
+    how["asfrom"] = True
+    left, right, on = (compiler.process(part, **how) for part in (join.left, join.right, join.onclause))
+    return f"{left} CROSS JOIN {right} ON {on}"
 
 
 @cache

@@ -13,6 +13,7 @@ from central.centre_keys import centre_signer, notices
 from central.chores import Chores
 from central.conformance import Conformance, is_scratch
 from central.conformance_http import conformance_blueprint
+from central.consent_pages import consent_pages
 from central.console import console_pages
 from central.console_base import Console
 from central.correction_limits import limits_of
@@ -22,6 +23,7 @@ from central.keeping_house import open_chores, open_sealer, open_store
 from central.login import Logins
 from central.metrics import metrics
 from central.migrations import upgrade
+from central.people import People
 from central.ports import (
     Clock,
     Randomness,
@@ -77,8 +79,10 @@ def central_app(
         examine=lambda: examine(settings, engine, clock.wall_ms()),
         centre_public=signer.public,
         public_url=settings.public_url,
+        people=People(read_key(settings.folder / settings.person_key, randomness)),
     )  # fmt: skip
     app.register_blueprint(console_pages(console))
+    app.register_blueprint(consent_pages(engine, clock, randomness, card_key))
 
     if settings.conformance and is_scratch(engine):
         sealer = open_sealer(settings, engine, clock, randomness)

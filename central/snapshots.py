@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, Row, and_, delete, func, select, upda
 
 from central.lanes import floor_of, mark_changed, newest, next_no
 from central.ports import Clock, reading, replayable, writing
+from central.registry import generation
 from central.rows import put
 from central.sealing import newest_block
 from central.tables import account, changed, chunk, event, member, member_page, snapshot_head, stream, till, waiting
@@ -155,6 +156,7 @@ def manifest_for(connection: Connection, asking: TillRecord, now_ms: int) -> Man
         version=version,
         block_no=newest_block(connection).block_no,
         expires_ms=now_ms + MANIFEST_MS,
+        generation=generation(connection),
         chunks=tuple(_mark(row, heads.get(row.snapshot_no, 0)) for row in chosen),
     )
 

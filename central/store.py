@@ -7,6 +7,8 @@ import msgspec
 from sqlalchemy import Connection, Engine, update
 
 from central import digests, epochs, evidence, granting, intake, lanes, leasing, publish, registry, snapshots
+from central.desk_asks import answer_desk
+from central.people import People
 from central.ports import Randomness, reading, replayable, writing
 from central.programmes import current_programme
 from central.sealing import check_block, newest_block
@@ -14,10 +16,11 @@ from central.tables import quarantine, stream
 from central.worklist import flagged_in, raise_alarm
 from loyalty.moments import utc_date
 from sync.chain import StreamHead
+from sync.desk import DeskAsk
 from sync.enrolment import Slot
 from sync.envelope import OpenedBatch
 from sync.framing import sha256
-from sync.ports import CentreFacts, LeaseTaken, SpanDigest, TillRecord
+from sync.ports import CentreFacts, DeskTold, LeaseTaken, SpanDigest, TillRecord
 from sync.refusals import MustSnapshot
 from sync.rotation import NewKey
 from sync.snapshots import Manifest
@@ -34,6 +37,7 @@ class SqlCentreStore:
     Args:
         card_key: the programme's, 32 bytes, given to tills that enrol.
         lane_days: for how many days a lane may be relied on without news; a lane left out never expires.
+        people: the keys of personal data; without them none is taken.
     """
 
     def __init__(
@@ -44,12 +48,14 @@ class SqlCentreStore:
         card_key: bytes,
         card_key_id: str = "1",
         lane_days: dict[Lane, int] | None = None,
+        people: People | None = None,
     ) -> None:
         self.engine = engine
         self._randomness = randomness
         self._card_key = card_key
         self._card_key_id = card_key_id
         self._lane_days = lane_days or {}
+        self._people = people
 
     # Tills
 
@@ -204,6 +210,11 @@ class SqlCentreStore:
     def take_lease_ask(self, ask: LeaseAsk, now_ms: int) -> LeaseTaken:
         with writing(self.engine) as tx:
             return leasing.take_ask(tx, ask, now_ms, self._randomness)
+
+    @replayable
+    def take_desk_ask(self, ask: DeskAsk, now_ms: int) -> DeskTold:
+        with writing(self.engine) as tx:
+            return answer_desk(tx, ask, self._people, self._card_key, now_ms, self._randomness)
 
     @replayable
     def grants_after(self, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:

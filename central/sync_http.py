@@ -16,6 +16,7 @@ from sqlalchemy import text
 from central.ports import Clock, Randomness, reading
 from central.store import SqlCentreStore
 from sync.centre_session import CentreSession
+from sync.desk import DESK_PATH
 from sync.envelope import MAX_BODY_BYTES
 from sync.leaving import LEAVE_PATH
 from sync.pacing import DRAW_BITS, admit
@@ -41,6 +42,7 @@ PATHS = {
     BATCH_PATH: "Upload events",
     PAGE_PATH: "Fetch members",
     LEASE_PATH: "Set points aside for a sale",
+    DESK_PATH: "Card numbers, members, consents and claims at the counter",
     SALVAGE_PATH: "Upload events of an enrolment that is over",
     LEAVE_PATH: "Give a place back",
     URGENT_PATH: "Fetch hotlist or programme, let in first",
@@ -53,7 +55,7 @@ PATHS = {
 Kind = Literal["urgent", "upload", "members"]
 KINDS: dict[str, Kind] = {
     NEW_KEY_PATH: "urgent", CENTRE_KEYS_PATH: "urgent", ENROL_PATH: "urgent", HELLO_PATH: "urgent",
-    URGENT_PATH: "urgent", LEASE_PATH: "urgent", PAGE_PATH: "members", SNAPSHOT_PATH: "members",
+    URGENT_PATH: "urgent", LEASE_PATH: "urgent", DESK_PATH: "urgent", PAGE_PATH: "members", SNAPSHOT_PATH: "members",
     CHUNK_PATH: "members", DIGEST_PATH: "members",
 }  # fmt: skip
 

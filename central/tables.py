@@ -21,13 +21,16 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
+    literal_column,
 )
 from sqlalchemy import (
     event as events,
 )
 
 PLACE_KEYS = {"A": "account_id", "T": "till_id", "K": "card_token", "D": "statement_id"}
-APPEND_ONLY = ("posting", "batch", "centre_event", "block", "statement", "statement_line", "quarantine_outcome")
+APPEND_ONLY = ("posting", "batch", "centre_event", "block", "statement", "statement_line", "quarantine_outcome",
+               "certificate_move", "cash_entry", "price_delta", "consent")  # fmt: skip
 
 metadata = MetaData()
 Whole = BigInteger().with_variant(Integer, "sqlite")  # STRICT tables of SQLite know no BIGINT
@@ -57,9 +60,11 @@ def _of_stream() -> ForeignKeyConstraint:
 
 setting = _table("setting", "ref", _text("name", key=True), _text("value"))
 
-# Beyond `limit_minor` of exposure an issuer is called to cover its points; none where nobody set a limit.
+# Beyond `limit_minor` of exposure an issuer is called to cover its points; none where nobody set a limit. Of its points
+# `expected_redemption_bp` are expected to be redeemed; `shares_defaults` is its weight in sharing others' defaults.
 partner = _table(
-    "partner", "ref", _text("partner_id", key=True), _text("name"), _whole("limit_minor", none=True)
+    "partner", "ref", _text("partner_id", key=True), _text("name"), _whole("limit_minor", none=True),
+    _whole("expected_redemption_bp", default=10_000), _whole("shares_defaults", default=0),
 )  # fmt: skip
 
 store = _table("store", "ref", _text("store_id", key=True), _text("name"))
@@ -317,8 +322,79 @@ card = _table(
     _text("kind", default=""),  # loyalty.cards.CardKind, "" where only the token is known
     _text("state", default="active"),
     _whole("since_ms"),
+    _text("last4", default=""),
+    _text("replaced_by", default=""),  # the token of the card that took its place
 )  # fmt: skip
 Index("card_of_account", card.c.account_id)
+
+# Who joined where: loyalty.member_events.Enrolled. `sealed_sha256` is of the personal data that came beside it.
+enrolment = _table(
+    "enrolment", "T",
+    _text("till_id", key=True), _whole("epoch", key=True), _whole("seq", key=True),
+    _text("event_id"),
+    _whole("account_id"), _text("card_token"),
+    _text("language", default=""), _text("asked_on"), _text("store_id"), _whole("at_ms"),
+    _text("sealed_sha256", default=""),
+)  # fmt: skip
+Index("enrolment_of_account", enrolment.c.account_id)
+Index("enrolment_by_id", enrolment.c.till_id, enrolment.c.event_id)
+
+# Each consent given, confirmed or withdrawn, with its evidence: loyalty.member_events.ConsentSaid. What holds now is a
+# fold over them. A confirmation is known by its `code` alone, so its account is 0.
+consent = _table(
+    "consent", "T",
+    _text("till_id", key=True), _whole("epoch", key=True), _whole("seq", key=True), _whole("n", key=True),
+    _whole("account_id"),
+    _text("what"),  # given, confirmed, withdrawn
+    _text("purpose", default=""), _text("channel", default=""), _text("version", default=""),
+    _text("language", default=""), _text("asked_on"), _text("code", default=""),
+    _text("store_id", default=""), _whole("at_ms"),
+)  # fmt: skip
+Index("consent_of_account", consent.c.account_id)
+Index("consent_by_code", consent.c.code)
+
+# Who a member is, under a key of their own that is itself sealed: without the row nothing of it can be read. `found_by`
+# are keyed hashes of telephone and e-mail.
+person = _table(
+    "person", "A",
+    _whole("account_id", ForeignKey("account.account_id"), key=True),
+    _bytes("key"), _bytes("data"),
+    _whole("changed_at_ms"),
+)  # fmt: skip
+found_by = _table("found_by", "local", _text("mark", key=True), _whole("account_id", key=True))
+Index("found_by_account", found_by.c.account_id)
+
+# loyalty.member_events.Claimed, and what head office made of it. `state`: asked, granted, refused (`reason` says why).
+# `due` 1: goods of its receipt came back since. `granted` is JSON of Earned, what stands of it.
+receipt_claim = _table(
+    "receipt_claim", "T",
+    _text("till_id", key=True), _whole("epoch", key=True), _whole("seq", key=True),
+    _text("event_id"),
+    _whole("account_id"), _text("card_token"), _text("last4", default=""),
+    _text("store_id"), _text("business_date"),
+    _text("of_till", default=""), _whole("of_epoch", default=0), _whole("of_seq", default=0),
+    _text("mark", default=""),  # of what is printed on the receipt: the same paper typed again has the same
+    _text("state", default="asked"), _text("reason", default=""),
+    _whole("points", default=0), _text("granted", default="[]"), _whole("facts", default=0),
+    _whole("due", default=0),
+    _whole("asked_at_ms"), _whole("decided_at_ms", default=0), _whole("looked_at_ms", default=0),
+)  # fmt: skip
+Index("receipt_claim_open", receipt_claim.c.state, receipt_claim.c.due, receipt_claim.c.looked_at_ms)
+Index("receipt_claim_of", receipt_claim.c.of_till, receipt_claim.c.of_epoch, receipt_claim.c.of_seq)
+Index("receipt_claim_mark", receipt_claim.c.mark)
+Index("receipt_claim_of_account", receipt_claim.c.account_id, receipt_claim.c.business_date)
+Index("receipt_claim_by_id", receipt_claim.c.till_id, receipt_claim.c.event_id)
+
+# loyalty.card_numbers.NumberSpan: places of a card range that a till may give out; never granted again.
+number_span = _table(
+    "number_span", "T",
+    _text("till_id", key=True), _whole("epoch", key=True), _whole("span_no", key=True),
+    _text("kind"), _text("prefix"), _whole("digits"), _whole("first"), _whole("last"), _whole("granted_at_ms"),
+    _of_stream(),
+)  # fmt: skip
+
+# The next place of a card range that nobody was granted.
+number_next = _table("number_next", "local", _text("kind", key=True), _text("prefix", key=True), _whole("place"))
 
 lot = _table(
     "lot", "A",
@@ -348,7 +424,9 @@ lease = _table(
     _whole("ended_at_ms", default=0),
 )  # fmt: skip
 Index("lease_of_till", lease.c.till_id, lease.c.epoch, lease.c.state)
-Index("lease_to_settle", lease.c.state, lease.c.settle_until_ms)
+# Not an index by state: SQLite would read all that are active where it is asked for those of a few accounts.
+IS_ACTIVE = lease.c.state == literal_column("'active'")
+Index("lease_to_settle", lease.c.settle_until_ms, sqlite_where=IS_ACTIVE, postgresql_where=IS_ACTIVE)
 
 # What is left of a lease's slices, in spending order.
 lease_slice = _table(
@@ -359,6 +437,8 @@ lease_slice = _table(
     _whole("points"),
     ForeignKeyConstraint(["account_id", "lease_id"], ["lease.account_id", "lease.lease_id"]),
 )  # fmt: skip
+IS_LEFT = lease_slice.c.points > literal_column("0")
+Index("lease_slice_left", lease_slice.c.account_id, sqlite_where=IS_LEFT, postgresql_where=IS_LEFT)
 
 # Tills that got rights of a lease from another till of their store, and have not given them back.
 lease_holder = _table(
@@ -409,6 +489,10 @@ use = _table(
     _whole("amount"),
     _text("by_till"), _whole("by_epoch"), _whole("by_seq"),
 )  # fmt: skip
+# What tills are told of, years later too: of a member's points, which are most of the rows, the lots say enough.
+# Written out, for an index of some rows serves a query that says the very same of them.
+IS_COUNTER = func.substr(use.c.name, literal_column("1"), literal_column("7")) != literal_column("'points:'")
+Index("use_of_counter", use.c.account_id, sqlite_where=IS_COUNTER, postgresql_where=IS_COUNTER)
 Index("use_by_stream", use.c.account_id, use.c.by_till, use.c.by_epoch, use.c.by_seq)
 
 # Uses of counters that belong to no account: coupons and certificates of bearers, limits of everybody together.
@@ -419,6 +503,39 @@ shared_use = _table(
     _whole("amount"),
 )  # fmt: skip
 Index("shared_use_by_name", shared_use.c.name)
+
+# loyalty.certificates.Certificate, by its token: `kept` is JSON of it, the rest is what is looked for. `lapses_on` is
+# the first last valid day of what is on it; `no` is its number in the lane of certificates, 0 until it is stamped.
+certificate = _table(
+    "certificate", "local",
+    _text("code", key=True),
+    _whole("n", default=0),
+    _text("kept", default="{}"),
+    _whole("balance_minor", default=0), _whole("owed_minor", default=0),
+    _text("lapses_on", default=""),
+    _text("blocked", default=""),
+    _whole("no", default=0),
+)  # fmt: skip
+Index("certificate_no", certificate.c.no)
+Index("certificate_to_lapse", certificate.c.lapses_on, sqlite_where=certificate.c.balance_minor > 0,
+      postgresql_where=certificate.c.balance_minor > 0)  # fmt: skip
+
+# What supervisors approved, one row an event; `actions` are the rules that wanted it, parted by blanks.
+approval = _table(
+    "approval", "T",
+    _text("till_id", key=True), _whole("epoch", key=True), _whole("seq", key=True),
+    _text("store_id"), _text("business_date"), _text("receipt_id"), _text("kind"),
+    _text("cashier"), _text("supervisor"), _text("reason"), _text("actions"),
+)  # fmt: skip
+Index("approval_by_cashier", approval.c.store_id, approval.c.business_date, approval.c.cashier)
+
+# In which order events were folded into a certificate.
+certificate_move = _table(
+    "certificate_move", "local",
+    _text("code", key=True), _whole("n", key=True),
+    _text("till_id"), _whole("epoch"), _whole("seq"),
+)  # fmt: skip
+Index("certificate_move_by", certificate_move.c.till_id, certificate_move.c.epoch, certificate_move.c.seq)
 
 # loyalty.books.Reversed
 reversed_ = _table(
@@ -486,7 +603,7 @@ release = _table(
 correction = _table(
     "correction", "local",
     _text("correction_id", key=True),
-    _text("kind"),  # adjustment, transfer, merge, opening, ending, fix
+    _text("kind"),  # adjustment, transfer, merge, opening, ending, fix, write_off
     _bytes("fact"),  # central.wishes.Wish: what was asked, from which the event is made once it is approved
     _whole("account_id"), _whole("points"),
     _whole("other_id", default=0),  # the account that points go to
@@ -528,6 +645,14 @@ flag = _table(
     _text("note", default=""), _text("settled_by", default=""), _whole("settled_at_ms", default=0),
 )  # fmt: skip
 Index("flag_open", flag.c.state, flag.c.raised_at_ms)
+
+# What `central.price_deltas` made of each finding that a receipt comes out otherwise: settled between these, or not.
+price_delta = _table(
+    "price_delta", "local",
+    _text("till_id", key=True), _whole("epoch", key=True), _whole("seq", key=True),
+    _text("bearer_id"), _text("partner_id"), _whole("amount_minor"),
+    _whole("settled_at_ms"),
+)  # fmt: skip
 
 # Periods and statements
 
@@ -576,6 +701,20 @@ payment = _table(
     _whole("amount_minor"),
     _text("state", default="due"), _whole("changed_at_ms", default=0),
 )  # fmt: skip
+
+# central.cash.CashEntry: money that moved between a partner and the operator; above 0 the partner paid.
+cash_entry = _table(
+    "cash_entry", "ref",
+    _text("entry_id", key=True),
+    _text("partner_id", ForeignKey("partner.partner_id")),
+    _text("kind"),  # payment, deposit
+    _whole("amount_minor"),
+    _text("happened_on"),
+    _whole("period_no", default=0),
+    _text("reference", default=""),
+    _text("entered_by"), _whole("entered_at_ms"),
+)  # fmt: skip
+Index("cash_of_partner", cash_entry.c.partner_id, cash_entry.c.happened_on)
 
 # The console
 

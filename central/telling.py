@@ -8,13 +8,13 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, Row, and_, func, not_, select
 
 from central.books import live_lots
 from central.programmes import current_programme
 from central.registry import at
 from central.rows import find
-from central.tables import account, card, event, lease_slice, member, stream, till, use, waiting
+from central.tables import IS_COUNTER, IS_LEFT, account, card, event, lease_slice, member, stream, till, use, waiting
 from loyalty.lots import FOREVER
 from loyalty.members import (
     EARNED,
@@ -29,6 +29,8 @@ from loyalty.members import (
 )
 from sync.ports import TillRecord
 
+LATER_DAYS = 3
+_OF_A_USE = ("account_id", "name", "amount", "by_till", "by_epoch", "by_seq")
 LAST_VERSION = 2**53  # of an account that is gone: no row that a till has is newer
 
 
@@ -89,7 +91,8 @@ class _Told:
         ids = [row.account_id for row in rows]
         keys = [{"account_id": one} for one in ids]
         self._lots = _grouped(live_lots(connection, ids, today, through_last_day=telling._through_last_day))
-        self._leased = _grouped(find(connection, lease_slice, keys, (), lease_slice.c.valid_through >= today))
+        through = lease_slice.c.valid_through >= today, IS_LEFT
+        self._leased = _grouped(find(connection, lease_slice, keys, ("account_id", "points"), *through))
         self._facts = {row.account_id: row for row in find(connection, member, keys)}
         self._cards = _grouped(find(connection, card, keys, ["account_id", "card_token"]))
         self._store = telling.store_id
@@ -97,9 +100,12 @@ class _Told:
         asking = telling._asking
         self._first_waiting = first_waiting(connection, asking, set(ids)) if asking else {}
         # Of its points only what a till still keeps itself is looked at: years of a member's sales stay where they are.
-        late = [use.c.by_till == telling._epoch[0], use.c.by_epoch == telling._epoch[1],
-                use.c.by_seq >= min(self._first_waiting.values(), default=telling._seen + 1)]  # fmt: skip
-        self._uses = _grouped(find(connection, use, keys, (), or_(use.c.name.not_like("points:%"), and_(*late))))
+        uses = find(connection, use, keys, _OF_A_USE, IS_COUNTER)
+        if asking:
+            late = (use.c.by_till == telling._epoch[0], use.c.by_epoch == telling._epoch[1],
+                    use.c.by_seq >= min(self._first_waiting.values(), default=telling._seen + 1))  # fmt: skip
+            uses = [*uses, *find(connection, use, keys, _OF_A_USE, not_(IS_COUNTER), *late)]
+        self._uses = _grouped(uses)
         self._epoch = telling._epoch
 
     def published(self, row: Any) -> PublishedMember:
@@ -134,6 +140,7 @@ class _Told:
                 lapsing_points=max(0, lapsing_points + on_floats) if lapsing_on else 0,
                 lapsing_on=lapsing_on,
                 leased_points=leased - counter(kept, LEASED),
+                lapsing_later=_later_to_lapse(lots),
             ),
             cards=tuple(sorted(one.card_token for one in self._cards.get(row.account_id, []))),
             language=facts.language if facts else "",
@@ -166,6 +173,15 @@ def _next_to_lapse(lots: Iterable[Row[Any]]) -> tuple[int, date | None]:
         by_day[one.valid_through] = by_day.get(one.valid_through, 0) + one.points
     day = min(by_day, default=FOREVER.isoformat())
     return (by_day[day], date.fromisoformat(day)) if day != FOREVER.isoformat() else (0, None)
+
+
+def _later_to_lapse(lots: Iterable[Row[Any]]) -> tuple[tuple[date, int], ...]:
+    """The last valid days after the next one with their points, the first few."""
+    by_day: dict[str, int] = {}
+    for one in lots:
+        by_day[one.valid_through] = by_day.get(one.valid_through, 0) + one.points
+    by_day.pop(FOREVER.isoformat(), None)
+    return tuple((date.fromisoformat(day), by_day[day]) for day in sorted(by_day)[1 : 1 + LATER_DAYS])
 
 
 def _counters(rows: Iterable[Row[Any]]) -> tuple[Use, ...]:

@@ -1,9 +1,11 @@
-"""A till's own counts of its business day against what came of it."""
+"""A till's own counts of its business day against what came of it, and against what its POS counted."""
 
+import msgspec
 from sqlalchemy import Connection, func, select
 
 from central.tables import event
 from loyalty.books import Flag
+from loyalty.day_totals import CloseDetail
 from loyalty.events import TillClose
 from loyalty.lots import EventRef
 
@@ -23,7 +25,28 @@ def close_flags(connection: Connection, ref: EventRef, close: TillClose) -> list
     for name in COUNTED:
         if getattr(close, name) != found[name]:
             figures |= {f"till_{name}": getattr(close, name), f"centre_{name}": found[name]}
-    return [Flag(of=ref, cause="close_differs", figures=figures)] if figures else []
+    flags = [Flag(of=ref, cause="close_differs", figures=figures)] if figures else []
+    return flags + _pos_flags(ref, close)
+
+
+def _pos_flags(ref: EventRef, close: TillClose) -> list[Flag]:
+    """What the POS had otherwise than its till, as found when the day was closed: both sides of each figure, and the
+    receipts that may explain it."""
+    try:
+        detail = msgspec.json.decode(close.detail, type=CloseDetail | None) or CloseDetail()
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as trouble:
+        return [Flag(of=ref, cause="detail_malformed", figures={"say": str(trouble)[:200]})]
+    if not detail.differences:
+        return []
+    figures: dict[str, int | str] = {"cashier": detail.cashier[:80]}
+    for one in detail.differences:
+        figures |= {f"pos_{one.figure}": one.pos, f"till_{one.figure}": one.till}
+    named = dict.fromkeys(row.receipt_id for one in detail.differences for row in one.receipts)
+    if named:
+        figures["receipts"] = ", ".join(named)[:500]
+    if detail.override is not None:
+        figures["approved_by"] = detail.override.supervisor[:80]
+    return [Flag(of=ref, cause="pos_differs", figures=figures)]
 
 
 def _counts(connection: Connection, ref: EventRef, close: TillClose) -> dict[str, int]:

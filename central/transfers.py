@@ -1,8 +1,9 @@
 """Transfers between accounts asked for by name: each key is answered once and for all.
 
 One transaction: the key is claimed, the accounts are locked in the order of their numbers, the kernel decides on
-balances that stand still, and what it lets through is written at the end of one stream and posted. A refusal is kept
-as well: the same key gets the same answer however the balances have changed since. Source: ledger.md rules 1, 2 and 4.
+balances that stand still, and what it lets through is written at the end of a stream and posted. The key says of which
+of several streams, so that transfers of different accounts do not wait for each other. A refusal is kept as well: the
+same key gets the same answer however the balances have changed since. Source: ledger.md rules 1, 2 and 4.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from loyalty.moments import utc_date
 from loyalty.transfer_postings import transfer_key
 from loyalty.transfers import Leg, Transferred, TransferRefused, by_account, check_transfer
 
-STREAM = "transfers"
+STREAMS = tuple(f"transfers:{n}" for n in range(8))
 KEY_REUSED = "transfer.key_reused"
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*\Z")]
 Status = Literal["APPLIED", "DUPLICATE", "REJECTED"]
@@ -85,8 +86,14 @@ def transfer(tx: Connection, ask: TransferAsk, now_ms: int, randomness: Randomne
     except TransferRefused as refused:
         tx.execute(update(asked).where(asked.c.key == ask.idempotency_key).values(refused=refused.code))
         return TransferAnswer(status="REJECTED", transaction_id=ask.transaction_id, reason=refused.code)
-    post_own(tx, STREAM, _facts(ask, numbers, legs, now_ms), now_ms, randomness)
+    # Accounts are locked before the stream, by every transfer: whoever holds a stream waits for nobody.
+    post_own(tx, stream_of(ask.idempotency_key), _facts(ask, numbers, legs, now_ms), now_ms, randomness)
     return TransferAnswer(status="APPLIED", transaction_id=ask.transaction_id)
+
+
+def stream_of(key: str) -> str:
+    """The stream that a transfer of this key is written to."""
+    return STREAMS[hashlib.sha256(key.encode()).digest()[0] % len(STREAMS)]
 
 
 def token_of(name: str) -> str:

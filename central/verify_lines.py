@@ -15,7 +15,7 @@ from central.violations import Violations
 
 Key = tuple[str, str, str, str, int, int]  # partner, kind, with whom, terms, price, the period it corrects
 Step = tuple[str, str, str, str, int, int]  # partner, kind, with whom, terms, price, points
-PAID_OUT = ("reimbursement", "expiry", "uncovered", "discount_given")
+PAID_OUT = ("reimbursement", "expiry", "uncovered", "discount_given", "certificate_taken", "price_delta_given")
 # Currencies whose minor unit is no hundredth, by its decimals; ISO 4217, list one.
 DECIMALS = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
@@ -68,6 +68,19 @@ def _moved(db: Connection, period_no: int, terms: Mapping[str, Row[Any]], curren
 
 def _steps(row: Row[Any], terms: Mapping[str, Row[Any]], currency: str) -> Iterator[Step]:
     amount, issuer, at = int(row.amount), row.issuer_id, row.at_partner_id
+    if row.terms_id == "stored":
+        spent = amount * ((row.target == "redeemed") - (row.source == "redeemed"))
+        if issuer != at and spent:
+            one = _minor_in_micro(currency)
+            yield issuer, "certificate_owed", at, "none", one, spent
+            yield at, "certificate_taken", issuer, "none", one, spent
+        return
+    if row.terms_id == "delta":
+        one = _minor_in_micro(currency)
+        if issuer != "operator":
+            yield issuer, "price_delta_owed", at, "none", one, amount
+        yield at, "price_delta_given", issuer, "none", one, amount
+        return
     if row.unit == "currency":
         minor = amount if row.target == "redeemed" else -amount
         one = _minor_in_micro(currency)
@@ -76,6 +89,11 @@ def _steps(row: Row[Any], terms: Mapping[str, Row[Any]], currency: str) -> Itera
         return
     there = terms.get(row.at_terms_id)
     if row.unit == "claim":
+        if row.target == "expired":
+            kept = there.reimburse_micro - there.uncovered_micro if there else 0
+            yield at, "suspense:offline", "operator", row.at_terms_id, kept, -amount
+            yield at, "written_off", "operator", row.at_terms_id, kept, amount
+            return
         points = amount if row.target == "pending" else -amount
         paid, shared = (there.reimburse_micro, there.uncovered_micro) if there else (0, 0)
         yield at, "uncovered", "operator", row.at_terms_id, paid, points

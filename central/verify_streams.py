@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Row, select
 from central import tables as t
 from central.refold import Ref
 from central.stored import batches_of, event_of, payloads_in
+from central.verify_certificates import CERTIFICATE_KEPT
+from central.verify_deltas import PRICE_DELTA
 from central.verify_quarantine import FIXED
 from central.violations import Violations
 from sync.chain import StreamHead, next_head, walk
@@ -71,7 +73,7 @@ class StreamWalk:
                     continue
             event = event_of(bytes(row.payload))
             self.own.append(event)
-            if event.get("account_id") or event["type"] == FIXED:
+            if event.get("account_id") or event["type"] in (FIXED, CERTIFICATE_KEPT, PRICE_DELTA):
                 self.own_refs.add((row.till_id, row.epoch, row.seq))
                 self._take((row.till_id, row.epoch, row.seq), event)
         return head

@@ -21,6 +21,7 @@ REASONS = {
     "merge": ("duplicate_member", "family"),
     "opening": ("older_scheme",),
     "ending": ("programme_ends", "partner_leaves"),
+    "write_off": ("uncollectable", "member_gone", "goodwill"),
     "fix": ("unreadable", "wrong_figures", "wrong_account", "id_reused", "till_stopped"),
 }
 LONGEST_NOTE = 2000
@@ -96,8 +97,19 @@ class FixWish(msgspec.Struct, frozen=True, kw_only=True, tag="fix", forbid_unkno
     note: str = ""
 
 
-Wish = AdjustmentWish | TransferWish | MergeWish | OpeningWish | EndingWish | FixWish
-Kind = Literal["adjustment", "transfer", "merge", "opening", "ending", "fix"]
+class WriteOffWish(msgspec.Struct, frozen=True, kw_only=True, tag="write_off", forbid_unknown_fields=True):
+    """What nothing covered of a sale is given up: it names the sale by its place."""
+
+    account_id: AccountId
+    till_id: str
+    epoch: int
+    seq: int
+    reason: str
+    note: str = ""
+
+
+Wish = AdjustmentWish | TransferWish | MergeWish | OpeningWish | EndingWish | FixWish | WriteOffWish
+Kind = Literal["adjustment", "transfer", "merge", "opening", "ending", "fix", "write_off"]
 
 
 class BadWish(Refusal):
@@ -120,7 +132,7 @@ def kind_of_wish(wish: Wish) -> Kind:
 def accounts_of(wish: Wish) -> tuple[int, ...]:
     """The accounts that it names, the one that gives first; none for what is about many."""
     match wish:
-        case AdjustmentWish():
+        case AdjustmentWish() | WriteOffWish():
             return (wish.account_id,)
         case TransferWish():
             return wish.account_id, wish.to_account_id
@@ -150,7 +162,7 @@ def check_words(wish: Wish, today: date) -> None:
         if (wish.issuer_id == EVERYBODY) != (wish.reason == "programme_ends"):
             say = "A programme ends for the points of everybody, a partner leaves with its own; name which it is."
             raise BadWish(say, field="reason")
-    elif not isinstance(wish, FixWish) and len(set(accounts_of(wish))) == 1:
+    elif not isinstance(wish, FixWish | WriteOffWish) and len(set(accounts_of(wish))) == 1:
         raise BadWish("Both accounts are the same; name two different ones.", field="other_id")
 
 

@@ -101,6 +101,15 @@ class WarningSaid(Answer, frozen=True, kw_only=True):
     say: str
 
 
+class CardReplacedSaid(Answer, frozen=True, kw_only=True):
+    """Two cards were presented for one basket: the last one, `now`, is the sale's."""
+
+    was: str
+    now: str
+    hold_released: bool
+    say: str
+
+
 class QuoteSaid(Answer, frozen=True, kw_only=True):
     """What the basket would earn or could spend now. `as_of` is when the centre's figures reached this till."""
 
@@ -122,6 +131,8 @@ class QuoteSaid(Answer, frozen=True, kw_only=True):
     prizes: PrizesSaid = PrizesSaid()
     stored: StoredSaid = StoredSaid()
     tier: TierProgress | None = None
+    card_replaced: CardReplacedSaid | None = None
+    training: bool = False
 
 
 class Event(Answer, frozen=True, kw_only=True):
@@ -131,6 +142,14 @@ class Event(Answer, frozen=True, kw_only=True):
     epoch: int
     seq: int
     record: str
+
+
+class CertificateSoldSaid(Answer, frozen=True, kw_only=True):
+    """A certificate that a line sold or topped up: what went onto it, and its last day (null: none)."""
+
+    line: int
+    amount_minor: int
+    valid_through: str | None
 
 
 class ReceiptSaid(Answer, frozen=True, kw_only=True):
@@ -154,6 +173,9 @@ class ReceiptSaid(Answer, frozen=True, kw_only=True):
     coupons_issued: tuple[IssuedCoupon, ...] = ()
     authority: Kind = "none"
     authority_say: str = ""
+    certificates_sold: tuple[CertificateSoldSaid, ...] = ()
+    approved_by: str = ""
+    training: bool = False
 
 
 class RenderedSaid(Answer, frozen=True, kw_only=True):
@@ -188,6 +210,8 @@ class ReturnSaid(Answer, frozen=True, kw_only=True):
     to_wallet_minor: int = 0
     withheld_minor: int = 0
     points_earned: int = 0
+    approved_by: str = ""
+    training: bool = False
 
 
 class VoidSaid(Answer, frozen=True, kw_only=True):
@@ -199,6 +223,8 @@ class VoidSaid(Answer, frozen=True, kw_only=True):
     points_restored: int
     text: str
     replayed: bool
+    approved_by: str = ""
+    training: bool = False
 
 
 class HoldSaid(Answer, frozen=True, kw_only=True):
@@ -212,6 +238,7 @@ class HoldSaid(Answer, frozen=True, kw_only=True):
     replayed: bool
     authority: Kind = "float"
     authority_say: str = ""
+    training: bool = False
 
 
 class ReleasedSaid(Answer, frozen=True, kw_only=True):
@@ -245,32 +272,41 @@ class ScannedSaid(Answer, frozen=True, kw_only=True):
     code: str = ""
 
 
+class ExpiringSaid(Answer, frozen=True, kw_only=True):
+    """Points that lapse together; `on` is the last day on which they can be spent."""
+
+    on: str
+    points: int
+
+
+class StoredBalanceSaid(Answer, frozen=True, kw_only=True):
+    """Money of the member's own: in the wallet, and on certificates that are good today."""
+
+    wallet_minor: int
+    certificates_minor: int
+    currency: str
+
+
 class BalanceSaid(Answer, frozen=True, kw_only=True):
-    """What this till knows of a card, as of the last word from head office."""
+    """What this till knows of a card, as of the last word from head office.
+
+    `pending_points` were granted here and are not confirmed yet. `expiring` are points by last valid day, the next
+    four days at most. `spendable_now_points` can be spent at this till now, at the step `authority`, in words in
+    `authority_say`. `text` is a slip to print.
+    """
 
     member: MemberSaid
     card_token: str
     as_of: str | None
     offline: bool
-
-
-class CloseSaid(Answer, frozen=True, kw_only=True):
-    """Counts and sums of the business day as this till has them. Gaps warn, they never block."""
-
-    business_date: str
-    event: Event
-    receipts: int
-    voids: int
-    returns: int
-    net_minor: int
-    returned_minor: int
-    points_earned: int
-    points_spent: int
-    points_reversed: int
-    unsent: int
-    open_holds: int
-    warnings: tuple[WarningSaid, ...]
-    replayed: bool
+    pending_points: int = 0
+    expiring: tuple[ExpiringSaid, ...] = ()
+    spendable_now_points: int = 0
+    authority: Kind = "none"
+    authority_say: str = ""
+    tier: TierProgress | None = None
+    stored: StoredBalanceSaid | None = None
+    text: str = ""
 
 
 class ProblemSaid(Answer, frozen=True, kw_only=True):

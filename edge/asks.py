@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from loyalty.baskets import Basket, Line
+from loyalty.day_totals import CloseDetail
 from loyalty.document import Language
 from loyalty.events import TillClose
 from loyalty.leases import Kind
@@ -21,6 +22,14 @@ from loyalty.receipts import Charged, Receipt, ReceiptDetail
 from loyalty.returned_lines import ReturnLine
 from loyalty.reversals import Return, ReturnDetail, Void
 from sync.chain import StreamHead
+
+
+class OverrideAsk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who approves, why, and the code by which they are known; taken out before anything is hashed or kept."""
+
+    supervisor: str
+    reason: str = ""
+    code: str = ""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -33,6 +42,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     training: bool = False
     channel: str = "pos"
     language: Language | None = None
+    override: OverrideAsk | None = None
 
 
 class SaleAsk(Asked, frozen=True, kw_only=True):
@@ -175,6 +185,7 @@ class DayClosed(Written, frozen=True, kw_only=True):
     """A till close, and what is still under way (told now, so a retry may tell less)."""
 
     close: TillClose
+    detail: CloseDetail
     unsent: int
     open_holds: int
     warnings: tuple[Warn, ...] = ()

@@ -16,6 +16,7 @@ Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 Quantity = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?$", description="at most three decimals")]
 Points = Annotated[int, msgspec.Meta(ge=0)]
 Text = Annotated[str, msgspec.Meta(max_length=200)]
+DaySum = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 Scan = Annotated[str, msgspec.Meta(min_length=1, max_length=2048, description="what the reader sent, as it came")]
 Instant = Annotated[str, msgspec.Meta(description="RFC 3339 with offset, 2026-03-05T18:30:00+01:00")]
 
@@ -40,6 +41,7 @@ class BasketLine(Body, frozen=True, kw_only=True):
     accrual: bool = True
     floor_unit_minor: int = 0
     tax_bp: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
+    certificate: Text = ""  # of a line that sells a gift certificate or tops one up: its code
 
 
 class BasketBody(Body, frozen=True, kw_only=True):
@@ -58,6 +60,14 @@ class TenderBody(Body, frozen=True, kw_only=True):
     currency: Currency | None = None
 
 
+class OverrideBody(Body, frozen=True, kw_only=True):
+    """A supervisor's approval. `code` may be left out where the till knows no supervisors."""
+
+    supervisor: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    reason: Annotated[str, msgspec.Meta(max_length=120)] = ""
+    code: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
 class When(Body, frozen=True, kw_only=True):
     """When and by whom; what is absent is now, today, nobody. A store or till that is named must be this one."""
 
@@ -69,6 +79,7 @@ class When(Body, frozen=True, kw_only=True):
     channel: Annotated[str, msgspec.Meta(min_length=1, max_length=40)] = "pos"
     language: Language | None = None
     training: bool = False
+    override: OverrideBody | None = None
 
 
 class CertificateBody(Body, frozen=True, kw_only=True):
@@ -84,6 +95,7 @@ class SaleBody(When, frozen=True, kw_only=True):
     basket: BasketBody
     quote_id: Annotated[str, msgspec.Meta(max_length=80)] = ""
     card: Scan | None = None
+    cards: Annotated[tuple[Scan, ...], msgspec.Meta(description="in order; the last is the sale's")] = ()
     hold_id: Id | None = None
     coupons: tuple[Text, ...] = ()
     points_to_spend: Points = 0
@@ -96,6 +108,21 @@ class SaleBody(When, frozen=True, kw_only=True):
 
 class QuoteBody(SaleBody, frozen=True, kw_only=True):
     """POST /v1/quotes. May be asked again as often as the basket changes; nothing is written."""
+
+
+class ParkBody(SaleBody, frozen=True, kw_only=True):
+    """POST /v1/parked: a basket laid aside. `note` says what to know it by, never who the customer is."""
+
+    park_id: Id
+    note: Annotated[str, msgspec.Meta(max_length=60)] = ""
+
+
+class ResumeBody(Body, frozen=True, kw_only=True):
+    """POST /v1/parked/{park_id}/resume. `till_id`: the till where it lies, as it was listed."""
+
+    resume_id: Id
+    till_id: str | None = None
+    training: bool = False
 
 
 class ChargedBody(Body, frozen=True, kw_only=True):
@@ -115,10 +142,11 @@ class CommitBody(SaleBody, frozen=True, kw_only=True):
 
 
 class IdentifyBody(Body, frozen=True, kw_only=True):
-    """POST /v1/cards/identify."""
+    """POST /v1/cards/identify. `keyed`: somebody typed it, so it may be a phone number or what is printed on a tag."""
 
     card: Scan
     aim: Annotated[str, msgspec.Meta(pattern=r"^\][A-Za-z][0-9A-Za-z]$")] | None = None
+    keyed: bool = False
 
 
 class HoldBody(Body, frozen=True, kw_only=True):
@@ -128,6 +156,7 @@ class HoldBody(Body, frozen=True, kw_only=True):
     card: Scan
     points: Annotated[int, msgspec.Meta(ge=1)]
     partial: bool = False
+    training: bool = False
 
 
 class ReturnedLine(Body, frozen=True, kw_only=True):
@@ -160,5 +189,75 @@ class VoidBody(When, frozen=True, kw_only=True):
     """POST /v1/receipts/{id}/void: the whole receipt, same till, before its close."""
 
 
+class ExchangedReturn(Body, frozen=True, kw_only=True):
+    """What comes back in an exchange: a return but for who, when and by whose leave."""
+
+    return_id: Id
+    lines: tuple[ReturnedLine, ...]
+    of: Id | None = None
+    card: Scan | None = None
+    currency: Currency | None = None
+
+
+class ExchangedSale(Body, frozen=True, kw_only=True):
+    """What is sold in an exchange: a commit but for who, when and by whose leave."""
+
+    receipt_id: Id
+    basket: BasketBody
+    quote_id: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    card: Scan | None = None
+    hold_id: Id | None = None
+    coupons: tuple[Text, ...] = ()
+    points_to_spend: Points = 0
+    events: tuple[Text, ...] = ()
+    prizes: tuple[Text, ...] = ()
+    certificates: tuple[CertificateBody, ...] = ()
+    from_wallet_minor: Annotated[int, msgspec.Meta(ge=0)] = 0
+    tenders: tuple[TenderBody, ...] = ()
+    programme_version: str = ""
+    digest: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    charged: tuple[ChargedBody, ...] = ()
+
+
+class ExchangeBody(When, frozen=True, kw_only=True):
+    """POST /v1/exchanges: goods back and others sold, both or neither."""
+
+    exchange_id: Id
+    back: ExchangedReturn = msgspec.field(name="return")
+    receipt: ExchangedSale
+
+
+class TenderSum(Body, frozen=True, kw_only=True):
+    """What one means of payment came to in a day's sales, change off."""
+
+    kind: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    amount_minor: DaySum
+
+
+class TotalsBody(Body, frozen=True, kw_only=True):
+    """What the POS counted of the day; what is left out is not compared."""
+
+    receipts: DaySum | None = None
+    voids: DaySum | None = None
+    returns: DaySum | None = None
+    net_minor: DaySum | None = None
+    discount_minor: DaySum | None = None
+    returned_minor: DaySum | None = None
+    points_earned: DaySum | None = None
+    points_spent: DaySum | None = None
+    points_reversed: DaySum | None = None
+    tenders: tuple[TenderSum, ...] | None = None
+
+
+class SaleSum(Body, frozen=True, kw_only=True):
+    """A sale in the POS's own list of the day."""
+
+    receipt_id: Id
+    net_minor: DaySum
+
+
 class DayCloseBody(When, frozen=True, kw_only=True):
-    """POST /v1/day-close: the business date to close, today's where none is named."""
+    """POST /v1/day-close: the business date to close, today's where none is named; what the POS counted of it."""
+
+    totals: TotalsBody | None = None
+    sales: tuple[SaleSum, ...] | None = None

@@ -15,11 +15,12 @@ import msgspec
 
 from edge.cache_lanes import begin_run, end_run, keep_lane, run_of
 from edge.cache_members import digest_members, take_chunk, take_members, take_range
-from edge.cache_rows import make_tables, take_hotlist, take_programmes
+from edge.cache_rows import make_tables, take_certificates, take_hotlist, take_programmes
 from edge.cache_troubles import BadRow, CacheDamaged, trouble_of
 from edge.database import Database
 from edge.identity import TillIdentity
 from edge.ports import Clock
+from loyalty.certificates import CertificateRow
 from loyalty.compiled import Compiled, compile_programme
 from loyalty.members import HotlistedCard, PublishedMember
 from loyalty.programme import Programme, programme_from
@@ -30,6 +31,7 @@ from sync.wire import LANES, Lane, Page
 
 MEMBERS_KEPT_MS = 30 * 86_400_000
 MOST_NAMES = 50_000
+YOUNG_OBJECTS = 10_000  # those of about five quotes of fifty lines under a thousand promotions
 _TOUCH_MS = 3_600_000
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -46,9 +48,13 @@ class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def freeze_memory() -> None:
-    """Keep what is long-lived and large, a compiled programme, out of every later collection: it would stop a sale."""
+    """Keep what is long-lived and large, a compiled programme, out of every later collection: it would stop a sale.
+
+    What a quote makes dies with it, so looking for cycles in the middle of one finds nothing: it is looked for seldom.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 10, 10)
 
 
 class Cache:
@@ -128,6 +134,11 @@ class Cache:
         found = self._database.row("SELECT row FROM member WHERE account_id = ?", (account_id,))
         return msgspec.json.decode(found[0], type=PublishedMember) if found else None
 
+    def certificate(self, code: str) -> CertificateRow | None:
+        """A certificate by its token, as it was told; None for one that this till has not heard of."""
+        found = self._database.row("SELECT row FROM certificate WHERE code = ?", (code,))
+        return msgspec.json.decode(found[0], type=CertificateRow) if found else None
+
     def blocked(self, card_token: str) -> str | None:
         """Why a card must not be served; None when it may."""
         found = self._database.row("SELECT reason FROM hotlist WHERE card_token = ?", (card_token,))
@@ -190,9 +201,11 @@ class Cache:
                 begin_run(writer, page.lane)
             run, sweeps = run_of(writer, page.lane)
             if page.lane == "members":
-                taken = take_members(writer, _read_rows(page, PublishedMember), run)
+                taken = take_members(writer, _read_rows(page, PublishedMember), run, page.generation)
             elif page.lane == "hotlist":
                 take_hotlist(writer, _read_rows(page, HotlistedCard), run)
+            elif page.lane == "certificates":
+                take_certificates(writer, _read_rows(page, CertificateRow), run)
             else:
                 take_programmes(writer, [programme_from(row) for row in _read_rows(page, dict)])
             if sweeps and not page.more:
@@ -234,9 +247,11 @@ class Cache:
             (account_id, own_seq) of the rows that were taken, as of a page.
         """
         now_ms, state = self._clock.now().wall_ms, self.lane("members")
+        snapshot = self.snapshot()
+        generation = snapshot.manifest.generation if snapshot and snapshot.manifest else 0
         with self._database.writing() as writer:
             run, _ = run_of(writer, "members")
-            taken = take_chunk(writer, mark.span, chunk, mark.own_seq, run)
+            taken = take_chunk(writer, mark.span, chunk, mark.own_seq, run, generation)
             span = mark.span
             writer.execute(
                 "INSERT OR REPLACE INTO chunk_done (home, bits, part, mark) VALUES (?, ?, ?, ?)",
@@ -269,7 +284,7 @@ class Cache:
         members = _read_rows(page, PublishedMember)
         with self._database.writing() as writer:
             run, _ = run_of(writer, "members")
-            return take_range(writer, members, page.first, page.last, run, home=home)
+            return take_range(writer, members, page.first, page.last, run, page.generation, home=home)
 
     def forget_members(self) -> bool:
         """Forget every member once head office was silent for 30 days: a till that stays dark forgets people too.
@@ -286,6 +301,16 @@ class Cache:
                 writer.execute(f"DELETE FROM {where}")
         self._lanes["members"] = (LaneState(), 0)
         return True
+
+    def wipe(self) -> None:
+        """Forget every member, card and certificate, also as bytes in the file; goods and the programme stay."""
+        gone = ("member", "card", "certificate", "hotlist", "snapshot", "chunk_done", "lane WHERE lane <> 'programme'")
+        self._database.overwrite_deleted()
+        with self._database.writing() as writer:
+            for where in gone:
+                writer.execute(f"DELETE FROM {where}")
+        self._database.checkpoint()
+        self._lanes = self._read_lanes()
 
     def load_programme(self, programme: Programme) -> None:
         """Make a programme the current one, for a till that stays alone."""
@@ -334,7 +359,7 @@ class Cache:
         # Rows of members count events of one epoch; which cards are blocked is the same in all of this till's.
         hotlist = ("lane WHERE lane <> 'hotlist'",) if before and before[0] == owner[0] else ("hotlist", "lane")
         with self._database.writing() as writer:
-            for table in ("owner", "member", "card", "snapshot", "chunk_done", *hotlist):
+            for table in ("owner", "member", "card", "certificate", "snapshot", "chunk_done", *hotlist):
                 writer.execute(f"DELETE FROM {table}")
             writer.execute("INSERT INTO owner (till_id, epoch) VALUES (?, ?)", owner)
 

@@ -3,7 +3,7 @@
 import sqlite3
 
 from edge.cache_members import sweep_members
-from edge.cache_rows import sweep_hotlist
+from edge.cache_rows import sweep_certificates, sweep_hotlist
 from sync.lanes import LaneState
 from sync.wire import Lane
 
@@ -39,4 +39,6 @@ def end_run(writer: sqlite3.Connection, lane: Lane, run: int) -> None:
         sweep_members(writer, run)
     elif lane == "hotlist":
         sweep_hotlist(writer, run)
+    elif lane == "certificates":
+        sweep_certificates(writer, run)
     writer.execute("UPDATE lane SET sweeps = 0 WHERE lane = ?", (lane,))

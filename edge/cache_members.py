@@ -1,13 +1,17 @@
 """How the members in cache.db follow what head office tells: pages, chunks of a snapshot, ranges fetched anew.
 
 A run replaces all members without taking any away before it is over: what it tells of carries its number, and what does
-not goes with the last page. So a till that begins anew serves on with what it has. Source: sync.md section 3.
+not goes with the last page. So a till that begins anew serves on with what it has.
+
+An older version never replaces a newer one, but where head office was restored from a backup: versions count anew from
+there, so rows of a later generation hold, once they have in them what the rows here have of the till's own events.
+Until then the till would take points for there that it let be spent. Source: sync.md section 3.
 """
 
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,9 +21,29 @@ from sync.snapshots import ChunkRows, Span, digest_of, row_hash
 Taken = list[tuple[int, int]]
 """(account_id, own_seq) of the rows that were taken."""
 Rows = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
+_SWEPT_AT_ONCE = 10_000
+# A row that cannot be read has nothing in it.
+_OWN_SEQ = (
+    "CASE WHEN json_valid(CAST(member.row AS TEXT))"
+    " THEN coalesce(json_extract(CAST(member.row AS TEXT), '$.row.own_seq'), 0) ELSE 0 END"
+)
+_TAKE = (
+    "INSERT INTO member (account_id, version, row, home, run, generation) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+    " ON CONFLICT (account_id) DO UPDATE SET version = ?2, row = ?3, home = ?4, run = ?5, generation = ?6"
+    f" WHERE (?6 = member.generation AND ?2 >= member.version) OR (?6 > member.generation AND ?7 >= {_OWN_SEQ})"
+)
 
 
-def take_members(writer: sqlite3.Connection, members: Iterable[PublishedMember], run: int) -> Taken:
+class Held(NamedTuple):
+    """What is told apart of a row that is here; `own_seq` is read where a row of a later generation came."""
+
+    version: int
+    is_home: bool
+    generation: int
+    own_seq: int
+
+
+def take_members(writer: sqlite3.Connection, members: Iterable[PublishedMember], run: int, generation: int) -> Taken:
     """Take rows that are not older than what is there."""
     taken = []
     for member in members:
@@ -28,12 +52,8 @@ def take_members(writer: sqlite3.Connection, members: Iterable[PublishedMember],
             _forget(writer, [row.account_id])
             taken.append((row.account_id, row.own_seq))
             continue
-        fresh = writer.execute(
-            "INSERT INTO member (account_id, version, row, home, run) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (account_id) DO UPDATE SET version = excluded.version, row = excluded.row,"
-            " home = excluded.home, run = excluded.run WHERE excluded.version >= member.version",
-            (row.account_id, row.version, msgspec.json.encode(member), member.home, run),
-        ).rowcount
+        told = row.account_id, row.version, msgspec.json.encode(member), member.home, run, generation, row.own_seq
+        fresh = writer.execute(_TAKE, told).rowcount
         if not fresh:
             writer.execute("UPDATE member SET run = ? WHERE account_id = ?", (run, row.account_id))
             continue
@@ -44,32 +64,44 @@ def take_members(writer: sqlite3.Connection, members: Iterable[PublishedMember],
 
 
 def sweep_members(writer: sqlite3.Connection, run: int) -> None:
-    """Forget whom a run that is over did not tell of."""
-    writer.execute("DELETE FROM card WHERE account_id IN (SELECT account_id FROM member WHERE run < ?)", (run,))
-    writer.execute("DELETE FROM member WHERE run < ?", (run,))
+    """Forget whom a run that is over did not tell of. The rows are looked through once, however many there are."""
+    after = -1
+    while True:
+        found = writer.execute(
+            "SELECT account_id FROM member WHERE run < ? AND account_id > ? ORDER BY account_id LIMIT ?",
+            (run, after, _SWEPT_AT_ONCE),
+        ).fetchall()
+        if not found:
+            return
+        _forget(writer, [one for (one,) in found])
+        after = found[-1][0]
 
 
-def take_chunk(writer: sqlite3.Connection, span: Span, chunk: ChunkRows, own_seq: int, run: int) -> Taken:
+def take_chunk(
+    writer: sqlite3.Connection, span: Span, chunk: ChunkRows, own_seq: int, run: int, generation: int
+) -> Taken:
     """Take a chunk's rows but those that are older than what is here, or say less of a member of our own store."""
-    present = _present(writer, span)
+    present = _present(writer, span, generation)
     if span.home:
         told = {member.row.account_id for member in chunk.rows} | set(chunk.apart)
-        _moved_away(writer, [one for one, (_, home) in present.items() if home and one not in told])
+        _moved_away(writer, [one for one, held in present.items() if held.is_home and one not in told])
     fresh = [
         msgspec.structs.replace(member, row=msgspec.structs.replace(member.row, own_seq=own_seq))
         for member in chunk.rows
-        if _is_fresh(member, present.get(member.row.account_id), span)
+        if _is_fresh(member, present.get(member.row.account_id), span, own_seq, generation)
     ]
     kept = {member.row.account_id for member in chunk.rows} | set(chunk.apart)
     kept -= {member.row.account_id for member in fresh}
     writer.executemany("UPDATE member SET run = ? WHERE account_id = ?", [(run, one) for one in kept if one in present])
-    _put(writer, fresh, run, [member.row.account_id for member in fresh if member.row.account_id in present])
+    replaced = [member.row.account_id for member in fresh if member.row.account_id in present]
+    _put(writer, fresh, replaced, run, generation)
     return [(member.row.account_id, own_seq) for member in fresh]
 
 
 def take_range(
-    writer: sqlite3.Connection, members: Iterable[PublishedMember], first: int, last: int, run: int, *, home: bool
-) -> Taken:
+    writer: sqlite3.Connection, members: Iterable[PublishedMember], first: int, last: int, run: int, generation: int,
+    *, home: bool,
+) -> Taken:  # fmt: skip
     """Make the rows between two accounts these, whatever was there; with `home`, those of our own store."""
     rows = [member for member in members if not member.closed]
     theirs = " AND home = 1" if home else ""
@@ -78,7 +110,7 @@ def take_range(
     _forget(writer, [one for (one,) in found.fetchall() if one not in told])
     if not home:
         writer.execute("DELETE FROM card WHERE account_id BETWEEN ? AND ?", (first, last))
-    _put(writer, rows, run, told if home else ())
+    _put(writer, rows, told if home else (), run, generation)
     return [(member.row.account_id, member.row.own_seq) for member in rows]
 
 
@@ -114,19 +146,24 @@ def _strange(data: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(b"strange" + data, digest_size=8).digest(), "big")
 
 
-def _present(writer: sqlite3.Connection, span: Span) -> dict[int, tuple[int, bool]]:
+def _present(writer: sqlite3.Connection, span: Span, generation: int) -> dict[int, Held]:
     found = writer.execute(
-        "SELECT account_id, version, home FROM member WHERE account_id BETWEEN ? AND ?", (span.first, span.last)
+        f"SELECT account_id, version, home, generation, CASE WHEN generation < ? THEN {_OWN_SEQ} ELSE 0 END"
+        " FROM member WHERE account_id BETWEEN ? AND ?",
+        (generation, span.first, span.last),
     )
-    return {account_id: (version, bool(home)) for account_id, version, home in found.fetchall()}
+    return {account_id: Held(version, bool(home), born, own_seq)
+            for account_id, version, home, born, own_seq in found.fetchall()}  # fmt: skip
 
 
-def _is_fresh(member: PublishedMember, here: tuple[int, bool] | None, span: Span) -> bool:
+def _is_fresh(member: PublishedMember, here: Held | None, span: Span, own_seq: int, generation: int) -> bool:
     if here is None:
         return True
-    version, home = here
     # Of a member of our own store a chunk for everybody lacks the counters.
-    return member.row.version > version or (member.row.version == version and (bool(span.home) or not home))
+    is_as_full = bool(span.home) or not here.is_home
+    if generation != here.generation:
+        return generation > here.generation and own_seq >= here.own_seq and is_as_full
+    return member.row.version > here.version or (member.row.version == here.version and is_as_full)
 
 
 def _moved_away(writer: sqlite3.Connection, account_ids: Iterable[int]) -> None:
@@ -143,12 +180,14 @@ def _forget(writer: sqlite3.Connection, account_ids: Iterable[int]) -> None:
         writer.executemany(f"DELETE FROM {table} WHERE account_id = ?", [(one,) for one in account_ids])
 
 
-def _put(writer: sqlite3.Connection, members: Iterable[PublishedMember], run: int, replaced: Iterable[int]) -> None:
+def _put(
+    writer: sqlite3.Connection, members: Iterable[PublishedMember], replaced: Iterable[int], run: int, generation: int
+) -> None:
     """Write rows, whatever was there; the cards of those replaced go first."""
     writer.executemany("DELETE FROM card WHERE account_id = ?", [(one,) for one in replaced])
     writer.executemany(
-        "INSERT OR REPLACE INTO member (account_id, version, row, home, run) VALUES (?, ?, ?, ?, ?)",
-        [(one.row.account_id, one.row.version, msgspec.json.encode(one), one.home, run) for one in members],
+        "INSERT OR REPLACE INTO member (account_id, version, row, home, run, generation) VALUES (?, ?, ?, ?, ?, ?)",
+        [(one.row.account_id, one.row.version, msgspec.json.encode(one), one.home, run, generation) for one in members],
     )
     _put_cards(writer, members)
 

@@ -3,9 +3,11 @@
 import sqlite3
 from collections.abc import Iterable
 
+import msgspec
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from loyalty.certificates import CertificateRow
 from loyalty.members import HotlistedCard
 from loyalty.programme import Programme, canonical
 
@@ -50,6 +52,32 @@ def snapshots(tables: Database) -> None:
     tables.table("snapshot").create(held, pk="lane", not_null=set(held), strict=True)
     done = {"home": str, "bits": int, "part": int, "mark": bytes}
     tables.table("chunk_done").create(done, pk=("home", "bits", "part"), not_null=set(done), strict=True)
+
+
+@_cache()
+def certificates(tables: Database) -> None:
+    """Certificates by their tokens, `row` as they were told."""
+    held = {"code": str, "row": bytes, "run": int}
+    tables.table("certificate").create(held, pk="code", not_null=set(held), strict=True)
+
+
+def take_certificates(writer: sqlite3.Connection, told: Iterable[CertificateRow], run: int) -> None:
+    """Take certificates as they are now; one with nothing left on it stays, so that it is not taken for a new one."""
+    writer.executemany(
+        "INSERT OR REPLACE INTO certificate (code, row, run) VALUES (?, ?, ?)",
+        [(one.code, msgspec.json.encode(one), run) for one in told],
+    )
+
+
+def sweep_certificates(writer: sqlite3.Connection, run: int) -> None:
+    """Forget certificates that a run which is over did not tell of."""
+    writer.execute("DELETE FROM certificate WHERE run < ?", (run,))
+
+
+@_cache()
+def generations(tables: Database) -> None:
+    """Of each member's row, the centre's generation: one that was restored counts versions of accounts anew."""
+    tables.table("member").add_column("generation", int, not_null_default=0)
 
 
 def take_hotlist(writer: sqlite3.Connection, cards: Iterable[HotlistedCard], run: int) -> None:

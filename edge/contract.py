@@ -4,16 +4,18 @@
 Source: ARCHITECTURE.md, "Shapes"; DECISIONS 1, 2, 6.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
-from edge.asks import CommitAsk, HoldAsk, ReturnAsk, SaleAsk, VoidAsk
+from edge.asks import CommitAsk, HoldAsk, OverrideAsk, ReturnAsk, SaleAsk, VoidAsk
 from edge.bodies import (
     BasketLine,
     CommitBody,
     HoldBody,
+    OverrideBody,
     QuoteBody,
     ReturnBody,
     ReturnedLine,
@@ -24,17 +26,23 @@ from edge.bodies import (
 from edge.instants import read_instant
 from edge.telling import quote_answer as quote_answer
 from loyalty.amounts import parse_quantity
-from loyalty.baskets import Basket, CertificateAsk, Line, Tender, WrongCurrency
+from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line, Tender, WrongCurrency
 from loyalty.payment_ranges import holds_payment
 from loyalty.receipts import Charged
 from loyalty.returned_lines import ReturnLine
 from loyalty.trouble import BadInput, Refusal
 
+_PERSONAL = re.compile(r"@|(?:\d[\s().+-]?){7}")
 UNSAID = "…"  # a payment card where a code was wanted: refused like any code nobody knows, and not repeated
 
 
 class WrongPlace(Refusal):
     code = "request.other_till"
+    status = 422
+
+
+class NotACertificate(Refusal):
+    code = "certificate.payment_card"
     status = 422
 
 
@@ -97,6 +105,11 @@ def basket_from(body: SaleBody, receipt_id: str = "") -> Basket:
             for one in body.certificates
         ),
         from_wallet_minor=body.from_wallet_minor,
+        certificates_sold=tuple(
+            CertificateSale(line=line.line, code=certificate_code(line.certificate))
+            for line in body.basket.lines
+            if line.certificate
+        ),
     )
 
 
@@ -195,7 +208,16 @@ def asked(body: When, here: Here) -> dict[str, Any]:
         "training": body.training,
         "channel": body.channel,
         "language": body.language,
+        "override": override_ask(body.override),
     }
+
+
+def override_ask(body: OverrideBody | None) -> OverrideAsk | None:
+    """An approval as the till takes it."""
+    if body is None:
+        return None
+    who, why = without_personal(body.supervisor) or UNSAID, without_personal(body.reason)
+    return OverrideAsk(supervisor=who, reason=why, code=body.code)
 
 
 def names_in(body: SaleBody | ReturnBody) -> dict[str, str]:
@@ -208,6 +230,22 @@ def without_payment(text: str) -> str:
     """A free text as it came; nothing of it where a payment card number is in it, which some POS put there. It is
     left out rather than refused: the goods are paid, and the receipt must be kept (PCI DSS 3.3)."""
     return "" if holds_payment(text) else text
+
+
+def without_personal(text: str) -> str:
+    """A free text as it came; nothing of it where it looks as if it held an address or a number of somebody's."""
+    return "" if _PERSONAL.search(text) else without_payment(text)
+
+
+def certificate_code(text: str) -> str:
+    """A code that money is put on. What pays can be left out and taken otherwise; this must be a code of its own.
+
+    Raises:
+        NotACertificate: the number of a payment card, which is not repeated.
+    """
+    if holds_payment(text):
+        raise NotACertificate("This is the number of a payment card. Scan the code of the gift certificate.")
+    return text
 
 
 def _explained(text: str) -> BadInput:

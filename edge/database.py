@@ -128,6 +128,11 @@ class Database:
             except sqlite3.Error as error:
                 raise self._trouble_of(error) from error
 
+    def overwrite_deleted(self) -> None:
+        """From now on what is deleted is overwritten with zeros."""
+        with self.lock:
+            self.writer.execute("PRAGMA secure_delete = ON").fetchall()
+
     def close(self) -> None:
         """Close both connections; the last one empties the log."""
         with self._read_lock, self.lock:

@@ -9,6 +9,7 @@ import threading
 from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -16,7 +17,6 @@ from edge import contract, display, telling
 from edge.answers import (
     BalanceSaid,
     CardSaid,
-    CloseSaid,
     HoldSaid,
     QuoteSaid,
     ReceiptSaid,
@@ -25,16 +25,20 @@ from edge.answers import (
     ReturnSaid,
     VoidSaid,
 )
-from edge.asks import Identified, Quoted, SaleAsk, TakenBack, Voided, Written
-from edge.bodies import CommitBody, DayCloseBody, HoldBody, IdentifyBody, QuoteBody, ReturnBody, VoidBody
-from edge.day import close_day
+from edge.asks import Committed, Identified, Quoted, SaleAsk, TakenBack, Voided, Written
+from edge.at_hand import AtHand
+from edge.balances import balance_said
+from edge.bodies import CommitBody, HoldBody, IdentifyBody, QuoteBody, ReturnBody, VoidBody
+from edge.cards_presented import CardsPresented, replaced_said
 from edge.identity import TillIdentity
-from edge.instants import local_time, show_instant, show_known
+from edge.instants import show_instant, show_known
+from edge.joining import would_earn
 from edge.ports import Clock, Settings
 from edge.screens import Screen, Screens
 from edge.slips import Reader, Slips
 from edge.taking_back import reversal_again, sale_of, take_back, void_receipt
 from edge.till import Till
+from edge.training import Training, till_of_training
 from loyalty.amounts import exponent_of
 from loyalty.document import Language
 from loyalty.leases import Kind
@@ -45,12 +49,8 @@ from receipt_templates.languages import authority_in_words, tongue_of
 from receipt_templates.render import render
 
 MOST_FACES = 64
+Told = TypeVar("Told", QuoteSaid, ReceiptSaid, ReturnSaid, VoidSaid, HoldSaid)
 _log = logging.getLogger(__name__)
-
-
-class TrainingDay(Refusal):
-    code = "day.training"
-    status = 422
 
 
 class Face(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,15 +76,33 @@ class Desk:
         self.till, self.settings, self.clock, self.is_offline = till, settings, clock, is_offline
         self.identity = identity
         self.label = settings.label or identity.label or identity.till_id[:8]
-        self.slips = Slips(till.cache, settings, self.label)
+        self.slips = Slips(till.cache, settings, self.label, training=till.is_training)
         self.screens = Screens(self.blank_screen, lambda: clock.now().mono_ms)
+        self.at_hand = AtHand(self._token, self.quote, lambda: clock.now().mono_ms)
+        self.cards = CardsPresented(till)
+        self.training = Training(self._desk_of_training, clock)
         self._faces: OrderedDict[str, Face] = OrderedDict()
         self._lock = threading.Lock()
-        self._writing = threading.Lock()  # so that nobody writes between the look for an id and its event
+        self.writing = threading.Lock()  # so that nobody writes between the look for an id and its event
+
+    def at(self, training: bool) -> "Desk":
+        """Where a body is answered: here, or at the till of training."""
+        return self.training.desk() if training and not self.till.is_training else self
+
+    def _desk_of_training(self) -> "Desk":
+        """A desk of its own with the screens of this one, and the ends of cards that it remembers."""
+        desk = Desk(
+            till=till_of_training(self.till), identity=self.identity, settings=self.settings, clock=self.clock,
+            is_offline=self.is_offline,
+        )  # fmt: skip
+        desk.screens, desk.at_hand = self.screens, self.at_hand
+        desk._faces, desk._lock = self._faces, self._lock
+        desk.slips.use_printer(self.slips.print_new)
+        return desk
 
     def identify(self, body: IdentifyBody) -> CardSaid:
         """What was scanned; a card of ours also shows on the display."""
-        told = self.till.identify(body.card, body.aim)
+        told = self.till.identify(body.card, body.aim, source="keyed" if body.keyed else "scan")
         self.greet(told)
         return telling.card_said(told)
 
@@ -96,31 +114,62 @@ class Desk:
         if self.screens.now().phase in ("idle", "done", "member"):
             as_of = show_known(self._members_as_of_ms(), self.settings.offset_min)
             blank = self.blank_screen(told.language)
-            self.screens.publish(lambda: display.screen_of_card(told, blank, as_of=as_of))
+            programmes = self.till.cache.programmes()
+            programme = programmes[0].programme if programmes else None
+            self.screens.publish(lambda: display.screen_of_card(told, blank, as_of=as_of, programme=programme))
 
     def quote(self, body: QuoteBody) -> QuoteSaid:
-        """Price a basket; nothing is written."""
-        ask = contract.sale_ask(body, self._here())
+        """Price a basket; nothing is written, but points held for a card that another took the place of go back."""
+        if (desk := self.at(body.training)) is not self:
+            return desk.quote(body)
+        for card in body.cards:
+            self.face(card)  # so that the one that is replaced can be named by its end
+        body, first, released = self.cards.settle(body)
+        ask = contract.sale_ask(body, self.here())
         told = self.till.quote(ask)
-        face = self._face(body.card, told.card_token)
-        self._show(told, ask, contract.names_in(body), face)
-        return telling.quote_said(told, body.quote_id, last4=face.last4, offset_min=self.settings.offset_min)
+        face = self.face(body.card, told.card_token)
+        self._show(told, ask, contract.names_in(body), face, body.quote_id)
+        said = telling.quote_said(told, body.quote_id, last4=face.last4, offset_min=self.settings.offset_min)
+        if (was := self.cards.quoted(body.quote_id, told.card_token, first)) is not None:
+            replaced = replaced_said(self.face(was).last4, face.last4, released)
+            said = msgspec.structs.replace(said, card_replaced=replaced)
+        said = self._as_training(said)
+        self.at_hand.keep(body, told.card_token, said)
+        return said
 
     def commit(self, body: CommitBody) -> ReceiptSaid:
         """Write a sale; the same id again is answered the same again."""
-        with self._writing:
-            told = self.till.commit(contract.commit_ask(body, self._here(body.receipt_id)))
+        if (desk := self.at(body.training)) is not self:
+            return desk.commit(body)
+        body = self.cards.the_one(body)
+        with self.writing:
+            told = self.till.commit(contract.commit_ask(body, self.here(body.receipt_id)))
         names = contract.names_in(body)
-        self._remember_names(names)
-        reader = self._reader(body.language, told.receipt.account_id, self._face(body.card))
-        if not told.replayed:
-            blank, programme = self.blank_screen(reader.language), self._programme(told.detail.programme_version)
-            self.screens.publish(
-                lambda: display.screen_of_receipt(told, blank, names=names, last4=reader.last4, programme=programme)
-            )
+        self.remember_names(names)
+        reader = self.reader(body.language, told.receipt.account_id, self.face(body.card))
         view = self.slips.of_receipt(told, reader)
-        in_words = self._in_words(telling.spent_under(told.receipt))
-        return telling.receipt_said(told, render(view, "text", self.slips.paper), in_words)
+        if not told.replayed:
+            self.cards.forget(body.quote_id)
+            self.show_paid(told, names, reader)
+            self.slips.print_new(view)
+        in_words = self.in_words(telling.spent_under(told.receipt))
+        return self._as_training(telling.receipt_said(told, render(view, "text", self.slips.paper), in_words))
+
+    def show_paid(self, told: Committed, names: Mapping[str, str], reader: Reader) -> None:
+        """The sale at hand is paid: the screens say so."""
+        self.at_hand.leave()
+        blank, programme = self.blank_screen(reader.language), self._programme(told.detail.programme_version)
+        self.screens.publish(
+            lambda: display.screen_of_receipt(told, blank, names=names, last4=reader.last4, programme=programme)
+        )
+
+    def leave_sale(self) -> None:
+        """The sale at hand was laid aside: the screens go back to between sales."""
+        self.at_hand.leave()
+        self.screens.publish(self.blank_screen)
+
+    def _as_training(self, said: Told) -> Told:
+        return msgspec.structs.replace(said, training=True) if self.till.is_training else said
 
     def rendered(self, receipt_id: str, *, language: Language | None = None, copy: bool = True) -> RenderedSaid:
         """A sale, return or void (`void:` and the receipt's id) in all its renderings. Raises: ReceiptUnknown."""
@@ -133,6 +182,10 @@ class Desk:
             html=render(view, "html", self.slips.paper),
             copy=copy,
         )
+
+    def slip(self, receipt_id: str, *, language: Language | None = None, copy: bool = True) -> AnyView:
+        """What a sale, return or void prints. Raises: ReceiptUnknown."""
+        return self._again(receipt_id, language, copy)[1]
 
     def print_job(self, receipt_id: str, *, language: Language | None = None, copy: bool = True) -> bytes:
         """The same as a print job of the store's printer."""
@@ -147,10 +200,12 @@ class Desk:
 
     def hold(self, body: HoldBody) -> HoldSaid:
         """Set points aside."""
+        if (desk := self.at(body.training)) is not self:
+            return desk.hold(body)
         told = self.till.hold(contract.hold_ask(body))
-        return telling.hold_said(told, self.settings.offset_min, self._in_words(told.authority))
+        return self._as_training(telling.hold_said(told, self.settings.offset_min, self.in_words(told.authority)))
 
-    def _in_words(self, kind: Kind) -> str:
+    def in_words(self, kind: Kind) -> str:
         """A step of spending in words for the cashier, who reads the till's language."""
         return authority_in_words(tongue_of(self.settings.language).words, kind)
 
@@ -161,49 +216,46 @@ class Desk:
 
     def void(self, receipt_id: str, body: VoidBody) -> VoidSaid:
         """Undo a whole receipt."""
-        with self._writing:
-            told = void_receipt(self.till, contract.void_ask(body, receipt_id, self._here(f"void:{receipt_id}")))
-        view = self.slips.of_void(told, self._reader(body.language, told.void.account_id))
-        return telling.void_said(told, render(view, "text", self.slips.paper))
+        if (desk := self.at(body.training)) is not self:
+            return desk.void(receipt_id, body)
+        with self.writing:
+            told = void_receipt(self.till, contract.void_ask(body, receipt_id, self.here(f"void:{receipt_id}")))
+        view = self.slips.of_void(told, self.reader(body.language, told.void.account_id))
+        if not told.replayed:
+            self.slips.print_new(view)
+        return self._as_training(telling.void_said(told, render(view, "text", self.slips.paper)))
 
     def take_back(self, body: ReturnBody) -> ReturnSaid:
         """Take goods back."""
-        with self._writing:
-            told = take_back(self.till, contract.return_ask(body, self._here(body.return_id)))
-        self._remember_names(contract.names_in(body))
-        reader = self._reader(body.language, told.returned.account_id, self._face(body.card))
+        if (desk := self.at(body.training)) is not self:
+            return desk.take_back(body)
+        with self.writing:
+            told = take_back(self.till, contract.return_ask(body, self.here(body.return_id)))
+        self.remember_names(contract.names_in(body))
+        reader = self.reader(body.language, told.returned.account_id, self.face(body.card))
         view = self.slips.of_return(told, sale_of(self.till, told.detail.of_receipt), reader)
-        return telling.return_said(told, render(view, "text", self.slips.paper))
+        if not told.replayed:
+            self.slips.print_new(view)
+        return self._as_training(telling.return_said(told, render(view, "text", self.slips.paper)))
 
     def balance(self, card: str) -> BalanceSaid:
         """What this till knows of a card."""
-        told = self.till.balance(card)
-        return telling.balance_said(
-            told, last4=self._face(card).last4, offline=self.is_offline(), offset_min=self.settings.offset_min
-        )
-
-    def close_day(self, body: DayCloseBody) -> CloseSaid:
-        """Close a business day."""
-        if body.training:
-            raise TrainingDay("A day in training has nothing to close. Leave training mode first.")
-        asked = contract.asked(body, self._here())
-        offset_min = self.settings.offset_min if asked["offset_min"] is None else asked["offset_min"]
-        day = body.business_date or local_time(asked["sold_at_ms"], offset_min).date()
-        return telling.close_said(close_day(self.till, day, asked["cashier"]))
+        return balance_said(self, card)
 
     def blank_screen(self, language: str = "") -> Screen:
         """The display between sales."""
         now = self.clock.now()
-        currency = self._currency()
+        currency = self.currency()
         return Screen(
             language=language or self.settings.language,
             currency=currency,
             exponent=exponent_of(currency) if currency else 2,
             now=show_instant(now.wall_ms, self.settings.offset_min),
             offline=self.is_offline(),
+            training=self.till.is_training,
         )
 
-    def _show(self, told: Quoted, ask: SaleAsk, names: Mapping[str, str], face: Face) -> None:
+    def _show(self, told: Quoted, ask: SaleAsk, names: Mapping[str, str], face: Face, quote_id: str) -> None:
         lines, blank = ask.basket.lines, self.blank_screen(ask.language or face.language)
 
         def screen() -> Screen:
@@ -217,18 +269,20 @@ class Desk:
                 as_of=show_known(told.as_of_ms, self.settings.offset_min),
                 programme=self._programme(told.quote.programme_version),
                 training=ask.training,
+                quote_id=quote_id,
+                would_earn=lambda: would_earn(self.till, ask),
             )
 
         self.screens.publish(screen)
 
-    def _remember_names(self, names: Mapping[str, str]) -> None:
+    def remember_names(self, names: Mapping[str, str]) -> None:
         """Names of goods are a comfort: the sale is written, and must be answered, whatever the cache says."""
         try:
             self.till.cache.remember_names(names)
         except Fault as fault:
             _log.warning("names of goods were not kept, receipts print article numbers: %s", fault)
 
-    def _face(self, card: str | None, token: str | None = None) -> Face:
+    def face(self, card: str | None, token: str | None = None) -> Face:
         """What is known of a scan or token; where the till refuses it now, display and receipt do without.
 
         Args:
@@ -241,10 +295,15 @@ class Desk:
         if face is not None:
             return face
         try:
-            told = self.till.identify(card)
+            told = self.till.identify(card, again=True)
         except Refusal:
             return NOBODY
         return self._remember(told) if told.outcome == "card" else NOBODY
+
+    def _token(self, card: str) -> str:
+        """A scan or token as the token of a card that is served. Raises: as `Till.balance`."""
+        self.face(card)  # so that it can be named by its end
+        return self.till.balance(card).card_token
 
     def _remember(self, told: Identified) -> Face:
         """Keep the end of a card by its token, never by its number."""
@@ -262,17 +321,18 @@ class Desk:
         match reversal_again(self.till, event_id):
             case TakenBack() as told:
                 sold = sale_of(self.till, told.detail.of_receipt)
-                reader = self._reader(language, told.returned.account_id)
+                reader = self.reader(language, told.returned.account_id)
                 return told, self.slips.of_return(told, sold, reader, copy=copy)
             case Voided() as told:
-                return told, self.slips.of_void(told, self._reader(language, told.void.account_id), copy=copy)
+                return told, self.slips.of_void(told, self.reader(language, told.void.account_id), copy=copy)
         sale = self.till.receipt(event_id, language)
-        return sale, self.slips.of_receipt(sale, self._reader(language, sale.receipt.account_id), copy=copy)
+        reader = self.reader(language, sale.receipt.account_id)
+        return sale, self.slips.of_receipt(sale, reader, copy=copy)
 
-    def _reader(self, language: Language | None, account_id: int | None, face: Face = NOBODY) -> Reader:
+    def reader(self, language: Language | None, account_id: int | None, face: Face = NOBODY) -> Reader:
         return Reader(language=self.till.language_of(account_id, language), last4=face.last4)
 
-    def _here(self, event_id: str = "") -> contract.Here:
+    def here(self, event_id: str = "") -> contract.Here:
         """This till, now; for an event that is written already, when it was: a body without `sold_at`, sent again,
         is still the same body."""
         entry = self.till.journal.find(event_id) if event_id else None
@@ -284,7 +344,7 @@ class Desk:
             label=self.label,
         )
 
-    def _currency(self) -> str:
+    def currency(self) -> str:
         programmes = self.till.cache.programmes()
         return programmes[0].programme.currency if programmes else ""
 

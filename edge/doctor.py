@@ -134,6 +134,7 @@ def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[A
                 say=f"The card reader does not answer: {reader['trouble'] or reader['state']}.",
                 do="Look at its cable, and at reader_port.",
             )  # fmt: skip
+    yield from _peripherals(status)
     for chore in status.get("chores", ()):
         if chore["failing"]:
             yield Ailment(
@@ -154,6 +155,27 @@ def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[A
         yield Ailment(
             level="danger", code="programme.none", say="There is no programme here, so nothing can be quoted.",
             do="It comes by itself once head office is reached and has published one.",
+        )  # fmt: skip
+
+
+def _peripherals(status: Mapping[str, Any]) -> Iterator[Ailment]:
+    """The printer and the display of the till's own, where it has them."""
+    printer, pole = status.get("printer"), status.get("pole_display")
+    if printer and printer["state"] != "up":
+        yield Ailment(
+            level="wrong", code="printer.down", do="Check its cable and paper, and printer_port.",
+            say=f"The receipt printer does not answer; {printer['waiting']} receipts wait:"
+            f" {printer['trouble'] or printer['state']}.",
+        )  # fmt: skip
+    elif printer and printer["paper"] == "low":
+        yield Ailment(
+            level="advice", code="printer.paper_low", say="The roll of the receipt printer is nearly at its end.",
+            do="Put in a new one.",
+        )  # fmt: skip
+    if pole and pole["state"] != "up":
+        yield Ailment(
+            level="wrong", code="display.down", say=f"The customer display does not answer: {pole['trouble']}.",
+            do="Look at its cable, and at display_port.",
         )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import logging
 import secrets
 import traceback
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -17,16 +18,24 @@ import msgspec
 from flask import Flask, Response, request
 
 from edge.openapi import JSON, PROBLEM
+from edge.page_sessions import COOKIE, PageSessions
 from edge.ports import Settings
 from loyalty.trouble import Fault, InvariantBroken, Refusal, Trouble
 
 MOST_BYTES = 256 * 1024
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_PAGES = ("/customer", "/kiosk", "/cashier")  # may be opened from a link of the POS's own page
 _OPEN = ("/v1/screen",)  # the display has no token, and is told no more than it shows
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_EVERYWHERE = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+SAFE_HEADERS = (*_EVERYWHERE, ("Content-Security-Policy", _POLICY), ("Cache-Control", "no-store"))
 _log = logging.getLogger(__name__)
 
 
@@ -75,17 +84,21 @@ class InternalError(Fault):
     status = 500
 
 
-def guard(app: Flask, settings: Settings) -> None:
+def guard(app: Flask, settings: Settings, sessions: PageSessions) -> None:
     """Check every request before its route, and put safe headers on every answer."""
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    host = settings.listen_host.lower()
 
     @app.before_request
     def check() -> None:
-        if _host_called() not in (*_LOOPBACK, settings.listen_host.lower()):
+        if not _is_ours(request.host, host):
             raise NotThisHost("Call this till by a name of its own machine, such as 127.0.0.1.")
         _check_page()
         # A screen stands on the till's own machine; from elsewhere even that needs the token.
-        if (request.path.startswith("/v1/") and request.path not in _OPEN) or not _is_from_here():
+        is_open = not request.path.startswith("/v1/") or request.path in _OPEN
+        if not (is_open and request.args.get("for", "customer") == "customer" and _is_from_here()) and not (
+            _is_from_here() and _is_of_page(sessions)
+        ):
             _check_token(settings.pos_token)
         # A void or a day close may come without any body, and so without its type.
         sent = request.content_length or request.mimetype
@@ -94,12 +107,12 @@ def guard(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def cover(answer: Response) -> Response:
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        answer.headers["Referrer-Policy"] = "no-referrer"
-        answer.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-        answer.headers.setdefault("Content-Security-Policy", _POLICY)
+        headers = answer.headers
+        for name, value in _EVERYWHERE:
+            headers.add(name, value)
+        headers.setdefault("Content-Security-Policy", _POLICY)
         if not request.path.startswith("/static/"):
-            answer.headers["Cache-Control"] = "no-store"
+            headers["Cache-Control"] = "no-store"
         return answer
 
 
@@ -148,10 +161,17 @@ def problem(error: Trouble, headers: list[tuple[str, str]] | None = None) -> Res
     return answer
 
 
-def _host_called() -> str:
-    """The name in the Host header without its port; "" where it is none."""
+def _is_ours(host: str, listen_host: str) -> bool:
+    """Whether a Host header calls this till by a name of its own machine, or the one it listens on."""
+    name = _name_in(host)
+    return name in LOOPBACK or name == listen_host
+
+
+@lru_cache(maxsize=64)  # a POS calls by the same name each time, from the same address
+def _name_in(host: str) -> str:
+    """The name in a Host header without its port; "" where it is none."""
     try:
-        called = urlsplit(f"//{request.host}")
+        called = urlsplit(f"//{host}")
     except ValueError:
         return ""
     return "" if called.username is not None else (called.hostname or "").lower()
@@ -159,8 +179,13 @@ def _host_called() -> str:
 
 def _is_from_here() -> bool:
     """Whether the connection itself comes from this machine, whatever its headers say."""
+    return _is_loopback(request.remote_addr or "")
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(address: str) -> bool:
     try:
-        return ip_address(request.remote_addr or "").is_loopback
+        return ip_address(address).is_loopback
     except ValueError:
         return False
 
@@ -170,8 +195,14 @@ def _check_page() -> None:
     origin = request.headers.get("Origin")
     ours = f"http://{request.host}"
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
-    if (origin is not None and origin != ours) or (site in ("cross-site", "same-site") and request.path != "/customer"):
+    if (origin is not None and origin != ours) or (site in ("cross-site", "same-site") and request.path not in _PAGES):
         raise ForeignPage("A page from elsewhere may not ask this till. Call it from the POS, or open its own pages.")
+
+
+def _is_of_page(sessions: PageSessions) -> bool:
+    """Whether a page that is signed in asks what it may ask. Raises: TooFast."""
+    told = request.args.get("for", "customer")
+    return sessions.lets(request.cookies.get(COOKIE), request.method, request.path, told)
 
 
 def _check_token(token: str) -> None:

@@ -12,6 +12,7 @@ from edge.chores import Ran
 from edge.desk import Desk
 from edge.instants import show_instant, show_known
 from edge.journal import Journal
+from edge.peripherals import Peripherals
 from edge.room import Room
 from edge.status import ChoreSaid, LaneSaid, LineStateSaid, ReaderSaid, StatusSaid, StreamSaid
 from edge.tail import Tail
@@ -49,7 +50,9 @@ class Health:
         last_runs: Callable[[], Mapping[str, Ran]] = dict,
         tail: Tail | None = None,
         room: Room | None = None,
+        peripherals: Peripherals | None = None,
     ) -> None:
+        self._peripherals = peripherals
         self._tail, self._room = tail, room
         self._desk, self._journal, self._uplink = desk, journal, uplink
         self._readers, self._chores, self._last_runs = readers, chores, last_runs
@@ -93,6 +96,8 @@ class Health:
             disk_level=self._room.level() if self._room else "plenty",
             ballast=self._room.has_ballast() if self._room else True,
             tail_trouble=self._tail.trouble if self._tail else "",
+            printer=self._peripherals.printer_said() if self._peripherals else None,
+            pole_display=self._peripherals.pole_said() if self._peripherals else None,
         )
 
     def metrics(self) -> str:
@@ -130,6 +135,17 @@ class Health:
             figures.append(("reader_up", named, int(reader.state == "up")))
             figures.append(("reader_frames_total", named, reader.frames))
             figures.append(("reader_payment_cards_total", named, reader.payment_cards))
+            figures.append(("reader_dropped_total", named, reader.dropped))
+            figures += [
+                ("reader_rejects_total", {**named, "reason": reason}, many) for reason, many in reader.rejects.items()
+            ]
+        if printer := status.printer:
+            figures.append(("printer_up", {}, int(printer.state == "up")))
+            figures.append(("printer_waiting", {}, printer.waiting))
+            figures.append(("printer_printed_total", {}, printer.printed))
+            figures.append(("printer_dropped_total", {}, printer.dropped))
+        if pole := status.pole_display:
+            figures.append(("pole_display_up", {}, int(pole.state == "up")))
         figures += [("chore_age_seconds", {"chore": one.chore}, one.done_age_s) for one in status.chores]
         figures += [("chore_failing", {"chore": one.chore}, int(bool(one.failing))) for one in status.chores]
         figures += [("incidents_total", {"code": code}, n) for code, n in sorted(self._incidents.items())]
@@ -201,6 +217,10 @@ def _reader(health: ReaderHealth) -> ReaderSaid:
         payment_cards=dict(health.outcomes).get("payment_card", 0),
         dropped=health.dropped,
         trouble=health.trouble,
+        last_rx_age_s=None if health.last_rx_age_s is None else int(health.last_rx_age_s),
+        opened=health.opened,
+        rejects=dict(health.rejects),
+        without_code_id=health.without_aim,
     )
 
 

@@ -1,42 +1,60 @@
 """The till over HTTP. A route reads a body, asks the desk and answers; `door` turns strangers and troubles away."""
 
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response
 
-from edge.bodies import CommitBody, DayCloseBody, HoldBody, IdentifyBody, QuoteBody, ReturnBody, VoidBody
-from edge.contract import read_body
+from edge.bodies import CommitBody, HoldBody, IdentifyBody, QuoteBody, ReturnBody, VoidBody
+from edge.certificates_http import add_certificates
+from edge.day_desk import DayDesk
+from edge.day_http import add_day, is_training
 from edge.desk import Desk
 from edge.door import answer_troubles, guard
 from edge.health import Health
+from edge.members_desk import MembersDesk
+from edge.members_http import add_members
 from edge.openapi import JSON, openapi
+from edge.page_sessions import PageSessions
+from edge.pages import add_pages
+from edge.parked_lan import ParkedLan
+from edge.peripherals import Peripherals
+from edge.printing_http import add_printing
 from edge.readers import Readers
+from edge.screens import Place
+from edge.short_way import ShortWay
+from edge.web_bodies import answer, choice_of, number_of, read, wanted
+from edge.words import LANGUAGES
 from loyalty.document import Language
-from loyalty.trouble import BadInput
 
-LANGUAGES = ("en", "pt-BR", "ru", "pl")
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FOLDER = Path(__file__).parent
 
-Body = TypeVar("Body")
 
-
-class BadQuery(BadInput):
-    code = "request.bad_query"
-
-
-def till_app(desk: Desk, health: Health, readers: Readers) -> Flask:
+def till_app(
+    desk: Desk,
+    health: Health,
+    readers: Readers,
+    peripherals: Peripherals | None = None,
+    parked_lan: ParkedLan | None = None,
+    members: MembersDesk | None = None,
+) -> Flask:
     """The Flask application of one till."""
     app = Flask("edge", root_path=str(_FOLDER))
     app.url_map.merge_slashes = False  # an id may have any slashes
-    guard(app, desk.settings)
+    sessions = PageSessions(desk.settings, lambda: desk.clock.now().mono_ms)
+    app.wsgi_app = ShortWay(app.wsgi_app, desk)  # type: ignore[method-assign]
+    guard(app, desk.settings, sessions)
     answer_troubles(app, health.incident)
     _sales(app, desk)
     _reversals(app, desk)
     _cards(app, desk, readers)
+    add_day(app, DayDesk(desk, parked_lan))
+    add_certificates(app, desk)
+    add_members(app, members or MembersDesk(desk, None))
+    add_printing(app, desk, peripherals or Peripherals(desk.settings, desk))
     _watching(app, desk, health)
+    add_pages(app, desk, sessions)
     return app
 
 
@@ -52,8 +70,9 @@ def _sales(app: Flask, desk: Desk) -> None:
 
     @app.get("/v1/receipts/<path:receipt_id>")
     def get_receipt(receipt_id: str) -> Response:
-        copy, one = _choice("copy", ("true", "false")) != "false", _choice("format", ("text", "escpos", "html"))
-        return rendered(desk, receipt_id, one, language=_choice("language", LANGUAGES) or None, copy=copy)
+        copy, one = choice_of("copy", ("true", "false")) != "false", choice_of("format", ("text", "escpos", "html"))
+        language = choice_of("language", LANGUAGES) or None
+        return rendered(desk.at(is_training()), receipt_id, one, language=language, copy=copy)
 
     @app.post("/v1/holds")
     def post_hold() -> Response:
@@ -62,7 +81,7 @@ def _sales(app: Flask, desk: Desk) -> None:
 
     @app.delete("/v1/holds/<path:hold_id>")
     def delete_hold(hold_id: str) -> Response:
-        return answer(desk.release(hold_id))
+        return answer(desk.at(is_training()).release(hold_id))
 
 
 def _reversals(app: Flask, desk: Desk) -> None:
@@ -76,11 +95,6 @@ def _reversals(app: Flask, desk: Desk) -> None:
         said = desk.take_back(read(ReturnBody))
         return answer(said, 200 if said.replayed else 201)
 
-    @app.post("/v1/day-close")
-    def post_day_close() -> Response:
-        said = desk.close_day(read(DayCloseBody))
-        return answer(said, 200 if said.replayed else 201)
-
 
 def _cards(app: Flask, desk: Desk, readers: Readers) -> None:
     @app.post("/v1/cards/identify")
@@ -89,11 +103,11 @@ def _cards(app: Flask, desk: Desk, readers: Readers) -> None:
 
     @app.get("/v1/cards/last")
     def get_last_card() -> Response:
-        return answer(readers.last(_number("after")))
+        return answer(readers.last(number_of("after")))
 
     @app.get("/v1/balance")
     def get_balance() -> Response:
-        return answer(desk.balance(_wanted("card")))
+        return answer(desk.at(is_training()).balance(wanted("card")))
 
 
 def _watching(app: Flask, desk: Desk, health: Health) -> None:
@@ -103,35 +117,19 @@ def _watching(app: Flask, desk: Desk, health: Health) -> None:
 
     @app.get("/v1/screen")
     def get_screen() -> Response:
-        return answer(desk.screens.now())
+        return answer(desk.screens.shown(_place()))
 
     @app.get("/events")
     def get_events() -> Response:
-        return Response(desk.screens.stream(), mimetype="text/event-stream")
+        return Response(desk.screens.stream(_place()), mimetype="text/event-stream")
 
     @app.get("/metrics")
     def get_metrics() -> Response:
         return Response(health.metrics(), content_type=METRICS_TYPE)
 
-    @app.get("/customer")
-    def get_customer() -> str:
-        language = _choice("lang", LANGUAGES) or desk.settings.language
-        theme = _choice("theme", ("light", "dark"))
-        return render_template("customer.html", language=language, theme=theme, programme=desk.programme_name())
-
     @app.get("/openapi.json")
     def get_openapi() -> Response:
         return Response(msgspec.json.encode(openapi()), mimetype=JSON)
-
-
-def read(kind: type[Body]) -> Body:
-    """The body of this request as its type. Raises: BadInput, NoSuchField."""
-    return read_body(request.get_data(cache=False), kind)
-
-
-def answer(said: msgspec.Struct, status: int = 200) -> Response:
-    """An answer as JSON."""
-    return Response(msgspec.json.encode(said), status, mimetype=JSON)
 
 
 def rendered(desk: Desk, receipt_id: str, one: str, *, language: Language | None, copy: bool) -> Response:
@@ -148,22 +146,7 @@ def rendered(desk: Desk, receipt_id: str, one: str, *, language: Language | None
 _SLIP_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 
 
-def _choice(name: str, allowed: tuple[str, ...]) -> Any:
-    value = request.args.get(name, "")
-    if value and value not in allowed:
-        raise BadQuery(f"{name} may be {', '.join(allowed)}.", name=name)
-    return value
-
-
-def _number(name: str) -> int:
-    value = request.args.get(name, "0")
-    if not (value.isascii() and value.isdigit() and len(value) < 16):
-        raise BadQuery(f"{name} is a whole number, the cursor of the last answer.", name=name)
-    return int(value)
-
-
-def _wanted(name: str) -> str:
-    value = request.args.get(name, "")
-    if not 0 < len(value) <= 2048:
-        raise BadQuery(f"Give {name} in the query, such as ?{name}=….", name=name)
-    return value
+def _place() -> Place:
+    """Which page listens; `door` has seen to it that it may be told as much."""
+    place: Place = choice_of("for", ("customer", "kiosk", "cashier")) or "customer"
+    return place

@@ -11,13 +11,18 @@ from pathlib import Path
 
 import msgspec
 
+from edge.certificate_moves import CertificateMoves
 from edge.database import MEMORY, Database
+from edge.exchanges_kept import ExchangesKept
 from edge.identity import TillIdentity
 from edge.journal_tables import make_tables
 from edge.journal_troubles import JournalFull, OtherTill, damaged, trouble_of, trouble_of_opening
 from edge.leases_held import HeldLease
 from edge.left_behind import LeftBehind
+from edge.members_kept import MembersKept
 from edge.outbox import KEPT_EVENTS, Outbox
+from edge.override_tries import OverrideTries
+from edge.parked_kept import ParkedKept
 from edge.ports import Clock, Instant
 from edge.promises import FloatLeft, Hold, Promises
 from edge.refusals import EventTooLarge
@@ -76,6 +81,7 @@ class Journal:
     Attributes:
         promises: floats, leases and holds; `transfers`: rights that move between the tills of the store.
         outbox: what the sync session needs; `left`: what earlier epochs have not sent.
+        tries: wrong codes of supervisors; `parked`: baskets laid aside; `exchanges`: which events belong together.
         on_full: called after a write that found no room, and was taken back, before its caller is told.
     """
 
@@ -95,6 +101,11 @@ class Journal:
         self.left = LeftBehind(database, identity.till_id, identity.epoch)
         self.promises = Promises(database, identity.epoch)
         self.transfers = Transfers(database, identity.epoch)
+        self.members = MembersKept(database, identity.epoch)
+        self.tries = OverrideTries(database)
+        self.parked = ParkedKept(database, identity.till_id)
+        self.exchanges = ExchangesKept(database)
+        self.certificates = CertificateMoves(database, identity.epoch)
         last = self._entries("epoch = ?", identity.epoch, order="epoch, seq DESC LIMIT 1")
         self._head = last[0].head if last else self._start
         self._next = self._head
@@ -188,6 +199,7 @@ class Journal:
         if account_id is not None:
             self._keep_uses(account_id, head, uses)
         self._keep_shared(getattr(event, "shared_uses", ()))
+        self.certificates.keep(event, head)
         self._next = head
         return head
 
@@ -313,6 +325,7 @@ class Journal:
             self.outbox.keep_hello(answer)
             if has_risen:
                 self.left.again()
+                self.members.sealed_again()
                 restored()
         self.outbox.stands(answer.head)
         if answer.peers != self.transfers.peers():
@@ -361,6 +374,11 @@ class Journal:
         gone = self.outbox.prune(before_ms, keep=self._kept.events, after_each=after_each)
         with self._database.writing():
             self.promises.prune(before_ms)
+            self.members.prune(before_ms)
+            self.parked.prune(before_ms)
+            self.certificates.prune()
+            self.exchanges.prune()
+            self.exchanges.prune()
         return gone
 
     def checkpoint(self) -> None:

@@ -144,3 +144,77 @@ def provisional(tables: Database) -> None:
     tables.table("stream").add_column("granted_epoch", int, not_null_default=0)
     shape = {"epoch": int, "first_seq": int, "batch": bytes}
     tables.table("loose").create(shape, pk=("epoch", "first_seq"), not_null=set(shape), strict=True)
+
+
+@_journal()
+def cashiers_day(tables: Database) -> None:
+    """Baskets laid aside, and the two events of each exchange.
+
+    `parked.body` is JSON without card number and codes; `state`: open, taken, dropped, expired; `taken_by` is the till
+    that has it now, under its `resume_id`; `kept_by` the till that parked it.
+    """
+    tables.table("parked").create(
+        {
+            "park_id": str, "ask_sha256": str, "body": bytes, "parked_ms": int, "state": str, "kept_by": str,
+            "taken_by": str, "resume_id": str,
+        },
+        pk="park_id",
+        not_null={"ask_sha256", "body", "parked_ms", "state", "kept_by", "taken_by", "resume_id"},
+        strict=True,
+    )  # fmt: skip
+    tables.table("exchange").create(
+        {"exchange_id": str, "ask_sha256": str, "return_id": str, "receipt_id": str, "wall_ms": int},
+        pk="exchange_id",
+        not_null={"ask_sha256", "return_id", "receipt_id", "wall_ms"},
+        strict=True,
+    )
+
+
+@_journal()
+def certificates(tables: Database) -> None:
+    """What this till's own events did to certificates, until head office has told a row in which they are.
+
+    `amount_minor` is what an event put on (`what` sold) or took off a certificate (`used`, below 0; back: above);
+    `what` blocked and back (of a sale) need no amount.
+    """
+    held = {"code": str, "epoch": int, "seq": int, "what": str, "amount_minor": int}
+    tables.table("certificate_move").create(held, pk=("code", "epoch", "seq", "what"), not_null=set(held), strict=True)
+
+
+@_journal()
+def members(tables: Database) -> None:
+    """Card numbers that this till may give out and has given out (places, never numbers), who new members are (sealed
+    to head office; `taken_ms` is when it had them), cards that were blocked here, receipts that were claimed here."""
+    tables.table("number_span").create(
+        {"epoch": int, "span_no": int, "kind": str, "prefix": str, "digits": int, "first": int, "last": int,
+         "granted_at_ms": int},
+        pk=("epoch", "span_no"),
+        not_null={"kind", "prefix", "digits", "first", "last", "granted_at_ms"},
+        strict=True,
+    )  # fmt: skip
+    tables.table("number_used").create(
+        {"epoch": int, "span_no": int, "place": int}, pk=("epoch", "span_no", "place"), strict=True
+    )
+    tables.table("sealed").create(
+        {"event_id": str, "epoch": int, "exchange_key": str, "body": str, "taken_ms": int},
+        pk="event_id", not_null={"epoch", "exchange_key", "body", "taken_ms"}, strict=True,
+    )  # fmt: skip
+    tables.table("own_card").create(
+        {"card_token": str, "event_id": str}, pk="card_token", not_null={"event_id"}, strict=True
+    )
+    # `settled_ms`: when head office was known to have the block; from the next word of the hotlist on it counts alone.
+    tables.table("own_block").create(
+        {"card_token": str, "epoch": int, "seq": int, "reason": str, "settled_ms": int},
+        pk="card_token", not_null={"epoch", "seq", "reason", "settled_ms"}, strict=True,
+    )  # fmt: skip
+    tables.table("own_claim").create(
+        {"claim_id": str, "of_receipt": str, "card_token": str, "business_date": str},
+        pk="claim_id", not_null={"of_receipt", "card_token", "business_date"}, strict=True,
+    )  # fmt: skip
+    tables.table("own_claim").create_index(["of_receipt"])
+    tables.table("own_claim").create_index(["card_token", "business_date"])
+    tables.table("own_consent").create(
+        {"event_id": str, "card_token": str}, pk="event_id", not_null={"card_token"}, strict=True
+    )
+    tables.table("own_consent").create_index(["card_token"])
+    tables.table("told").create({"name": str, "value": str}, pk="name", not_null={"value"}, strict=True)

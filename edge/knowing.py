@@ -16,8 +16,9 @@ from edge.leases_held import HeldLease
 from edge.ports import Instant
 from edge.promises import Hold
 from edge.refusals import CardUnreadable, MemberStale, NotOurCard, PaymentCardScanned, SpendingOff
+from edge.shown_cards import ShownCards
 from loyalty.baskets import Place
-from loyalty.cards import Card, Code, PaymentCard, Rejected, card_token, read_card
+from loyalty.cards import Card, Code, PaymentCard, Rejected, Source, WalletCheck, card_token, read_card
 from loyalty.leases import (
     NO_AUTHORITY,
     Authority,
@@ -50,13 +51,20 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     spent_points: int = 0
 
 
-def scan(programme: Programme, text: str, aim: str | None) -> Card | Code:
-    """A card of the programme, or a code for the POS.
+def scan(
+    programme: Programme,
+    text: str,
+    aim: str | None,
+    *,
+    source: Source = "scan",
+    wallet: WalletCheck | None = None,
+) -> Card | Code:
+    """A card of the programme, or a code for the POS. Args: as `read_card`.
 
     Raises:
         PaymentCardScanned, CardUnreadable: with the sentence for the cashier; nothing of the number is in them.
     """
-    outcome = read_card(programme.cards, text, aim=aim)
+    outcome = read_card(programme.cards, text, aim=aim, source=source, wallet=wallet)
     if isinstance(outcome, PaymentCard):
         raise PaymentCardScanned(PaymentCard.say)
     if isinstance(outcome, Rejected):
@@ -64,9 +72,18 @@ def scan(programme: Programme, text: str, aim: str | None) -> Card | Code:
     return outcome
 
 
-def token_of(programme: Programme, identity: TillIdentity, card: str | None) -> str | None:
+def token_of(
+    programme: Programme,
+    identity: TillIdentity,
+    card: str | None,
+    shown: ShownCards | None = None,
+    receipt_id: str = "",
+) -> str | None:
     """The token of what a POS sent as card: a token already, a number, or nothing.
 
+    Args:
+        shown: what was shown at this till lately; without it codes on phones are not taken.
+        receipt_id: of the receipt that is to be made; a moving code makes one.
     Raises:
         NotOurCard: a code that is no card of the programme; and as `scan`.
     """
@@ -74,9 +91,13 @@ def token_of(programme: Programme, identity: TillIdentity, card: str | None) -> 
         return None
     if _TOKEN.fullmatch(card):
         return card
-    outcome = scan(programme, card, None)
+    if shown is not None and (before := shown.known(programme.cards, card, receipt_id)) is not None:
+        return before.token
+    outcome = scan(programme, card, None, wallet=shown.wallet() if shown else None)
     if isinstance(outcome, Code):
         raise NotOurCard("This is not a card of the programme. Scan the loyalty card, or sell without one.")
+    if shown is not None:
+        return shown.present(programme.cards, outcome, receipt_id, in_sale=True).token
     return card_token(identity.card_key, outcome)
 
 

@@ -1,33 +1,37 @@
-"""The opt-in listener for the other tills of the store: one route, signed messages, nothing of the POS.
+"""The opt-in listener for the other tills of the store: two routes, signed messages, nothing of the POS.
 
 It is a server of its own, so that what is open to the store's network is never the till's API.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, request
 
+from edge.parked_lan import ParkedLan
 from edge.sharing import Sharing
 from loyalty.trouble import Fault, Refusal
+from sync.parked import PARKED_PATH
 from sync.rights import MOST_BYTES, RIGHTS_PATH
 from sync.wire import CONTENT_TYPE
 
 THREADS = 2
 
 
-def lan_app(sharing: Sharing) -> Flask:
+def lan_app(sharing: Sharing, parked: ParkedLan | None = None) -> Flask:
     """The Flask application that peers ask. Whoever is no peer learns nothing but that."""
     app = Flask("lan")
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
 
     @app.post(RIGHTS_PATH)
     def rights() -> Response:
-        try:
-            return Response(sharing.answer(request.get_data(cache=False)), content_type=CONTENT_TYPE)
-        except Refusal as refusal:
-            return Response(refusal.code, 403, content_type="text/plain")
-        except Fault as fault:
-            return Response(fault.code, 503, content_type="text/plain")
+        return _answered(sharing.answer)
+
+    if parked is not None:
+
+        @app.post(PARKED_PATH)
+        def baskets() -> Response:
+            return _answered(parked.answer)
 
     @app.errorhandler(404)
     @app.errorhandler(405)
@@ -35,3 +39,12 @@ def lan_app(sharing: Sharing) -> Flask:
         return Response(status=404)
 
     return app
+
+
+def _answered(answer: Callable[[bytes], bytes]) -> Response:
+    try:
+        return Response(answer(request.get_data(cache=False)), content_type=CONTENT_TYPE)
+    except Refusal as refusal:
+        return Response(refusal.code, 403, content_type="text/plain")
+    except Fault as fault:
+        return Response(fault.code, 503, content_type="text/plain")

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from edge import answers, bodies
+from edge import answers, at_hand, bodies, day_answers, member_bodies, page_bodies, peripherals, recounting, slip_bodies
+from edge.certificate_bodies import CertificateOrderBody, CertificateSaid
 from edge.screens import Screen
 from edge.status import StatusSaid
 
@@ -35,6 +36,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _CARD = "What was scanned, or the card_token of an earlier answer."
+_TRAINING = "true for what was practised."
 OPERATIONS = (
     Operation(method="post", path="/v1/cards/identify", summary="Say what was scanned.",
               takes=bodies.IdentifyBody, answers=answers.CardSaid),
@@ -53,21 +55,91 @@ OPERATIONS = (
               media=(JSON, "text/plain", "application/octet-stream", "text/html"),
               query={"format": "text, escpos or html for that one alone.", "language": "en, pt-BR, ru or pl.",
                      "copy": "false for the first print; every other one says that it is a copy."}),
+    Operation(method="post", path="/v1/receipts/{receipt_id}/print",
+              summary="Print it once more on the till's own printer.", answers=peripherals.PrintSaid, status=202,
+              query={"language": "en, pt-BR, ru or pl.", "copy": "false where the first print never came out."}),
     Operation(method="post", path="/v1/receipts/{receipt_id}/void", summary="Undo a whole receipt before the close.",
               takes=bodies.VoidBody, answers=answers.VoidSaid, status=201, empty=True),
     Operation(method="post", path="/v1/returns", summary="Take goods back.",
               takes=bodies.ReturnBody, answers=answers.ReturnSaid, status=201),
+    Operation(method="post", path="/v1/certificates", summary="Ask about a certificate, activate, top up or block it.",
+              takes=CertificateOrderBody, answers=CertificateSaid, status=201),
+    Operation(method="get", path="/v1/enrolment", summary="What a customer may be asked who wants to join.",
+              answers=member_bodies.EnrolmentSaid, query={"language": "en, pt-BR, ru or pl; of the texts."}),
+    Operation(method="post", path="/v1/members", summary="A new member with a card.",
+              takes=member_bodies.EnrolBody, answers=member_bodies.MemberMade, status=201),
+    Operation(method="post", path="/v1/members/find", summary="A member's cards by telephone or e-mail.",
+              takes=member_bodies.FindBody, answers=member_bodies.FoundAll),
+    Operation(method="post", path="/v1/cards", summary="Give a member a card, replace one, or block one.",
+              takes=member_bodies.CardBody, answers=member_bodies.CardDone, status=201),
+    Operation(method="post", path="/v1/consents", summary="A consent given or withdrawn.",
+              takes=member_bodies.ConsentAskBody, answers=member_bodies.ConsentDone, status=201),
+    Operation(method="post", path="/v1/consents/confirm", summary="A consent confirmed by the code from its slip.",
+              takes=member_bodies.ConfirmBody, answers=member_bodies.ConsentDone, status=201),
+    Operation(method="get", path="/v1/consents", summary="What stands of a card's consents.",
+              answers=member_bodies.ConsentsSaid,
+              query={"card": _CARD, "training": "true for what was practised."}),
+    Operation(method="post", path="/v1/claims", summary="Claim a receipt without a card for one that is brought later.",
+              takes=member_bodies.ClaimBody, answers=member_bodies.ClaimSaid, status=201),
+    Operation(method="get", path="/v1/claims/{claim_id}", summary="What became of a claim.",
+              answers=member_bodies.ClaimSaid, query={"training": "true for what was practised."}),
     Operation(method="get", path="/v1/balance", summary="What this till knows of a card.",
               answers=answers.BalanceSaid, query={"card": _CARD}),
-    Operation(method="post", path="/v1/day-close", summary="Close a business day.",
-              takes=bodies.DayCloseBody, answers=answers.CloseSaid, status=201, empty=True),
+    Operation(method="post", path="/v1/exchanges", summary="Take goods back and sell others: both or neither.",
+              takes=bodies.ExchangeBody, answers=day_answers.ExchangeSaid, status=201),
+    Operation(method="get", path="/v1/exchanges/{exchange_id}", summary="An exchange as it was answered, to print.",
+              answers=day_answers.ExchangeSaid, query={"language": "en, pt-BR, ru or pl.", "training": _TRAINING}),
+    Operation(method="post", path="/v1/parked", summary="Lay an open basket aside.",
+              takes=bodies.ParkBody, answers=day_answers.ParkedSaid, status=201),
+    Operation(method="get", path="/v1/parked", summary="Baskets that wait at the tills of the store.",
+              answers=day_answers.ParkedListSaid, query={"training": _TRAINING}),
+    Operation(method="post", path="/v1/parked/{park_id}/resume", summary="Take a parked basket up again.",
+              takes=bodies.ResumeBody, answers=day_answers.ResumedSaid, status=201),
+    Operation(method="delete", path="/v1/parked/{park_id}", summary="Throw a parked basket away.",
+              answers=day_answers.DroppedSaid, query={"training": _TRAINING}),
+    Operation(method="get", path="/v1/training", summary="What was practised.", answers=day_answers.TrainingSaid),
+    Operation(method="delete", path="/v1/training", summary="Leave training; all of it is forgotten.",
+              answers=day_answers.TrainingSaid),
+    Operation(method="post", path="/v1/day-close", summary="Close a business day, against the totals of the POS.",
+              takes=bodies.DayCloseBody, answers=day_answers.CloseSaid, status=201, empty=True),
+    Operation(method="get", path="/v1/day-close/{business_date}", summary="A close as it was answered.",
+              answers=day_answers.CloseSaid, query={"language": "en, pt-BR, ru or pl.", "training": _TRAINING}),
+    Operation(method="get", path="/v1/fiscal-lines/{receipt_id}", summary="A receipt as lines for a fiscal printer.",
+              answers=slip_bodies.FiscalSaid,
+              query={"columns": "16 to 64; 40.", "lines": "1 to 40; 8.", "language": "en, pt-BR, ru or pl."}),
+    Operation(method="post", path="/v1/slips/welcome", summary="A slip for a new member or card. Nothing is written.",
+              takes=slip_bodies.WelcomeSlip, answers=slip_bodies.SlipSaid),
+    Operation(method="post", path="/v1/slips/certificate", summary="A slip of a gift certificate. Nothing is written.",
+              takes=slip_bodies.CertificateSlip, answers=slip_bodies.SlipSaid),
+    Operation(method="post", path="/v1/slips/balance", summary="What this till knows of a card, as a slip.",
+              takes=slip_bodies.BalanceSlip, answers=slip_bodies.SlipSaid),
+    Operation(method="post", path="/v1/slips/claim", summary="A slip of a claim of points. Nothing is written.",
+              takes=slip_bodies.ClaimSlip, answers=slip_bodies.SlipSaid),
     Operation(method="get", path="/v1/status", summary="How this till is.", answers=StatusSaid),
     Operation(method="get", path="/v1/screen", summary="What the customer display shows now.", answers=Screen),
     Operation(method="get", path="/events", summary="The same as it changes: server-sent events `screen`, `beat`.",
               media=("text/event-stream",)),
     Operation(method="get", path="/metrics", summary="Figures for Prometheus.", media=("text/plain",)),
-    Operation(method="get", path="/customer", summary="The customer display.", media=("text/html",),
-              query={"lang": "en, pt-BR, ru or pl; else the language of the sale.", "theme": "light or dark."}),
+    Operation(method="get", path="/v1/at-hand", summary="The sale at hand, as a page may act on it.",
+              answers=at_hand.AtHandSaid),
+    Operation(method="post", path="/v1/choices", summary="Lay a card or points against the sale at hand.",
+              takes=at_hand.ChoiceBody, answers=at_hand.ChoiceSaid, status=201),
+    Operation(method="get", path="/v1/choices", summary="What was chosen at a page, for the POS to send on.",
+              answers=at_hand.ChoicesSaid, query={"after": "The cursor of the last answer; 0 at first."}),
+    Operation(method="get", path="/v1/returnable", summary="What of a receipt can still come back.",
+              answers=recounting.ReceiptLeft, query={"of": "The receipt's id."}),
+    Operation(method="post", path="/v1/help", summary="Ask the screens for somebody to help at the kiosk.",
+              takes=page_bodies.HelpBody, answers=page_bodies.HelpSaid, empty=True),
+    Operation(method="post", path="/v1/page-tickets", summary="A link that opens the cashier panel once.",
+              takes=page_bodies.TicketBody, answers=page_bodies.TicketSaid, status=201),
+    Operation(method="post", path="/session", summary="Sign in at the cashier panel.",
+              takes=page_bodies.SignInBody, answers=page_bodies.SessionSaid, status=201),
+    Operation(method="delete", path="/session", summary="Sign out.", answers=page_bodies.SessionSaid),
+    *(Operation(method="get", path=path, summary=summary, media=("text/html",),
+                query={"lang": "en, pt-BR, ru or pl; else the language of the sale.", "theme": "light or dark.",
+                       "text": "big for larger letters.", "contrast": "more for stronger colours."})
+      for path, summary in (("/customer", "The customer display."), ("/kiosk", "The self-checkout."),
+                            ("/cashier", "The cashier panel; `ticket` opens it for the cashier of the POS."))),
     Operation(method="get", path="/openapi.json", summary="This document."),
 )  # fmt: skip
 
@@ -107,6 +179,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
             },
         },
     }
+    if operation.status == 201:
+        again = {"description": "The same, as it was answered the first time.", "content": _content(operation)}
+        told["responses"]["200"] = again
     if operation.takes:
         body = {JSON: {"schema": _ref(operation.takes)}}
         told["requestBody"] = {"required": not operation.empty, "content": body}

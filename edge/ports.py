@@ -8,17 +8,19 @@ import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 import yaml
 
+from loyalty.approvals import Action
 from loyalty.document import Language
 from loyalty.trouble import Fault
 from sync.pacing import Moment
 
 ENVIRONMENT_PREFIX = "TALLYPOINT_TILL_"
 FARTHEST_OFFSET_MIN = 18 * 60  # as an event may say it
+Baud = Literal[1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # CLOCK_BOOTTIME goes on while the machine sleeps; a hold must not outlive a night with the lid closed.
 _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -86,10 +88,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         centre_url: of head office, such as `https://loyalty.example`; empty for a till that stays alone.
         centre_ca: file of certificates (PEM) by which head office is known; empty for the authorities of the web.
         language: of screens and receipts where neither sale nor member says another.
+        confirm_url: where customers confirm a consent, head office's public address with `/c/` behind it; empty for by
+            code alone.
         offset_min: the store's minutes east of UTC, for a POS that sends no offset.
         pos_token: what a POS must present; may be empty while listening on loopback only.
         till_kind: what kind of till this is, such as `staffed` or `self-service`, for promotions that run at some only.
-        reader_port, reader_profile: serial port of the card reader and the file that describes it; empty for none.
+        receipt_columns, receipt_profile: of the paper that the POS prints on; of the till's own printer.
+        receipt_legal: a text at the foot of every sale that is never shortened or left out.
+        printer_port, printer_baud, printer_flow: serial port of a receipt printer of the till's own; empty for none.
+        printer_drawer: the drawer hangs on that printer, and opens with a sale that was paid in cash.
+        display_port, display_baud, display_profile: serial port and kind of a customer display of two lines; empty for
+            none.
+        reader_port, reader_profile: serial port of the one card reader, and its profile: a shipped one's name or a
+            file; empty for none.
+        readers: several card readers, each with `port`, `profile` and any field of it to overrule (docs/readers.md);
+            as a variable, YAML in one line.
         lan_listen: `host:port` in the store's own network, under which other tills of the store share rights to spend
             points with this one; empty for none.
         members_every_s: how often head office is asked for news of members when nothing else is said.
@@ -97,6 +110,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             none.
         ballast_mb: kept free for the journal in a file that is deleted when the disk is full; 0 for none.
         kept_days, kept_events: how long what head office acknowledged is kept, and how many of the newest at any age.
+        supervisors: who may approve what a cashier may not do alone: number → hash of their code, as `tallypoint edge
+            supervisor-code` prints it; empty where the POS asks them.
+        cashiers: who may sign in at the cashier panel: number → hash of their PIN, as `supervisors`; empty for a number
+            alone, or for the POS to open it where there is a `pos_token`.
+        approvals: what wants a supervisor, from which amount on (minor units; points of `points_spent`); 0 for always.
         log_dir: folder of log files, of which `log_days` are kept; empty for the standard error alone.
     """
 
@@ -108,20 +126,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     label: str = ""
     till_kind: str = ""
     language: Language = "en"
+    confirm_url: str = ""
     offset_min: int = 0
     shop_name: str = ""
     shop_address: tuple[str, ...] = ()
     receipt_columns: int = 42
     receipt_profile: str = ""
+    receipt_legal: str = ""
+    printer_port: str = ""
+    printer_baud: Baud = 9600
+    printer_flow: Literal["none", "rtscts", "xonxoff"] = "none"
+    printer_drawer: bool = False
+    display_port: str = ""
+    display_baud: Baud = 9600
+    display_profile: str = "cd5220"
     pos_token: str = ""
     reader_port: str = ""
     reader_profile: str = ""
+    readers: tuple[dict[str, str | int | bool], ...] = ()
     lan_listen: str = ""
     members_every_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 60
     tail_path: str = ""
     ballast_mb: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 16
     kept_days: Annotated[int, msgspec.Meta(ge=14, le=3_650)] = 14
     kept_events: Annotated[int, msgspec.Meta(ge=50_000, le=100_000_000)] = 50_000
+    supervisors: dict[str, str] = {}
+    cashiers: dict[str, str] = {}
+    approvals: dict[Action, Annotated[int, msgspec.Meta(ge=0)]] = {}
     log_dir: str = ""
     log_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 30
 
@@ -147,7 +178,7 @@ def read_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     for name in Settings.__struct_fields__:
         said = environment.get(ENVIRONMENT_PREFIX + name.upper())
         if said is not None:
-            values[name] = said.split("|") if name == "shop_address" else said
+            values[name] = _listed(name, said)
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as trouble:
@@ -157,6 +188,22 @@ def read_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
         ) from None
     _check(settings)
     return settings
+
+
+def _listed(name: str, said: str) -> Any:
+    """A variable's text; lists are parted by `|`, names from their values by `=`."""
+    if name == "shop_address":
+        return said.split("|")
+    if name in ("supervisors", "cashiers", "approvals"):
+        return dict(part.split("=", 1) if "=" in part else (part, "") for part in said.split("|") if part)
+    if name == "readers":
+        try:
+            return yaml.safe_load(said)
+        except yaml.YAMLError as trouble:
+            raise BadSettings(
+                f"{ENVIRONMENT_PREFIX}READERS is YAML in one line, such as [{{port: /dev/ttyS0}}]: {trouble}"
+            ) from None
+    return said
 
 
 def _from_file(path: Path) -> dict[str, Any]:

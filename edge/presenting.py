@@ -12,10 +12,12 @@ import msgspec
 from edge.asks import CommitAsk
 from edge.identity import TillIdentity
 from edge.journal import Journal
-from loyalty.baskets import Basket
+from loyalty.baskets import Basket, Place
 from loyalty.compiled import Compiled, plain_code
 from loyalty.coupons import coupon_key, kinds_of, read_coupon, with_codes
 from loyalty.members import MemberView, Use, WalletItem, coupon_use
+from loyalty.messages import counters_here
+from loyalty.moments import moment_of
 from loyalty.receipts import Receipt
 
 
@@ -36,7 +38,12 @@ class Presented(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def present(
-    compiled: Compiled, basket: Basket, view: MemberView | None, journal: Journal, identity: TillIdentity
+    compiled: Compiled,
+    basket: Basket,
+    view: MemberView | None,
+    journal: Journal,
+    identity: TillIdentity,
+    place: Place,
 ) -> Presented:
     """Read the codes of a basket; nothing is written."""
     kinds, key, account_id = kinds_of(compiled), coupon_key(identity.card_key), view.account_id if view else None
@@ -55,9 +62,11 @@ def present(
     for asked in basket.certificates:
         certificates.append(msgspec.structs.replace(asked, code=code_token(identity.card_key, asked.code)))
         entered.setdefault(certificates[-1].code, asked.code)
-    names = [*compiled.shared, *(coupon_use(item.code) for item in items)]
+    heard = counters_here(compiled, moment_of(place).on)
+    names = [*compiled.shared, *heard, *(coupon_use(item.code) for item in items)]
+    basket = msgspec.structs.replace(basket, coupons=tuple(codes), certificates=tuple(certificates))
     return Presented(
-        basket=msgspec.structs.replace(basket, coupons=tuple(codes), certificates=tuple(certificates)),
+        basket=with_tokens(basket, identity),
         bearer=tuple(items),
         shared=journal.shared_uses(names) if names else None,
         entered=entered,
@@ -75,7 +84,18 @@ def as_hashed(ask: CommitAsk, identity: TillIdentity) -> CommitAsk:
             for asked in basket.certificates
         ),
     )
+    basket = with_tokens(basket, identity)
     return msgspec.structs.replace(ask, sale=msgspec.structs.replace(ask.sale, basket=basket))
+
+
+def with_tokens(basket: Basket, identity: TillIdentity) -> Basket:
+    """A basket with tokens in place of the codes of certificates that it sells."""
+    if not basket.certificates_sold:
+        return basket
+    sold = tuple(
+        msgspec.structs.replace(one, code=code_token(identity.card_key, one.code)) for one in basket.certificates_sold
+    )
+    return msgspec.structs.replace(basket, certificates_sold=sold)
 
 
 def code_token(programme_key: bytes, code: str) -> str:

@@ -26,6 +26,15 @@ class CardBlocked(Refusal):
     code = "card.blocked"
 
 
+class CardTooWeak(Refusal):
+    code = "card.too_weak"
+
+
+class TooManyLookups(Refusal):
+    code = "card.too_many_lookups"
+    status = 429
+
+
 class BadTime(BadInput):
     code = "sale.bad_time"
     status = 422
@@ -101,6 +110,10 @@ class DayIsClosed(Refusal):
     code = "void.day_closed"
 
 
+class VoidOfExchange(Refusal):
+    code = "void.exchange"
+
+
 class HasReturns(Refusal):
     code = "void.has_returns"
 
@@ -117,3 +130,53 @@ class ReturnOfVoided(Refusal):
 class GoodsMissing(Refusal):
     code = "return.goods_missing"
     status = 422
+
+
+class ParkedIdReused(Refusal):
+    code = "parked.id_reused"
+
+
+class ParkedUnknown(Refusal):
+    code = "parked.unknown"
+    status = 404
+
+
+class ParkedGone(Refusal):
+    code = "parked.gone"
+
+
+class ParkedTaken(Refusal):
+    code = "parked.taken"
+
+
+class ParkedTooLarge(Refusal):
+    code = "parked.too_large"
+    status = 413
+
+
+class ParkedUnheard(Refusal):
+    code = "parked.unheard"
+    status = 503
+
+
+class ExchangeReused(Refusal):
+    code = "exchange.id_reused"
+
+
+class ExchangeUnknown(Refusal):
+    code = "exchange.unknown"
+    status = 404
+
+
+class TwoCards(Refusal):
+    code = "card.two_cards"
+    status = 422
+
+
+class DayNotClosed(Refusal):
+    code = "day.not_closed"
+    status = 404
+
+
+class ClosedOtherwise(Refusal):
+    code = "day.closed_otherwise"

@@ -8,13 +8,11 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from edge.cache import Cache
 from edge.chores import Chore, Chores, chores_of
+from edge.counter_line import CounterLine
 from edge.desk import Desk
 from edge.enrol import CACHE_FILE
 from edge.folder import FolderLock
@@ -24,19 +22,27 @@ from edge.identity import TillIdentity, read_identity_file
 from edge.key_files import KeyFiles
 from edge.lan import THREADS as LAN_THREADS
 from edge.lan import lan_app
+from edge.members_desk import MembersDesk
 from edge.opening import open_journal
-from edge.ports import BadSettings, Clock, Settings, SystemClock
+from edge.parked_lan import ParkedLan
+from edge.peripherals import Peripherals
+from edge.ports import Clock, Settings, SystemClock
 from edge.readers import Readers
 from edge.room import Room
 from edge.screens import MOST_SCREENS
 from edge.sending_left import SendLeft
 from edge.sharing import Sharing
+from edge.shown_cards import ShownCards
 from edge.suspending import notice_clock
 from edge.till import Till
 from edge.uplink import HttpLine, Uplink
 from edge.web_server import WebServer
+from edge.wiping import wipe_revoked
 from loyalty.trouble import Fault
+from pos_adapters.readers.devices import check_apart
 from pos_adapters.readers.profile import Profile
+from pos_adapters.readers.shipped import make_profile
+from sync.refusals import Revoked
 from sync.schedule import Intervals
 
 THREADS = 32 + MOST_SCREENS
@@ -54,7 +60,7 @@ class TillService:
         identity: who the till is; read from the data folder where none is given.
         more: further arguments of the uplink, which tests and the demo replace.
     Raises:
-        AlreadyRunning, NotEnrolled, PortTaken, BadSettings, and the faults of journal and cache.
+        AlreadyRunning, NotEnrolled, PortTaken, BadReaderProfile, and the faults of journal and cache.
     """
 
     def __init__(
@@ -88,6 +94,8 @@ class TillService:
         self._closing.append(self.cache.close)
         self.uplink = self._uplink(more)
         self.sharing = Sharing(self.journal, self.identity, clock, HttpLine().exchange)
+        label = settings.label or self.identity.label
+        self.parked = ParkedLan(self.journal, self.identity, clock, HttpLine().exchange, label)
         till = Till(
             journal=self.journal,
             cache=self.cache,
@@ -103,6 +111,8 @@ class TillService:
         self.desk = Desk(
             till=till, identity=self.identity, settings=settings, clock=clock, is_offline=self.uplink.is_offline
         )
+        self.peripherals = Peripherals(settings, self.desk)
+        self.counter_line = self._counter_line()
         self.readers = Readers(self.desk, reader_profiles(settings))
         self.chores = Chores(
             (
@@ -111,6 +121,7 @@ class TillService:
                 ),
                 Chore(name="room", every_s=10, do=self.room.keep),
                 *self._left_behind(more),
+                *((Chore(name="counter", every_s=20, do=self.counter_line.keep),) if self.counter_line else ()),
             ),
             uplink=self.uplink if settings.centre_url else None,
             clock=clock,
@@ -124,16 +135,23 @@ class TillService:
             last_runs=self.chores.last,
             tail=self.tail,
             room=self.room,
+            peripherals=self.peripherals,
         )
         self._server = WebServer(
-            till_app(self.desk, self.health, self.readers), host=settings.listen_host, port=port, threads=THREADS
+            till_app(
+                self.desk, self.health, self.readers, self.peripherals, self.parked if settings.lan_listen else None,
+                MembersDesk(self.desk, self.counter_line, settings.confirm_url),
+            ),
+            host=settings.listen_host,
+            port=port,
+            threads=THREADS,
         )
         self.url = self._server.url
         self._lan = self._listen_to_peers() if settings.lan_listen else None
 
     def _listen_to_peers(self) -> WebServer:
         host, _, port = self.settings.lan_listen.rpartition(":")
-        return WebServer(lan_app(self.sharing), host=host, port=int(port), threads=LAN_THREADS)
+        return WebServer(lan_app(self.sharing, self.parked), host=host, port=int(port), threads=LAN_THREADS)
 
     def _uplink(self, more: dict[str, Any]) -> Uplink:
         intervals = Intervals(members_ms=self.settings.members_every_s * 1000)
@@ -152,7 +170,17 @@ class TillService:
     def _key_changed(self, identity: TillIdentity) -> None:
         self.identity = identity
         self.sharing.use_identity(identity)
+        self.parked.use_identity(identity)
         self._left.use_identity(identity)
+
+    def _counter_line(self) -> CounterLine | None:
+        """Head office from the counter; a till that stays alone has nobody to ask."""
+        if not self.settings.centre_url:
+            return None
+        return CounterLine(
+            journal=self.journal, cache=self.cache, identity=self.identity, clock=self.clock,
+            ask=self.uplink.ask_desk, random_bytes=secrets.token_bytes,
+        )  # fmt: skip
 
     def _left_behind(self, more: dict[str, Any]) -> tuple[Chore, ...]:
         """Events of earlier epochs go to head office by themselves; a till that stays alone has nobody to send to."""
@@ -167,7 +195,20 @@ class TillService:
             exchange=more.get("exchange") or HttpLine(self.settings.centre_ca).exchange,
             is_offline=self.uplink.is_offline,
         )
-        return (Chore(name="left_behind", every_s=20, do=self._left.send),)
+        return (
+            Chore(name="left_behind", every_s=20, do=self._left.send),
+            Chore(name="revoked", every_s=20, do=self._wipe_if_revoked),
+        )
+
+    def _wipe_if_revoked(self) -> None:
+        if self.uplink.status().session.suspended != Revoked.code:
+            return
+        identity = wipe_revoked(self.settings.folder, self.journal, self.cache, self.clock, secrets.token_bytes)
+        if identity is not None:
+            self._key_changed(identity)
+            till = self.desk.till
+            self.desk.identity = till.identity = identity
+            till.shown = ShownCards(self.clock, identity)
 
     def start(self) -> None:
         """Answer first, then read cards, speak to head office and keep house."""
@@ -176,6 +217,7 @@ class TillService:
         if self._lan:
             self._lan.start()
         self.readers.start()
+        self.peripherals.start()
         self.uplink.start()
         self.chores.start()
 
@@ -185,6 +227,7 @@ class TillService:
             return
         self.chores.stop()
         self.readers.stop()
+        self.peripherals.stop()
         self.uplink.stop(5.0)
         self.desk.screens.close()
         self._server.stop()
@@ -207,6 +250,7 @@ def run_till(settings: Settings, tell: Callable[[str], None] = print) -> None:
     tell(f"Till {service.desk.label} of store {service.identity.store_id}, data in {settings.folder}")
     tell(f"  POS          {service.url}/v1/quotes     described in {service.url}/openapi.json")
     tell(f"  customer     {service.url}/customer")
+    tell(f"  screens      {service.url}/kiosk  {service.url}/cashier")
     tell(f"  status       {service.url}/v1/status     figures in {service.url}/metrics")
     stopping.wait()
     tell("Stopping: finishing what is under way.")
@@ -215,16 +259,18 @@ def run_till(settings: Settings, tell: Callable[[str], None] = print) -> None:
 
 
 def reader_profiles(settings: Settings) -> tuple[Profile, ...]:
-    """The reader of the settings: its port, and how it is set up where a profile file says so. Raises: BadSettings."""
-    if not settings.reader_port:
-        return ()
-    values: dict[str, Any] = {}
-    try:
-        if settings.reader_profile:
-            values = msgspec.yaml.decode(Path(settings.reader_profile).read_bytes(), type=dict[str, Any])
-        return (msgspec.convert({"name": "reader", **values, "port": settings.reader_port}, Profile),)
-    except (OSError, msgspec.MsgspecError) as trouble:
-        raise BadSettings(f"The reader profile {settings.reader_profile} cannot be used: {trouble}") from None
+    """The readers of the settings, each as its profile and what overrules it say.
+
+    Raises:
+        BadReaderProfile: names the reader, and what to write.
+    """
+    said = [*settings.readers]
+    if settings.reader_port:
+        named = {"profile": settings.reader_profile} if settings.reader_profile else {"name": "reader"}
+        said.insert(0, {"port": settings.reader_port, **named})
+    profiles = tuple(make_profile(one) for one in said)
+    check_apart(profiles)
+    return profiles
 
 
 def _enrolled(settings: Settings) -> TillIdentity:

@@ -40,9 +40,19 @@ class Sharing:
 
     Args:
         exchange: (url, body, deadline_ms) to the answer; raises a Fault where the line does not hold.
+        new_id: a name for an ask that no other ask of this till has.
     """
 
-    def __init__(self, journal: Journal, identity: TillIdentity, clock: Clock, exchange: Exchange) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        identity: TillIdentity,
+        clock: Clock,
+        exchange: Exchange,
+        *,
+        new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        self._new_id = new_id
         self._journal, self._identity, self._clock, self._exchange = journal, identity, clock, exchange
         self._own = (identity.till_id, identity.epoch)
 
@@ -145,7 +155,7 @@ class Sharing:
         Returns:
             How many came; 0 where nobody had so many to spare, or nobody answered.
         """
-        ask_id = secrets.token_hex(8)
+        ask_id = self._new_id()
         for peer in self._journal.transfers.peers():
             asked = self._clock.now()
             message = RightsAsk(

@@ -2,11 +2,17 @@
 
 from typing import Literal
 
+import msgspec
+
 from edge.answers import Answer
 
 
 class ReaderSaid(Answer, frozen=True, kw_only=True):
-    """A card reader since the service began. Counters only, never what was read."""
+    """A card reader since the service began. Counters only, never what was read.
+
+    `last_rx_age_s`: seconds since its last byte, none before the first. `opened` above 1: it was pulled out. `rejects`:
+    why nothing came of what it sent. `without_code_id`: codes without the id that its profile expects.
+    """
 
     name: str
     state: Literal["up", "down", "stopped"]
@@ -14,6 +20,33 @@ class ReaderSaid(Answer, frozen=True, kw_only=True):
     payment_cards: int
     dropped: int
     trouble: str | None
+    last_rx_age_s: int | None = None
+    opened: int = 0
+    rejects: dict[str, int] = msgspec.field(default_factory=dict)
+    without_code_id: int = 0
+
+
+class PrinterSaid(Answer, frozen=True, kw_only=True):
+    """The till's own receipt printer since the service began. `held`: it says that it cannot print. `paper` is unknown
+    where it never answers. `dropped` slips met a full queue, or waited too long; `lost_letters` came out as `?`."""
+
+    state: Literal["up", "down", "held", "stopped"]
+    paper: Literal["unknown", "there", "low", "out"]
+    waiting: int
+    printed: int
+    dropped: int
+    opened: int
+    lost_letters: int
+    trouble: str
+
+
+class PoleDisplaySaid(Answer, frozen=True, kw_only=True):
+    """The customer display of two lines since the service began."""
+
+    state: Literal["up", "down", "stopped"]
+    frames: int
+    opened: int
+    trouble: str
 
 
 class LineStateSaid(Answer, frozen=True, kw_only=True):
@@ -90,3 +123,5 @@ class StatusSaid(Answer, frozen=True, kw_only=True):
     disk_level: Literal["plenty", "low", "short", "full"] = "plenty"
     ballast: bool = True
     tail_trouble: str = ""
+    printer: PrinterSaid | None = None
+    pole_display: PoleDisplaySaid | None = None

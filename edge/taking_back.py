@@ -4,7 +4,9 @@ from datetime import date
 
 import msgspec
 
+from edge.approving import approve
 from edge.asks import ReturnAsk, TakenBack, VoidAsk, Voided, ask_sha256
+from edge.certificates import check_unused
 from edge.journal import Entry, Journal
 from edge.knowing import know, token_of
 from edge.recalling import check_id, check_same, record_of
@@ -16,9 +18,10 @@ from edge.refusals import (
     ReceiptUnknown,
     ReturnOfUnknownReceipt,
     ReturnOfVoided,
-    TrainingSale,
+    VoidOfExchange,
 )
 from edge.till import Till
+from loyalty.approvals import Action, Override, approved_in, stamped
 from loyalty.baskets import Basket
 from loyalty.events import own_uses, voided_uses
 from loyalty.members import MemberView
@@ -37,12 +40,13 @@ def void_receipt(till: Till, ask: VoidAsk) -> Voided:
         The void; the same again when it is undone already, whoever asks.
     Raises:
         ReceiptUnknown: not a receipt of this till.
-        DayIsClosed, HasReturns: take the goods back as a return instead.
+        DayIsClosed, HasReturns, VoidOfExchange: take the goods back as a return instead.
+        OverrideWanted, OverrideWrong, OverrideLocked: a supervisor must approve it.
         TrainingSale, BadTime.
     """
-    if ask.training:
-        raise TrainingSale("Training sales are quoted, not kept; there is nothing to void.")
+    till.check_training(ask)
     journal = till.journal
+    ask, approval = approve(till.approver, journal, ask, f"void:{ask.receipt_id}")
     with journal.writing():
         entry = journal.find(ask.receipt_id)
         receipt = entry.event if entry else None
@@ -51,7 +55,10 @@ def void_receipt(till: Till, ask: VoidAsk) -> Voided:
         if (before := journal.find(f"void:{ask.receipt_id}")) is not None:
             return _voided(before, receipt)
         _check_may_void(journal, entry, ask.receipt_id)
+        check_unused(till, receipt.certificates_sold)
+        approval = till.approver.wanted({"void": receipt.net_minor}, approval)
         void = close_void(receipt, entry.ref, till.place(ask), cashier=ask.cashier)
+        void = msgspec.structs.replace(void, detail=stamped(void.detail, approval))
         uses = own_uses(void) + voided_uses(receipt)
         head = journal.append(void, uses=uses, of_id=ask.receipt_id)
     till.on_written()
@@ -68,20 +75,46 @@ def take_back(till: Till, ask: ReturnAsk) -> TakenBack:
         ReturnOfUnknownReceipt: not of this till; the sentence says what to do.
         ReturnOfVoided, ReturnsMoreThanSold, UnknownLine.
         GoodsMissing: no line at all; without a reference, a line without its goods.
+        OverrideWanted, OverrideWrong, OverrideLocked: a supervisor must approve it.
         BadBasket, WrongCurrency, PaymentCardScanned, CardUnreadable, NotOurCard, NoProgramme.
     """
-    check_id(ask.return_id)
-    if ask.training:
-        raise TrainingSale("Training returns are not kept. Leave training mode to take goods back.")
-    token = None if ask.of is not None else token_of(till.current().programme, till.identity, ask.card)
-    ask = msgspec.structs.replace(ask, card=token)
-    sha = ask_sha256(ask)
+    ready = ready_return(till, ask)
     with till.journal.writing():
-        if (before := till.journal.find(ask.return_id)) is not None:
-            return _taken_back_again(before, sha)
-        returned = _without_reference(till, ask, token) if ask.of is None else _of_receipt(till, ask, ask.of)
-        head = till.journal.append(returned, ask_sha256=sha, uses=own_uses(returned), of_id=ask.of)
-    till.on_written()
+        done = write_return(till, ready)
+    if not done.replayed:
+        till.on_written()
+    return done
+
+
+class ReadyReturn(msgspec.Struct, frozen=True, kw_only=True):
+    """A return about to be written; as `edge.till.ReadySale`."""
+
+    ask: ReturnAsk
+    sha: str
+    approval: Override | None = None
+    exchange: str = ""
+
+
+def ready_return(till: Till, ask: ReturnAsk, exchange: str = "") -> ReadyReturn:
+    """Look at a return before its transaction begins. Raises: as `take_back`."""
+    check_id(ask.return_id)
+    till.check_training(ask)
+    token = None if ask.of is not None else token_of(till.current().programme, till.identity, ask.card, till.shown)
+    ask, approval = approve(till.approver, till.journal, msgspec.structs.replace(ask, card=token), ask.return_id)
+    return ReadyReturn(ask=ask, sha=ask_sha256(ask), approval=approval, exchange=exchange)
+
+
+def write_return(till: Till, ready: ReadyReturn) -> TakenBack:
+    """Write a return inside the journal's transaction, or find it there. Raises: as `take_back`."""
+    ask = ready.ask
+    if (before := till.journal.find(ask.return_id)) is not None:
+        return _taken_back_again(before, ready.sha)
+    returned = _without_reference(till, ask, ask.card) if ask.of is None else _of_receipt(till, ask, ask.of)
+    check_unused(till, returned.certificates_back)
+    action: Action = "return" if ask.of is not None else "return_without_receipt"
+    approval = till.approver.wanted({action: returned.net_minor}, ready.approval)
+    returned = msgspec.structs.replace(returned, detail=stamped(returned.detail, approval, ready.exchange))
+    head = till.journal.append(returned, ask_sha256=ready.sha, uses=own_uses(returned), of_id=ask.of)
     return _taken_back(returned, head, replayed=False)
 
 
@@ -104,6 +137,12 @@ def sale_of(till: Till, receipt_id: str) -> Receipt | None:
 
 
 def _check_may_void(journal: Journal, entry: Entry, receipt_id: str) -> None:
+    if exchange := approved_in(bytes(entry.event.detail)).exchange:
+        raise VoidOfExchange(
+            "This sale is half of an exchange, and its return stands. Take the new goods back as a return, or exchange "
+            "them again.",
+            exchange_id=exchange,
+        )
     if journal.reversals_of(receipt_id):
         raise HasReturns("Goods of this receipt came back already. Take the others back as a return.")
     closed = journal.last_close()

@@ -6,9 +6,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from edge.answers import (
-    BalanceSaid,
     CardSaid,
-    CloseSaid,
+    CertificateSoldSaid,
     CouponsSaid,
     DiscountSaid,
     Event,
@@ -25,12 +24,14 @@ from edge.answers import (
     VoidSaid,
     WarningSaid,
 )
-from edge.asks import Balance, Committed, DayClosed, Held, Identified, Quoted, TakenBack, Voided, Warn, Written
+from edge.asks import Committed, Held, Identified, Quoted, TakenBack, Voided, Warn, Written
 from edge.instants import show_instant, show_known
 from loyalty import messages
+from loyalty.approvals import approved_in
 from loyalty.coupons import RefusedCode
 from loyalty.effects import Effect
 from loyalty.leases import Kind
+from loyalty.lots import FOREVER
 from loyalty.members import MemberView
 from loyalty.quotes import Quote, QuoteLine, Totals
 from loyalty.receipts import Receipt, ReceiptDetail
@@ -103,6 +104,15 @@ def receipt_said(told: Committed, text: str, authority_say: str = "") -> Receipt
         coupons_issued=told.receipt.coupons_issued,
         authority=spent_under(told.receipt),
         authority_say=authority_say,
+        approved_by=approver_in(told.receipt.detail),
+        certificates_sold=tuple(
+            CertificateSoldSaid(
+                line=one.line,
+                amount_minor=one.amount_minor,
+                valid_through=None if one.valid_through == FOREVER else one.valid_through.isoformat(),
+            )
+            for one in told.receipt.certificates_sold
+        ),
     )
 
 
@@ -143,6 +153,7 @@ def return_said(told: TakenBack, text: str) -> ReturnSaid:
         points_earned=sum(part.points for part in told.returned.earned),
         text=text,
         replayed=told.replayed,
+        approved_by=approver_in(told.returned.detail),
     )
 
 
@@ -156,6 +167,7 @@ def void_said(told: Voided, text: str) -> VoidSaid:
         points_restored=spent.points if spent else 0,
         text=text,
         replayed=told.replayed,
+        approved_by=approver_in(told.void.detail),
     )
 
 
@@ -184,35 +196,10 @@ def card_said(told: Identified) -> CardSaid:
     )
 
 
-def balance_said(told: Balance, *, last4: str, offline: bool, offset_min: int) -> BalanceSaid:
-    """What is known of a card."""
-    return BalanceSaid(
-        member=_member(told.view, told.known, last4),
-        card_token=told.card_token,
-        as_of=show_known(told.as_of_ms, offset_min),
-        offline=offline,
-    )
-
-
-def close_said(told: DayClosed) -> CloseSaid:
-    """A till close."""
-    close = told.close
-    return CloseSaid(
-        business_date=close.place.business_date.isoformat(),
-        event=event_said(told),
-        receipts=close.receipts,
-        voids=close.voids,
-        returns=close.returns,
-        net_minor=close.net_minor,
-        returned_minor=close.returned_minor,
-        points_earned=close.points_earned,
-        points_spent=close.points_spent,
-        points_reversed=close.points_reversed,
-        unsent=told.unsent,
-        open_holds=told.open_holds,
-        warnings=warned(told.warnings),
-        replayed=told.replayed,
-    )
+def approver_in(detail: msgspec.Raw) -> str:
+    """Who approved an event, as the shop numbers its people; empty for nobody."""
+    override = approved_in(bytes(detail)).override
+    return override.supervisor if override else ""
 
 
 def event_said(told: Written) -> Event:
@@ -241,15 +228,17 @@ def lines_said(figures: Iterable[QuoteLine], effects: Iterable[Effect]) -> tuple
     off: dict[int, dict[str, int]] = {}
     points: dict[int, dict[str, int]] = {}
     for effect in effects:
-        if effect.amount_minor:
-            _add(off, effect.line, effect.promotion, effect.amount_minor)
-        if effect.points:
-            _add(points, effect.line, effect.promotion, effect.points)
+        if amount := effect.amount_minor:
+            _add(off, effect.line, effect.promotion, amount)
+        if amount := effect.points:
+            _add(points, effect.line, effect.promotion, amount)
     return tuple([
         LineSaid(
             line=line.line,
-            discounts=tuple([DiscountSaid(promotion=p, amount_minor=n) for p, n in off.get(line.line, _NONE).items()]),
-            points=tuple([PointsSaid(promotion=p, points=n) for p, n in points.get(line.line, _NONE).items()]),
+            discounts=tuple([DiscountSaid(promotion=p, amount_minor=n) for p, n in off[line.line].items()])
+            if line.line in off else (),
+            points=tuple([PointsSaid(promotion=p, points=n) for p, n in points[line.line].items()])
+            if line.line in points else (),
             paid_with_points_minor=line.paid_with_points_minor,
             net_minor=line.net_minor,
             amount_minor=line.amount_minor,
@@ -274,7 +263,6 @@ def warned(warnings: Iterable[Warn]) -> tuple[WarningSaid, ...]:
     return tuple(WarningSaid(code=warn.code, say=warn.say) for warn in warnings)
 
 
-_NONE: Mapping[str, int] = {}
 _PLACES = ("cashier", "customer", "kiosk", "receipt")
 
 

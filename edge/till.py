@@ -6,8 +6,22 @@ from typing import Protocol
 
 import msgspec
 
-from edge.asks import Asked, Balance, CommitAsk, Committed, Held, HoldAsk, Identified, Quoted, SaleAsk, ask_sha256
+from edge.approving import Approver, approve, found_in_sale
+from edge.asks import (
+    Asked,
+    Balance,
+    CommitAsk,
+    Committed,
+    Held,
+    HoldAsk,
+    Identified,
+    Quoted,
+    SaleAsk,
+    Warn,
+    ask_sha256,
+)
 from edge.cache import Cache
+from edge.certificates import lay_down
 from edge.covering import check_prizes, check_stored
 from edge.holding import hold_of_sale, let_go, set_aside
 from edge.identity import TillIdentity
@@ -26,8 +40,10 @@ from edge.refusals import (
     ReceiptUnknown,
     TrainingSale,
 )
+from edge.shown_cards import ShownCard, ShownCards, too_weak
+from loyalty.approvals import Override, stamped
 from loyalty.baskets import LATEST_MS, Place
-from loyalty.cards import Code, card_token
+from loyalty.cards import Card, Code, Source
 from loyalty.compiled import Compiled
 from loyalty.document import Language
 from loyalty.events import own_uses
@@ -50,6 +66,7 @@ class AskPeers(Protocol):
 
 
 _LANGUAGES: dict[str, Language] = {"en": "en", "pt-BR": "pt-BR", "ru": "ru", "pl": "pl"}
+PRACTISED = "TRAINING"  # the code of a coupon issued in training
 _FIRST_DAY = date(1970, 1, 1)
 _LAST_YEAR = 5138  # that of LATEST_MS: room for points that live for years
 
@@ -66,6 +83,19 @@ def _ignore(_head: StreamHead) -> None:
     return None
 
 
+class ReadySale(msgspec.Struct, frozen=True, kw_only=True):
+    """A sale about to be written: without card number and codes, with what it will be known by again.
+
+    `exchange` is the exchange that it is half of, empty for none.
+    """
+
+    ask: CommitAsk
+    sha: str
+    now: Instant
+    approval: Override | None = None
+    exchange: str = ""
+
+
 class Till:
     """One till. Every method may be called from any thread; an id asked again is answered the same again.
 
@@ -75,6 +105,8 @@ class Till:
             was closed.
         ask_points: asks head office to set points aside for a hold; none for a till that stays alone.
         ask_peers: gets rights to spend points from another till of the store; none where tills do not share.
+        approver: knows the supervisors; that of the settings where none is given.
+        is_training: nothing here counts: it takes the asks of training, and no others.
     """
 
     def __init__(
@@ -90,6 +122,8 @@ class Till:
         on_closed: Callable[[StreamHead], object] = _ignore,
         ask_points: AskPoints | None = None,
         ask_peers: AskPeers | None = None,
+        approver: Approver | None = None,
+        is_training: bool = False,
     ) -> None:
         self.journal = journal
         self.cache = cache
@@ -101,31 +135,51 @@ class Till:
         self.on_closed = on_closed
         self.ask_points = ask_points
         self.ask_peers = ask_peers
+        self.shown = ShownCards(clock, identity)
+        self.approver = approver or Approver(settings, journal, clock)
+        self.is_training = is_training
 
-    def identify(self, text: str, aim: str | None = None) -> Identified:
+    def identify(
+        self, text: str, aim: str | None = None, *, source: Source = "scan", again: bool = False
+    ) -> Identified:
         """Say what was scanned, and what is known of its member.
 
+        Args:
+            source: what sent the text; `keyed` for what somebody typed.
+            again: the same showing of the card is asked about once more, so that a moving code stands for it.
         Raises:
-            PaymentCardScanned, CardUnreadable, CardBlocked, NoProgramme.
+            PaymentCardScanned, CardUnreadable, CardBlocked, TooManyLookups, NoProgramme.
         """
-        outcome = scan(self.current().programme, text, aim)
+        cards = self.current().programme.cards
+        if again and (shown := self.shown.known(cards, text)) is not None:
+            return self._identified(shown)
+        outcome = scan(self.current().programme, text, aim, source=source, wallet=self.shown.wallet())
         if isinstance(outcome, Code):
             return Identified(outcome="code", text=outcome.text, aim=outcome.aim)
+        return self.identify_card(outcome)
+
+    def identify_card(self, card: Card) -> Identified:
+        """The same of a card that a reader of this till has read. Raises: as `identify`."""
+        return self._identified(self.shown.present(self.current().programme.cards, card))
+
+    def _identified(self, shown: ShownCard) -> Identified:
         now = self.clock.now()
-        known = self._serve(card_token(self.identity.card_key, outcome), now)
+        known = self._serve(shown.token, now)
+        most = self.shown.most_points(self.current().programme.cards, shown.token)
+        weak = () if most is None else (Warn(code="card.too_weak", say=too_weak(most)),)
         return Identified(
             outcome="card",
             card_token=known.card_token,
-            last4=outcome.last4,
+            last4=shown.last4,
             known=known.member is not None,
             view=known.view,
             language=self.language(None, known),
-            warnings=warnings_for(self.cache, known, now),
+            warnings=(*warnings_for(self.cache, known, now), *weak),
         )
 
     def balance(self, card: str) -> Balance:
         """What this till knows of a card. Raises: as `identify`, and NotOurCard."""
-        token = token_of(self.current().programme, self.identity, card)
+        token = token_of(self.current().programme, self.identity, card, self.shown)
         if token is None:
             raise NotOurCard("Scan the card whose balance is asked for.")
         known = self._serve(token, self.clock.now())
@@ -146,11 +200,14 @@ class Till:
             HoldUnknown, HoldCaptured, HoldOfAnotherCard: ask again without the hold.
         """
         compiled, now = self.current(), self.clock.now()
-        token = token_of(compiled.programme, self.identity, ask.card)
+        token = token_of(compiled.programme, self.identity, ask.card, self.shown)
         known = self._serve(token, now, but_hold=ask.hold_id, on=self.place(ask).business_date)
         hold = hold_of_sale(self.journal, ask.hold_id, known, now)
         allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now, self.place(ask))
-        presented = present(compiled, ask.basket, known.view, self.journal, self.identity)
+        if hold is None:
+            allowed = self.shown.limited(compiled.programme.cards, token, allowed)
+        presented = present(compiled, ask.basket, known.view, self.journal, self.identity, self.place(ask))
+        presented = lay_down(self, compiled, presented, self.place(ask).business_date)
         return Quoted(
             quote=self._price(compiled, ask, presented, known, allowed),
             entered=presented.entered,
@@ -165,14 +222,16 @@ class Till:
         """Set points aside for fifteen minutes, drawn on the till's float.
 
         Raises:
-            SpendingOff, MemberStale, NotEnoughPoints: the sentence names what can be had.
+            SpendingOff, MemberStale, NotEnoughPoints, CardTooWeak: the sentence names what can be had.
             HoldIdReused, HoldLapsed, HoldCaptured, HoldReleased: use a new id.
         """
         check_id(ask.hold_id)
         programme, now = self.current().programme, self.clock.now()
-        token = token_of(programme, self.identity, ask.card)
+        token = token_of(programme, self.identity, ask.card, self.shown)
         if token is None:
             raise NotOurCard("Scan the card whose points are to be set aside.")
+        points = self.shown.check_hold(programme.cards, token, ask.points, partial=ask.partial)
+        ask = msgspec.structs.replace(ask, points=points)
         told = self._ask_centre(programme, token, ask, now)
         if told is None and self.ask_peers is not None:
             self._ask_peers(programme, token, ask, now)
@@ -213,28 +272,40 @@ class Till:
             IdReused: the id stands for another sale.
             NotEnoughPoints, SpendingOff, MemberStale, HoldExceeded, PrizeNotCovered, CertificateNotCovered,
             WalletNotCovered: what the POS took for payment is not there, and its quote did not say so.
+            OverrideWanted, OverrideWrong, OverrideLocked: a supervisor must approve it.
             TrainingSale, IdReserved, ChargedUnknownLine, and as `quote`.
             JournalFull: nothing was written; send the same again once there is space.
         """
-        check_id(ask.receipt_id)
-        if ask.sale.training:
-            raise TrainingSale("Training sales are quoted, not kept. Leave training mode to keep one.")
-        now = self.clock.now()
-        token = token_of(self.current().programme, self.identity, ask.sale.card)
-        ask = msgspec.structs.replace(ask, sale=msgspec.structs.replace(ask.sale, card=token))
-        sha = ask_sha256(as_hashed(ask, self.identity))
+        ready = self.ready(ask)
         with self.journal.writing():
-            if (before := self.journal.find(ask.receipt_id)) is not None:
-                check_same(before, sha)
-                return self._recall(before, ask.sale.language)
-            receipt, quote, hold = self._decide(ask, token, now)
-            head = self.journal.append(receipt, ask_sha256=sha, uses=own_uses(receipt))
-            self._spend(receipt, now)
-            if hold is not None:
-                self.journal.promises.end_hold(hold.hold_id, "captured", ask.receipt_id)
-        self.on_written()
+            done = self.write(ready)
+        if not done.replayed:
+            self.on_written()
+        return done
+
+    def ready(self, ask: CommitAsk, exchange: str = "") -> ReadySale:
+        """Look at a sale before its transaction begins. Raises: as `commit`."""
+        check_id(ask.receipt_id)
+        self.check_training(ask.sale)
+        token = token_of(self.current().programme, self.identity, ask.sale.card, self.shown, ask.receipt_id)
+        sale, approval = approve(self.approver, self.journal, ask.sale, ask.receipt_id)
+        ask = msgspec.structs.replace(ask, sale=msgspec.structs.replace(sale, card=token))
+        sha = ask_sha256(as_hashed(ask, self.identity))
+        return ReadySale(ask=ask, sha=sha, now=self.clock.now(), approval=approval, exchange=exchange)
+
+    def write(self, ready: ReadySale) -> Committed:
+        """Write a sale inside the journal's transaction, or find it there. Raises: as `commit`."""
+        ask = ready.ask
+        if (before := self.journal.find(ask.receipt_id)) is not None:
+            check_same(before, ready.sha)
+            return self._recall(before, ask.sale.language)
+        receipt, quote, hold = self._decide(ready)
+        head = self.journal.append(receipt, ask_sha256=ready.sha, uses=own_uses(receipt))
+        self._spend(receipt, ready.now)
+        if hold is not None:
+            self.journal.promises.end_hold(hold.hold_id, "captured", ask.receipt_id)
         return Committed(
-            receipt=with_coupon_codes(receipt, self.identity),
+            receipt=self._with_codes(receipt),
             detail=read_detail(receipt),
             quote=quote,
             head=head,
@@ -277,6 +348,11 @@ class Till:
             till_kind=self.settings.till_kind,
         )
 
+    def check_training(self, ask: Asked) -> None:
+        """What is practised goes to the till of training, and nothing else does. Raises: TrainingSale."""
+        if ask.training is not self.is_training:
+            raise TrainingSale("Training and real sales are kept apart. Send this to the till that it is meant for.")
+
     def language(self, asked: Language | None, known: Known) -> Language:
         """Of what is said: as asked, else the member's, else this till's."""
         members = known.member.language if known.member else ""
@@ -292,7 +368,7 @@ class Till:
     def _serve(
         self, token: str | None, now: Instant, *, but_hold: str | None = None, on: date | None = None
     ) -> Known:
-        if token is not None and (reason := self.cache.blocked(token)) is not None:
+        if token is not None and (reason := self.cache.blocked(token) or self.journal.members.blocked(token)):
             raise CardBlocked(
                 "This card is blocked. Sell without it, and send the member to customer service.", reason=reason
             )
@@ -312,15 +388,19 @@ class Till:
             language=self.language(ask.language, known),
         )
 
-    def _decide(self, ask: CommitAsk, token: str | None, now: Instant) -> tuple[Receipt, Quote, Hold | None]:
+    def _decide(self, ready: ReadySale) -> tuple[Receipt, Quote, Hold | None]:
         """Quote once more under the programme of the quote, where this till still has it, and close."""
+        ask, now, token = ready.ask, ready.now, ready.ask.sale.card
         sale, newest = ask.sale, self.current()
         compiled = next((held for held in self.cache.programmes() if held.version == ask.programme_version), newest)
         known = self._serve(token, now, but_hold=sale.hold_id, on=self.place(sale).business_date)
         hold = hold_of_sale(self.journal, sale.hold_id, known, now)
         allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now, self.place(sale))
+        if hold is None:
+            allowed = self.shown.limited(compiled.programme.cards, token, allowed)
         basket = msgspec.structs.replace(sale.basket, receipt_id=ask.receipt_id)
-        presented = present(compiled, basket, known.view, self.journal, self.identity)
+        presented = present(compiled, basket, known.view, self.journal, self.identity, self.place(sale))
+        presented = lay_down(self, compiled, presented, self.place(sale).business_date)
         basket = presented.basket
         quote = self._price(compiled, sale, presented, known, allowed)
         if quote.digest != ask.digest:
@@ -339,7 +419,9 @@ class Till:
             cashier=sale.cashier,
             offline=self.is_offline(),
         )
-        return receipt, quote, hold
+        approval = self.approver.wanted(found_in_sale(quote, ask.charged, tender_points(quote)), ready.approval)
+        detail = stamped(receipt.detail, approval, ready.exchange)
+        return msgspec.structs.replace(receipt, detail=detail), quote, hold
 
     def _spend(self, receipt: Receipt, now: Instant) -> None:
         """Take what a sale spent off the authority that it was spent under; call inside its transaction."""
@@ -374,7 +456,14 @@ class Till:
     def _recall(self, entry: Entry, language: Language | None) -> Committed:
         account_id = entry.event.account_id if isinstance(entry.event, Receipt) else None
         told = recall(self.cache.programmes(), entry, self.language_of(account_id, language))
-        return msgspec.structs.replace(told, receipt=with_coupon_codes(told.receipt, self.identity))
+        return msgspec.structs.replace(told, receipt=self._with_codes(told.receipt))
+
+    def _with_codes(self, receipt: Receipt) -> Receipt:
+        """A receipt as it is shown. A coupon issued in training must be worth nothing at any till."""
+        if self.is_training:
+            coupons = tuple(msgspec.structs.replace(one, code=PRACTISED) for one in receipt.coupons_issued)
+            return msgspec.structs.replace(receipt, coupons_issued=coupons)
+        return with_coupon_codes(receipt, self.identity)
 
 
 def tender_points(quote: Quote) -> int:

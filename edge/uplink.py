@@ -19,6 +19,7 @@ from edge.suspending import resume_leases, suspend_leases
 from loyalty.trouble import Fault, Refusal, Trouble
 from sync.blocks import BlockMark
 from sync.chain import StreamHead
+from sync.desk import DeskAnswer, DeskWanted
 from sync.envelope import Unsent
 from sync.lanes import LaneState
 from sync.pacing import Moment
@@ -87,9 +88,7 @@ class JournalStore:
         if page.lane == "members":
             self._check_room()
         # Two files, two transactions, in this order: between them own uses are kept that nobody counts any more.
-        taken = self._cache.take_page(page, state)
-        if taken:
-            self._journal.forget_own_uses(taken)
+        self._forget(self._cache.take_page(page, state))
 
     def snapshot(self) -> Snapshot | None:
         return self._cache.snapshot()
@@ -114,7 +113,8 @@ class JournalStore:
         self._forget(self._cache.take_range(page, home))
 
     def _forget(self, taken: Sequence[tuple[int, int]]) -> None:
-        """As after a page, and in the same order; of thousands of rows few are of members that were here lately."""
+        """Only what is here to be forgotten: of hundreds of rows few are of members that were here lately, and the sale
+        at hand waits for whatever is written to the journal."""
         have = self._journal.accounts_with_own_uses()
         if mine := [one for one in taken if one[0] in have]:
             self._journal.forget_own_uses(mine)
@@ -259,6 +259,27 @@ class Uplink:
         except (Fault, Refusal) as trouble:
             _log.info("head office did not set points aside: %s", trouble.code)
             return None
+
+    def ask_desk(self, wanted: DeskWanted) -> DeskAnswer | None:
+        """Ask head office something from the counter; card numbers that come with the answer are kept.
+
+        Returns:
+            What it said; none where it is out of reach, or did not answer in time.
+        """
+        if not self._url or self.is_offline():
+            return None
+        with self._lock:
+            request = self._session.desk_request(self._clock.now().moment, wanted, ASK_MS)
+        try:
+            answer = self._ask_line(self._url + request.path, request.body, request.deadline_ms)
+            with self._lock:
+                told, spans = self._session.take_desk(request, answer)
+        except (Fault, Refusal) as trouble:
+            _log.info("head office did not answer the counter: %s", trouble.code)
+            return None
+        with self._journal.writing():
+            self._journal.members.take(told.sealing_key, spans)
+        return told
 
     def status(self) -> UplinkStatus:
         """For health and screens."""

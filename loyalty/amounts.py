@@ -120,8 +120,9 @@ def share_out(total: int, weights: Sequence[int], rule: Spreading = "largest_rem
     parts = [total * weight // whole for weight in weights]
     left = total - sum(parts)
     if rule == "largest_remainder":
-        turns = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
-        for i in turns[:left]:
+        rests = [total * weight % whole for weight in weights]
+        # Sorting is stable, backwards too: of equal remainders the first comes first.
+        for i in sorted(range(len(rests)), key=rests.__getitem__, reverse=True)[:left]:
             parts[i] += 1
     elif rule == "floor_first":
         for i in [i for i, weight in enumerate(weights) if weight][:left]:

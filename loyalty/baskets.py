@@ -1,6 +1,6 @@
 """Goods, tenders, and where and when they are sold."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Annotated
 
@@ -66,6 +66,13 @@ class CertificateAsk(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
     amount_minor: int = 0
 
 
+class CertificateSale(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A line that sells a certificate, or tops one up, with what it costs; `code` is a token, see `CertificateAsk`."""
+
+    line: int
+    code: str
+
+
 class Basket(msgspec.Struct, frozen=True, kw_only=True):
     """What is being rung up, in one currency; `receipt_id` is the caller's and kept through every retry.
 
@@ -86,6 +93,7 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True):
     prizes: tuple[str, ...] = ()
     certificates: tuple[CertificateAsk, ...] = ()
     from_wallet_minor: int = 0
+    certificates_sold: tuple[CertificateSale, ...] = ()
 
 
 class BadBasket(Refusal):
@@ -127,15 +135,59 @@ def check_basket(basket: Basket, currency: str) -> None:
         raise BadBasket("A text of the basket holds half a character (a lone surrogate); send it as UTF-8.")
     if any(not 0 <= tender.amount_minor <= LARGEST_MINOR for tender in basket.tenders):
         raise BadBasket("A tender is negative, or larger than any sale; money given back is no tender of a sale.")
-    seen: set[int] = set()
-    for line in basket.lines:
-        _check_line(line, seen)
+    if not _are_sound(basket.lines):
+        seen: set[int] = set()
+        for line in basket.lines:
+            _check_line(line, seen)
+    _check_sold(basket)
     if sum(line.amount_minor for line in basket.lines) > LARGEST_MINOR:
         raise BadBasket("The basket costs more than any sale; check the amounts.", lines=len(basket.lines))
 
 
+def _check_sold(basket: Basket) -> None:
+    """A certificate is one piece, costs what goes onto it, and bears no tax: that is due on what is bought with it."""
+    if not basket.certificates_sold:
+        return
+    lines = {line.line: line for line in basket.lines}
+    for n, one in enumerate(basket.certificates_sold):
+        line = lines.get(one.line)
+        if line is None or any(one.line == other.line or one.code == other.code
+                               for other in basket.certificates_sold[:n]):  # fmt: skip
+            raise BadBasket("Each certificate sold has a line of its own, and stands on one only.", line=one.line)
+        if line.amount_minor <= 0 or line.quantity_milli != 1000 or line.tax_bp:
+            raise BadBasket(
+                f"Line {line.line} sells a certificate: send quantity 1, its amount, and no tax; tax is due on what is"
+                " bought with it.",
+                line=line.line,
+            )
+
+
 def _kinds(basket: Basket) -> Iterable[str]:
     return (tender.kind for tender in basket.tenders)
+
+
+def _are_sound(lines: Sequence[Line]) -> bool:
+    """Whether no line can be at fault: a look at all of them at once, for where one is they are looked at singly."""
+    if not lines:
+        return True
+    numbers = [line.line for line in lines]
+    millis, taxes = [line.quantity_milli for line in lines], [line.tax_bp for line in lines]
+    minors = [
+        *[line.amount_minor for line in lines],
+        *[line.unit_price_minor for line in lines],
+        *[line.floor_unit_minor for line in lines],
+    ]
+    return (
+        min(numbers) >= 1
+        and len(set(numbers)) == len(numbers)
+        and all([line.sku for line in lines])
+        and min(minors) >= 0
+        and max(minors) <= LARGEST_MINOR
+        and min(millis) >= 0
+        and max(millis) <= MOST_MILLI
+        and min(taxes) >= 0
+        and max(taxes) <= MOST_TAX_BP
+    )
 
 
 def _check_line(line: Line, seen: set[int]) -> None:

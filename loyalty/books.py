@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from loyalty.certificates import STORED, UNSOLD, Certificate
 from loyalty.lots import Debt, EventRef, Lot, LotKey, Redated, Slice, points_in
 from loyalty.members import Use
 from loyalty.receipts import Funded
@@ -110,6 +111,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     `leased` is how leases changed, `reclaimed` the lease that ended without word of its holder, `takes_over` the
     account whose sales are this one's from here on. `ages` is since when points that arrive were held where they come
     from, none where nobody remembers; `redated` which lots' points have another last valid day from here on.
+    `certificates` are those that it touched, as they are from here on, by token.
     """
 
     ref: EventRef
@@ -130,6 +132,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     takes_over: int = NOBODY
     ages: tuple[tuple[LotKey, date | None], ...] = ()
     redated: tuple[Redated, ...] = ()
+    certificates: tuple[tuple[str, Certificate], ...] = ()
 
 
 class Account(msgspec.Struct, kw_only=True):
@@ -156,6 +159,7 @@ class Books:
         self.accounts: dict[int, Account] = {}
         self._recorded: dict[EventRef, Recorded] = {}
         self._terms_ids: dict[tuple[str, date], str] = {}
+        self.certificates: dict[str, Certificate] = {}
 
     def account(self, account_id: int) -> Account:
         """The working copy; an account nobody opened is new and empty."""
@@ -163,6 +167,10 @@ class Books:
         if found is None:
             found = self.accounts[account_id] = Account()
         return found
+
+    def certificate(self, code: str) -> Certificate:
+        """A certificate as it stands; one that nobody opened was never sold."""
+        return self.certificates.get(code, UNSOLD)
 
     def lots(self, account_id: int) -> tuple[Lot, ...]:
         """The account's open lots, lapsed ones included."""
@@ -193,6 +201,7 @@ class Books:
         """Fold in what an event did, so that the next one sees it."""
         if posted.waits_for is not None:
             return
+        self.certificates |= dict(posted.certificates)
         if posted.account_id != NOBODY:
             account = self.account(posted.account_id)
             account.version = posted.account_version
@@ -218,7 +227,7 @@ class Books:
         """A spend that later points covered counts as redeemed by the receipt that spent, and what a return granted
         anew for the goods that were kept counts as granted by the receipt that sold them."""
         whole = self._recorded.get(posting.of)
-        if whole is None or posting.of == posting.by:
+        if whole is None or posting.of == posting.by or posting.key.terms_id in (STORED, "delta"):
             return
         if posting.target == "redeemed":
             part = Slice(key=posting.key, points=posting.amount)

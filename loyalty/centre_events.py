@@ -106,4 +106,50 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True, tag="opening.v1", tag_f
     detail: msgspec.Raw = EMPTY
 
 
-AccountEvent = Adjusted | Expired | Moved | Carried
+class ClaimSettled(
+    msgspec.Struct, frozen=True, kw_only=True, tag="claim_settled.v1", tag_field="type", omit_defaults=True
+):
+    """What head office made of a claimed receipt: points granted, or taken back because its goods came back since.
+
+    Attributes:
+        on: the receipt's business date, whose terms its points have.
+        at_partner_id: where the receipt was.
+        of: the receipt; `by`: the claim.
+        reversed: points that were granted for it before; where they are gone they are owed, as for a return, or let go
+            with `clamp`.
+    """
+
+    receipt_id: str
+    account_id: AccountId
+    on: date
+    at_partner_id: str
+    of: EventRef
+    by: EventRef
+    granted: tuple[Earned, ...] = ()
+    reversed: tuple[Earned, ...] = ()
+    clamp: bool = False
+    detail: msgspec.Raw = EMPTY
+
+
+class WrittenOff(msgspec.Struct, frozen=True, kw_only=True, tag="write_off.v1", tag_field="type", omit_defaults=True):
+    """Points of a redemption that nothing covered are given up: the account owes them no more.
+
+    Attributes:
+        of: the sale; `points`: all that is without cover of it.
+        reason: a stable code; `note` is for people.
+        approved_by: the second person.
+    """
+
+    receipt_id: str
+    account_id: AccountId
+    of: EventRef
+    points: Positive
+    on: date
+    reason: str
+    asked_by: str
+    approved_by: str
+    note: str = ""
+    detail: msgspec.Raw = EMPTY
+
+
+AccountEvent = Adjusted | Expired | Moved | Carried | ClaimSettled | WrittenOff

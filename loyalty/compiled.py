@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from loyalty.baskets import Line
-from loyalty.benefits import EXTRAS, MONEY, POINTS, Benefit, Period, selectors_of
+from loyalty.benefits import EXTRAS, MONEY, POINTS, AmountOff, Benefit, PercentOff, Period, selectors_of
 from loyalty.goods_index import Key, facts_of, keys_of_line, keys_of_selector
 from loyalty.programme import Group, Options, Programme
 from loyalty.promotion import (
@@ -28,7 +28,7 @@ from loyalty.promotion import (
     Who,
 )
 from loyalty.selectors import EVERYTHING, Selector, selects
-from loyalty.tracking import shared_counters, tracked
+from loyalty.tracking import said_here, shared_counters, tracked
 
 STAGES = ("price_list", "before", "main", "after", "redemption", "earning")
 DISCOUNT_STAGES = STAGES[:4]
@@ -50,6 +50,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         when: the numbers of the selectors of its conditions, 0 where a condition has none.
         asks: what has to hold: place, time, member, limits, when; empty for a plain one.
         swift: nothing is capped or skipped, and it takes off by one benefit only.
+        plain: of a swift rule whose discount a single line of its goods gets as it stands, half up: the percentage or
+            amount; else 0.
         stacking: how it adds up with those of its group.
         needs_goods: it does nothing where none of its goods are.
         turn: of the code that set it off among the codes of a basket, -1 where none did.
@@ -69,6 +71,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     when: Numbers
     asks: frozenset[str]
     swift: bool
+    plain: int
     stacking: str
     needs_goods: bool
     turn: int = -1
@@ -87,7 +90,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
         by_code, by_coupon, by_event: what sets off which rules, by place.
         combines: whether any promotion is exclusive, or in a group.
         speaking: places of rules that have something to say; `counting`: of those with limits or caps.
-        shared: counters of no account that limits look at.
+        shared: counters of no account that limits look at; `said_here`: those of sentences that each till says only so
+            often, with their periods.
         tracked: counters that a receipt advances: `visits`, `last:visit`, `spend`, each with its period.
         line_facts: which facts of a line selectors look at; only these travel in a receipt.
         remembered: what goods matched, by their facts; no figure depends on it.
@@ -112,6 +116,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     speaking: frozenset[int]
     counting: frozenset[int]
     shared: tuple[str, ...]
+    said_here: tuple[tuple[str, str], ...]
     tracked: tuple[tuple[str, Period], ...]
     line_facts: frozenset[str]
     remembered: dict[Any, Numbers]
@@ -162,6 +167,7 @@ def compile_programme(programme: Programme) -> Compiled:
         speaking=frozenset(rule.no for rule in rules if rule.promotion.messages),
         counting=frozenset(rule.no for rule in rules if rule.promotion.limits or rule.promotion.caps),
         shared=tuple(shared_counters(programme)),
+        said_here=tuple(said_here(programme)),
         tracked=tracked(programme),
         line_facts=frozenset(facts_of(numbers)),
         remembered={},
@@ -199,6 +205,18 @@ def plain_code(text: str) -> str:
     return "".join(text.split()).replace("-", "").upper()
 
 
+def slim_lines(compiled: Compiled, lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """Every line as `slim` makes it; as they are where no line has a fact too many."""
+    facts = compiled.line_facts
+    if (
+        ("category" in facts or not any([line.category for line in lines]))
+        and ("brand" in facts or not any([line.brand for line in lines]))
+        and ("tags" in facts or not any([line.tags for line in lines]))
+    ):
+        return lines
+    return tuple([slim(compiled, line) for line in lines])
+
+
 def slim(compiled: Compiled, line: Line) -> Line:
     """The line without facts that no selector looks at; quoting it again gives the same figures."""
     facts = compiled.line_facts
@@ -217,17 +235,18 @@ def slim(compiled: Compiled, line: Line) -> Line:
 
 
 def _rules(programme: Programme, number: Any) -> Iterable[Rule]:
-    options = programme.options
-    stacking = {"": options.stacking} | {group.id: group.stacking for group in programme.groups}
+    stacking = {"": programme.options.stacking} | {group.id: group.stacking for group in programme.groups}
     ranked = sorted(
-        ((_stage(one), _rank(one, listed, options), not isinstance(one.trigger, ByItself), listed, one)
+        ((_stage(one), _rank(one, listed, programme.options), not isinstance(one.trigger, ByItself), listed, one)
          for listed, one in enumerate(programme.promotions)),
         key=lambda item: (STAGES.index(item[0]), *item[1:4]),
     )  # fmt: skip
     for no, (stage, rank, triggered, listed, promotion) in enumerate(ranked):
         parts = [(benefit, tuple(number(one) for one in selectors_of(benefit))) for benefit in promotion.then]
         money = tuple(part for part in parts if isinstance(part[0], MONEY))
-        adds_up = stacking[promotion.group]
+        adds_up, options = stacking[promotion.group], _with_own(programme.options, promotion)
+        swift = len(money) == 1 and adds_up == "sequential" and not _is_bounded(promotion)
+        gives = len(money) < len(parts)
         yield Rule(
             promotion=promotion,
             no=no,
@@ -235,16 +254,15 @@ def _rules(programme: Programme, number: Any) -> Iterable[Rule]:
             listed=listed,
             triggered=triggered,
             stage=stage,
-            options=_with_own(options, promotion),
+            options=options,
             money=money,
             points=tuple(part for part in parts if isinstance(part[0], POINTS)),
             extras=tuple(part for part in parts if isinstance(part[0], EXTRAS)),
-            gives=len(money) < len(parts),
-            when=tuple(
-                number(one.of) if isinstance(one, SpendIs | QuantityIs) else ALL for one in promotion.when
-            ),
+            gives=gives,
+            when=tuple(number(one.of) if isinstance(one, SpendIs | QuantityIs) else ALL for one in promotion.when),
             asks=frozenset(_asks(promotion)),
-            swift=len(money) == 1 and adds_up == "sequential" and not _is_bounded(promotion),
+            swift=swift,
+            plain=_plain(money[0][0], options) if swift else 0,
             stacking=adds_up,
             needs_goods=_needs_goods(promotion, [chosen for _, chosen in parts]),
         )
@@ -273,6 +291,16 @@ def _asks(promotion: Promotion) -> Iterable[str]:
 def _is_bounded(promotion: Promotion) -> bool:
     budget = promotion.limits and promotion.limits.budget_minor
     return bool(promotion.caps or promotion.skip_reduced or budget)
+
+
+def _plain(benefit: Benefit, options: Options) -> int:
+    if isinstance(benefit, AmountOff):
+        return benefit.amount_minor if benefit.per in ("basket", "line", "unit") else 0
+    if not isinstance(benefit, PercentOff) or (benefit.per or options.percent_per) != "line":
+        return 0
+    usual = ("half_up", "discount", "remaining")
+    declared = (options.percent_rounding, options.percent_rounds, options.stacking_base)
+    return benefit.percent_bp if declared == usual else 0
 
 
 def _stage(promotion: Promotion) -> str:

@@ -7,7 +7,8 @@ Source: settlement.md section 2, rows "Earn", "Expire", "Return, unspent part"; 
 import msgspec
 
 from loyalty.books import NOBODY, Books, Posted, same_debt
-from loyalty.centre_events import AccountEvent, Adjusted, Carried, Expired, Moved, Taken
+from loyalty.centre_events import AccountEvent, Adjusted, Carried, ClaimSettled, Expired, Moved, Taken, WrittenOff
+from loyalty.claim_postings import post_claim
 from loyalty.expiry import expire_lots
 from loyalty.lots import EventRef, Slice, draw_down, points_in
 from loyalty.posting_writer import Writer
@@ -22,6 +23,10 @@ def post_correction(event: AccountEvent, ref: EventRef, books: Books) -> Posted:
     """
     if isinstance(event, Expired):
         return expire_lots(event.account_id, ref, event.on, books, expiry=event.expiry)
+    if isinstance(event, ClaimSettled):
+        return post_claim(event, ref, books)
+    if isinstance(event, WrittenOff):
+        return _written_off(event, ref, books)
     partner_id = event.at_partner_id if isinstance(event, Adjusted) else ""
     writer = _CorrectionWriter(ref, event.account_id, books, partner_id, event.on)
     if isinstance(event, Adjusted):
@@ -41,6 +46,19 @@ def post_correction(event: AccountEvent, ref: EventRef, books: Books) -> Posted:
         ages=tuple((slice_.key, day) for slice_, day in zip(event.slices, event.earned_on, strict=False)),
         redated=event.redated,
     )
+
+
+def _written_off(event: WrittenOff, ref: EventRef, books: Books) -> Posted:
+    """The debts of one spend are forgiven, and its claim ends without being paid."""
+    writer = Writer(ref, event.account_id, books, "", event.on)
+    left = event.points
+    for at, debt in enumerate(writer.debts):
+        if debt.issuer_id is None and debt.of == event.of and 0 < debt.points <= left:
+            left -= debt.points
+            writer.write_off(at)
+    if left:
+        raise InvariantBroken("more is written off than is owed", points=event.points, left=left)
+    return writer.posted((), ())
 
 
 class _CorrectionWriter(Writer):

@@ -104,6 +104,10 @@ SAY = {
     "not_in_basket": "Ring up the prize first; its goods are not in the basket.",
     "not_enough_points": "There are not enough points for this prize.",
     "other_tier": "This prize is for members of another tier.",
+    "not_active_yet": "This certificate was sold here just now; it can pay once head office has heard of it.",
+    "blocked": "This certificate is blocked; keep it, and send its bearer to customer service.",
+    "offline": "Without the line no more can be paid with this certificate; try again once head office is reached.",
+    "known_too_long": "Head office was not heard for a week, so certificates cannot be taken; take another tender.",
 }
 
 

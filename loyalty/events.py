@@ -10,12 +10,15 @@ from datetime import date
 import msgspec
 
 from loyalty.baskets import Place
-from loyalty.centre_events import Adjusted, Carried, Expired, Moved
+from loyalty.centre_events import Adjusted, Carried, ClaimSettled, Expired, Moved, WrittenOff
+from loyalty.certificate_events import CertificateKept, CertificateMoved
 from loyalty.earning import Earned
 from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.lots import points_in
+from loyalty.member_events import CardChanged, Claimed, ConsentChanged, Enrolled
 from loyalty.members import EARNED, LEASED, REVERSED, SPENT, Use
+from loyalty.price_deltas import PriceDelta
 from loyalty.receipts import EMPTY, Receipt
 from loyalty.reversals import Return, Void
 from loyalty.transfers import Transferred
@@ -77,6 +80,15 @@ Event = (
     | Carried
     | Transferred
     | Fixed
+    | CertificateMoved
+    | WrittenOff
+    | PriceDelta
+    | CertificateKept
+    | Enrolled
+    | CardChanged
+    | ConsentChanged
+    | Claimed
+    | ClaimSettled
 )
 
 

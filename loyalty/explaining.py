@@ -56,19 +56,22 @@ def reasons_for(
     for promotion, what in extras:
         given.setdefault(promotion, []).append(what)
     told = []
+    takes: dict[int, str] = {}  # the same few amounts come off again and again
     for no in sorted(acted):
         promotion = rules[no].promotion.id
-        off = points = 0
         lines = _touched(did.get(promotion, ()))
-        for line in lines:
-            off += line.amount_minor
-            points += line.points
-        said = [f"{format_minor(off, currency)} {currency} off"] if off else []
+        if len(lines) == 1:
+            off, points = lines[0].amount_minor, lines[0].points
+        else:
+            off, points = sum([line.amount_minor for line in lines]), sum([line.points for line in lines])
+        say = takes.get(off)
+        if say is None:
+            say = takes[off] = f"{format_minor(off, currency)} {currency} off" if off else ""
         if points:
-            said.append(f"{points} points")
+            say = f"{say}, {points} points" if say else f"{points} points"
         if promotion in given:
-            said += given[promotion]
-        told.append(Why(promotion=promotion, applied=True, say=", ".join(said), lines=lines))
+            say = ", ".join([say, *given[promotion]] if say else given[promotion])
+        told.append(Why(promotion=promotion, applied=True, say=say, lines=lines))
     told += [_not(rules[no].promotion.id, unmet[no], currency) for no in sorted(unmet.keys() - acted.keys())]
     return tuple(told)
 
@@ -78,11 +81,13 @@ def _touched(effects: Sequence[Effect]) -> tuple[Touched, ...]:
     if len(effects) == 1:
         (one,) = effects
         return (Touched(line=one.line, amount_minor=one.amount_minor, points=one.points),)
-    sums: dict[int, tuple[int, int]] = {}
+    amounts: dict[int, int] = {}
+    points: dict[int, int] = {}
     for effect in effects:
-        amount, points = sums.get(effect.line, (0, 0))
-        sums[effect.line] = (amount + effect.amount_minor, points + effect.points)
-    return tuple([Touched(line=n, amount_minor=amount, points=points) for n, (amount, points) in sorted(sums.items())])
+        line = effect.line
+        amounts[line] = amounts.get(line, 0) + effect.amount_minor
+        points[line] = points.get(line, 0) + effect.points
+    return tuple([Touched(line=n, amount_minor=amounts[n], points=points[n]) for n in sorted(amounts)])
 
 
 def _not(promotion: str, reason: Reason, currency: str) -> Why:

@@ -44,6 +44,7 @@ class WalletItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         account_id: whose it is; none serves its bearer.
         used: how often it was used already, as far as the till was told.
         balance_minor: what is left on a certificate.
+        refused: why the till takes nothing of it now, a code of `loyalty.coupons.SAY`; "" where it may.
     """
 
     code: str
@@ -54,6 +55,7 @@ class WalletItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     through: date | None = None
     used: int = 0
     balance_minor: int = 0
+    refused: str = ""
 
 
 class MemberRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -67,6 +69,7 @@ class MemberRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         tier_through: the last day of the tier.
         stored_minor: money in the member's wallet; `wallet`: its coupons and certificates.
         leased_points: of the balance, set aside by holds and leases at any till.
+        lapsing_later: the next last valid days after `lapsing_on` with their points, for whoever asks for the balance.
     """
 
     account_id: int
@@ -84,6 +87,7 @@ class MemberRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stored_minor: int = 0
     wallet: tuple[WalletItem, ...] = ()
     leased_points: int = 0
+    lapsing_later: tuple[tuple[date, int], ...] = ()
 
 
 class PublishedMember(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,20 +1,24 @@
 """Which sentence, where, in which language, and who is heard first. Nothing of a sentence enters the digest.
 
+A sentence may be heard only so often in a period: by each member, counted on the account wherever they shop, so that
+two tills do not say it twice for long; or at each till, counted there alone. It counts once the sale is paid.
 Source: engine.md capability 26; docs/programme.md "Promotions" and "The programme document".
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from typing import NamedTuple
 
 import msgspec
 
 from loyalty.amounts import format_minor, format_units
-from loyalty.compiled import Rule
+from loyalty.compiled import Compiled, Rule
 from loyalty.document import Language
 from loyalty.effects import Effect
 from loyalty.members import Use
 from loyalty.moments import in_period
 from loyalty.promotion import Message
+from loyalty.tracking import said_counter
 from loyalty.workings import Reason, Workings
 
 _COMMA = ("pt-BR", "ru", "pl")
@@ -37,31 +41,36 @@ class Figures(NamedTuple):
     balance: int = 0
 
 
-class _Turn(NamedTuple):
-    """A sentence in its turn: the name it is counted under, and what it may name."""
+class Heard(NamedTuple):
+    """What is said of a basket, most important first, and what that adds to the member's counters and the till's."""
 
-    counted: str
+    said: tuple[Said, ...]
+    own: tuple[Use, ...] = ()
+    here: tuple[Use, ...] = ()
+
+
+class _Turn(NamedTuple):
+    """A sentence in its turn: its promotion, its place among that one's sentences, and what it may name."""
+
     promotion: str
+    n: int
     message: Message
     figures: Figures
 
 
-def speak(
-    workings: Workings, effects: Sequence[Effect], language: Language | None
-) -> tuple[tuple[Said, ...], tuple[Use, ...]]:
+def speak(workings: Workings, effects: Sequence[Effect], language: Language | None) -> Heard:
     """Everything that is said of a basket.
 
     Args:
         effects: all that was done, which sentences may name in sum.
         language: none for the programme's own.
-    Returns:
-        Sentences, most important first; what those add to counters that may be heard only so often.
     """
     programme = workings.compiled.programme
     spoken = language or programme.language
     room = dict(programme.speaking.at_most)
     said: list[Said] = []
-    uses: list[Use] = []
+    own: list[Use] = []
+    here: list[Use] = []
     for turn in (*_of_promotions(workings, effects), *_of_programme(workings, effects)):
         message = turn.message
         if room.get(message.place) == 0:
@@ -70,13 +79,18 @@ def speak(
             use = _use_of(turn, workings)
             if use is None:
                 continue
-            uses.append(use)
+            (here if message.at_most.each == "till" else own).append(use)
         if message.place in room:
             room[message.place] -= 1
         tongue = next((one for one in (spoken, programme.language, *message.text) if message.text.get(one)), spoken)
         text = _filled(message.text[tongue], turn.figures, tongue)
         said.append(Said(place=message.place, text=text, promotion=turn.promotion))
-    return tuple(said), tuple(uses)
+    return Heard(tuple(said), tuple(own), tuple(here))
+
+
+def counters_here(compiled: Compiled, on: date) -> list[str]:
+    """The till's own counters that sentences look at on a day (store time)."""
+    return [in_period(name, per, on) for name, per in compiled.said_here]
 
 
 def short_of(reason: Reason, currency: str) -> str:
@@ -101,7 +115,7 @@ def _of_promotions(workings: Workings, effects: Iterable[Effect]) -> Iterator[_T
             case, figures = "missed", Figures("", 0, near, balance)
         for n, message in enumerate(promotion.messages):
             if message.case in (case, "always"):
-                yield _Turn(f"said:{promotion.id}:{n}", promotion.id, message, figures)
+                yield _Turn(promotion.id, n, message, figures)
 
 
 def _of_programme(workings: Workings, effects: Iterable[Effect]) -> Iterator[_Turn]:
@@ -116,7 +130,7 @@ def _of_programme(workings: Workings, effects: Iterable[Effect]) -> Iterator[_Tu
     total = Figures(format_minor(saved, programme.currency), points, "", balance)
     for n, message in enumerate(programme.messages):
         if message.case != "missed":
-            yield _Turn(f"said::{n}", "", message, total)
+            yield _Turn("", n, message, total)
 
 
 def _sums(effects: Iterable[Effect], names: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -157,13 +171,14 @@ def _in_turn(rules: Iterable[Rule], workings: Workings) -> list[Rule]:
 
 
 def _use_of(turn: _Turn, workings: Workings) -> Use | None:
-    """The use that saying it once more makes; none where the member has heard it often enough, or nobody knows."""
+    """The use that saying it once more makes; none where it was heard often enough, or nobody knows how often."""
     rule = turn.message.at_most
     assert rule is not None
-    if workings.counters is None:
+    counters = workings.shared if rule.each == "till" else workings.counters
+    if counters is None:
         return None
-    name = in_period(turn.counted, rule.per, workings.moment.on)
-    return Use(name=name, amount=1) if workings.counters.get(name, 0) < rule.times else None
+    name = in_period(said_counter(turn.message, turn.promotion, turn.n), rule.per, workings.moment.on)
+    return Use(name=name, amount=1) if counters.get(name, 0) < rule.times else None
 
 
 def _filled(text: str, figures: Figures, language: str) -> str:

@@ -34,10 +34,13 @@ def in_period(name: str, period: str, on: date) -> str:
     """The counter of a name in the period that a day lies in; the period is in the name, so it lapses by itself.
 
     Args:
-        period: ever, year, quarter, month or day.
+        period: ever, year, quarter, month, week (ISO 8601, from Monday on; its year may be another) or day.
     """
     if period == "ever":
         return name
+    if period == "week":
+        year, week, _ = on.isocalendar()
+        return f"{name}:{year:04}-W{week:02}"
     if period == "quarter":
         return f"{name}:{on.year:04}-Q{(on.month + 2) // 3}"
     return f"{name}:{on.isoformat()[: {'year': 4, 'month': 7, 'day': 10}[period]]}"

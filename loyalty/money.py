@@ -13,12 +13,15 @@ import msgspec
 
 from loyalty.amounts import minor_in_micro
 from loyalty.books import NO_TERMS, Bucket, Posting, Unit
+from loyalty.certificates import STORED
+from loyalty.price_deltas import DELTA
 from loyalty.terms import Terms
 from loyalty.trouble import InvariantBroken
 
 Kind = Literal[
     "fee", "advance", "funding", "reimbursement", "expiry", "uncovered", "suspense:offline", "discount_funded",
-    "discount_given",
+    "discount_given", "certificate_owed", "certificate_taken", "written_off",
+    "price_delta_owed", "price_delta_given",
 ]  # fmt: skip
 PricedBy = Literal["reimburse", "funding"]
 OPERATOR = "operator"
@@ -46,7 +49,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, order=True):
         counterparty_id: where the points were redeemed, whose points they were, or the other side of a discount.
         terms_id: the terms that set the price.
         points: points; minor units for discounts.
-        reserve_micro: per point, what leaves the issuer's reserve with it.
+        reserve_micro: per point, what leaves the issuer's reserve with it; of what is written off, the operator's loss.
     """
 
     partner_id: str
@@ -72,7 +75,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 # The operator pays these to the partner; all others the partner owes.
-_PAID_OUT = ("reimbursement", "expiry", "uncovered", "discount_given")
+_PAID_OUT = ("reimbursement", "expiry", "uncovered", "discount_given", "certificate_taken", "price_delta_given")
 
 
 def owed_micro(kind: Kind, points: int, price_micro: int) -> int:
@@ -114,6 +117,11 @@ def money_legs(sum_: PointSum, terms: Mapping[str, Terms], currency: str) -> tup
 
 def charges(sum_: PointSum, terms: Mapping[str, Terms], currency: str) -> tuple[Charge, ...]:
     """What a movement makes each partner owe, by kind. Raises: as `money_legs`."""
+    if sum_.terms_id == STORED:
+        return _certificate(sum_, currency)
+    if sum_.terms_id == DELTA:
+        sides = _two_sides("price_delta_owed", "price_delta_given", sum_, currency)
+        return tuple(one for one in sides if one.partner_id != OPERATOR)
     if sum_.unit == "currency":
         return _discount(sum_, currency)
     if sum_.unit == "claim":
@@ -124,10 +132,12 @@ def charges(sum_: PointSum, terms: Mapping[str, Terms], currency: str) -> tuple[
 def legs_of(charge: Charge) -> Iterator[Leg]:
     """The entry of one charge: what the partner owes, what its reserve gives, the rest the operator's income.
 
-    Of a discount it is one side; the other partner's charge is the other.
+    Of a discount it is one side; the other partner's charge is the other, or the operator's loss.
     """
     owed = charge.exact_micro
     yield Leg(account=f"accrual:{charge.partner_id}", micro=owed)
+    if charge.kind == "price_delta_given" and charge.counterparty_id == OPERATOR:
+        yield Leg(account="loss:prices", micro=-owed)
     if charge.kind == "fee":
         yield Leg(account="income:fee", micro=-owed)
     elif charge.kind == "advance":
@@ -143,6 +153,10 @@ def legs_of(charge: Charge) -> Iterator[Leg]:
         yield Leg(account="claims:offline", micro=-owed)
     elif charge.kind == "suspense:offline":
         yield Leg(account=f"suspense:offline:{charge.partner_id}", micro=-owed)
+    elif charge.kind == "written_off":
+        lost = charge.points * charge.reserve_micro
+        yield Leg(account="claims:offline", micro=-owed - lost)
+        yield Leg(account="loss:offline", micro=lost)
 
 
 def balances(legs: Iterable[Leg]) -> dict[str, int]:
@@ -200,6 +214,8 @@ def _uncovered(sum_: PointSum, terms: Mapping[str, Terms]) -> tuple[Charge, ...]
     Source: settlement.md "Money accounts"; offline-redemption.md "Who bears what".
     """
     at = _terms(terms, sum_.at_terms_id, sum_.at_partner_id)
+    if sum_.target == "expired":
+        return _written_off(sum_, at)
     points = sum_.points if sum_.target == "pending" else -sum_.points
     sides: tuple[tuple[Kind, int], ...] = (
         ("uncovered", at.reimburse_micro),
@@ -219,12 +235,44 @@ def _uncovered(sum_: PointSum, terms: Mapping[str, Terms]) -> tuple[Charge, ...]
     )
 
 
+def _written_off(sum_: PointSum, at: Terms) -> tuple[Charge, ...]:
+    """What was withheld is released and borne by the partner, in one: no money moves. The operator's share was paid
+    when it was claimed, and is its loss now."""
+    withheld = at.reimburse_micro - at.uncovered_micro
+
+    def charge(kind: Kind, points: int, lost: int) -> Charge:
+        return Charge(
+            partner_id=sum_.at_partner_id,
+            kind=kind,
+            counterparty_id=OPERATOR,
+            terms_id=sum_.at_terms_id,
+            origin_period_no=sum_.origin_period_no,
+            price_micro=withheld,
+            reserve_micro=lost,
+            points=points,
+        )
+
+    return charge("suspense:offline", -sum_.points, 0), charge("written_off", sum_.points, at.uncovered_micro)
+
+
 def _discount(sum_: PointSum, currency: str) -> tuple[Charge, ...]:
     """The partner that funds a discount owes it, the partner that gave it is paid; back where a return undoes it."""
+    return _two_sides("discount_funded", "discount_given", sum_, currency)
+
+
+def _certificate(sum_: PointSum, currency: str) -> tuple[Charge, ...]:
+    """Who was paid for a certificate owes what is bought with it to the partner that sold the goods. Selling it, its
+    lapse, and goods of the partner's own move nothing between partners."""
+    if sum_.issuer_id == sum_.at_partner_id or "redeemed" not in (sum_.source, sum_.target):
+        return ()
+    return _two_sides("certificate_owed", "certificate_taken", sum_, currency)
+
+
+def _two_sides(owes: Kind, is_paid: Kind, sum_: PointSum, currency: str) -> tuple[Charge, ...]:
     amount = sum_.points if sum_.target == "redeemed" else -sum_.points
     sides: tuple[tuple[Kind, str, str], ...] = (
-        ("discount_funded", sum_.issuer_id, sum_.at_partner_id),
-        ("discount_given", sum_.at_partner_id, sum_.issuer_id),
+        (owes, sum_.issuer_id, sum_.at_partner_id),
+        (is_paid, sum_.at_partner_id, sum_.issuer_id),
     )
     return tuple(
         Charge(

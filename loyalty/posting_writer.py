@@ -19,6 +19,7 @@ from loyalty.books import (
     Reversed,
     Unit,
 )
+from loyalty.certificates import Certificate
 from loyalty.earning import Earned
 from loyalty.lots import FOREVER, Debt, EventRef, Lot, LotKey, Slice
 from loyalty.members import Use
@@ -59,6 +60,7 @@ class Writer:
         self.repaid: list[Debt] = []
         self.flags: list[Flag] = []
         self.steps: list[LeaseStep] = []
+        self.certificates: dict[str, Certificate] = {}
 
     def key_of(self, part: Earned) -> LotKey:
         """The lot that granted points go to: the issuer's terms of the day complete its key."""
@@ -108,6 +110,13 @@ class Writer:
         if debt.issuer_id is None:
             at, terms, origin = debt.at_partner_id, debt.at_terms_id, debt.origin_period_no
             self._claim("pending", "issued", points, at=at, at_terms=terms, of=debt.of, origin=origin)
+
+    def write_off(self, at: int) -> None:
+        """Give up the claim of the debt at a place in `debts`: it is owed no more, and never reimbursed."""
+        debt = self.debts[at]
+        where, terms, origin = debt.at_partner_id, debt.at_terms_id, debt.origin_period_no
+        self._claim("pending", "expired", debt.points, at=where, at_terms=terms, of=debt.of, origin=origin)
+        self.forgive(at, debt.points)
 
     def _claim(self, source: Bucket, target: Bucket, points: int, *, at: str, at_terms: str, of: EventRef | None = None,
                origin: int | None = None) -> None:  # fmt: skip
@@ -171,6 +180,10 @@ class Writer:
         if terms_id == NO_TERMS:
             self.flag("no_terms", partner_id=partner_id)
         return terms_id
+
+    def certificate(self, code: str) -> Certificate:
+        """A certificate, what this event did to it counted."""
+        return self.certificates.get(code) or self.books.certificate(code)
 
     def fund(self, part: Funded, source: Bucket, target: Bucket) -> None:
         """A discount that one partner pays and another gave, in minor units."""
@@ -269,6 +282,10 @@ class Writer:
             shared_uses=tuple(shared_uses),
             on=self.on,
             leased=tuple(self.steps),
+            certificates=tuple(
+                (code, msgspec.structs.replace(one, n=self.books.certificate(code).n + 1))
+                for code, one in self.certificates.items()
+            ),
         )
 
 

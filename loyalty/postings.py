@@ -11,6 +11,8 @@ import msgspec
 
 from loyalty.books import NO_TERMS, NOBODY, Books, Posted, Recorded
 from loyalty.centre_events import AccountEvent
+from loyalty.certificate_events import CertificateEvent
+from loyalty.certificate_postings import post_certificate, put_on, redeem
 from loyalty.correction_postings import post_correction
 from loyalty.events import Event
 from loyalty.fixed import Fixed
@@ -20,6 +22,7 @@ from loyalty.leases import Redemption
 from loyalty.lots import EventRef, Lot, Slice, draw_down, points_in
 from loyalty.moments import Moment, moment_of
 from loyalty.posting_writer import Writer
+from loyalty.price_deltas import PriceDelta, post_delta
 from loyalty.receipts import Receipt
 from loyalty.reversal_postings import ReversalWriter
 from loyalty.reversals import Return, Void
@@ -44,6 +47,10 @@ def post_event(event: Event, ref: EventRef, account_id: int | None, books: Books
         return post_correction(event, ref, books)
     if isinstance(event, Transferred):
         return post_transfer(event, ref, books)
+    if isinstance(event, PriceDelta):
+        return post_delta(event, ref, books)
+    if isinstance(event, CertificateEvent):
+        return post_certificate(event, ref, books)
     if isinstance(event, Fixed):
         return post_event(event.fact, ref, account_id, books)
     if not isinstance(event, Receipt | Return | Void):
@@ -76,6 +83,8 @@ class _SaleWriter(Writer):
         self.repay(granted)
         for part in event.funded:
             self.fund(part, "issued", "redeemed")
+        redeem(self, (*event.uses, *event.shared_uses))
+        put_on(self, event.certificates_sold)
         recorded = Recorded(
             ref=self.ref,
             account_id=self.account_id,

@@ -18,6 +18,7 @@ from loyalty.benefits import IssueCoupon, Period, Which
 from loyalty.cards import CardRules
 from loyalty.document import Document, Language, PromotionId, TimeOfDay, Word
 from loyalty.lots import FOREVER
+from loyalty.member_rules import MemberRules
 from loyalty.programme_text import BadProgramme as BadProgramme
 from loyalty.programme_text import read_text
 from loyalty.promotion import Bp, ByCoupon, Days, Lifetime, Message, Promotion
@@ -173,12 +174,17 @@ class Prize(Document, frozen=True):
 class Certificates(Document, frozen=True):
     """Stored value. `sold` names the goods that are certificates: they earn nothing and are never discounted.
 
-    `largest_share_bp` is the most of a receipt that certificates and wallet may pay.
+    Attributes:
+        largest_share_bp: the most of a receipt that certificates and wallet may pay.
+        lifetime: how long the money on a certificate is good; for ever where nothing is said.
+        offline_minor: the most that one certificate may pay at a till that does not reach head office, until it does.
     """
 
     sold: Selector
     largest_share_bp: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10_000
     wallet: bool = False
+    lifetime: Lifetime = Lifetime()
+    offline_minor: Whole = 0
 
 
 class Threshold(Document, frozen=True):
@@ -243,6 +249,7 @@ class Programme(Document, frozen=True):
     base_tier: str = ""
     speaking: Speaking = Speaking()
     messages: tuple[Message, ...] = ()
+    members: MemberRules = MemberRules()
 
     def __post_init__(self) -> None:
         if not is_currency(self.currency):

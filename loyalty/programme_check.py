@@ -180,8 +180,15 @@ class _Check:
         return path
 
     def _first_bad_range(self) -> Path:
-        """The card range without which those before it would be taken."""
-        ranges = self.sheet.value_at(("cards", "ranges"))
+        """The card range without which those before it would be taken; else the part of `cards` that is wrong."""
+        for part in ("phone", "wallet"):
+            try:
+                msgspec.convert({part: self.sheet.value_at(("cards", part))}, CardRules)
+            except Refusal:
+                return ("cards", part)
+            except msgspec.ValidationError:
+                continue  # told by its own line
+        ranges = self.sheet.value_at(("cards", "ranges")) or ()
         for i in range(len(ranges)):
             try:
                 msgspec.convert({"ranges": ranges[: i + 1]}, CardRules)

@@ -231,10 +231,11 @@ class Lifetime(Document, frozen=True):
 
 
 class SayAtMost(Document, frozen=True):
-    """How often one member hears a sentence in a period."""
+    """How often a sentence is heard in a period: by each member, wherever they shop; or at each till, by whomever."""
 
     times: Units = 1
-    per: Period = "day"
+    per: Period | Literal["week"] = "day"
+    each: Literal["member", "till"] = "member"
 
 
 class Message(Document, frozen=True):

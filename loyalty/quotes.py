@@ -12,7 +12,8 @@ import msgspec
 
 from loyalty.amounts import LARGEST_MINOR
 from loyalty.baskets import BadBasket, Basket, Line, Place, check_basket
-from loyalty.compiled import STAGES, Compiled, Rule, slim
+from loyalty.certificates import CertificateSold
+from loyalty.compiled import STAGES, Compiled, Rule, slim_lines
 from loyalty.coupons import Entered, IssuedCoupon, RefusedCode, judge_codes, read_codes, set_off
 from loyalty.document import Language
 from loyalty.earning import Earned
@@ -27,7 +28,7 @@ from loyalty.messages import Said, speak
 from loyalty.programme import valid_through
 from loyalty.redeeming import Redeemed, price
 from loyalty.spending import UNPAID, PrizeTaken
-from loyalty.stored_value import CertificatePaid, Stored, pay_with_stored
+from loyalty.stored_value import CertificatePaid, Stored, certificates_sold, pay_with_stored
 from loyalty.tiers import TierProgress, progress
 from loyalty.trouble import InvariantBroken
 from loyalty.workings import Workings
@@ -116,6 +117,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     certificates: tuple[CertificatePaid, ...]
     certificates_refused: tuple[RefusedCode, ...]
     from_wallet_minor: int
+    certificates_sold: tuple[CertificateSold, ...]
     tier: TierProgress | None
     messages: tuple[Said, ...]
     why: tuple[Why, ...]
@@ -250,17 +252,17 @@ def _count_and_say(
     priced: _Priced, entered: Sequence[Entered], refused: Sequence[RefusedCode], language: Language | None
 ) -> _Counted:
     workings, stored = priced.workings, priced.stored
-    messages, heard = speak(workings, priced.effects, language)
+    heard = speak(workings, priced.effects, language)
     used, unused, own_coupons, others_coupons = judge_codes(entered, workings)
     spent = priced.totals.net_minor - sum(workings.remaining[i] for i in workings.sold)
     own, everybodys = uses_of(workings, _points_by_rule(priced.extras), spent)
     return _Counted(
         spent_minor=spent,
-        uses=merged((*own, *own_coupons, *stored.uses, *heard)),
-        shared_uses=merged((*everybodys, *others_coupons, *stored.shared_uses)),
+        uses=merged((*own, *own_coupons, *stored.uses, *heard.own)),
+        shared_uses=merged((*everybodys, *others_coupons, *stored.shared_uses, *heard.here)),
         coupons_used=used,
         coupons_refused=_in_turn(workings.basket.coupons, (*refused, *unused)),
-        messages=messages,
+        messages=heard.said,
     )
 
 
@@ -276,7 +278,7 @@ def _quote_of(
     workings, redeemed, extras, stored = priced.workings, priced.redeemed, priced.extras, priced.stored
     compiled, basket, view = workings.compiled, workings.basket, workings.view
     programme = compiled.programme
-    goods = tuple([slim(compiled, line) for line in basket.lines])
+    goods = slim_lines(compiled, basket.lines)
     return Quote(
         programme_version=compiled.version,
         engine_no=ENGINE_NO,
@@ -304,6 +306,7 @@ def _quote_of(
         certificates=stored.certificates,
         certificates_refused=stored.refused,
         from_wallet_minor=stored.from_wallet_minor,
+        certificates_sold=certificates_sold(workings),
         tier=progress(programme, view, workings.counters, workings.moment.on, net_minor=counted.spent_minor),
         messages=counted.messages,
         why=reasons_for(workings, priced.effects, _extras_said(extras)) if explain else (),
@@ -373,7 +376,7 @@ def _lines(workings: Workings, effects: Iterable[Effect], redeemed: Redeemed) ->
     for effect in effects:
         if effect.points:
             points[effect.line] = points.get(effect.line, 0) + effect.points
-    return tuple(
+    return tuple([
         QuoteLine(
             line=line.line,
             amount_minor=line.amount_minor,
@@ -386,7 +389,7 @@ def _lines(workings: Workings, effects: Iterable[Effect], redeemed: Redeemed) ->
         for line, paid, spent, net in zip(
             workings.lines, redeemed.paid_minor, redeemed.points, workings.remaining, strict=True
         )
-    )
+    ])  # fmt: skip
 
 
 def _totals(lines: Sequence[QuoteLine], effects: Iterable[Effect], stored: Stored) -> Totals:
@@ -434,10 +437,12 @@ def _digest(
     """What was priced and what came out: a basket changed by one line has another digest, and so has one of which a
     certificate pays less."""
     asked = (basket.coupons, basket.points_to_spend, basket.events, basket.prizes, basket.certificates)
-    told = (
+    told: tuple[object, ...] = (
         version, ENGINE_NO, basket.currency, basket.tax_included, goods, asked, basket.from_wallet_minor, figures,
         effects, stored.certificates, stored.from_wallet_minor,
     )  # fmt: skip
+    if basket.certificates_sold:
+        told = (*told, basket.certificates_sold)
     try:
         return hashlib.sha256(msgspec.json.encode(told)).hexdigest()[:32]
     except UnicodeEncodeError:

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from loyalty.amounts import Positive, Whole, share_out
-from loyalty.baskets import Basket, CertificateAsk, Line, Place, Tender
+from loyalty.approvals import Override
+from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line, Place, Tender
+from loyalty.certificates import CertificateSold
 from loyalty.compiled import Compiled
 from loyalty.coupons import IssuedCoupon
 from loyalty.document import Language
@@ -46,6 +48,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag="receipt.v1", tag_f
         shared_uses: of counters that belong to no account: coupons and certificates of bearers, limits of all together.
         spends_own: this sale may spend the points that it earns itself.
         coupons_issued: for the next visit; the till makes their codes whenever it shows them.
+        certificates_sold: with what goes onto each; they are good once head office has heard of it.
     """
 
     receipt_id: str
@@ -61,6 +64,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag="receipt.v1", tag_f
     shared_uses: tuple[Use, ...] = ()
     spends_own: bool = False
     coupons_issued: tuple[IssuedCoupon, ...] = ()
+    certificates_sold: tuple[CertificateSold, ...] = ()
 
 
 class ReceiptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -71,6 +75,7 @@ class ReceiptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         prizes, certificates, from_wallet_minor: as asked; `prizes_taken`: prizes as they were given.
         bearer: coupons and certificates in hand, as the till knew them; `shared`: counters of no account, as told.
         rules: how this sale comes back.
+        override: who approved it; `exchange`: the exchange that it is half of.
     """
 
     programme_version: str
@@ -98,6 +103,8 @@ class ReceiptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     shared: tuple[Use, ...] | None = None
     prizes_taken: tuple[PrizeTaken, ...] = ()
     rules: ReturnRules = PLAIN
+    override: Override | None = None
+    exchange: str = ""
 
 
 class ChargedUnknownLine(Refusal):
@@ -182,6 +189,7 @@ def close_receipt(
         shared_uses=quote.shared_uses,
         spends_own=quote.spends_own,
         coupons_issued=quote.coupons_issued,
+        certificates_sold=quote.certificates_sold,
     )
 
 
@@ -223,6 +231,7 @@ def basket_of(receipt: Receipt, detail: ReceiptDetail) -> Basket:
         prizes=detail.prizes,
         certificates=detail.certificates,
         from_wallet_minor=detail.from_wallet_minor,
+        certificates_sold=tuple(CertificateSale(line=one.line, code=one.code) for one in receipt.certificates_sold),
     )
 
 

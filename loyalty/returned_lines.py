@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from loyalty.amounts import format_quantity
+from loyalty.certificates import CertificateSold
 from loyalty.earning import Earned
 from loyalty.members import Use
 from loyalty.receipts import Funded, Receipt, ReceiptDetail, paid_in_money, points_paid
@@ -41,6 +42,7 @@ class ReturnFigures(msgspec.Struct, frozen=True, kw_only=True):
     withheld_minor: int
     withheld: tuple[Earned, ...]
     whole: bool
+    certificates_back: tuple[CertificateSold, ...] = ()
 
 
 class ReturnsMoreThanSold(Refusal):
@@ -49,6 +51,11 @@ class ReturnsMoreThanSold(Refusal):
 
 class UnknownLine(Refusal):
     code = "return.unknown_line"
+    status = 422
+
+
+class CertificateInPart(Refusal):
+    code = "return.certificate_in_part"
     status = 422
 
 
@@ -68,10 +75,11 @@ def return_lines(
         way: how the points come back, see `way_of`.
     Raises:
         UnknownLine: a line the receipt does not have, twice the same line, or a quantity that is not above 0.
-        ReturnsMoreThanSold: more than is left of a line.
+        ReturnsMoreThanSold: more than is left of a line. CertificateInPart: of a certificate less than the whole.
     Source: engine.md "Returns and voids"; docs/programme.md "Returns".
     """
     before, after = _shares(detail, earlier, lines)
+    _check_certificates(receipt, lines)
     had, has = UsesBack(receipt, detail, before), UsesBack(receipt, detail, after)
     uses, shared_uses = uses_back(receipt.uses, had, has), uses_back(receipt.shared_uses, had, has)
     own_coupons, coupons = coupons_withdrawn(receipt) if after.whole and not before.whole else ((), ())
@@ -104,6 +112,9 @@ def return_lines(
         withheld_minor=withheld.amount_minor,
         withheld=withheld.points,
         whole=after.whole and not before.whole,
+        certificates_back=tuple(
+            one for one in receipt.certificates_sold if before.is_kept(one.line) and not after.is_kept(one.line)
+        ),
     )
 
 
@@ -138,6 +149,15 @@ def _shares(
         _check(row, sold, before, after)
         after[row.line] += row.quantity_milli
     return Shares(sold, before), Shares(sold, after)
+
+
+def _check_certificates(receipt: Receipt, lines: Sequence[ReturnLine]) -> None:
+    sold = {one.line for one in receipt.certificates_sold}
+    for row in lines:
+        if row.line in sold and row.quantity_milli < 1000:
+            raise CertificateInPart(
+                f"Line {row.line} sold a certificate, which comes back whole. Send quantity 1.", line=row.line
+            )
 
 
 def _funded(receipt: Receipt, detail: ReceiptDetail, part: Callable[[int, int], int]) -> tuple[Funded, ...]:

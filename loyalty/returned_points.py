@@ -8,7 +8,7 @@ from datetime import date
 
 import msgspec
 
-from loyalty.baskets import Basket, Line, Place, Tender
+from loyalty.baskets import Basket, CertificateSale, Line, Place, Tender
 from loyalty.compiled import Compiled
 from loyalty.earning import Earned
 from loyalty.leases import Authority
@@ -196,6 +196,11 @@ def _kept_basket(receipt: Receipt, detail: ReceiptDetail, after: Shares) -> Bask
         # Money of certificates earns as any money does, so what they pay now makes no difference.
         certificates=(),
         from_wallet_minor=0,
+        certificates_sold=tuple(
+            CertificateSale(line=one.line, code=one.code)
+            for one in receipt.certificates_sold
+            if after.is_kept(one.line)
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 | counter | comes back |
 | --- | --- |
-| `promo:…`, `visits…`, `said:…`, and any other | with the last part |
+| `promo:…`, `visits…`, `said:…`, `said_here:…`, and any other | with the last part |
 | `spend…` | by the share of the money that comes back |
 | `cap:…`, `budget:…` | by the share of what their promotion did: its discounts, or else its points |
 | `certificate:…`, `wallet` | by the share of the money, one after the other |

@@ -6,6 +6,7 @@ Source: DECISIONS 8, 10; docs/programme.md "Returns"; settlement.md section 2, r
 from collections.abc import Iterable, Sequence
 
 from loyalty.books import Posted, Recorded, Reversed
+from loyalty.certificate_postings import refill, take_off
 from loyalty.earning import Earned
 from loyalty.lots import EventRef, LotKey, Slice, draw_back, give_back, points_in, whereabouts
 from loyalty.posting_writer import Writer
@@ -30,6 +31,7 @@ class ReversalWriter(Writer):
             self.flag("restored_more_than_spent", asked=event.restored_points, left=restored)
         funded = self._cap_funded(event.funded, left)
         given_back = self._restore(restored)
+        self._certificates(event, left.ref)
         # Granted before anything is taken: what the goods that are kept earn today may meet what they no longer earn.
         self.repay(self.accrue(event.earned, of=left.ref))
         return self._take_back(
@@ -49,6 +51,7 @@ class ReversalWriter(Writer):
         assert self.recorded is not None
         left = self.recorded
         given_back = self._restore(points_in(left.redeemed) + self._open_spend(left.ref))
+        self._certificates(event, left.ref)
         return self._take_back(
             event, sorted(left.granted, key=lambda one: one.key), Reversed(
                 of=left.ref,
@@ -67,7 +70,7 @@ class ReversalWriter(Writer):
         if self.account_id:
             self.repay(self.accrue(event.earned))
             for part in event.reversed:
-                self._draw_back(Slice(key=self.key_of(part), points=part.points), event)
+                self.draw_back(Slice(key=self.key_of(part), points=part.points), clamp=event.clamp)
         for funded in event.funded:
             self.fund(funded, "redeemed", "issued")
         return self.posted(event.uses, event.shared_uses)
@@ -75,10 +78,15 @@ class ReversalWriter(Writer):
     def _take_back(self, event: Return | Void, granted: Sequence[Slice], reversed_: Reversed) -> Posted:
         """Spent points have come back before, so that they can meet the clawback of earned ones."""
         for slice_ in granted:
-            self._draw_back(slice_, event)
+            self.draw_back(slice_, clamp=event.clamp)
         for part in reversed_.funded:
             self.fund(part, "redeemed", "issued")
         return self.posted(event.uses, event.shared_uses, reversed_=reversed_)
+
+    def _certificates(self, event: Return | Void, of: EventRef) -> None:
+        """Money back onto certificates that paid, before those that were sold are taken out of use."""
+        refill(self, (*event.uses, *event.shared_uses), of)
+        take_off(self, event.certificates_back, of)
 
     def _restore(self, points: int) -> int:
         """Give a redemption back: first what nothing had covered, then its slices, last used first; points of these.
@@ -99,14 +107,15 @@ class ReversalWriter(Writer):
         self.repay(slices)
         return points_in(slices)
 
-    def _draw_back(self, wanted: Slice, event: Return | Void) -> None:
+    def draw_back(self, wanted: Slice, *, clamp: bool) -> None:
+        """Points granted into a lot are taken from it, then from others; what is not there is owed, or let go."""
         homes = whereabouts(wanted.key, self.books.account(self.account_id).redated)
         lapsed = self._lapsed(wanted, homes)
         slices = draw_back(self.lots.values(), wanted.key, wanted.points - lapsed, homes)
         for slice_ in slices:
             self.claw(slice_, wanted.key.issuer_id, wanted.key.terms_id)
         short = wanted.points - lapsed - points_in(slices)
-        if short and event.clamp:
+        if short and clamp:
             self.flag("clawback_clamped", asked=wanted.points, taken=wanted.points - short, let_go=short)
         elif short:
             self.owe(wanted.key.issuer_id, wanted.key.terms_id, wanted.key.terms_id, short)

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from loyalty.amounts import Whole
+from loyalty.approvals import Override
 from loyalty.baskets import Line, Place
+from loyalty.certificates import CertificateSold
 from loyalty.compiled import Compiled
 from loyalty.earning import Earned
 from loyalty.lots import EventRef
@@ -58,6 +60,7 @@ class Return(msgspec.Struct, frozen=True, kw_only=True, tag="return.v1", tag_fie
     withheld_minor: Whole = 0
     withheld: tuple[Earned, ...] = ()
     clamp: bool = False
+    certificates_back: tuple[CertificateSold, ...] = ()
 
     @property
     def paid_out_minor(self) -> int:
@@ -77,6 +80,7 @@ class ReturnDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         how: how the points came back; `pro_rata` where the sale asks otherwise says that its programme was not at hand.
         standing: what of the receipt's points stood by then, as the till knew; none where that makes no difference.
         programme_version, engine_no: what the goods were judged under; `view`: the member as the till knew them.
+        override: who approved it; `exchange`: the exchange that it is half of.
     """
 
     lines: tuple[ReturnLine, ...]
@@ -90,6 +94,8 @@ class ReturnDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     cashier: str = ""
     how: PointsOnReturn = "pro_rata"
     standing: tuple[Earned, ...] | None = None
+    override: Override | None = None
+    exchange: str = ""
 
 
 class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void.v1", tag_field="type", omit_defaults=True):
@@ -107,12 +113,14 @@ class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void.v1", tag_field="
     detail: msgspec.Raw = EMPTY
     shared_uses: tuple[Use, ...] = ()
     clamp: bool = False
+    certificates_back: tuple[CertificateSold, ...] = ()
 
 
 class VoidDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who voided it."""
+    """Who voided it, and who approved that."""
 
     cashier: str = ""
+    override: Override | None = None
 
 
 def close_return(
@@ -162,6 +170,7 @@ def close_return(
         restored=given.restored,
         withheld_minor=given.withheld_minor,
         withheld=given.withheld,
+        certificates_back=given.certificates_back,
         clamp=rules.clawback_short == "clamp",
         detail=msgspec.Raw(msgspec.json.encode(detail)),
     )
@@ -230,6 +239,7 @@ def close_void(receipt: Receipt, of: EventRef, place: Place, *, cashier: str = "
         uses=uses,
         shared_uses=shared_uses,
         clamp=clamp,
+        certificates_back=receipt.certificates_sold,
         detail=msgspec.Raw(msgspec.json.encode(VoidDetail(cashier=cashier))),
     )
 

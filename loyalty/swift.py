@@ -15,6 +15,7 @@ from loyalty.compiled import Numbers, Rule
 from loyalty.conditions import first_unmet
 from loyalty.discounts import Cuts, percent_of
 from loyalty.taking_off import NOTHING, cuts_of
+from loyalty.units import units_of
 from loyalty.workings import Workings
 
 
@@ -24,14 +25,36 @@ def take_swiftly(rule: Rule, workings: Workings) -> None:
         workings.refuse(rule, reason)
         return
     benefit, numbers = rule.money[0]
-    way = _WAYS.get(type(benefit), _any)
-    cuts = way(rule, benefit, numbers, workings)
-    if cuts:
-        workings.take(rule, cuts)
-    else:
+    found = workings.found
+    if numbers[0] not in found or numbers[-1] not in found:
         workings.refuse(rule, NOTHING)
+    elif rule.plain and len(found[numbers[0]]) == 1:
+        _take_off_one(rule, benefit, found[numbers[0]][0], workings)
+    else:
+        cuts = _WAYS.get(type(benefit), _any)(rule, benefit, numbers, workings)
+        if cuts:
+            workings.take(rule, cuts)
+        else:
+            workings.refuse(rule, NOTHING)
     if rule.gives:
         workings.let_in(rule)
+
+
+def _take_off_one(rule: Rule, benefit: Any, i: int, workings: Workings) -> None:
+    """A plain discount on goods of which there is a single line, where nothing is spread or picked."""
+    costs = workings.remaining[i]
+    cut = rule.plain
+    if type(benefit) is PercentOff:
+        cut = (costs * cut + 5_000) // 10_000
+    elif benefit.per == "unit":
+        cut = round_ratio(cut * workings.lines[i].quantity_milli, 1000)
+    room = costs if workings.is_open else workings.room(i)
+    if cut > room:
+        cut = room
+    if cut:
+        workings.take_one(rule, i, cut)
+    else:
+        workings.refuse(rule, NOTHING)
 
 
 def _percent(rule: Rule, benefit: PercentOff, numbers: Numbers, workings: Workings) -> Cuts:
@@ -66,6 +89,9 @@ def _amount(rule: Rule, benefit: AmountOff, numbers: Numbers, workings: Workings
 
 
 def _buy_get(rule: Rule, benefit: BuyGet, numbers: Numbers, workings: Workings) -> Cuts:
+    bought = workings.found[numbers[0]]
+    if len(bought) == 1 and units_of(workings.lines[bought[0]]) < benefit.buy_units:
+        return {}
     return buy_get(benefit, numbers, workings, rule.options)[0]
 
 

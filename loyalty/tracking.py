@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from loyalty.benefits import Period, Scale
 from loyalty.programme import Programme, Tier
-from loyalty.promotion import Lapsed, OnEvent, PeriodSpendIs, PurchaseIs
+from loyalty.promotion import Lapsed, Message, OnEvent, PeriodSpendIs, PurchaseIs
 
 VISIT = "visit"  # the event that the first sale of a day is
 
@@ -16,6 +16,26 @@ def shared_counters(programme: Programme) -> Iterable[str]:
             yield f"promo:{promotion.id}"
         if promotion.limits and promotion.limits.budget_minor:
             yield f"budget:{promotion.id}"
+
+
+def said_counter(message: Message, promotion_id: str, n: int) -> str:
+    """The counter of a sentence that is heard only so often, without its period.
+
+    Args:
+        promotion_id: empty for the programme's own.
+        n: its place among the sentences of its promotion, or of the programme.
+    """
+    at_till = message.at_most is not None and message.at_most.each == "till"
+    return f"{'said_here' if at_till else 'said'}:{promotion_id}:{n}"
+
+
+def said_here(programme: Programme) -> Iterable[tuple[str, str]]:
+    """Counters of sentences that each till says only so often, each with its period."""
+    owners = [("", programme.messages), *((one.id, one.messages) for one in programme.promotions)]
+    for promotion_id, messages in owners:
+        for n, message in enumerate(messages):
+            if message.at_most is not None and message.at_most.each == "till":
+                yield said_counter(message, promotion_id, n), message.at_most.per
 
 
 def tracked(programme: Programme) -> tuple[tuple[str, Period], ...]:

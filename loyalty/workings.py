@@ -53,7 +53,7 @@ class Workings:
         counters: the member's by name; none where they are not known, or there is no member.
         shared: counters of the programme as a whole, as told.
         found: number of a selector → positions of the lines it names, where there are any; see `positions`.
-        all_accrue: whether every line earns.
+        all_accrue: whether every line earns; `is_open`: whether every line may be reduced to nothing.
         held: the rules that hold, in the order in which they were judged; `unmet`: why others do not, by place.
         taken: minor units that each rule took off, by place of the rule; `units`: that it rewarded under a cap.
         acted: how often each rule did something, by place; more than once only where several coupons set it off.
@@ -65,8 +65,8 @@ class Workings:
 
     __slots__ = (
         "_floors", "acted", "all_accrue", "basket", "closed", "compiled", "counters", "effects", "found", "held",
-        "lines", "listed", "moment", "original", "paid", "pending", "place", "points_spent", "refused", "remaining",
-        "shared", "sold", "stage", "stage_start", "taken", "took", "turns", "units", "unmet", "view",
+        "is_open", "lines", "listed", "moment", "original", "paid", "pending", "place", "points_spent", "refused",
+        "remaining", "shared", "sold", "stage", "stage_start", "taken", "took", "turns", "units", "unmet", "view",
     )  # fmt: skip
 
     def __init__(
@@ -106,6 +106,7 @@ class Workings:
         self._floors: list[int] | None = None
         if any(line.floor_unit_minor for line in self.lines):
             self._floors = [-(-line.floor_unit_minor * line.quantity_milli // 1000) for line in self.lines]
+        self.is_open = not self.closed and self._floors is None
 
     def copy(self) -> "Workings":
         """The same figures, to try something on."""
@@ -142,10 +143,15 @@ class Workings:
 
     def take(self, rule: Rule, cuts: Mapping[int, int]) -> None:
         """Take minor units off lines, by position, for a rule."""
+        if len(cuts) == 1:
+            for i, cut in cuts.items():
+                if cut:
+                    self.take_one(rule, i, cut)
+            return
         promotion = rule.promotion
         remaining, effects, lines = self.remaining, self.effects, self.lines
         total = 0
-        for i, cut in sorted(cuts.items()) if len(cuts) > 1 else cuts.items():
+        for i, cut in sorted(cuts.items()):
             if cut:
                 remaining[i] -= cut
                 total += cut
@@ -155,12 +161,24 @@ class Workings:
                     )
                 )
         if total:
-            no = rule.no
-            self.taken[no] = self.taken.get(no, 0) + total
-            self.acted[no] = self.acted.get(no, 0) + 1
-            if rule.gives or rule.turn >= 0:
-                self.took.add((no, rule.turn))
-                self.turns.add(rule.turn)
+            self._has_taken(rule, total)
+
+    def take_one(self, rule: Rule, i: int, cut: int) -> None:
+        """Take minor units, at least one, off a single line for a rule."""
+        promotion = rule.promotion
+        self.remaining[i] -= cut
+        self.effects.append(
+            Effect(promotion=promotion.id, line=self.lines[i].line, amount_minor=cut, funded_by=promotion.funded_by)
+        )
+        self._has_taken(rule, cut)
+
+    def _has_taken(self, rule: Rule, total: int) -> None:
+        no = rule.no
+        self.taken[no] = self.taken.get(no, 0) + total
+        self.acted[no] = self.acted.get(no, 0) + 1
+        if rule.gives or rule.turn >= 0:
+            self.took.add((no, rule.turn))
+            self.turns.add(rule.turn)
 
     def mark(self, rule: Rule) -> None:
         """A rule has done something."""
@@ -208,7 +226,10 @@ class Workings:
 
     def _sold(self) -> Collection[int]:
         number = self.compiled.certificates
-        return () if number is None else frozenset(self.positions(number))
+        if number is None:
+            return ()
+        coded = {one.line for one in self.basket.certificates_sold}
+        return frozenset(self.positions(number)) | {i for i, line in enumerate(self.lines) if line.line in coded}
 
 
 def _found(compiled: Compiled, lines: Sequence[Line]) -> Mapping[int, Sequence[int]]:

@@ -13,6 +13,7 @@ import msgspec
 
 from loyalty.trouble import Fault, Refusal
 from sync.chain import StreamHead
+from sync.desk import DESK_ANSWER_TAG, DESK_ASK_TAG, DESK_PATH, DeskAnswer, DeskAsk, sign_span
 from sync.enrolment import code_hash, grant_identity, judge_claim, open_claim
 from sync.envelope import MAX_BODY_BYTES, OpenedBatch, open_batch, walk_batch
 from sync.framing import check_signature, pack, sha256, split
@@ -148,6 +149,7 @@ class CentreSession:
             CHUNK_PATH: self._chunk,
             DIGEST_PATH: self._digest,
             LEASE_PATH: self._lease,
+            DESK_PATH: self._desk,
             NEW_KEY_PATH: self._new_key,
             CENTRE_KEYS_PATH: self._tell_keys,
             SALVAGE_PATH: self._salvage,
@@ -390,6 +392,30 @@ class CentreSession:
             grants=self._grants(till, ask.grants, store),
         )
         return pack(LEASE_ANSWER_TAG, answer, self._signer)
+
+    # At the counter
+
+    def _desk(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
+        ask, till = _open(DESK_ASK_TAG, data, DeskAsk, store, self._versions)
+        _check_state(till)
+        _check_epoch(ask, till)
+        told = store.take_desk_ask(ask, now_ms)
+        answer = DeskAnswer(
+            key_no=self._signer.key_no,
+            answers=sha256(data),
+            server_at_ms=now_ms,
+            about=ask.about,
+            sealing_key=told.sealing_key,
+            spans=tuple(sign_span(span, self._signer) for span in told.spans),
+            took=told.took,
+            found=told.found,
+            consents=told.consents,
+            claim=told.claim,
+            claim_points=told.claim_points,
+            claim_reason=told.claim_reason,
+            refused=told.refused,
+        )
+        return pack(DESK_ANSWER_TAG, answer, self._signer)
 
     # Pages
 

@@ -12,12 +12,13 @@ from typing import TypeVar
 
 import msgspec
 
+from loyalty.card_numbers import NumberSpan
 from sync.keys import SIGNATURE_BYTES, PublicKeys, Signer, verify
 from sync.refusals import BadBody, BadEnvelope, BadSignature, TooLarge
 from sync.wire import CentreMessage, Grant
 
 T = TypeVar("T", bound=msgspec.Struct)
-C = TypeVar("C", bound=CentreMessage | Grant)
+C = TypeVar("C", bound=CentreMessage | Grant | NumberSpan)
 
 MAX_JSON = 0xFFFF
 

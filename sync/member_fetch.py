@@ -9,7 +9,7 @@ from sync.keys import PublicKeys
 from sync.lanes import LaneState, open_page
 from sync.pacing import Moment
 from sync.ports import TillStore
-from sync.refusals import NotOurAnswer, PageRefused
+from sync.refusals import HelloFirst, NotOurAnswer, PageRefused
 from sync.snapshots import Span, decode_chunk, open_digest, open_manifest, open_part
 from sync.till_messages import Request, Speaker, compose_chunk, compose_range, compose_snapshot
 
@@ -94,6 +94,7 @@ class MemberFetch:
                 version=manifest.version,
                 have=have,
             )
+        check_generation(manifest.generation, self._store)
         self._store.take_manifest(manifest)
         self._manifest_wanted = False
         return header.server_at_ms, True
@@ -132,9 +133,20 @@ class MemberFetch:
             raise PageRefused("These rows are not those that were asked for.", lane=page.lane)
         if page.first != first or not first <= page.last <= span.last or (not page.more and page.last != span.last):
             raise PageRefused("These rows are not of the accounts that were asked for.", first=page.first)
+        check_generation(page.generation, self._store)
         self._store.take_range(page, bool(span.home))
         self._range = (span, page.last + 1) if page.more and page.last < span.last else None
         return header.server_at_ms, True
 
     def _lane(self) -> LaneState:
         return self._store.lane("members")
+
+
+def check_generation(generation: int, store: TillStore) -> None:
+    """Take no rows of a generation that no hello was answered with: events that head office lost are sent again first.
+
+    Raises:
+        HelloFirst: head office was restored since.
+    """
+    if generation > store.generation():
+        raise HelloFirst("Head office was restored from a backup; a hello comes before its members are taken.")

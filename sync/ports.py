@@ -9,8 +9,10 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from loyalty.card_numbers import NumberSpan
 from sync.blocks import BlockMark
 from sync.chain import StreamHead
+from sync.desk import ClaimState, ConsentNow, DeskAsk, FoundCard
 from sync.enrolment import Slot
 from sync.envelope import OpenedBatch, Unsent
 from sync.keys import PublicKeys
@@ -157,6 +159,20 @@ class LeaseTaken(msgspec.Struct, frozen=True, kw_only=True):
     refused: str = ""
 
 
+class DeskTold(msgspec.Struct, frozen=True, kw_only=True):
+    """What a till at the counter is told: see `sync.desk.DeskAnswer`; the spans are not signed yet."""
+
+    sealing_key: str = ""
+    spans: tuple[NumberSpan, ...] = ()
+    took: bool = False
+    found: tuple[FoundCard, ...] = ()
+    consents: tuple[ConsentNow, ...] = ()
+    claim: ClaimState = "unknown"
+    claim_points: int = 0
+    claim_reason: str = ""
+    refused: str = ""
+
+
 class SpanDigest(msgspec.Struct, frozen=True, kw_only=True):
     """What a span comes to for one till, but for the accounts apart."""
 
@@ -222,6 +238,9 @@ class CentreStore(Protocol):
 
     def take_lease_ask(self, ask: LeaseAsk, now_ms: int) -> LeaseTaken:
         """Set points aside, or tell again what was set aside under this `request_id`."""
+
+    def take_desk_ask(self, ask: DeskAsk, now_ms: int) -> DeskTold:
+        """Answer what is asked at the counter; the same ask again does nothing more."""
 
     def grants_after(self, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:
         """Grants with a greater number, ascending, at most 50 of them. The session signs the first 20 and

@@ -158,6 +158,13 @@ class PageRefused(Refusal):
     status = 502
 
 
+class HelloFirst(Refusal):
+    """Head office was restored since the last hello: members are taken once it has this till's events again."""
+
+    code = "sync.hello_first"
+    status = 502
+
+
 class MustSnapshot(Refusal):
     """A lane cannot go on from where this till stands: it begins anew from chunks."""
 

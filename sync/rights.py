@@ -6,6 +6,7 @@ Every message is signed by the till that sends it; who the peers are comes from 
 Source: offline-redemption.md "Store sharing on a LAN".
 """
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -73,14 +74,23 @@ class RightsTaken(RightsMessage, frozen=True, kw_only=True):
 TAGS: dict[type[RightsMessage], bytes] = {RightsAsk: ASK_TAG, RightsSent: SENT_TAG, RightsTaken: TAKEN_TAG}
 
 
-def pack_rights(message: RightsMessage, signer: Signer) -> bytes:
+def pack_rights(
+    message: RightsMessage, signer: Signer, tags: Mapping[type[RightsMessage], bytes] = TAGS
+) -> bytes:
     """A message as bytes. Raises: TooLarge."""
-    return pack(TAGS[type(message)], message, signer)
+    return pack(tags[type(message)], message, signer)
 
 
-def open_rights(data: bytes, own: tuple[str, int], peers: tuple[Peer, ...]) -> RightsMessage:
+def open_rights(
+    data: bytes,
+    own: tuple[str, int],
+    peers: tuple[Peer, ...],
+    tags: Mapping[type[RightsMessage], bytes] = TAGS,
+) -> RightsMessage:
     """A message for the till `own` (id, epoch), from one of its peers.
 
+    Args:
+        tags: the kinds of message that are looked for, by the tag each is signed under.
     Raises:
         BadEnvelope: no such message, or for another till.
         BadSignature: not signed by a peer as the centre tells of it now.
@@ -95,7 +105,7 @@ def open_rights(data: bytes, own: tuple[str, int], peers: tuple[Peer, ...]) -> R
         raise BadSignature("This is no till of the store, as far as head office told.", till_id=said.till_id)
     if (said.to_till, said.to_epoch) != own:
         raise BadEnvelope("This message is for another till.", to_till=said.to_till)
-    for kind, tag in TAGS.items():
+    for kind, tag in tags.items():
         try:
             check_signature(tag, parts, peer.public)
         except BadSignature:

@@ -13,6 +13,9 @@ from sync.wire import LANES, Lane, Lanes
 
 LineState = Literal["starting", "online", "offline"]
 BULK_LANES: tuple[Lane, ...] = ("members",)
+# Asked for only once the centre told of them: many programmes have no certificates.
+UNASKED_LANES: tuple[Lane, ...] = ("certificates",)
+NEVER = 2**62
 
 
 class Intervals(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +56,7 @@ class Schedule:
             "hotlist": intervals.hotlist_ms,
             "programme": intervals.programme_ms,
             "members": intervals.members_ms,
+            "certificates": intervals.members_ms,
         }
         self._lane_due: dict[Lane, int] = {}
         self._told: dict[Lane, int] = dict.fromkeys(LANES, 0)
@@ -70,7 +74,7 @@ class Schedule:
     def begin(self, now: Moment, till_id: str) -> None:
         """Set everything due, the first time it is called."""
         if not self._lane_due:
-            self._lane_due = dict.fromkeys(LANES, now.mono_ms)
+            self._lane_due = dict.fromkeys(LANES, now.mono_ms) | dict.fromkeys(UNASKED_LANES, NEVER)
             self._hello_due = now.mono_ms
             # Each till at its own place of the interval: those that begin together do not compare together.
             every_ms = self._intervals.digest_ms
@@ -129,6 +133,8 @@ class Schedule:
                 self._told[lane] = newest.of(lane)
                 if newest.of(lane) > have.of(lane):
                     self.lane_now(lane, now)
+                elif lane in UNASKED_LANES:
+                    self.lane_done(lane, now)
 
     def heard(self, sent: Moment, now: Moment, server_at_ms: int, *, error: str = "") -> None:
         """The centre itself answered; `error` is its reason where it said no."""

@@ -95,6 +95,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         version: of the lane when this was made; it never falls.
         block_no: the newest block then.
         expires_ms: from when on another is to be asked for.
+        generation: of the centre, as of `sync.wire.Page`.
     """
 
     as_of: Count
@@ -102,6 +103,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     block_no: Count
     expires_ms: int
     chunks: tuple[ChunkMark, ...] = ()
+    generation: Count = 0
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

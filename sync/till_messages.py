@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from sync.chain import ZERO_HASH, StreamHead
+from sync.desk import DESK_ASK_TAG, DESK_PATH, DeskAsk, DeskWanted
 from sync.envelope import MAX_RAW_BYTES, Sender, seal_batch
 from sync.framing import pack
 from sync.keys import Signer
@@ -58,7 +59,8 @@ class TillSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes to POST, and what the session must remember of them until the answer."""
 
-    kind: Literal["hello", "batch", "page", "lease", "snapshot", "chunk", "digest", "range", "new_key", "keys"]
+    kind: Literal["hello", "batch", "page", "lease", "snapshot", "chunk", "digest", "range", "new_key", "keys",
+                  "desk"]  # fmt: skip
     path: str
     body: bytes
     deadline_ms: int
@@ -240,6 +242,21 @@ def compose_lease(speaker: Speaker, now: Moment, wanted: LeaseWanted, deadline_m
     )
     body = pack(LEASE_ASK_TAG, ask, speaker.signer)
     return Request(kind="lease", path=LEASE_PATH, body=body, deadline_ms=deadline_ms, sent=now)
+
+
+def compose_desk(speaker: Speaker, now: Moment, wanted: DeskWanted, deadline_ms: int) -> Request:
+    """What is asked at the counter."""
+    head = speaker.store.head()
+    ask = DeskAsk(
+        till_id=head.till_id,
+        epoch=head.epoch,
+        key_no=speaker.signer.key_no,
+        counter=0,  # not looked at: nothing here moves anything twice
+        sent_at_ms=now.wall_ms,
+        **msgspec.structs.asdict(wanted),
+    )
+    body = pack(DESK_ASK_TAG, ask, speaker.signer)
+    return Request(kind="desk", path=DESK_PATH, body=body, deadline_ms=deadline_ms, sent=now)
 
 
 def lane_versions(store: TillStore) -> Lanes:

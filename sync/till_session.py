@@ -15,13 +15,15 @@ from typing import TypeVar
 
 import msgspec
 
+from loyalty.card_numbers import NumberSpan
 from loyalty.trouble import Refusal
 from sync.chain import StreamHead
+from sync.desk import DESK_ANSWER_TAG, DeskAnswer, DeskWanted, read_span
 from sync.envelope import MAX_EVENTS
 from sync.framing import open_signed, read_json, sha256, split
 from sync.keys import PublicKeys, Signer
 from sync.lanes import apply_page, open_page
-from sync.member_fetch import MemberFetch
+from sync.member_fetch import MemberFetch, check_generation
 from sync.pacing import LineBudget, Moment
 from sync.ports import TillStore
 from sync.refusals import (
@@ -29,6 +31,7 @@ from sync.refusals import (
     CloneSuspected,
     ForkFound,
     GapFound,
+    HelloFirst,
     KeyRetired,
     MustSnapshot,
     NotOurAnswer,
@@ -50,6 +53,7 @@ from sync.till_messages import (
     TillSettings,
     compose_ask,
     compose_batch,
+    compose_desk,
     compose_digest,
     compose_hello,
     compose_keys,
@@ -237,6 +241,8 @@ class TillSession:
                 self._take_members(now, request, answer.body)
         except Refusal as refusal:
             self._fail(now, request, refusal.code, answer.retry_after_s)
+            if refusal.code == HelloFirst.code:
+                self._schedule.hello_now(now)
 
     def no_answer(self, now: Moment, request: Request, code: str = "line.no_answer") -> None:
         """Nothing came within the deadline, or the line broke; `code` is the Fault's."""
@@ -290,6 +296,7 @@ class TillSession:
             body, till_id=self._store.head().till_id, answers=sha256(request.body), keys=self._live_keys()
         )
         state = apply_page(page, lane, self._store.lane(lane))
+        check_generation(page.generation, self._store)
         # Done before it is kept: a cache that fails must not leave the lane due, for a hotlist overdue goes before
         # the events.
         self._schedule.lane_done(lane, now)
@@ -410,6 +417,24 @@ class TillSession:
         told = self._open(LEASE_ANSWER_TAG, request, answer.body, LeaseAnswer)
         self._take_grants(request, told.grants)
         return told
+
+    def desk_request(self, now: Moment, wanted: DeskWanted, deadline_ms: int) -> Request:
+        """A request from the counter; see `sync.desk`."""
+        return compose_desk(self._speaker(), now, wanted, deadline_ms)
+
+    def take_desk(self, request: Request, answer: Answer) -> tuple[DeskAnswer, tuple[NumberSpan, ...]]:
+        """What the centre answered, and the spans of card numbers in it, each signed for this till and epoch.
+
+        Raises:
+            NotOurAnswer, BadSignature and the like: it does not prove itself, so nothing was heard.
+        """
+        if answer.status != 200:
+            problem = self._open(PROBLEM_TAG, request, answer.body, Problem)
+            raise NotOurAnswer(problem.say, code_there=problem.code)
+        told = self._open(DESK_ANSWER_TAG, request, answer.body, DeskAnswer)
+        own = self._store.head()
+        spans = (read_span(data, self._keys, till_id=own.till_id, epoch=own.epoch) for data in told.spans)
+        return told, tuple(spans)
 
     # Bookkeeping
 

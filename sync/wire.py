@@ -47,8 +47,8 @@ DIGEST_ASK_TAG = b"TP-DIGASK1\0"
 DIGEST_ANSWER_TAG = b"TP-DIG1\0"
 PROBLEM_TAG = b"TP-NO1\0"
 
-Lane = Literal["hotlist", "programme", "members"]
-LANES: tuple[Lane, ...] = ("hotlist", "programme", "members")
+Lane = Literal["hotlist", "programme", "members", "certificates"]
+LANES: tuple[Lane, ...] = ("hotlist", "programme", "certificates", "members")
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Short = Annotated[str, msgspec.Meta(max_length=200)]
@@ -60,6 +60,7 @@ class Lanes(msgspec.Struct, frozen=True, kw_only=True):
     hotlist: Count = 0
     programme: Count = 0
     members: Count = 0
+    certificates: Count = 0  # nothing is asked of it while it is 0
 
     def of(self, lane: Lane) -> int:
         """The version of one lane."""
@@ -303,7 +304,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     `version` is the lane's version once this page is taken and `more` is false; it never falls. With
     `restart` the page begins the lane anew (`from_cursor` is ""). `expires_ms` 0 means never. With `last` the page is
-    all that there is of the accounts from `first` to `last`, and both cursors are the till's own.
+    all that there is of the accounts from `first` to `last`, and both cursors are the till's own. `generation` is the
+    centre's, of the members' rows: those of a later one hold whatever their version, as a restored centre counts anew.
     """
 
     lane: Lane
@@ -316,6 +318,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[msgspec.Raw, ...] = ()
     first: Count = 0
     last: Count = 0
+    generation: Count = 0
 
 
 class Problem(CentreMessage, frozen=True, kw_only=True):

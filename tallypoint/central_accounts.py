@@ -8,23 +8,26 @@ import msgspec
 from sqlalchemy import select
 
 from central.balances import balance_at_date, balance_at_version
+from central.certificates import free_certificate
 from central.ending import outstanding
 from central.expiry import due_on, expire
 from central.history import Entry, history_of
+from central.login import person_named
 from central.members import UnknownAccount
 from central.opening_file import keep_opening, read_opening
 from central.ports import read_key, reading, writing
 from central.programmes import current_programme
 from central.tables import account
 from central.wishes import EndingWish, OpeningWish
+from edge.presenting import code_token
 from loyalty.moments import utc_date
 from tallypoint.central_corrections import account_named, add_asking, ask_or_preview
-from tallypoint.central_office import CLOCK, RANDOMNESS, Adder, open_office, say
+from tallypoint.central_office import CLOCK, RANDOMNESS, Adder, open_office, say, secret
 from tallypoint.files import BadFile, read_bytes
 
 
 def add_accounts(action: Adder) -> None:
-    """Add `history`, `balance-at`, `expire`, `open-balances`, `leave` and `end-programme`."""
+    """Add `history`, `balance-at`, `expire`, `free-certificate`, `open-balances`, `leave` and `end-programme`."""
     history = action("history", run_history, "everything that happened to an account's points, and why")
     at = action("balance-at", run_balance_at, "what an account held at a date, or at one of its versions")
     for one in (history, at):
@@ -34,6 +37,8 @@ def add_accounts(action: Adder) -> None:
     when.add_argument("--version", type=int, help="number of events that are folded in")
     lapse = action("expire", run_expire, "the expiry run of a date; again, what is left of it")
     lapse.add_argument("--on", type=date.fromisoformat, help="YYYY-MM-DD; the run that is due where it is left out")
+    free = action("free-certificate", run_free, "lift the block of a certificate; asks for its code")
+    free.add_argument("--by", required=True, help="your login")
     opening = action(
         "open-balances", run_open_balances,
         "ask for points of an older scheme from a CSV file, all rows or none; another person approves",
@@ -88,6 +93,17 @@ def run_expire(args: argparse.Namespace) -> int:
     done = expire(engine, on, now_ms, RANDOMNESS)
     data = {"on": on.isoformat(), "accounts": done.accounts, "points": done.points}
     return say(args, data, f"Run of {on}: {done.points} points of {done.accounts} accounts have lapsed.")
+
+
+def run_free(args: argparse.Namespace) -> int:
+    """The code is asked for, so that it stands in no list of commands."""
+    settings, engine = open_office(args)
+    with reading(engine) as tx:
+        by = person_named(tx, args.by)
+    code = code_token(read_key(settings.folder / settings.card_key, RANDOMNESS), secret("Code: "))
+    now_ms = CLOCK.wall_ms()
+    done = free_certificate(engine, code, utc_date(now_ms), by.login, now_ms, RANDOMNESS)
+    return say(args, {"freed": done}, "It may be used again." if done else "No such certificate is blocked.")
 
 
 def run_open_balances(args: argparse.Namespace) -> int:

@@ -35,6 +35,7 @@ from tallypoint.central_corrections import add_corrections
 from tallypoint.central_doctor import add_doctor
 from tallypoint.central_import import add_import
 from tallypoint.central_keys import add_keys
+from tallypoint.central_members import add_members
 from tallypoint.central_office import CLOCK, RANDOMNESS, adder, open_office, say, secret, settings_of
 from tallypoint.central_quarantine import add_quarantine
 from tallypoint.central_upkeep import add_upkeep
@@ -76,6 +77,7 @@ def register(commands: Any) -> None:
     add_alerts(action)
     add_corrections(action)
     add_accounts(action)
+    add_members(action)
     add_quarantine(action)
     add_keys(action)
     action("verify", run_verify, "rebuild the books from evidence; exit 1 when anything differs")

@@ -17,7 +17,7 @@ from central.login import Person, person_named
 from central.members import UnknownAccount, account_of
 from central.ports import Settings, reading
 from central.previews import Preview, preview_of, preview_waiting
-from central.wishes import REASONS, AdjustmentWish, BadWish, MergeWish, TransferWish, Wish
+from central.wishes import REASONS, AdjustmentWish, BadWish, MergeWish, TransferWish, Wish, WriteOffWish
 from loyalty.centre_events import Taken
 from loyalty.earning import Earned
 from loyalty.lots import FOREVER
@@ -28,7 +28,7 @@ from tallypoint.central_upkeep import ask_card
 
 
 def add_corrections(action: Adder) -> None:
-    """Add `adjust`, `transfer`, `merge`, `corrections`, `approve` and `refuse`."""
+    """Add `adjust`, `transfer`, `merge`, `write-off`, `corrections`, `approve` and `refuse`."""
     adjust = action("adjust", run_adjust, "give or take points by hand, with a reason")
     _whose(adjust, "account")
     adjust.add_argument("--give", type=int, default=0, metavar="POINTS")
@@ -46,6 +46,10 @@ def add_corrections(action: Adder) -> None:
     _whose(merge, "account")
     merge.add_argument("into", type=int, help="the account that stays")
     _why(merge, "merge")
+    off = action("write-off", run_write_off, "give up what nothing covers of a sale; another person approves")
+    _whose(off, "account")
+    off.add_argument("sale", help="its place, TILL:EPOCH:SEQ, as the worklist and the partner's account name it")
+    _why(off, "write_off")
     listed = action("corrections", run_corrections, "what waits for a second person")
     listed.add_argument("--state", default="asked", choices=("asked", "done", "refused"))
     yes = action("approve", run_approve, "agree to a correction that somebody else asked for")
@@ -72,6 +76,16 @@ def run_transfer(args: argparse.Namespace) -> int:
     """Soonest to lapse first."""
     facts = {"to_account_id": args.to, "points": args.points, "reason": args.reason, "note": args.note}
     return _ask(args, lambda who: TransferWish(account_id=who, **facts))
+
+
+def run_write_off(args: argparse.Namespace) -> int:
+    """The sale by its place."""
+    till_id, _, place = args.sale.partition(":")
+    epoch, _, seq = place.partition(":")
+    if not (till_id and epoch.isdigit() and seq.isdigit()):
+        raise BadWish("Name the sale as TILL:EPOCH:SEQ, with numbers for the last two.")
+    facts = {"till_id": till_id, "epoch": int(epoch), "seq": int(seq), "reason": args.reason, "note": args.note}
+    return _ask(args, lambda who: WriteOffWish(account_id=who, **facts))
 
 
 def run_merge(args: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ COMMANDS = {
     "replay": "tallypoint.replay_command",
     "fleet": "tallypoint.fleet.command",
     "settle": "tallypoint.settle_command",
+    "receipts": "tallypoint.receipts_command",
     "edge": "tallypoint.edge_command",
     "central": "tallypoint.central_command",
 }

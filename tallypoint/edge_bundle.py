@@ -15,7 +15,8 @@ from tallypoint.bundle import log_tail, versions, without_secrets, write_bundle
 
 SHOWN = frozenset({
     "listen_host", "listen_port", "till_kind", "language", "offset_min", "receipt_columns", "receipt_profile",
-    "reader_port", "members_every_s", "log_days",
+    "reader_port", "members_every_s", "log_days", "printer_port", "printer_baud", "printer_flow", "printer_drawer",
+    "display_port", "display_baud", "display_profile",
 })  # fmt: skip
 
 

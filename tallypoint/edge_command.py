@@ -23,7 +23,9 @@ from sync.wire import Answer
 from tallypoint.doctor_report import report
 from tallypoint.edge_bundle import make_bundle
 from tallypoint.edge_files import add_files
+from tallypoint.edge_readers import add_readers
 from tallypoint.logs import keep_log
+from tallypoint.supervisor_command import add_supervisor
 
 ENROL_DEADLINE_MS = 20_000
 
@@ -38,7 +40,7 @@ class OtherCentre(Refusal):
 
 
 def register(commands: Any) -> None:
-    """Add `edge enrol`, `edge serve`, `edge status`, `edge doctor`, `edge bundle`, and those of `edge_files`."""
+    """Add `edge enrol`, `serve`, `status`, `doctor`, `bundle`, and those of `edge_files` and `edge_readers`."""
     edge = commands.add_parser("edge", help="the till service")
     actions = edge.add_subparsers(dest="action", required=True, metavar="ACTION")
     new = actions.add_parser("enrol", help="claim a place at head office with a one-time code")
@@ -58,9 +60,10 @@ def register(commands: Any) -> None:
     bundle = actions.add_parser("bundle", help="a ZIP file for whoever helps, with nothing of a person")
     bundle.add_argument("--to", type=Path, required=True, help="the file to write")
     bundle.set_defaults(run=run_bundle)
+    add_supervisor(actions)
     rotate = actions.add_parser("rotate-key", help="make this till a new key; head office takes it at the next contact")
     rotate.set_defaults(run=run_rotate_key)
-    for action in (new, serve, status, doctor, bundle, rotate, *add_files(actions)):
+    for action in (new, serve, status, doctor, bundle, rotate, *add_files(actions), *add_readers(actions)):
         action.add_argument("--settings", type=Path, help="TOML or YAML; TALLYPOINT_TILL_<NAME> overrules it")
 
 

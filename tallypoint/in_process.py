@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from central import registry
 from central.migrations import upgrade
+from central.people import People
 from central.ports import SystemRandomness, open_engine, read_key, writing
 from central.programmes import publish
 from central.recompute import recompute_pending
@@ -91,7 +92,8 @@ class InProcess:
         self.card_key = read_key(folder / "programme-card.key", self.randomness)
         with writing(self.engine) as tx:
             registry.load_coalition(tx, coalition, clock.wall_ms())
-        self._store = SqlCentreStore(self.engine, self.randomness, card_key=self.card_key)
+        self.people = People(read_key(folder / "people.key", self.randomness))
+        self._store = SqlCentreStore(self.engine, self.randomness, card_key=self.card_key, people=self.people)
         self._session = CentreSession(self.signer, os.urandom)
         self.nodes: list[Node] = []
 

@@ -271,6 +271,28 @@ def test_a_partners_account_shows_what_is_withheld_and_what_it_bears(centre: Sma
     assert ana.get("/console/partners/Z").status_code == 404
 
 
+def test_money_that_moved_is_written_down_once_and_lowers_what_is_unpaid(ana: FlaskClient, finn: FlaskClient) -> None:
+    close(ana)
+    shown = page(ana, "/partners/C")
+    assert "Nothing was written down yet" in shown
+    (entry_id,) = re.findall(r'name="entry_id" value="([0-9a-f]{32})"', shown)
+    form = {"entry_id": entry_id, "kind": "payment", "amount": "10,00", "on": "2026-12-04", "period": "1"}
+    for _ in range(2):
+        assert send(ana, "/partners/C/cash", **form, reference="TR-1").status_code == 303
+    shown = words(page(ana, "/partners/C"))
+    assert "2026-12-04 payment 1 TR-1 10.00" in shown
+    assert shown.count("TR-1") == 1
+    assert "0.71 EUR , which is unpaid" in shown
+    assert "C operator 10.71 due" in words(page(ana, "/periods/1"))
+    more = {**form, "entry_id": "e2", "amount": "0.71"}
+    assert send(ana, "/partners/C/cash", **more).status_code == 303
+    assert "C operator 10.71 paid" in words(page(ana, "/periods/1"))
+    for wrong in ({"amount": "x"}, {"amount": "0.001"}, {"kind": "gift"}, {"on": "today"}):
+        assert send(ana, "/partners/C/cash", **{**more, "entry_id": "e3", **wrong}).status_code == 400
+    assert 'name="entry_id"' not in page(finn, "/partners/C")
+    assert send(finn, "/partners/C/cash", **{**more, "entry_id": "e4"}).status_code == 403
+
+
 def test_a_partner_sees_its_own_account_and_no_other(ana: FlaskClient, finn: FlaskClient) -> None:
     assert "Cobalt Fuel" in page(finn, "/partners/C")
     assert finn.get("/console/partners/D").status_code == 403

@@ -57,7 +57,8 @@ def test_one_unit_too_much_off_a_line_is_found(centre: Centre) -> None:
     till.upload()
     assert counts(centre) == (0, 1, 0)
     assert centre.figures("decision_differs") == {
-        "till_figures": "[[1,10000,1001,90,0,8999,0]]", "centre_figures": "[[1,10000,1000,90,0,9000,0]]"}  # fmt: skip
+        "till_figures": "[[1,10000,1001,90,0,8999,0]]", "centre_figures": "[[1,10000,1000,90,0,9000,0]]",
+        "till_lines_minor": 8_999, "centre_lines_minor": 9_000}  # fmt: skip
 
 
 def test_one_point_too_many_is_found(centre: Centre) -> None:

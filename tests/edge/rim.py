@@ -9,6 +9,7 @@ from edge.health import Health
 from edge.http import till_app
 from edge.identity import TillIdentity
 from edge.journal import Journal, open_epoch
+from edge.peripherals import Peripherals
 from edge.ports import Clock, Instant, Settings
 from edge.readers import Readers
 from edge.till import Till
@@ -136,10 +137,12 @@ class Rim:
             is_offline=lambda: self.offline,
         )
         self.readers = Readers(self.desk, ())
+        self.peripherals = Peripherals(self.settings, self.desk)
         self.health = Health(
-            desk=self.desk, journal=self.journal, uplink=self.uplink, readers=self.readers.health, chores=dict
-        )
-        self.app = till_app(self.desk, self.health, self.readers)
+            desk=self.desk, journal=self.journal, uplink=self.uplink, readers=self.readers.health, chores=dict,
+            peripherals=self.peripherals,
+        )  # fmt: skip
+        self.app = till_app(self.desk, self.health, self.readers, self.peripherals)
         self.client = self.app.test_client()
 
     def post(self, path: str, body: Any, **headers: str) -> Any:

@@ -5,10 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge import cache_members
 from edge.cache import Cache
 from edge.cache_troubles import BadRow
 from edge.till import Till
-from loyalty.members import HotlistedCard, PublishedMember, Use
+from loyalty.members import HotlistedCard, MemberRow, PublishedMember, Use
 from loyalty.programme import BadProgramme, canonical, read_programme
 from sync.framing import sha256
 from sync.lanes import LaneState
@@ -82,6 +83,23 @@ def test_a_restart_page_replaces_every_row(cache: Cache) -> None:
     cache.take_page(*page("hotlist", HotlistedCard(card_token=token(BEN), reason="stolen"), version=2, restart=True))
     assert (points_of(cache, ANA), points_of(cache, BEN)) == (None, 1_000)
     assert (cache.blocked(token(ANA)), cache.blocked(token(BEN))) == (None, "stolen")
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 10])
+def test_whom_a_run_did_not_tell_of_is_forgotten_in_as_many_steps_as_it_takes(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(cache_members, "_SWEPT_AT_ONCE", at_once)
+    everybody = [member(n) for n in range(1, 8)]
+    cache.take_page(*page("members", *everybody))
+    cache.take_page(*page("members", everybody[1], everybody[4], version=2, restart=True))
+    known = [one.row.account_id for one in everybody if cache.member(one.cards[0])]
+    assert (known, cache.counts()["member"], cache.counts()["card"]) == ([2, 5], 2, 2)
+
+
+def member(account_id: int) -> PublishedMember:
+    row = MemberRow(account_id=account_id, version=1, balance_points=1)
+    return PublishedMember(row=row, cards=(f"{account_id:032x}",))
 
 
 def test_a_lane_that_begins_anew_is_never_without_its_rows(cache: Cache, tmp_path: Path, clock: FakeClock) -> None:

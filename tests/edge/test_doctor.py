@@ -102,9 +102,16 @@ def test_a_stopped_stream_resting_leases_and_what_an_earlier_enrolment_left(rim:
 def test_what_the_running_service_tells(rim: Rim, tmp_path: Path) -> None:
     line = {"clock_offset_ms": -121_000, "offline": True, "since": "2026-03-05T18:00:00Z", "last_error": "line.down"}
     reader = {"name": "front", "state": "down", "trouble": "no such port"}
+    printer = {"state": "down", "waiting": 3, "trouble": "no such port", "paper": "unknown"}
+    pole = {"state": "down", "trouble": "no such port"}
     chores = [{"chore": "chain", "done_age_s": 900, "failing": "journal.chain_broken"},
               {"chore": "prune", "done_age_s": None, "failing": ""}]  # fmt: skip
-    found = {one.code: one for one in look(rim, tmp_path, line=line, readers=[reader], chores=chores).ailments}
+    parts = {"readers": [reader], "chores": chores, "printer": printer, "pole_display": pole}
+    found = {one.code: one for one in look(rim, tmp_path, line=line, **parts).ailments}
+    assert found["printer.down"].say == "The receipt printer does not answer; 3 receipts wait: no such port."
+    assert "display.down" in found
+    low = {"state": "up", "waiting": 0, "trouble": "", "paper": "low"}
+    assert {one.code for one in look(rim, tmp_path, printer=low).ailments} >= {"printer.paper_low"}
     assert found["clock.off"].say == "This machine's clock is off by 121 s."
     assert found["line.offline"].level == "advice"
     assert (found["reader.down"].about, found["chore.failing"].about) == ("front", "chain")

@@ -73,7 +73,7 @@ HOSTS = [
 
 
 @pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("path", ["/v1/quotes", "/customer", "/events", "/metrics"])
+@pytest.mark.parametrize("path", ["/v1/quotes", "/customer", "/cashier", "/events", "/metrics"])
 def test_a_name_that_was_rebound_to_this_machine_reaches_nothing(door: Door, host: str, path: str) -> None:
     method, body = ("POST", quote()) if path.startswith("/v1/") else ("GET", None)
     status, _, said = door.ask(method, path, body, Host=host)

@@ -282,8 +282,8 @@ def test_a_new_epoch_does_not_bring_the_offers_back(till: Till, tmp_path: Path, 
     till.journal.close()
     journal = Journal.open(tmp_path / "journal.db", identity(epoch=2), clock)
     open_epoch(journal, "rewound")
-    view, basket = None, laying(("tea", 250), coupons=(code,)).basket
-    told = present(till.current(), basket, view, journal, identity(epoch=2)).shared
+    asked = laying(("tea", 250), coupons=(code,))
+    told = present(till.current(), asked.basket, None, journal, identity(epoch=2), till.place(asked)).shared
     assert told is not None and {use.name.partition(":")[0]: use.amount for use in told} == {"coupon": 1, "promo": 1}
 
 

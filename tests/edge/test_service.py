@@ -17,9 +17,10 @@ import requests
 
 from edge.folder import AlreadyRunning
 from edge.identity import write_identity_file
-from edge.ports import BadSettings, Settings
+from edge.ports import Settings
 from edge.service import NotEnrolled, TillService, reader_profiles
 from edge.web_server import PortTaken
+from pos_adapters.readers.profile import BadReaderProfile
 from tests.edge.rim import CARD, PAYMENT, commit, furnish, identity, quote, settings
 from tests.edge.test_health import wait_for
 
@@ -173,9 +174,24 @@ def test_a_reader_is_set_up_by_its_profile_file(tmp_path: Path):
     made = reader_profiles(Settings(data_dir="x", reader_port="/dev/null", reader_profile=str(profile)))[0]
     assert (made.name, made.port, made.baud, made.suffix) == ("scanner", "/dev/null", 115200, "crlf")
     profile.write_text("baud: 12\n")
-    with pytest.raises(BadSettings) as refused:
+    with pytest.raises(BadReaderProfile) as refused:
         reader_profiles(Settings(data_dir="x", reader_port="/dev/null", reader_profile=str(profile)))
     assert "baud" in refused.value.say
+
+
+def test_readers_of_the_settings_name_shipped_profiles_and_overrule_their_fields():
+    made = reader_profiles(
+        Settings(
+            data_dir="x",
+            readers=(
+                {"port": "/dev/ttyS0", "profile": "zebra-ssi", "baud": 19200, "name": "front"},
+                {"port": "/dev/ttyS1", "profile": "rdm6300"},
+            ),
+        )
+    )
+    assert [(one.name, one.port, one.framing, one.baud) for one in made] == [
+        ("front", "/dev/ttyS0", "ssi", 19200), ("rdm6300", "/dev/ttyS1", "stx_etx", 9600),
+    ]  # fmt: skip
 
 
 # The whole process

@@ -334,10 +334,14 @@ def test_a_page_that_comes_while_a_balance_is_looked_up_does_not_show_it_too_hig
     store = JournalStore(shop.journal, shop.cache, shop.clock)
     uplink = threading.Thread(target=store.take_page, args=(page, LaneState(cursor="2", version=2)))
     page_kept, forgotten = threading.Event(), threading.Event()
-    forget, look_up = shop.journal.forget_own_uses, shop.cache.member
+    accounts, forget = shop.journal.accounts_with_own_uses, shop.journal.forget_own_uses
+    look_up = shop.cache.member
+
+    def tell_and_look() -> frozenset[int]:
+        page_kept.set()
+        return accounts()
 
     def forget_and_tell(rows: Any) -> None:
-        page_kept.set()
         forget(rows)
         forgotten.set()
 
@@ -345,15 +349,33 @@ def test_a_page_that_comes_while_a_balance_is_looked_up_does_not_show_it_too_hig
         found = look_up(card)
         uplink.start()
         assert page_kept.wait(10)
-        forgotten.wait(0.2)  # it must not come: the uses belong to the row that was read
+        assert not forgotten.wait(0.2)  # the uses belong to the row that was read
         return found
 
+    monkeypatch.setattr(shop.journal, "accounts_with_own_uses", tell_and_look)
     monkeypatch.setattr(shop.journal, "forget_own_uses", forget_and_tell)
     monkeypatch.setattr(shop.cache, "member", look_up_slowly)
     assert shop.balance() == (797, 700)
     uplink.join()
+    assert forgotten.is_set()
     monkeypatch.setattr(shop.cache, "member", look_up)
     assert shop.balance() == (797, 797)
+
+
+def test_a_page_of_members_who_were_not_here_writes_nothing_to_the_journal(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.centre.publish(published("ana"))
+    shop.settle()
+    shop.till.commit(commit("r1", sale(line(1, "bread", 10_000))))
+    told: list[list[tuple[int, int]]] = []
+    monkeypatch.setattr(shop.journal, "forget_own_uses", lambda rows: told.append(list(rows)))
+    store = JournalStore(shop.journal, shop.cache, shop.clock)
+    for name in ("ben", "ana"):
+        row = msgspec.Raw(msgspec.json.encode(published(name, version=3, own_seq=1)))
+        page = Page(lane="members", from_cursor="1", to_cursor="2", version=2, more=False, rows=(row,))
+        store.take_page(page, LaneState(cursor="2", version=2))
+    assert told == [[(1, 1)]]
 
 
 def test_a_centre_that_lost_everything_stops_the_upload_but_never_the_till(shop: Shop) -> None:

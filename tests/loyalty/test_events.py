@@ -82,6 +82,34 @@ def test_a_return_and_a_void_of_release_one_stay_readable():
     assert msgspec.structs.replace(voided, detail=EVERY_KIND[3].detail) == EVERY_KIND[3]
 
 
+STORED_VALUE = [
+    b'{"type":"receipt.v1","receipt_id":"R1","place":["acme","S1","T1","store",1,0,"2026-03-02",""],'
+    b'"net_minor":5000,"certificates_sold":[[1,"cccccccccccccccccccccccccccccccc",5000,"2026-04-01"]]}',
+    b'{"type":"void.v1","receipt_id":"void:R1","place":["acme","S1","T1","store",1,0,"2026-03-02",""],'
+    b'"of":["T1",1,3],"certificates_back":[[1,"cccccccccccccccccccccccccccccccc",5000,"2026-04-01"]]}',
+    b'{"type":"certificate.v1","receipt_id":"c-1","place":["acme","S1","T1","store",1,0,"2026-03-02",""],'
+    b'"what":"topped_up","code":"cccccccccccccccccccccccccccccccc","amount_minor":500,"valid_through":"2026-04-01"}',
+    b'{"type":"certificate_kept.v1","receipt_id":"certificate:c:1","what":"lapsed",'
+    b'"code":"cccccccccccccccccccccccccccccccc","on":"2026-04-02"}',
+    b'{"type":"write_off.v1","receipt_id":"write_off:w1","account_id":7,"of":["T1",1,3],"points":50,"on":"2026-09-01",'
+    b'"reason":"uncollectable","asked_by":"ana","approved_by":"eva"}',
+    b'{"type":"delta.v1","receipt_id":"delta:T1:1:3","of":["T1",1,3],"of_period_no":1,"bearer_id":"operator",'
+    b'"partner_id":"acme","amount_minor":10,"on":"2026-03-02","version":"v"}',
+]
+
+
+@pytest.mark.parametrize("payload", STORED_VALUE, ids=lambda payload: json.loads(payload)["type"])
+def test_certificates_write_offs_and_deltas_of_release_one_stay_readable(payload):
+    again = encode(read_head(payload))
+    assert {name: value for name, value in json.loads(again).items() if value is not None} == json.loads(payload)
+
+
+@pytest.mark.parametrize("code", [b"GC-7781-0042", b"c" * 31, b"C" * 32])
+def test_a_certificate_is_named_by_its_token_and_by_nothing_else(code):
+    with pytest.raises(UnknownEvent):
+        read_head(STORED_VALUE[2].replace(b"c" * 32, code))
+
+
 def test_a_sale_is_read_from_its_bytes_and_nothing_else_is():
     assert read_receipt(encode(EVERY_KIND[1])).receipt_id == "R1"
     for payload in (encode(EVERY_KIND[2]), b"{}"):

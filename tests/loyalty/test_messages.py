@@ -1,7 +1,10 @@
 """Messages: which sentence is said, in which language, with figures written the way that language writes them."""
 
+from datetime import date
+
 import pytest
 
+from loyalty.messages import counters_here
 from tests.loyalty.build import (
     amount_off,
     compiled,
@@ -168,6 +171,51 @@ def test_a_sentence_of_the_programme_is_counted_under_its_own_name():
     assert ([one.text for one in asked.messages], steps_of(asked.uses)) == (["x", "hello"], {"said::1": 1})
     assert heard(rules, view=member(counters=(use("said::1"),))) == ["x"]
     assert heard(rules, view=None) == ["x"]
+
+
+WEEKLY = {"at_most": {"times": 2, "per": "week"}}
+BY_WEEK = [
+    ((use("said:p:0:2026-W10", 1),), ["a"], {"said:p:0:2026-W10": 1}),
+    ((use("said:p:0:2026-W10", 2),), [], {}),
+    ((use("said:p:0:2026-W09", 2),), ["a"], {"said:p:0:2026-W10": 1}),
+]
+
+
+@pytest.mark.parametrize(("counters", "told", "uses"), BY_WEEK)
+def test_a_sentence_is_heard_so_often_a_week(counters, told, uses):
+    rules = compiled(promotion("p", amount_off(1), messages=[message("a", **WEEKLY)]))
+    view = member(counters=counters)
+    assert heard(rules, view=view) == told
+    assert steps_of(quote(rules, line(1, 1000), view=view).uses) == uses
+
+
+HERE = {"at_most": {"times": 2, "per": "day", "each": "till"}}
+AT_TILL = [
+    ((), ["a"], {"said_here:p:0:2026-03-02": 1}),
+    (None, ["a"], {"said_here:p:0:2026-03-02": 1}),
+    ((use("said_here:p:0:2026-03-02", 1),), ["a"], {"said_here:p:0:2026-03-02": 1}),
+    ((use("said_here:p:0:2026-03-02", 2),), [], {}),
+    ((use("said_here:p:0:2026-03-01", 2),), ["a"], {"said_here:p:0:2026-03-02": 1}),
+    ((use("said:p:0:2026-03-02", 2),), ["a"], {"said_here:p:0:2026-03-02": 1}),
+]
+
+
+@pytest.mark.parametrize("view", [BALANCE, member(counters=None), None], ids=["member", "unknown", "nobody"])
+@pytest.mark.parametrize(("shared", "told", "uses"), AT_TILL)
+def test_a_till_says_a_sentence_only_so_often_whoever_stands_there(shared, told, uses, view):
+    rules = compiled(promotion("p", amount_off(1), messages=[message("a", **HERE)]))
+    asked = quote(rules, line(1, 1000), view=view, shared=shared)
+    assert [one.text for one in asked.messages] == told
+    assert (steps_of(asked.uses), steps_of(asked.shared_uses)) == ({}, uses)
+
+
+def test_the_tills_counters_are_looked_for_by_day():
+    own = message("own", at_most={"times": 1, "per": "month", "each": "till"})
+    rules = compiled(
+        promotion("p", amount_off(1), messages=[message("x"), message("a", **HERE), message("m", **DAILY)]),
+        messages=[own],
+    )
+    assert counters_here(rules, date(2026, 3, 2)) == ["said_here::0:2026-03", "said_here:p:1:2026-03-02"]
 
 
 def test_a_counted_sentence_that_finds_no_room_is_not_counted():

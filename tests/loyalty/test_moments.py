@@ -49,6 +49,19 @@ def test_a_quarter_has_three_months(on, quarter):
     assert in_period("spend", "quarter", date.fromisoformat(on)) == f"spend:2026-{quarter}"
 
 
+# Weeks begin on Monday, and belong to the year of their Thursday (ISO 8601, 5.7.7).
+WEEKS = [
+    ("2026-03-01", "2026-W09"), ("2026-03-02", "2026-W10"), ("2026-03-08", "2026-W10"), ("2026-03-09", "2026-W11"),
+    ("2024-12-29", "2024-W52"), ("2024-12-30", "2025-W01"), ("2026-12-31", "2026-W53"), ("2027-01-03", "2026-W53"),
+    ("2027-01-04", "2027-W01"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("on", "week"), WEEKS)
+def test_a_week_begins_on_monday_and_has_the_year_of_its_thursday(on, week):
+    assert in_period("said:p:0", "week", date.fromisoformat(on)) == f"said:p:0:{week}"
+
+
 PERIODS = [
     ("ever", "spend"),
     ("year", "spend:2028"),

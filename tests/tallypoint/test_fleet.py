@@ -110,3 +110,30 @@ def test_each_fault_that_is_named_happens_in_every_run():
         assert swarm.rates["loss"] >= 0.15
         assert swarm.counts["rewind"] >= 1
         assert swarm.rates["swallow"] == 0.0
+
+
+def test_a_range_of_seeds_is_played_to_its_end_whatever_fails(capsys, monkeypatch):
+    def play(plan, *, twice):
+        if plan.seed == 4:
+            raise RuntimeError("the fourth")
+        return run_seed(plan, twice=twice)
+
+    monkeypatch.setattr("tallypoint.fleet.run.run_seed", play)
+    asked = ["fleet", "--tills", "2", "--transactions", "10", "--seeds", "3-5", "--faults", "none", "--json"]
+    status = cli.main(asked)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert status == 1
+    assert [line["seed"] for line in lines[:-1]] == [3, 4, 5]
+    assert "RuntimeError: the fourth" in lines[1]["violations"][0]
+    assert lines[1]["replay"].startswith("tallypoint fleet --tills 2 --transactions 10 --seed 4 ")
+    told = lines[-1]
+    assert (told["first"], told["last"], told["seeds"], told["transactions"], told["broken"]) == (3, 5, 3, 20, [4])
+
+
+def test_head_office_is_upgraded_under_its_tills_and_rights_go_from_till_to_till(reports):
+    seen = Counter()
+    for report in reports:
+        seen.update(report.seen)
+    assert sum(report.faults.get("upgrade", 0) for report in reports) > 0
+    for answer in ("rights 200", "snapshot 200", "chunk 200", "digest 200"):
+        assert seen[answer], answer

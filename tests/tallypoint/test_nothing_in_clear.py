@@ -200,7 +200,8 @@ def test_a_day_of_a_till_leaves_nobody_in_clear_in_any_file_log_event_or_message
         quoted = {name: value for name, value in sale("", card).items() if name not in ("receipt_id", "tenders")}
         assert shop.ask("POST", "/v1/quotes", quoted).status_code == 200
         assert shop.ask("POST", "/v1/receipts", sale(f"R{number}", card)).status_code == 201
-    for scanned in (ANNA, STRANGER, PAYMENT, "ophelia@example.org", "+351910000001", "Annabella Quillfeather"):
+    odd = (ANNA, STRANGER, PAYMENT, "ophelia@example.org", "+351910000001", "Annabella Quillfeather")
+    for n, scanned in enumerate(odd):
         shop.ask("POST", "/v1/cards/identify", {"code": scanned})
         shop.ask("GET", "/v1/balance", card=scanned)
         shop.ask("POST", "/v1/quotes", sale("", scanned))
@@ -208,6 +209,11 @@ def test_a_day_of_a_till_leaves_nobody_in_clear_in_any_file_log_event_or_message
         shop.ask("POST", "/v1/receipts", {"card": scanned, "e-mail": "ophelia@example.org"})
         shop.ask("POST", "/v1/holds", {"hold_id": "H1", "card": scanned, "points": 10})
         shop.ask("GET", f"/v1/nothing/{scanned}")
+        asked = sale("", scanned, coupons=[scanned], certificates=[{"code": scanned}])
+        del asked["receipt_id"]
+        shop.ask("POST", "/v1/parked", {**asked, "park_id": f"P-{n}"})
+        note = scanned if "Quill" not in scanned else ""  # nobody can tell a name from a word
+        assert shop.ask("POST", "/v1/parked", {**asked, "card": ANNA, "park_id": f"N-{n}", "note": note}).ok
     assert shop.ask("POST", "/v1/receipts/R1/void").ok
     returned = {"return_id": "B1", "receipt_id": "R0", "lines": [{"line": 1, "quantity": "1"}]}
     assert shop.ask("POST", "/v1/returns", returned).status_code in (200, 201, 400, 422)

@@ -1,6 +1,7 @@
-"""Sales, lost answers, crashes, old backups, clones and clock steps in any order: every answered sale ends up in the
-books once, or where a person can see it, and the books add up."""
+"""Sales, lost answers, crashes, old backups, clones, upgrades and clock steps in any order: every answered sale ends up
+in the books once, or where a person can see it, and the books add up."""
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -21,15 +22,18 @@ from central.quarantine import opened_upload
 from central.restoring import note_restore
 from central.verify import verify_books
 from edge.asks import CommitAsk, SaleAsk
-from edge.enrol import enrol
+from edge.enrol import CACHE_FILE, enrol
 from edge.identity import read_identity_file
 from edge.ports import Settings
 from edge.sending_left import SendLeft
 from loyalty.baskets import Basket, Line, Tender
 from loyalty.programme import programme_from
 from loyalty.trouble import Trouble
+from sync.centre_session import CentreSession
 from sync.enrolment import fingerprint
-from sync.wire import BATCH_PATH, Answer
+from sync.versions import KEPT
+from sync.wire import BATCH_PATH, PROTO, Answer
+from tallypoint.fleet.office import reading_from
 from tallypoint.in_process import NOWHERE, InProcess, Node, StoryClock
 from tests.central.tills import ANNA, COALITION, NOW, PROGRAMME, TODAY
 
@@ -63,6 +67,7 @@ class Coalition(RuleBasedStateMachine):
         self.lose_next = False
         self.last_batch = b""
         self.numbers = 0
+        self.newest = PROTO
 
     @initialize()
     def open(self) -> None:
@@ -153,6 +158,33 @@ class Coalition(RuleBasedStateMachine):
         shutil.copy(self.root / "backup.db", self.world.folder / "central.db")
         with writing(self.world.engine) as tx:
             note_restore(tx, self.clock.wall_ms())
+
+    @rule(hours=st.sampled_from([0, -2, 24]))
+    def upgrade(self, hours: int) -> None:
+        """Head office goes on as its next version, while tills of the old one speak on; its clock may be set with it.
+
+        Two versions on it still answers them in full; then people update the tills, which is another story.
+        """
+        self.newest = min(self.newest + 1, PROTO + KEPT)
+        self.clock.step(hours * HOUR)
+        self.world._session = CentreSession(self.world.signer, os.urandom, reading_from(self.newest))
+
+    @rule(lane=st.sampled_from(LANES), hours=st.sampled_from([0, -24, 2]))
+    def upgrade_till(self, lane: str, hours: int) -> None:
+        """A till stops, and starts as a service that keeps another kind of cache; its clock may be set meanwhile. Where
+        head office does not answer it is put back as it was."""
+        self.shut(lane)
+        self.clock.step(hours * HOUR)
+        cache, kept = self.world.folder / lane / CACHE_FILE, self.root / "kept-cache.db"
+        cache.rename(kept)
+        self.begin(lane)
+        for _ in range(TURNS):
+            if self.nodes[lane].cache.programmes():
+                return
+            self.clock.move(min(self.nodes[lane].uplink.run_once(), 10 * 60_000))
+        self.shut(lane)
+        kept.rename(cache)
+        self.begin(lane)
 
     @rule(hours=st.sampled_from([-24 * 365, -2, 1, 24 * 365]))
     def clock_step(self, hours: int) -> None:
