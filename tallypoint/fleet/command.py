@@ -2,13 +2,15 @@
 
 import argparse
 import sys
+import time
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from tallypoint.fleet.faults import KINDS, LINE, OF_ALL, OF_TILLS, read_kinds
-from tallypoint.fleet.run import Report, run_seeds
+from tallypoint.fleet.run import Report, run_each, run_seeds
 from tallypoint.fleet.world import Plan
 
 
@@ -21,7 +23,10 @@ def register(commands: Any) -> None:
     parser.add_argument("--tills", type=_positive, default=5, metavar="N")
     parser.add_argument("--transactions", type=_positive, default=200, metavar="M", help="over all tills")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="the history; the same seed, the same bytes")
-    parser.add_argument("--seeds", type=_positive, default=1, metavar="K", help="so many from it on, until one fails")
+    parser.add_argument(
+        "--seeds", type=_seeds, default=Seeds(count=1), metavar="K|A-B",
+        help="so many from it on, until one fails; or from A to B, whatever fails, a line of JSON each and one for all",
+    )  # fmt: skip
     parser.add_argument("--faults", default="all", metavar="NAMES", help="all (default), none, or names with commas")
     parser.add_argument("--twice", action="store_true", help="each seed again, and hold the bytes against each other")
     parser.add_argument("--json", action="store_true", help="print data instead of lines")
@@ -32,8 +37,11 @@ def run(args: argparse.Namespace) -> int:
     """Play the seeds and report; 1 when something that always holds did not. Raises: UnknownFault."""
     kinds = read_kinds(args.faults)
     plan = Plan(tills=args.tills, transactions=args.transactions, seed=args.seed, faults=kinds)
-    several = args.seeds > 1
-    reports = list(run_seeds(plan, args.seeds, twice=args.twice or several, told=lambda one: _progress(one, several)))
+    if args.seeds.first is not None:
+        return _run_range(msgspec.structs.replace(plan, seed=args.seeds.first), args.seeds.count, args.twice)
+    several = args.seeds.count > 1
+    told = partial(_progress, several=several)
+    reports = list(run_seeds(plan, args.seeds.count, twice=args.twice or several, told=told))
     if args.json:
         print(msgspec.json.format(msgspec.json.encode(_together(reports)), indent=2).decode())
     else:
@@ -43,6 +51,22 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(f"Seed {last.seed} broke what always holds: {last.violations[0]}\n  {last.replay}", file=sys.stderr)
     return 1
+
+
+def _run_range(plan: Plan, count: int, twice: bool) -> int:
+    """Play every seed of a range, tell each as it ends, and all of them at the end."""
+    begun, sums, broken = time.monotonic(), Counter[str](), []
+    for one in run_each(plan, count, twice=twice):
+        print(msgspec.json.encode(one).decode(), flush=True)
+        sums.update({name: value for name, value in msgspec.to_builtins(one).items()
+                     if isinstance(value, int) and name not in ("seed", "tills")})  # fmt: skip
+        sums["seeds"] += 1
+        if one.violations:
+            broken.append(one.seed)
+    summed = {"first": plan.seed, "last": plan.seed + count - 1, "tills": plan.tills, "twice": twice, **sums,
+              "seconds": round(time.monotonic() - begun, 1), "broken": broken}  # fmt: skip
+    print(msgspec.json.encode(summed).decode(), flush=True)
+    return 1 if broken else 0
 
 
 def _together(reports: list[Report]) -> Any:
@@ -63,7 +87,7 @@ def _together(reports: list[Report]) -> Any:
     return {**summed, "faults": dict(sorted(faults.items())), "seen": dict(sorted(seen.items())), **more}
 
 
-def _progress(report: Report, several: bool) -> None:
+def _progress(report: Report, *, several: bool) -> None:
     if several:
         state = "broken" if report.violations else "good"
         print(f"seed {report.seed}: {state}, {report.events} events, {report.seconds} s", file=sys.stderr)
@@ -85,6 +109,20 @@ def _show(reports: list[Report]) -> None:
     never = sorted(set(KINDS) - set(told["faults"]))
     if never and len(reports) > 1:
         print(f"never: {', '.join(never)}")
+
+
+class Seeds(msgspec.Struct, frozen=True, kw_only=True):
+    """Which seeds: so many from the first on, which is `--seed` where it is none."""
+
+    count: int
+    first: int | None = None
+
+
+def _seeds(text: str) -> Seeds:
+    first, is_range, last = text.partition("-")
+    if not is_range:
+        return Seeds(count=_positive(text))
+    return Seeds(first=int(first), count=_positive(str(int(last) - int(first) + 1)))
 
 
 def _positive(text: str) -> int:

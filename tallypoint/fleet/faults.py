@@ -34,6 +34,7 @@ OF_ALL = {
     "outage": (2, "the centre is down"),
     "centre-crash": (6, "the centre's process ends in the middle of a request"),
     "centre-disk": (4, "the centre's disk refuses a commit"),
+    "upgrade": (2, "the centre is upgraded by a version; the tills stay as they are"),
     "restore": (2, "the centre is put back from a backup, and the restore is noted"),
 }
 KINDS: tuple[str, ...] = (*LINE, *OF_TILLS, *OF_ALL)

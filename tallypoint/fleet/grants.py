@@ -52,6 +52,8 @@ class Authorities:
 
     def spent(self, whose: Whose, lease_id: str, points: int) -> None:
         """A till let points be spent under a lease, "" for its floats; more than it was granted is a wrong."""
+        # Rights of a lease move between the tills of a store: it is their spending of it together that counts.
+        whose = _holder(lease_id) or whose
         key = (*whose, lease_id)
         total = self._spent[key] = self._spent.get(key, 0) + points
         granted = self._grants.points(whose, lease_id)
@@ -60,6 +62,13 @@ class Authorities:
                 f"authority: till {whose[0]} of epoch {whose[1]} spent {total} points on {lease_id or 'its floats'}, "
                 f"where it was granted {granted}"
             )
+
+
+def _holder(lease_id: str) -> Whose | None:
+    """To whom a lease or a hold was granted, as its name says: kind, till, epoch, number."""
+    _, _, rest = lease_id.partition(":")
+    till_id, _, numbers = rest.partition(":")
+    return (till_id, int(numbers.partition(":")[0])) if numbers else None
 
 
 def forgotten_points(now: sqlite3.Connection, backup: sqlite3.Connection) -> int:

@@ -1,9 +1,12 @@
 """One machine in a shop: its disks, its clock, and the till's own classes over them."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from random import Random
+from typing import Any
 
 from edge.cache import Cache
 from edge.cache_rows import make_tables as make_cache
@@ -15,6 +18,8 @@ from edge.journal import Journal, open_epoch
 from edge.journal_tables import make_tables as make_journal
 from edge.journal_troubles import trouble_of as journal_trouble
 from edge.ports import Settings
+from edge.sending_left import SendLeft
+from edge.sharing import Sharing
 from edge.suspending import notice_clock
 from edge.till import Till
 from edge.uplink import Exchange, Uplink
@@ -25,6 +30,7 @@ from tallypoint.fleet.clock import MachineClock
 from tallypoint.fleet.disk import Peril, Perilous, image_of
 from tallypoint.fleet.record import Place
 
+_NO_FOLDER = Path("/nonexistent")  # no epoch here is one that a till gave itself, so none has a file
 NOWHERE = "http://fleet.invalid"
 
 
@@ -42,7 +48,8 @@ class Machine:
         lane: the number of the till in the fleet, which it shares with a clone.
 
     Attributes:
-        speak: how it reaches the centre while a customer waits.
+        speak: how it reaches the centre while a customer waits; `bring`: for what it brings of epochs that are over;
+            `lan`: how it reaches the other tills of its store.
         flight: the request whose answer is awaited; `session`: which life of the process this is.
         until_ms: before this it has no line.
     """
@@ -54,8 +61,11 @@ class Machine:
         self.clock = clock
         self._dice, self._intervals = dice, intervals
         self.speak: Exchange
+        self.bring: Exchange
+        self.lan: Exchange
         self.is_clone = self.is_off = False
         self.suspect = False  # its disk was put back or copied: what it may spend may exist twice
+        self.has_suspect_peer: Callable[[], bool] = lambda: False  # who may have given such rights away twice
         self.forgot = False  # it does not know all that it once answered
         self.until_ms = 0
         self.session = 0
@@ -69,16 +79,13 @@ class Machine:
         self.identity = identity
         self.session += 1
         self.flight = None
-        self.disk = _disk("FULL", image.journal if image else None)
-        self.cache_disk = _disk("NORMAL", image.cache if image else None)
-        if image is None:
-            make_journal(self.disk.tables())
-            make_cache(self.cache_disk.tables())
+        self.disk = _disk("FULL", image.journal if image else _empty(make_journal))
+        self.cache_disk = _disk("NORMAL", image.cache if image else _empty(make_cache))
         self.journal = Journal(self.disk, identity, self.clock)
         open_epoch(self.journal, "enrolled")
         notice_clock(self.journal, self.clock.now())
         self.cache = Cache(self.cache_disk, identity, self.clock, lambda: None)
-        settings = Settings(data_dir="", centre_url=NOWHERE, label=self.name)
+        settings = Settings(data_dir="", centre_url=NOWHERE, label=self.name, lan_listen=f"{self.name}:1")
         self.uplink = Uplink(
             journal=self.journal,
             cache=self.cache,
@@ -89,6 +96,18 @@ class Machine:
             exchange=self.speak,
             intervals=self._intervals,
         )
+        self.sharing = Sharing(
+            self.journal, identity, self.clock, self.lan, new_id=lambda: f"{self._dice.getrandbits(64):016x}"
+        )
+        self._left = SendLeft(
+            journal=self.journal,
+            identity=identity,
+            folder=_NO_FOLDER,
+            clock=self.clock,
+            url=NOWHERE,
+            exchange=self.bring,
+            is_offline=self.uplink.is_offline,
+        )
         self.till = Till(
             journal=self.journal,
             cache=self.cache,
@@ -97,11 +116,20 @@ class Machine:
             identity=identity,
             is_offline=self.uplink.is_offline,
             ask_points=self.uplink.set_aside,
+            ask_peers=self.sharing.ask,
         )
 
     def give_back(self) -> None:
         """Its chore: points that nobody will spend any more go back."""
         give_back(self.journal, self.clock.now())
+
+    def bring_left(self) -> None:
+        """Its chores: events of epochs that are over, to the centre; rights that no till confirmed, again.
+
+        Raises: as `SendLeft.send`.
+        """
+        self._left.send()
+        self.sharing.send_again()
 
     def image(self) -> Image:
         """A copy of the disks as they are."""
@@ -123,7 +151,10 @@ class Machine:
         if self.flight is not None or any(self.cache.lane(lane).version < newest.get(lane, 0) for lane in LANES):
             return True
         state = self.uplink.status().session
-        return bool(self.journal.backlog() or state.suspended or state.line.state != "online")
+        left = self.journal.left
+        return bool(
+            self.journal.backlog() or state.suspended or state.line.state != "online" or left.heads() or left.loose()
+        )
 
     @contextmanager
     def in_peril(self) -> Iterator[None]:
@@ -147,6 +178,14 @@ class Machine:
 def places_on(till_id: str, disk: sqlite3.Connection) -> set[Place]:
     """Every event on a till's disk."""
     return {(till_id, epoch, seq, hash_) for epoch, seq, hash_ in disk.execute("SELECT epoch, seq, hash FROM event")}
+
+
+@cache
+def _empty(make_tables: Callable[[Any], None]) -> sqlite3.Connection:
+    """A file with its tables and nothing in them, made once for all machines."""
+    disk = _disk("NORMAL", None)
+    make_tables(disk.tables())
+    return image_of(disk.writer)
 
 
 def _disk(synchronous: str, image: sqlite3.Connection | None) -> Database:

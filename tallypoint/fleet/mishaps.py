@@ -105,6 +105,11 @@ class Mishaps:
             self.faults["centre-disk"] += 1
             self._office.peril = Peril("disk", self._dice.randrange(1, 4))
 
+    def _upgrade(self) -> None:
+        if not self.is_over:
+            self.faults["upgrade"] += 1
+            self._office.upgrade()
+
     def _clock(self) -> None:
         if not self.is_over:
             self.faults["clock"] += 1

@@ -2,8 +2,11 @@
 
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 from random import Random
 from typing import Any
+
+import msgspec
 
 from central import registry
 from central.late import post_arrived, post_overdue
@@ -14,18 +17,36 @@ from central.programmes import publish
 from central.recompute import recompute_pending
 from central.restoring import note_restore
 from central.sealing import Sealer
+from central.snapshots import SnapshotMaker
 from central.store import SqlCentreStore
 from edge.identity import TillIdentity
 from loyalty.programme import Programme, canonical
 from sync.centre_session import CentreSession
 from sync.enrolment import fingerprint, make_claim, read_identity
 from sync.keys import Signer
-from sync.wire import ENROL_PATH, Answer
-from tallypoint.fleet.clock import World
+from sync.versions import KEPT, OURS, Older, Versions
+from sync.wire import ENROL_PATH, PROTO, Answer, BatchHeader, Hello
+from tallypoint.fleet.clock import HOUR_MS, World
 from tallypoint.fleet.dice import DrawnBytes
 from tallypoint.fleet.disk import CentreDisk, Crashed, Peril, image_of
 
-CRASHED = "crashed"
+CHUNK_ROWS = 8  # of few members several chunks
+
+
+class _Later(BatchHeader, frozen=True, kw_only=True):
+    """A header of a later version, which only ever grows."""
+
+    weather: str = ""
+
+
+@cache
+def reading_from(newest: int) -> Versions:
+    """What head office of a version reads: what tills of today say it brings up to its own."""
+    if newest == PROTO:
+        return OURS
+    hello = Older(shape=Hello, upgrade=lambda said: said)
+    header = Older(shape=BatchHeader, upgrade=lambda said: _Later(**msgspec.structs.asdict(said), weather="unknown"))
+    return Versions(newest=newest, older={("Hello", PROTO): hello, ("BatchHeader", PROTO): header})
 
 
 class Office:
@@ -41,6 +62,8 @@ class Office:
         with writing(self.engine) as tx:
             registry.load_coalition(tx, coalition, world.wall_ms())
         self.is_down_until_ms = 0
+        self.chunks_every_ms = HOUR_MS
+        self.newest = PROTO
         self.keeps_backups = False
         self.backups: list[sqlite3.Connection] = []
         self.peril: Peril | None = None
@@ -48,8 +71,9 @@ class Office:
 
     def _start(self) -> None:
         self._store = SqlCentreStore(self.engine, self.randomness, card_key=self.card_key)
-        self._session = CentreSession(self.signer, self.randomness.bytes)
+        self._session = CentreSession(self.signer, self.randomness.bytes, versions=reading_from(self.newest))
         self._sealer = Sealer(self.engine, self.signer, self.world)
+        self._maker = SnapshotMaker(self.engine, self.world, rows=CHUNK_ROWS, stale_ms=self.chunks_every_ms)
 
     # Its services
 
@@ -75,6 +99,16 @@ class Office:
         if self._is_there("waiting"):
             with writing(self.engine) as tx:
                 post_arrived(tx, self.world.wall_ms(), self.randomness)
+
+    def make_chunks(self) -> None:
+        """Whatever chunks of the members are due."""
+        while self._maker.step():
+            pass
+
+    def upgrade(self) -> None:
+        """The next version of head office, which is upgraded before any till; it answers two older ones in full."""
+        self.newest = min(self.newest + 1, PROTO + KEPT)
+        self._start()
 
     def post_overdue(self) -> None:
         """Post what waits for an event that never came; a person who set the grace to nothing waits no longer."""

@@ -121,7 +121,7 @@ class Oracle:
         if place in self._centre.kept:
             return "quarantined"
         if (till := self._on_disk.get(place)) is not None:
-            if place[0] not in self._odd or (till.in_service and till.epoch == place[1]):
+            if place[0] not in self._odd or till.in_service:
                 self.violations.append(f"pending: {till.name} still has event {ref}, which the centre lacks")
             return "pending"
         return "forgotten" if place in self._record.removed else "lost"

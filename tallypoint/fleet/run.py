@@ -1,6 +1,7 @@
 """A run and what it reports; a seed run twice must come to the very same bytes."""
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -20,7 +21,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         transactions: what POS systems did; `told`: answers that stand for an event.
         events: events of tills that exist somewhere = applied + flagged + quarantined + pending.
-        pending: not at the centre: on a disk that was put aside, or in an epoch that a person ended.
+        pending: not at the centre: on the disk of a machine that was switched off for good.
         forgotten: written and gone with a disk that was put back to before them; in no other figure.
         lost: told and nowhere. `duplicated`: posted more often than once. `stuck`: tills not level after the healing.
         overspent: points that nobody had; `bound`: what could be at most.
@@ -52,6 +53,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     violations: tuple[str, ...]
 
 
+class Broken(msgspec.Struct, frozen=True, kw_only=True):
+    """A seed that did not come to its end."""
+
+    seed: int
+    replay: str
+    violations: tuple[str, ...]
+
+
 def run_seed(plan: Plan, *, twice: bool = False) -> Report:
     """Play a seed, judge it, and play it again where asked."""
     begun = time.monotonic()
@@ -65,6 +74,16 @@ def run_seed(plan: Plan, *, twice: bool = False) -> Report:
         if again.time.digest() != digest:
             report = msgspec.structs.replace(report, violations=(*report.violations, AGAIN))
     return msgspec.structs.replace(report, seconds=round(time.monotonic() - begun, 3))
+
+
+def run_each(plan: Plan, count: int, *, twice: bool) -> Iterator[Report | Broken]:
+    """So many seeds from the plan's on, whatever becomes of any of them."""
+    for seed in range(plan.seed, plan.seed + count):
+        one = msgspec.structs.replace(plan, seed=seed)
+        try:
+            yield run_seed(one, twice=twice)
+        except Exception:  # noqa: BLE001 - whatever it was is the finding, and the next seed has its turn
+            yield Broken(seed=seed, replay=replay_of(one), violations=(f"broken: {traceback.format_exc()}",))
 
 
 def run_seeds(plan: Plan, count: int, *, twice: bool, told: Callable[[Report], None]) -> Iterator[Report]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from loyalty.trouble import Fault
+from loyalty.trouble import Fault, Refusal
 from sync.till_messages import Request
 from sync.transport import LineDown, LineTooSlow
 from sync.wire import Answer
@@ -71,7 +71,7 @@ class Talk:
         try:
             step = machine.uplink.ask()
         except Fault as fault:
-            self._rest(machine, fault)
+            self.rest(machine, fault)
             return
         if isinstance(step, int):
             self.speak_in(machine, max(1, step))
@@ -79,7 +79,7 @@ class Talk:
         machine.flight = step
         self._send(machine, step)
 
-    def _rest(self, machine: Machine, fault: Fault) -> None:
+    def rest(self, machine: Machine, fault: Fault) -> None:
         """What the uplink's thread does with trouble of its own disk."""
         self.seen[f"fault {fault.code}"] += 1
         if machine.disk.broken or machine.cache_disk.broken:
@@ -104,12 +104,39 @@ class Talk:
             body = line.changed(body)
         self._time.plan(line.travel_ms(), self._arrive, machine, machine.session, request, body)
 
-    def ask_at_once(self, machine: Machine, url: str, body: bytes) -> Answer:
-        """A request while a customer waits: there and back now, or not at all. Raises: LineDown, LineTooSlow."""
+    def ask_at_once(self, machine: Machine, kind: str, url: str, body: bytes) -> Answer:
+        """A request beside the session's, as while a customer waits: there and back now, or not at all.
+
+        Raises:
+            LineDown, LineTooSlow.
+        """
         if not self.has_line(machine) or self._line.hits("loss"):
             raise LineDown("The line is down.")
-        answer = self._answer("lease", url.removeprefix(NOWHERE), body)
+        answer = self._answer(kind, url.removeprefix(NOWHERE), body)
         if answer is None or self._line.hits("swallow"):
+            raise LineTooSlow("No answer came.")
+        return answer
+
+    def ask_peer(self, peer: Machine | None, body: bytes) -> Answer:
+        """A request to another till of the store, over a line that loses as much. Raises: LineDown, LineTooSlow."""
+        if peer is None or peer.is_off or self._line.hits("loss"):
+            raise LineDown("The other till does not answer.")
+        if self._line.hits("corrupt"):
+            body = self._line.changed(body)
+        try:
+            with peer.in_peril():
+                answer = Answer(status=200, body=peer.sharing.answer(body))
+        except Crashed:
+            self._restart(peer)
+            raise LineTooSlow("The other till ended.") from None
+        except Refusal as refusal:
+            answer = Answer(status=403, body=refusal.code.encode())
+        except Fault as fault:
+            self.rest(peer, fault)
+            answer = Answer(status=503, body=fault.code.encode())
+        self.seen[f"rights {answer.status}"] += 1
+        self._time.note("rights", peer.name, answer.status)
+        if self._line.hits("swallow"):
             raise LineTooSlow("No answer came.")
         return answer
 
@@ -159,7 +186,7 @@ class Talk:
             self._restart(machine)
             return
         except Fault as fault:
-            self._rest(machine, fault)
+            self.rest(machine, fault)
             return
         self.speak_in(machine, 0)
 

@@ -25,6 +25,7 @@ PARTNERS = ("anchor", "birch")
 # What a POS does, and how often; and where speed is the question, most of it selling.
 USUAL = {"sale": 70, "spend": 12, "hold": 4, "return": 4, "void": 3, "again": 4, "close": 1}
 SELDOM = {"sale": 1_900, "spend": 50, "hold": 2, "return": 20, "void": 14, "again": 10, "close": 4}
+AT_HOME = 0.95  # of their sales
 _KEPT = 40  # receipts that a POS may still take back, void or ask for again
 _BASKETS = 64
 
@@ -67,16 +68,17 @@ class Pos:
     """The POS of one till. It is a system of its own, so it remembers what it was told when its till does not.
 
     Args:
-        cards: the members' card numbers; `accounts`: account by card token.
+        cards: the members' card numbers; `home`: of those who mostly come here; `accounts`: account by card token.
         card_share: how many of a hundred sales have a card; `doings`: what it does, and how often.
     """
 
     def __init__(
-        self, name: str, dice: Random, cards: tuple[str, ...], accounts: Mapping[str, int], card_share: int,
-        doings: Mapping[str, int], record: Record, authority: Authorities,
+        self, name: str, dice: Random, cards: tuple[str, ...], home: tuple[str, ...], accounts: Mapping[str, int],
+        card_share: int, doings: Mapping[str, int], record: Record, authority: Authorities,
     ) -> None:  # fmt: skip
         self.name = name
         self._dice, self._cards, self._accounts, self._card_share = dice, cards, accounts, card_share
+        self._home = home
         self._record, self._authority = record, authority
         self._baskets = [_lines(dice) for _ in range(_BASKETS)]
         self._doings, self._weights = list(doings), list(doings.values())
@@ -204,7 +206,7 @@ class Pos:
         if receipt.redemption is not None:
             paid = receipt.redemption
             whose = (machine.identity.till_id, machine.identity.epoch)
-            if machine.suspect:
+            if machine.suspect or machine.has_suspect_peer():
                 self._record.doubled += spent
             else:
                 self._authority.spent(whose, paid.lease_id if paid.authority != "float" else "", spent)
@@ -226,7 +228,8 @@ class Pos:
     def _basket(self, *, with_card: bool = False) -> Any:
         lines = self._dice.choice(self._baskets)
         has_card = self._dice.randrange(100) < self._card_share or with_card
-        card = self._dice.choice(self._cards) if has_card and self._cards else None
+        is_home = bool(self._home) and self._dice.random() < AT_HOME
+        card = self._dice.choice(self._home if is_home else self._cards) if has_card else None
         basket = Basket(receipt_id="", currency="EUR", lines=lines)
         at: list[int] = []
 

@@ -10,6 +10,7 @@ from random import Random
 import msgspec
 
 from edge.refusals import NoProgramme
+from edge.uplink import Exchange
 from loyalty.trouble import Fault, Refusal
 from sync.schedule import Intervals
 from sync.wire import Answer
@@ -33,6 +34,7 @@ CHORES_MS = 5_000
 PERSON_MS = 10 * MINUTE_MS
 TRIES = 5
 TILLS_OF_A_STORE = 4
+MEMBERS_OF_A_TILL = 2
 BIG = 20_000  # transactions beyond which a run is about speed: long batches, a sample computed again
 
 
@@ -111,6 +113,7 @@ class Fleet:
         accounts = self.office.register(programme, self.cards)
         authority = Authorities(self.grants, self.record)
         self._pos: list[Pos] = []
+        stores = -(-self.plan.tills // TILLS_OF_A_STORE)
         for lane in range(self.plan.tills):
             name = f"till-{lane}"
             machine = self._machine(name, lane, self._dice.randrange(-2_000, 2_000))
@@ -118,7 +121,9 @@ class Fleet:
             self.machines.append(machine)
             dice = dice_for(self.plan.seed, name, "pos")
             pace = (self.pace.card_share, self.pace.doings)
-            self._pos.append(Pos(name, dice, self.cards, accounts, *pace, self.record, authority))
+            # Where speed is the question members come to their own store, as they do; else anywhere, for more trouble.
+            home = self.cards[lane // TILLS_OF_A_STORE :: stores] if self.plan.is_big else ()
+            self._pos.append(Pos(name, dice, self.cards, home, accounts, *pace, self.record, authority))
             self.talk.speak_in(machine, 0)
 
     def _machine(self, name: str, lane: int, skew_ms: int) -> Machine:
@@ -135,10 +140,17 @@ class Fleet:
             dice_for(self.plan.seed, name, "session"), intervals,
         )  # fmt: skip
 
-        def speak(url: str, body: bytes, _deadline_ms: int) -> Answer:
-            return self.talk.ask_at_once(machine, url, body)
+        def ask(kind: str) -> Exchange:
+            return lambda url, body, _deadline_ms: self.talk.ask_at_once(machine, kind, url, body)
 
-        machine.speak = speak
+        def ask_peer(url: str, body: bytes, _deadline_ms: int) -> Answer:
+            address = url.removeprefix("http://").split(":")[0]
+            return self.talk.ask_peer(next((one for one in self.machines if one.name == address), None), body)
+
+        machine.has_suspect_peer = lambda: any(
+            one.store_id == machine.store_id for one in self.machines if one.identity.till_id in self.mishaps.odd_tills
+        )
+        machine.speak, machine.bring, machine.lan = ask("lease"), ask("salvage"), ask_peer
         return machine
 
     def _settle_in(self) -> None:
@@ -152,6 +164,8 @@ class Fleet:
         for machine, pos in zip(self.machines, self._pos, strict=True):
             self.time.plan(self._dice.randrange(1, 1 + self.pace.gap_ms), self._serve, machine, pos)
         self.time.plan(CHORES_MS, self._chores)
+        if not self.plan.is_big:
+            self.time.plan(self._dice.randrange(1, 1 + self.span_ms), self._snapshots)
         self.time.plan(PERSON_MS, self._person_looks)
 
     def play(self) -> None:
@@ -221,9 +235,29 @@ class Fleet:
             self.office.chores()
             self.record.reclaimed += self.office.reclaim()
             self.recomputed += self.office.recompute(self._to_recompute())
-        for machine in self.machines:
+        for machine in list(self.machines):
             machine.give_back()
+            self._bring_left(machine)
             self.talk.wake(machine)
+
+    def _bring_left(self, machine: Machine) -> None:
+        try:
+            with machine.in_peril():
+                machine.bring_left()
+        except Crashed:
+            self._restart(machine)
+        except Refusal as refusal:  # not head office, or not proven to be: another time
+            self.talk.seen[f"left {refusal.code}"] += 1
+        except Fault as fault:
+            self.talk.rest(machine, fault)
+
+    def _snapshots(self) -> None:
+        """Head office's worker makes chunks of the members, from which tills begin and by which they compare."""
+        if self._is_over:
+            return
+        self.time.plan(self.office.chunks_every_ms, self._snapshots)
+        if self.world.now_ms >= self.office.is_down_until_ms:
+            self.office.make_chunks()
 
     def _to_recompute(self) -> int:
         """Of a big run one event in twenty, in all."""
@@ -298,7 +332,8 @@ class Fleet:
 
 def _pace(plan: Plan, dice: Random) -> Pace:
     if plan.is_big:
-        return Pace(gap_ms=4_000, wake_ms=1_600_000, members=200, card_share=20, doings=SELDOM)
+        members = max(200, MEMBERS_OF_A_TILL * plan.tills)
+        return Pace(gap_ms=4_000, wake_ms=1_600_000, members=members, card_share=20, doings=SELDOM)
     gap_ms = dice.choice((5_000, 30_000, 5 * MINUTE_MS, 30 * MINUTE_MS))
     return Pace(
         gap_ms=gap_ms,

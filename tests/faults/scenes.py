@@ -4,6 +4,7 @@ A scene writes a line to the file `answers` only after the till has answered, as
 """
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ from edge import journal_tables
 from edge.asks import CommitAsk
 from edge.cache import Cache
 from edge.database import Database
+from edge.identity import read_identity_file
 from edge.journal import Journal
+from edge.opening import open_journal
 from edge.ports import Settings
 from edge.taking_back import take_back, void_receipt
 from edge.till import Till
@@ -33,6 +36,7 @@ from tests.faults.head_office import take_in
 ANSWERS = "answers"
 CONTROL = "sell_relaxed"
 HEAD_OFFICE = "take"
+SALVAGE = "salvage"
 SALES = 8
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -89,7 +93,7 @@ def ask_of(n: int) -> CommitAsk:
 
 def play(folder: Path, scene: str) -> None:
     """Everything a scene does, to its end."""
-    {**SCENES, CONTROL: _sell_relaxed, HEAD_OFFICE: _take}[scene](folder)
+    {**SCENES, CONTROL: _sell_relaxed, HEAD_OFFICE: _take, SALVAGE: _salvage}[scene](folder)
 
 
 def _sell(folder: Path) -> None:
@@ -176,6 +180,25 @@ def _sell_relaxed(folder: Path) -> None:
 
     with patch.object(edge.journal, "Database", relaxed):
         _sell(folder)
+
+
+def _salvage(folder: Path) -> None:
+    """The service starts over a journal that is damaged, as often as it takes, and sells."""
+    own = read_identity_file(folder)
+    assert own is not None
+    clock = FakeClock()
+    opened = open_journal(Settings(data_dir=str(folder)), own, clock, lambda bits: secrets.randbits(bits))
+    cache = Cache.open(folder / "cache.db", opened.identity, clock)
+    cache.load_programme(read_programme(PROGRAMME.encode()))
+    till = Till(
+        journal=opened.journal, cache=cache, clock=clock, settings=Settings(data_dir=str(folder)),
+        identity=opened.identity,
+    )  # fmt: skip
+    sold = till.commit(commit("after", sale(line(1, "bread", 1_000), card=None)))
+    with (folder / ANSWERS).open("ab", buffering=0) as file:
+        os.write(file.fileno(), f"after {sold.head.hash}\n".encode())
+    opened.journal.close()
+    cache.close()
 
 
 def _take(folder: Path) -> None:

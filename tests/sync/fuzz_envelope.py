@@ -12,6 +12,7 @@ import time
 import tracemalloc
 import zlib
 from collections import Counter
+from copy import deepcopy
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -214,7 +215,7 @@ class Fuzzer:
                 if isinstance(place[key], dict | list) and place[key] and self.random.random() < 0.7:
                     place = place[key]
                     continue
-                place[key] = self.random.choice(WILD)
+                place[key] = deepcopy(self.random.choice(WILD))  # what is spoilt in one must not be in the other
                 break
 
     # What is right
@@ -258,8 +259,12 @@ class Fuzzer:
 
     def signed(self, path: str, json: bytes, body: bytes) -> bytes:
         """A message of the victim, whatever it says."""
+        return self.signed_with(TAGS[path], json, body)
+
+    def signed_with(self, tag: bytes, json: bytes, body: bytes) -> bytes:
+        """The same under any tag."""
         json = json[:0xFFFF]
-        signature = self.victim.signer.sign(TAGS[path] + json)
+        signature = self.victim.signer.sign(tag + json)
         return len(json).to_bytes(2, "big") + json + signature + body
 
 

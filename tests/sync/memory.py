@@ -191,6 +191,7 @@ class MemoryCentre:
             version=len(rows),
             more=upto < len(rows),
             rows=tuple(msgspec.Raw(row) for row in rows[start:upto]),
+            generation=self.generation if ask.lane == "members" else 0,
         )
 
     def snapshot_for(self, till: TillRecord, now_ms: int) -> Manifest:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from sync.centre_session import CentreSession
+from sync.chain import StreamHead
 from sync.keys import Signer, one_key
 from sync.pacing import Moment
 from sync.schedule import Intervals
@@ -43,6 +44,10 @@ class Talk:
 
     def moment(self) -> Moment:
         return Moment(mono_ms=self.now, wall_ms=NOON + self.now)
+
+    def heads(self) -> list[StreamHead]:
+        """The till's stream as the centre has it, its beginning and each event."""
+        return self.centre.heads[self.till.start.till_id]
 
     def sell(self, count: int) -> None:
         for _ in range(count):

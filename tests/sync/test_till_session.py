@@ -377,3 +377,22 @@ def test_a_batch_says_the_newest_block_that_the_till_was_told_of(talk, monkeypat
     talk.sell(1)
     header = read_json(split(talk.ask().body), BatchHeader)
     assert (header.block_no, header.block_hash) == (9, "99" * 32)
+
+
+def test_members_of_a_restored_centre_are_taken_after_it_has_this_tills_events_again(talk, monkeypatch):
+    """Their rows may lack what this till let be spent until then."""
+    talk.until_quiet()
+    talk.sell(3)
+    talk.until_quiet()
+    taken = []
+    monkeypatch.setattr(talk.till, "take_page", lambda page, state: taken.append((page.lane, len(talk.heads()))))
+    talk.centre.generation += 1
+    del talk.heads()[2:]  # it knows of one event, of three
+    talk.now += 60_000
+    said = []
+    while ("members", 4) not in taken:
+        said += talk.turns(1)
+        assert len(said) < 20
+    assert said.index("members") < said.index("hello") < said.index("batch")
+    assert [had for lane, had in taken if lane == "members"] == [4]
+    assert talk.status().line.last_error == ""

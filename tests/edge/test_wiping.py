@@ -1,0 +1,112 @@
+"""A till that was revoked forgets members and card key, keeps what it sold, and sells on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge.cache import Cache
+from edge.enrol import CACHE_FILE, JOURNAL_FILE
+from edge.http import till_app
+from edge.identity import read_identity_file, write_identity_file
+from edge.journal import Journal, open_epoch
+from edge.service import TillService
+from edge.wiping import WIPED, wipe_revoked
+from tests.edge.rim import HandClock, commit, furnish, identity, member, quote, settings
+
+CARD_KEY, TOKEN = "22" * 32, member().cards[0]
+
+
+class Machine:
+    """A data folder as a service leaves it, with an earlier identity beside the present one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.clock = folder, HandClock()
+        folder.mkdir()
+        own = identity()
+        earlier = msgspec.structs.replace(own, granted=msgspec.structs.replace(own.granted, epoch=1))
+        self.own = msgspec.structs.replace(own, granted=msgspec.structs.replace(own.granted, epoch=2))
+        for one in (earlier, self.own):
+            write_identity_file(folder, one)
+        self.journal = Journal.open(folder / JOURNAL_FILE, self.own, self.clock)
+        open_epoch(self.journal, "enrolled")
+        self.cache = Cache.open(folder / CACHE_FILE, self.own, self.clock)
+        furnish(self.journal, self.cache, self.clock)
+
+    def wipe(self) -> Any:
+        return wipe_revoked(self.folder, self.journal, self.cache, self.clock, lambda count: b"\x77" * count)
+
+    def holds(self, text: str) -> list[str]:
+        """Files in which a token or key still stands, as text or as bytes."""
+        wanted = (text.encode(), bytes.fromhex(text))
+        return sorted(path.name for path in self.folder.iterdir() if any(one in path.read_bytes() for one in wanted))
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    made = Machine(tmp_path / "till")
+    yield made
+    made.journal.close()
+    made.cache.close()
+
+
+def test_no_card_key_and_no_card_stay_on_the_disk(machine: Machine) -> None:
+    assert machine.holds(CARD_KEY) == ["identity-1.json", "identity.json"]
+    assert any(name.startswith(CACHE_FILE) for name in machine.holds(TOKEN))
+    wiped = machine.wipe()
+    assert machine.holds(CARD_KEY) == []
+    assert machine.holds(TOKEN) == []
+    assert (wiped.granted.card_key, wiped.granted.card_key_id) == ("77" * 32, WIPED)
+    assert read_identity_file(machine.folder) == wiped
+
+
+def test_its_events_stay_under_its_own_key_and_its_programme_too(machine: Machine) -> None:
+    head, version = machine.journal.head(), machine.cache.programmes()[0].version
+    wiped = machine.wipe()
+    assert wiped.signer.public == machine.own.signer.public
+    assert wiped.genesis == machine.own.genesis
+    assert machine.journal.outbox.hash_at(head.seq) == head.hash
+    assert machine.cache.programmes()[0].version == version
+    assert machine.journal.outbox.leases_suspended() == "sync.revoked"
+
+
+def test_cut_short_it_begins_again_and_done_it_is_done(machine: Machine) -> None:
+    machine.cache.wipe, kept = lambda: 1 / 0, machine.cache.wipe  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError):
+        machine.wipe()
+    machine.cache.wipe = kept  # type: ignore[method-assign]
+    assert machine.cache.counts()["member"] == 1
+    assert machine.wipe() is not None
+    assert machine.cache.counts()["member"] == 0
+    assert machine.wipe() is None
+
+
+def test_the_service_wipes_on_the_word_of_head_office_and_sells_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "till"
+    folder.mkdir()
+    write_identity_file(folder, identity())
+    service = TillService(settings(folder, centre_url="http://localhost:1"), port=0)
+    service.start()
+    try:
+        furnish(service.journal, service.cache, service.clock)
+        till = service.desk.till
+        state = SimpleNamespace(session=SimpleNamespace(suspended="sync.suspended"))
+        monkeypatch.setattr(service.uplink, "status", lambda: state)
+        service._wipe_if_revoked()
+        assert service.cache.counts()["member"] == 1
+        state.session.suspended = "sync.revoked"
+        service._wipe_if_revoked()
+        assert service.cache.counts()["member"] == 0
+        assert till.identity.granted.card_key_id == WIPED
+        assert CARD_KEY not in {one.granted.card_key for one in (service.identity, service.desk.identity)}
+        app = till_app(service.desk, service.health, service.readers, service.peripherals).test_client()
+        assert app.post("/v1/quotes", json=quote()).json["totals"]["gross_minor"] == 1250
+        paid = app.post("/v1/receipts", json=commit(card=None))
+        assert paid.status_code == 201
+    finally:
+        service.stop()
