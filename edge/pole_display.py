@@ -6,20 +6,19 @@ Source: devices-and-receipts.md B2, B3, D7.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
+from edge.line_loop import LineLoop
 from edge.screens import Screen
-from edge.serial_line import LINE_TROUBLE, Line, LineSetup, open_line, send
+from edge.serial_line import Line, LineSetup, open_line, send
 from loyalty.trouble import Trouble
 from receipt_templates.as_display import DisplayProfile, render_display, step_of
 from receipt_templates.two_lines import DisplayState, two_lines
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 LOOK_S = 0.2
 STEP_S = 0.4  # of a running text
 AGAIN_S = 5.0
@@ -37,7 +36,7 @@ class DisplayHealth(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str
 
 
-class PoleDisplay:
+class PoleDisplay(LineLoop[State]):
     """Shows the present state until stopped.
 
     Args:
@@ -57,52 +56,17 @@ class PoleDisplay:
         monotonic_s: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
     ) -> None:
-        self._setup, self._profile, self._screen, self._shop = setup, profile, screen, shop
-        self._connect, self._monotonic_s = connect, monotonic_s
-        self._stopping = threading.Event()
-        self._pause = pause or self._stopping.wait
-        self._thread: threading.Thread | None = None
-        self._line: Line | None = None
-        self._state: State = "down"
-        self._frames = self._opened = 0
-        self._trouble = ""
-        self._pause_s = FIRST_PAUSE_S
-
-    def start(self) -> None:
-        """Begin to show on a thread of its own."""
-        self._thread = threading.Thread(target=self.run, name="pole display", daemon=True)
-        self._thread.start()
-
-    def stop(self, timeout_s: float = 2.0) -> bool:
-        """End the thread. Returns whether it ended within `timeout_s`."""
-        self._stopping.set()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        super().__init__("pole display", setup, down="down", stopped="stopped", connect=connect,
+                         monotonic_s=monotonic_s, pause=pause)  # fmt: skip
+        self._profile, self._screen, self._shop = profile, screen, shop
+        self._frames = 0
 
     def health(self) -> DisplayHealth:
         """The counters now; may be asked from any thread."""
         return DisplayHealth(state=self._state, frames=self._frames, opened=self._opened, trouble=self._trouble)
 
-    def run(self) -> None:
-        """The loop itself, on the calling thread, until `stop`."""
-        try:
-            while not self._stopping.is_set():
-                try:
-                    self._show_until_trouble()
-                except LINE_TROUBLE as trouble:
-                    self._trouble = str(trouble)
-                    self._let_go("down")
-                    self._pause(self._pause_s)
-                    self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        finally:
-            self._let_go("stopped")
-
-    def _show_until_trouble(self) -> None:
-        line = self._line = self._connect(self._setup)
-        self._opened += 1
-        self._state = "up"
+    def _work(self, line: Line) -> None:
+        self._enter("up")
         shown, sent_s, began_s = b"", 0.0, self._monotonic_s()
         while not self._stopping.is_set():
             now_s = self._monotonic_s()
@@ -111,7 +75,7 @@ class PoleDisplay:
                 send(line, frame, is_stopping=self._stopping.is_set)
                 shown, sent_s = frame, now_s
                 self._frames += 1
-                self._trouble, self._pause_s = "", FIRST_PAUSE_S
+                self._all_is_well()
             self._pause(LOOK_S)
 
     def _frame(self, step: int) -> bytes:
@@ -126,15 +90,6 @@ class PoleDisplay:
         if not self._profile.runs_by_itself:
             lines = step_of(lines, step)
         return render_display(lines, self._profile)
-
-    def _let_go(self, state: State) -> None:
-        line, self._line = self._line, None
-        self._state = state
-        if line is not None:
-            try:
-                line.close()
-            except LINE_TROUBLE as trouble:
-                self._trouble = str(trouble)
 
 
 def state_of(screen: Screen, shop: str) -> DisplayState:

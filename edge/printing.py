@@ -8,14 +8,14 @@ Source: devices-and-receipts.md B2, B3, D1.
 
 import logging
 import queue
-import threading
 import time
 from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
-from edge.serial_line import LINE_TROUBLE, Line, LineSetup, open_line, send
+from edge.line_loop import LineLoop
+from edge.serial_line import Line, LineSetup, open_line, send
 from loyalty.trouble import Refusal, Trouble
 from receipt_templates.as_escpos import Job, print_job
 from receipt_templates.compose import AnyView, blocks_of
@@ -24,7 +24,6 @@ from receipt_templates.view import ReceiptView
 
 MOST_WAITING = 16
 STALE_S = 600.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 IDLE_LOOK_S = 5.0  # how often an idle printer is asked how it is
 _ASK_STATE, _ASK_PAPER = b"\x10\x04\x01", b"\x10\x04\x04"  # DLE EOT n, answered at once even while it prints
 _FIXED, _FIXED_IS = 0b10010011, 0b00010010  # bits that every answer has
@@ -74,7 +73,7 @@ class _Slip(msgspec.Struct, frozen=True, kw_only=True):
     since_s: float
 
 
-class Printing:
+class Printing(LineLoop[State]):
     """Prints slips until stopped, through unplugging and paper running out.
 
     Args:
@@ -92,19 +91,13 @@ class Printing:
         monotonic_s: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
     ) -> None:
-        self._setup, self._profile, self._drawer = setup, profile, drawer
-        self._connect, self._monotonic_s = connect, monotonic_s
-        self._stopping = threading.Event()
-        self._pause = pause or self._stopping.wait
+        super().__init__("printer", setup, down="down", stopped="stopped", connect=connect, monotonic_s=monotonic_s,
+                         pause=pause)  # fmt: skip
+        self._profile, self._drawer = profile, drawer
         self._queue: queue.Queue[_Slip | None] = queue.Queue(MOST_WAITING)
         self._holding: _Slip | None = None
-        self._line: Line | None = None
-        self._thread: threading.Thread | None = None
-        self._state: State = "down"
         self._paper: Paper = "unknown"
-        self._printed = self._refused = self._stale = self._opened = self._lost = 0
-        self._trouble = ""
-        self._pause_s = FIRST_PAUSE_S
+        self._printed = self._refused = self._stale = self._lost = 0
 
     def print(self, view: AnyView) -> bool:
         """Put a slip in the queue and return at once. Returns whether there was room; the newest is refused."""
@@ -133,19 +126,6 @@ class Printing:
         """Slips that are not printed yet."""
         return self._queue.qsize() + (self._holding is not None)
 
-    def start(self) -> None:
-        """Begin to print on a thread of its own."""
-        self._thread = threading.Thread(target=self.run, name="printer", daemon=True)
-        self._thread.start()
-
-    def stop(self, timeout_s: float = 2.0) -> bool:
-        """End the thread; what still waits is not printed. Returns whether it ended within `timeout_s`."""
-        self._stopping.set()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
     def health(self) -> PrinterHealth:
         """The counters now; may be asked from any thread."""
         return PrinterHealth(
@@ -160,23 +140,7 @@ class Printing:
             trouble=self._trouble,
         )
 
-    def run(self) -> None:
-        """The loop itself, on the calling thread, until `stop`."""
-        try:
-            while not self._stopping.is_set():
-                try:
-                    self._print_until_trouble()
-                except LINE_TROUBLE as trouble:
-                    self._trouble = str(trouble)
-                    self._let_go("down")
-                    self._pause(self._pause_s)
-                    self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        finally:
-            self._let_go("stopped")
-
-    def _print_until_trouble(self) -> None:
-        line = self._line = self._connect(self._setup)
-        self._opened += 1
+    def _work(self, line: Line) -> None:
         self._enter("up")
         looked_s = self._monotonic_s()
         self._look(line)
@@ -210,7 +174,7 @@ class Printing:
             send(line, job.data, is_stopping=self._stopping.is_set)
             self._printed += 1
             self._lost += job.lost
-            self._trouble, self._pause_s = "", FIRST_PAUSE_S
+            self._all_is_well()
         self._holding = None
 
     def _job(self, slip: _Slip) -> Job | None:
@@ -245,15 +209,6 @@ class Printing:
         send(line, question, is_stopping=self._stopping.is_set)
         said = line.read(1)
         return said[0] if said and said[0] & _FIXED == _FIXED_IS else None
-
-    def _let_go(self, state: State) -> None:
-        line, self._line = self._line, None
-        if line is not None:
-            try:
-                line.close()
-            except LINE_TROUBLE as trouble:
-                self._trouble = str(trouble)
-        self._enter(state)
 
     def _enter(self, state: State) -> None:
         if state != self._state:

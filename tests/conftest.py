@@ -5,12 +5,19 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from tests.support.needs import require
 from tests.support.postgres import running, server_programs, with_our_driver
+
+# Nothing that a closed network would refuse.
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +82,14 @@ def chromium() -> str:
     """Path of the system's Chromium; Playwright is told to use it and never brings its own."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     return path or require("no Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Any]:
+    """A Chromium of Playwright's, anew for each module: two of them cannot be open at once."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield started
+        started.close()

@@ -5,22 +5,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect
 
 from edge.service import TillService
-from tests.browser.counter import FLAGS, SIZES, start
+from tests.browser.counter import SIZES, start
 
 OpenPage = Callable[..., Page]
 expect.set_options(timeout=10_000)  # the machine may have other work
-
-
-# For each module anew: two of them cannot be open at once, and other folders open their own.
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

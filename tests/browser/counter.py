@@ -15,10 +15,6 @@ from loyalty.members import Use, WalletItem
 from loyalty.programme import read_programme
 from tests.edge.rim import PROGRAMME, TILL, basket, furnish, identity, line, member, settings
 
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 LANGUAGES = ("en", "pt-BR", "ru", "pl")
 SIZES = {
     "wall": (1920, 1080),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
 from central.console import console_pages
@@ -20,7 +20,6 @@ from tests.central.test_console import PASSWORD
 from tests.central.tills import ANNA, BEN, CARD_KEY, NOW, Centre
 
 pytestmark = pytest.mark.browser
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 LOOKS = {
     "desk": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
     "night": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
@@ -58,14 +57,6 @@ TROUBLES = """() => {
   if (document.documentElement.scrollWidth > innerWidth) found.push(`wider than the screen`);
   return found;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -1,27 +1,17 @@
 """The page in a real browser: its codes are scanned off the screen, nothing is fetched, and it fits its paper."""
 
-from collections.abc import Iterator
 from io import BytesIO
 
 import pytest
 import zxingcpp
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from receipt_templates.profiles import PROFILES
 from receipt_templates.render import render
 from receipt_templates.sample_slips import sample_named, samples
 
 pytestmark = pytest.mark.browser
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield started
-        started.close()
 
 
 def page_of(name: str) -> str:
@@ -44,6 +34,8 @@ def page_of(name: str) -> str:
         ),
     ],
 )
+
+
 @pytest.mark.parametrize("width", [360, 1200])
 def test_codes_are_scanned_off_the_screen(browser: Browser, name: str, wanted: set[tuple[str, str]], width: int):
     page = browser.new_page(viewport={"width": width, "height": 800})
