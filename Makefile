@@ -13,7 +13,10 @@ env:  ## .venv with the tallypoint command (EXTRA=till, central or dev)
 demo: env  ## a small coalition, alive in the browser (ONCE=1: play the story once and end)
 	$(VENV)/tallypoint demo $(if $(ONCE),--once)
 
-test: env  ## all tests, with the lines they did not reach
+test: env  ## all tests
+	$(VENV)/python -m pytest -n auto --dist worksteal
+
+coverage: env  ## all tests, with the lines they did not reach
 	$(VENV)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
 
 faults: env  ## kills, power cuts, bad disks and bad lines, all of them (up to an hour; a spread of them runs with the tests)
@@ -47,4 +50,4 @@ clean:  ## what tools leave behind; the environment stays
 	rm -rf build dist *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help env demo test faults lint types imports bench mutants requirements clean
+.PHONY: help env demo test coverage faults lint types imports bench mutants requirements clean

@@ -140,7 +140,8 @@ class _Told:
                 lapsing_points=max(0, lapsing_points + on_floats) if lapsing_on else 0,
                 lapsing_on=lapsing_on,
                 leased_points=leased - counter(kept, LEASED),
-                lapsing_later=_later_to_lapse(lots),
+                # For its own store's tills: the others' rows are short, so that a new till has a million of them soon.
+                lapsing_later=_later_to_lapse(lots) if home_store and home_store == self._store else (),
             ),
             cards=tuple(sorted(one.card_token for one in self._cards.get(row.account_id, []))),
             language=facts.language if facts else "",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from tests.support.lent_databases import LentDatabases
 from tests.support.needs import require
 from tests.support.postgres import running, server_programs, with_our_driver
 
@@ -56,13 +57,22 @@ def fresh_postgres(postgres_dsn: str) -> Iterator[Callable[..., str]]:
     server.dispose()
 
 
+@pytest.fixture(scope="session")
+def lent_databases(postgres_dsn: str) -> Iterator[LentDatabases]:
+    """Databases with our tables that go from test to test."""
+    lent = LentDatabases(postgres_dsn)
+    yield lent
+    lent.close()
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def central_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """SQLAlchemy URL of an empty database of the centre, once for each engine it runs on."""
+def central_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """SQLAlchemy URL of a database of the centre with nothing in it, once for each engine it runs on."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'central.db'}"
-    url: str = request.getfixturevalue("fresh_postgres")()
-    return url
+        yield f"sqlite:///{tmp_path / 'central.db'}"
+        return
+    with request.getfixturevalue("lent_databases").lent() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

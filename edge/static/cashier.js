@@ -151,6 +151,8 @@ function signIn() {
       ($("in-pin") ?? $("in-who")).select();
     }
   });
+  // Until here nobody would have heard of an Enter.
+  if ($("in-send")) $("in-send").disabled = false;
   $("in-who")?.focus();
 }
 

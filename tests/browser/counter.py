@@ -128,6 +128,7 @@ def sign_in(page: Page, who: str = "4", pin: str = "") -> None:
     page.fill("#in-who", who)
     if pin:
         page.fill("#in-pin", pin)
+    expect(page.locator("#in-send")).to_be_enabled()
     page.press("#in-who", "Enter")
     expect(page.locator("#acts button")).to_have_count(16)
     page.wait_for_function("() => window.drawn !== undefined")
