@@ -3,8 +3,11 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, text
 
+from central.migrations import upgrade
+from central.tables import metadata
+from tests.support.lent_databases import LentDatabases
 from tests.support.needs import require
 from tests.support.postgres import running, server_programs, with_our_driver
 
@@ -33,11 +36,36 @@ def test_a_test_gets_a_postgresql_of_its_own_and_in_utf_8(fresh_postgres: Callab
     assert one_row(second, "SELECT count(*) FROM pg_tables WHERE tablename = 'shop'") == (0,)
 
 
-def test_the_centre_starts_on_an_empty_database_of_each_engine(central_url: str) -> None:
+def test_the_centre_starts_with_nothing_in_a_database_of_each_engine(central_url: str) -> None:
     engine = create_engine(central_url)
-    assert inspect(engine).get_table_names() == []
+    upgrade(engine)
+    with engine.connect() as connection:
+        full = [name for name in metadata.tables if connection.execute(text(f'SELECT 1 FROM "{name}"')).first()]
+    assert full == []
     assert engine.dialect.name == central_url.partition("+")[0].partition(":")[0]
     engine.dispose()
+
+
+@pytest.mark.postgresql
+def test_what_one_test_wrote_the_next_one_does_not_find(postgres_dsn: str) -> None:
+    lent = LentDatabases(postgres_dsn)
+    with lent.lent() as first:
+        run(first, "INSERT INTO setting (name, value) VALUES ('left', 'behind')")
+    with lent.lent() as second:
+        assert second == first
+        assert one_row(second, "SELECT count(*) FROM setting") == (0,)
+    lent.close()
+
+
+@pytest.mark.postgresql
+def test_a_database_that_was_left_in_another_shape_is_not_lent_again(postgres_dsn: str) -> None:
+    lent = LentDatabases(postgres_dsn)
+    with lent.lent() as first:
+        run(first, "ALTER TABLE setting ADD COLUMN odd text")
+    with lent.lent() as second:
+        assert second != first
+        assert one_row(second, "SELECT count(*) FROM setting") == (0,)
+    lent.close()
 
 
 @pytest.mark.postgresql
