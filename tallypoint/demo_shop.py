@@ -195,10 +195,11 @@ class Shop:
         raise DemoStuck("Tills and head office did not come level; look into the log files.", folder=str(self.folder))
 
     def _is_level(self, till: Till, newest: dict[str, int]) -> bool:
-        """Nothing left to send, and every lane as new as head office's."""
+        """Nothing left to send, every lane as new as head office's, and numbers for new cards at hand."""
         said = till.client.get("/v1/status")
         lanes = {lane["lane"]: lane["version"] for lane in said["lanes"]}
-        return said["stream"]["backlog"] == 0 and all(lanes.get(lane, 0) >= no for lane, no in newest.items())
+        is_new = all(lanes.get(lane, 0) >= no for lane, no in newest.items())
+        return said["stream"]["backlog"] == 0 and is_new and till.client.get("/v1/enrolment")["numbers_left"] > 0
 
     # Closing
 

@@ -377,9 +377,10 @@ def test_without_the_setting_and_a_scratch_database_there_are_no_such_routes(tmp
 # Streams
 
 
+# SQLite has one writer.
+@pytest.mark.postgresql
+@pytest.mark.parametrize("central_url", ["postgresql"], indirect=True)
 def test_transfers_of_different_accounts_do_not_wait_for_each_other(ledger: Ledger) -> None:
-    if ledger.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has one writer")
     for name in "abcd":
         ledger.seed(name, 1_000)
     first = next(key for n in range(1000) if stream_of(key := f"x{n}") != stream_of("y0"))
