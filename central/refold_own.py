@@ -34,6 +34,16 @@ def fold_own(fold: Refold, ref: Ref, event: Mapping[str, Any], account_id: int) 
     }[event["type"]](fold, member, event)  # fmt: skip
 
 
+def _grant(fold: Refold, member: Member, event: Mapping[str, Any]) -> None:
+    """Points that the event grants, which repay what is owed."""
+    fresh: dict[Key, int] = {}
+    for issuer, through, points in event.get("granted", ()):
+        key = (through, issuer, fold.terms_of(issuer, event["on"]))
+        fresh[key] = fresh.get(key, 0) + points
+        _issue(member, key, points, event["on"])
+    fold.repay(member, fresh)
+
+
 def _adjust(fold: Refold, member: Member, event: Mapping[str, Any]) -> None:
     for issuer, points in event.get("taken", ()):
         for key in sorted(member.lots):
@@ -43,12 +53,7 @@ def _adjust(fold: Refold, member: Member, event: Mapping[str, Any]) -> None:
                 _count(member, "reversed", key, part)
                 points -= part
         _covered(points)
-    fresh: dict[Key, int] = {}
-    for issuer, through, points in event.get("granted", ()):
-        key = (through, issuer, fold.terms_of(issuer, event["on"]))
-        fresh[key] = fresh.get(key, 0) + points
-        _issue(member, key, points, event["on"])
-    fold.repay(member, fresh)
+    _grant(fold, member, event)
 
 
 def _write_off(member: Member, event: Mapping[str, Any]) -> None:
@@ -65,12 +70,7 @@ def _write_off(member: Member, event: Mapping[str, Any]) -> None:
 
 def _claim(fold: Refold, ref: Ref, member: Member, event: Mapping[str, Any]) -> None:
     """Points of a receipt that somebody brought a card for later, or those points back."""
-    fresh: dict[Key, int] = {}
-    for issuer, through, points in event.get("granted", ()):
-        key = (through, issuer, fold.terms_of(issuer, event["on"]))
-        fresh[key] = fresh.get(key, 0) + points
-        _issue(member, key, points, event["on"])
-    fold.repay(member, fresh)
+    _grant(fold, member, event)
     for issuer, through, points in event.get("reversed", ()):
         key = (through, issuer, fold.terms_of(issuer, event["on"]))
         fold.claw(ref, member, key, points, event["at_partner_id"], let_go=event.get("clamp", False))

@@ -78,13 +78,12 @@ def put(
     if not rows:
         return ()
     how = on_conflict if isinstance(on_conflict, str) else tuple(on_conflict.items())
-    names = tuple(sorted(rows[0], key=table.c.keys().index))
     if tx.dialect.name == "sqlite" and not returning:
         # SQLite reads a row of JSON anew for each of its columns; the driver's own loop takes a third of the time.
+        names = _names(table, rows)
         tx.exec_driver_sql(_insert_one(table, names, how), [tuple(map(row.__getitem__, names)) for row in rows])
         return ()
-    statement = _insert(tx.dialect.name, table, names, how, tuple(returning))
-    written = tx.execute(statement, _cells(tx.dialect.name, names, rows))
+    written = tx.execute(*_inserting(tx, table, rows, how, returning))
     return written.all() if returning else ()
 
 
@@ -95,11 +94,7 @@ def claim_soon(tx: Connection, table: Table, given: Iterable[Given], returning: 
         What tells the columns asked by `returning` of those that were.
     """
     rows = _sorted(table, given)
-    if not rows:
-        return _nothing
-    names = tuple(sorted(rows[0], key=table.c.keys().index))
-    statement = _insert(tx.dialect.name, table, names, "nothing", tuple(returning))
-    return _ask(tx, statement, _cells(tx.dialect.name, names, rows))
+    return _ask(tx, *_inserting(tx, table, rows, "nothing", returning)) if rows else _nothing
 
 
 def hold(tx: Connection, table: Table, given: Iterable[Given], returning: Sequence[str]) -> Sequence[Row[Any]]:
@@ -121,9 +116,7 @@ def hold_soon(tx: Connection, table: Table, given: Iterable[Given], returning: S
         put(tx, table, rows, "nothing")
         return find_soon(tx, table, [{name: row[name] for name in keys} for row in rows], returning)
     kept = next(one.name for one in table.c if not one.primary_key)
-    names = tuple(sorted(rows[0], key=table.c.keys().index))
-    statement = _insert(tx.dialect.name, table, names, ((kept, "keep"),), tuple(returning))
-    return _ask(tx, statement, _cells(tx.dialect.name, names, rows))
+    return _ask(tx, *_inserting(tx, table, rows, ((kept, "keep"),), returning))
 
 
 def find(
@@ -167,6 +160,19 @@ def remove(tx: Connection, table: Table, keys: Iterable[Given]) -> None:
     if wanted:
         dialect, names = tx.dialect.name, list(wanted[0])
         tx.execute(_delete(dialect, table, tuple(names)), _cells(dialect, names, wanted))
+
+
+def _names(table: Table, rows: Sequence[Given]) -> tuple[str, ...]:
+    """The columns that rows name, in the table's order."""
+    return tuple(sorted(rows[0], key=table.c.keys().index))
+
+
+def _inserting(
+    tx: Connection, table: Table, rows: Sequence[Given], how: Any, returning: Sequence[str]
+) -> tuple[Any, dict[str, str]]:
+    """The statement that inserts rows, of which there is one at least, and what it is run with."""
+    dialect, names = tx.dialect.name, _names(table, rows)
+    return _insert(dialect, table, names, how, tuple(returning)), _cells(dialect, names, rows)
 
 
 def _nothing() -> Sequence[Row[Any]]:

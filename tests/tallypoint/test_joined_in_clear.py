@@ -1,6 +1,5 @@
 """Somebody joins, is looked for, claims: nothing of who they are, and no card number, stands anywhere in clear."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from central.consents import consents_of
 from central.members import account_of
 from central.ports import reading
 from sync.desk import DESK_PATH
-from tests.tallypoint.test_nothing_in_clear import ANNA, SECRETS, Shop, leaks, plain_parts, sale, written
+from tests.tallypoint.test_nothing_in_clear import ANNA, SECRETS, Shop, leaks, opened, plain_parts, sale, written
 
 WHO = {"name": "Perpetua Ravenscroft", "phone": "+351933777111", "email": "perpetua@ravenscroft.example"}
 PRINTED = "2900000000049"  # check digit worked out by hand
@@ -18,17 +17,8 @@ PRINTED = "2900000000049"  # check digit worked out by hand
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    made = Shop(tmp_path)
-    root.setLevel(logging.DEBUG)
-    yield made
-    made.service.stop()
-    made.world.close()
-    for handler in set(root.handlers) - set(before):
-        root.removeHandler(handler)
-        handler.close()
-    root.setLevel(level)
+    with opened(tmp_path) as made:
+        yield made
 
 
 def test_a_member_who_joins_is_nowhere_in_clear(shop: Shop) -> None:

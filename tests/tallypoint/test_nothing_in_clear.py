@@ -8,6 +8,7 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +179,9 @@ def sale(receipt_id: str, card: str | None, **more: Any) -> dict[str, Any]:
     return body | ({"card": card} if card else {})
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+@contextmanager
+def opened(tmp_path: Path) -> Iterator[Shop]:
+    """A shop whose every word is logged, and the log as it was afterwards."""
     root = logging.getLogger()
     before, level = list(root.handlers), root.level
     made = Shop(tmp_path)
@@ -191,6 +193,12 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         root.removeHandler(handler)
         handler.close()
     root.setLevel(level)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with opened(tmp_path) as made:
+        yield made
 
 
 def test_a_day_of_a_till_leaves_nobody_in_clear_in_any_file_log_event_or_message(shop: Shop) -> None:
