@@ -168,3 +168,4 @@ else {
   onScan(scanned);
   follow({ place: "cashier", onScreen: take, onNotice: ({ say: text }) => toast({ text }), onLine: stand });
 }
+window.ready = true; // for whoever watches the page from outside: from here on it hears keys, touch and scans

@@ -111,3 +111,4 @@ use(document.documentElement.lang);
 offerComfort(() => { if (last) draw(last); });
 addEventListener("resize", () => { if (last) draw(last); });
 follow({ onScreen: draw, onLine: stand });
+window.ready = true; // for whoever watches the page from outside: from here on it hears keys, touch and scans

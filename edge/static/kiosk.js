@@ -310,3 +310,4 @@ for (const one of document.querySelectorAll("[data-language]")) one.addEventList
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !document.querySelector("dialog[open]")) back(); });
 onScan((text) => { patience.touched(); showCard(text); });
 follow({ place: "kiosk", onScreen: take, onNotice: ({ code }) => { if (code.startsWith("card.")) toast(refusal({ code })); }, onLine: stand });
+window.ready = true; // for whoever watches the page from outside: from here on it hears keys, touch and scans

@@ -47,6 +47,7 @@ def open_page(browser: Browser, complaints: list[str]) -> Iterator[OpenPage]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
         page.goto(url)
+        page.wait_for_function("() => window.ready")  # sooner, nobody hears a key
         return page
 
     yield make
