@@ -7,7 +7,7 @@ known at any moment. Source: house.md ideas 4 and 5 and section 4, point 4; offl
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from central.own_events import append_own
 from central.ports import Randomness
@@ -110,14 +110,20 @@ def _grant(tx: Connection, till_id: str, epoch: int, points: int, now_ms: int, r
     append_own(tx, f"grants:{till_id}", [fact], now_ms, randomness)
 
 
+_AFTER = (
+    select(*(one for one in till_grant.c if one.name not in ("unrestored", "shown_by")))
+    .where(till_grant.c.till_id == bindparam("till"), till_grant.c.epoch == bindparam("in_epoch"),
+           till_grant.c.grant_no > bindparam("after"))
+    .order_by(till_grant.c.grant_no)
+    .limit(AT_MOST)
+)  # fmt: skip
+
+
 def grants_after(connection: Connection, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:
     """The grants of a till after a number, ascending; unsigned, `key_no` 0."""
-    here = till_grant.c.till_id == till_id, till_grant.c.epoch == epoch, till_grant.c.grant_no > grant_no
-    told = [one for one in till_grant.c if one.name not in ("unrestored", "shown_by")]
-    found = select(*told).where(*here).order_by(till_grant.c.grant_no).limit(AT_MOST)
     return tuple(
         Grant(key_no=0, **{**row, "slices": msgspec.json.decode(row["slices"], type=tuple[Slice, ...])})
-        for row in connection.execute(found).mappings()
+        for row in connection.execute(_AFTER, {"till": till_id, "in_epoch": epoch, "after": grant_no}).mappings()
     )
 
 

@@ -16,7 +16,7 @@ from loyalty.events import Event, PeriodTurned, UnknownEvent, read_head
 from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.price_deltas import PriceDelta
-from loyalty.receipts import EMPTY, Receipt
+from loyalty.receipts import Receipt
 from loyalty.reversals import Return, Void
 from loyalty.transfers import Transferred
 
@@ -42,7 +42,7 @@ def read_fit_head(payload: bytes) -> Event | Unfit:
         head = read_head(payload)
     except UnknownEvent as unknown:
         return Unfit(cause=unknown.code, say=unknown.say[:LONGEST])
-    if isinstance(head, OF_HEAD_OFFICE):
+    if not isinstance(head, Receipt) and isinstance(head, OF_HEAD_OFFICE):
         return Unfit(cause="event.not_a_tills", say="Only the centre grants and corrects points and turns periods.")
     if trouble := _trouble(head):
         return Unfit(cause="event.out_of_range", say=trouble)
@@ -57,11 +57,9 @@ def kind_of(head: Event) -> str:
 def _trouble(head: Event) -> str:
     if not head.receipt_id:
         return "It has no id."
-    bare = msgspec.structs.replace(head, detail=EMPTY)
-    # Grants that a till shows are signed bytes of ours; their type bounds them.
-    bare = msgspec.structs.replace(bare, grants=()) if isinstance(bare, LeaseMoved) else bare
-    plain = msgspec.to_builtins(bare, builtin_types=(msgspec.Raw,))
-    if trouble := _wild(plain):
+    # Grants that a till shows are signed bytes of ours; their type bounds them. Details stay closed.
+    bare = msgspec.structs.replace(head, grants=()) if isinstance(head, LeaseMoved) else head
+    if trouble := _wild(msgspec.to_builtins(bare, builtin_types=(msgspec.Raw,))):
         return trouble
     if isinstance(head, LeaseMoved):
         return "It moves more than any sale." if sum(abs(part.points) for part in head.slices) > MOST else ""

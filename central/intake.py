@@ -54,7 +54,9 @@ def take_events(
     payloads = {EventRef(till_id=header.till_id, epoch=header.epoch, seq=seq): payload
                 for seq, payload in enumerate(opened.payloads, header.first_seq)}  # fmt: skip
     new = list(payloads)[verdict.from_index :]
-    read, reused = _read_and_claim(tx, {ref: payloads[ref] for ref in new})
+    with without_waiting(tx):
+        _store_batch(tx, opened, new[0].seq, now_ms)
+        read, reused = _read_and_claim(tx, {ref: payloads[ref] for ref in new})
     heads = _fit(read)
     fresh = {ref: head for ref, head in heads.items() if ref not in reused}
     poster = Poster(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
@@ -63,7 +65,6 @@ def take_events(
     proofs = proofs_of(tx, fresh, opened.shown)
     fresh = proven(fresh, proofs)
     with without_waiting(tx):
-        _store_batch(tx, opened, new[0].seq, now_ms)
         poster.post(fresh)
         for ref, unfit in read.items():
             if isinstance(unfit, Unfit):
@@ -117,13 +118,12 @@ def _read_and_claim(
     read: dict[EventRef, Event | Unfit] = {}
     first: dict[str, EventRef] = {}
     left, claimed = list(payloads), []
-    with without_waiting(tx):
-        while left:
-            some, left = left[:AT_ONCE], left[AT_ONCE:]
-            heads = {ref: read_fit_head(payloads[ref]) for ref in some}
-            read |= heads
-            claimed.append(_claim(tx, _fit(heads), first))
-        won = {row.receipt_id for answer in claimed for row in answer()}
+    while left:
+        some, left = left[:AT_ONCE], left[AT_ONCE:]
+        heads = {ref: read_fit_head(payloads[ref]) for ref in some}
+        read |= heads
+        claimed.append(_claim(tx, _fit(heads), first))
+    won = {row.receipt_id for answer in claimed for row in answer()}
     return read, _lost(_fit(read), first, won)
 
 

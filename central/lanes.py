@@ -24,9 +24,12 @@ def next_no(tx: Connection, name: Lane, by: int = 1) -> int:
     return int(row.no)
 
 
+_LANES = select(lane)
+
+
 def newest(connection: Connection) -> Lanes:
     """The newest number of each lane."""
-    return Lanes(**{row.lane: row.no for row in connection.execute(select(lane)) if row.lane in LANES})
+    return Lanes(**{row.lane: row.no for row in connection.execute(_LANES) if row.lane in LANES})
 
 
 def mark_changed(tx: Connection, account_ids: set[int], mark: str) -> None:

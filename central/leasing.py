@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from central.books import live_lots
 from central.granting import may_grant, newest_grant
@@ -147,19 +147,26 @@ def recall(tx: Connection, account_ids: Iterable[int], now_ms: int) -> int:
     return len(rows)
 
 
+def _recalls() -> list[Select[tuple[str]]]:
+    """Its own, and those of others: two queries, each from its own index."""
+    whose, wanted = (bindparam("till"), bindparam("in_epoch")), (lease.c.state == "active", lease.c.recalled_at_ms > 0)
+    own = select(lease.c.lease_id).where(lease.c.till_id == whose[0], lease.c.epoch == whose[1], *wanted)
+    named = (lease.c.account_id == lease_holder.c.account_id) & (lease.c.lease_id == lease_holder.c.lease_id)
+    held = select(lease.c.lease_id).join_from(lease_holder, lease, named)
+    got = held.where(lease_holder.c.till_id == whose[0], lease_holder.c.epoch == whose[1], *wanted)
+    return [query.order_by(lease.c.recalled_at_ms).limit(RECALLS_AT_ONCE) for query in (own, got)]
+
+
+_RECALLS = _recalls()
+
+
 def recalls_for(connection: Connection, till_id: str, epoch: int) -> tuple[str, ...]:
     """Leases that a till should give back: its own, and those it got rights of from another till of its store.
 
     Of the latter it is told anew whenever more of them come to it, however long after the recall.
     """
-    wanted = lease.c.state == "active", lease.c.recalled_at_ms > 0
-    own = select(lease.c.lease_id).where(lease.c.till_id == till_id, lease.c.epoch == epoch, *wanted)
-    named = (lease.c.account_id == lease_holder.c.account_id) & (lease.c.lease_id == lease_holder.c.lease_id)
-    held = select(lease.c.lease_id).join_from(lease_holder, lease, named)
-    got = held.where(lease_holder.c.till_id == till_id, lease_holder.c.epoch == epoch, *wanted)
-    # Two queries, each from its own index.
-    oldest = [query.order_by(lease.c.recalled_at_ms).limit(RECALLS_AT_ONCE) for query in (own, got)]
-    return tuple(dict.fromkeys(name for query in oldest for name in connection.execute(query).scalars()))
+    whose = {"till": till_id, "in_epoch": epoch}
+    return tuple(dict.fromkeys(name for query in _RECALLS for name in connection.execute(query, whose).scalars()))
 
 
 def reclaim_overdue(tx: Connection, now_ms: int, randomness: Randomness) -> dict[EventRef, Reclaimed]:

@@ -83,6 +83,13 @@ def document_of(connection: Connection, version: str) -> bytes | None:
     return connection.execute(select(programme.c.document).where(programme.c.version == version)).scalar()
 
 
+_NEWEST = (
+    select(release.c.no, release.c.version, programme.c.document)
+    .join_from(release, programme)
+    .order_by(release.c.no.desc())
+    .limit(1)
+)
+
+
 def _newest(connection: Connection) -> Any:
-    joined = select(release.c.no, release.c.version, programme.c.document).join_from(release, programme)
-    return connection.execute(joined.order_by(release.c.no.desc()).limit(1)).first()
+    return connection.execute(_NEWEST).first()

@@ -100,10 +100,12 @@ class Sealer:
             raise_alarm(tx, "block_lost", LOCK, self._clock.wall_ms(), block_no=newest.block_no, copied=beyond)
 
 
+_NEWEST = select(block.c.block_no, block.c.hash).order_by(block.c.block_no.desc()).limit(1)
+
+
 def newest_block(connection: Connection) -> BlockMark:
     """The last block; number 0 before the first."""
-    last = select(block.c.block_no, block.c.hash).order_by(block.c.block_no.desc()).limit(1)
-    row = connection.execute(last).first()
+    row = connection.execute(_NEWEST).first()
     return BlockMark(block_no=row.block_no, hash=row.hash) if row else BlockMark()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from central.rows import put
 from central.tables import flag
@@ -76,12 +76,21 @@ def reopen_flag(tx: Connection, key: FlagKey) -> None:
         raise UnknownFlag("There is no such row on the worklist; look at the list again.")
 
 
+_FLAGGED = (
+    select(flag.c.seq, flag.c.cause)
+    .distinct()
+    .where(flag.c.till_id == bindparam("till"), flag.c.epoch == bindparam("in_epoch"),
+           flag.c.seq.between(bindparam("first"), bindparam("last")))
+    .order_by(flag.c.seq, flag.c.cause)
+    .limit(500)
+)  # fmt: skip
+
+
 def flagged_in(connection: Connection, till_id: str, epoch: int, first_seq: int, last_seq: int) -> tuple[
     tuple[int, str], ...]:  # fmt: skip
     """(seq, cause) of the findings about a run of events, for the till's acknowledgement."""
-    wanted = (flag.c.till_id == till_id, flag.c.epoch == epoch, flag.c.seq.between(first_seq, last_seq))
-    found = select(flag.c.seq, flag.c.cause).distinct().where(*wanted).order_by(flag.c.seq, flag.c.cause).limit(500)
-    return tuple((row.seq, row.cause) for row in connection.execute(found))
+    run = {"till": till_id, "in_epoch": epoch, "first": first_seq, "last": last_seq}
+    return tuple((row.seq, row.cause) for row in connection.execute(_FLAGGED, run))
 
 
 def flags(connection: Connection, *conditions: Any, limit: int = 200) -> Sequence[Row[Any]]:

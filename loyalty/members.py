@@ -226,6 +226,9 @@ def _days_to(mmdd: str, on: date | None, first_year: int = date.min.year) -> int
 
 def add_uses(counters: Iterable[Use], uses: Iterable[Use]) -> tuple[Use, ...]:
     """Fold uses into counters; sorted by name, and a counter back at zero disappears."""
+    counters, uses = tuple(counters), tuple(uses)
+    if not counters and not uses:
+        return ()
     folded: dict[str, int] = {use.name: use.amount for use in counters}
     for use in uses:
         if use.name.startswith("last:"):

@@ -51,16 +51,26 @@ class Writer:
         self.partner_id = partner_id
         self.on = on
         self.recorded = recorded
-        self.version = books.account(self.account_id).version + 1 if account_id else 0
-        self.lots = {lot.key: lot for lot in books.lots(self.account_id)} if account_id else {}
-        self.expired = dict(books.account(self.account_id).expired) if account_id else {}
-        self.debts = list(books.account(self.account_id).debts) if account_id else []
+        held = books.account(self.account_id) if account_id else None
+        self.version = held.version + 1 if held else 0
+        self._lots: dict[LotKey, Lot] | None = None
+        self.expired = dict(held.expired) if held else {}
+        self.debts = list(held.debts) if held else []
         self.postings: list[Posting] = []
         self.owed: list[Debt] = []
         self.repaid: list[Debt] = []
         self.flags: list[Flag] = []
         self.steps: list[LeaseStep] = []
         self.certificates: dict[str, Certificate] = {}
+
+    @property
+    def lots(self) -> dict[LotKey, Lot]:
+        """The account's open lots, what was posted so far counted. Most sales only add points, and never look."""
+        if self._lots is None:
+            self._lots = {lot.key: lot for lot in self.books.lots(self.account_id)} if self.account_id else {}
+            for posting in self.postings:
+                self._move(posting, self._lots)
+        return self._lots
 
     def key_of(self, part: Earned) -> LotKey:
         """The lot that granted points go to: the issuer's terms of the day complete its key."""
@@ -86,6 +96,8 @@ class Writer:
 
     def repay(self, fresh: Iterable[Slice]) -> None:
         """Points that have just become available repay debts, oldest first, as far as nothing has spent them since."""
+        if not self.debts:
+            return
         left: dict[LotKey, int] = {}
         for slice_ in fresh:
             left[slice_.key] = left.get(slice_.key, 0) + slice_.points
@@ -223,18 +235,21 @@ class Writer:
             origin_period_no=corrects if origin is None else origin,
         )
         self.postings.append(posting)
-        if unit == "point":
-            self._move(posting)
+        if unit == "point" and (lapsed := (target == "expired") - (source == "expired")):
+            self.expired[part.key] = self.expired.get(part.key, 0) + lapsed * part.points
+        if self._lots is not None:
+            self._move(posting, self._lots)
 
-    def _move(self, posting: Posting) -> None:
-        held = self.lots.get(posting.key) or Lot(
+    def _move(self, posting: Posting, lots: dict[LotKey, Lot]) -> None:
+        if posting.unit != "point":
+            return
+        held = lots.get(posting.key) or Lot(
             key=posting.key, points=0, earned_on=self.on if posting.source in EARNS else None
         )
         step = (posting.target == "available") - (posting.source == "available")
-        self.lots[posting.key] = msgspec.structs.replace(held, points=held.points + step * posting.amount)
-        lapsed = (posting.target == "expired") - (posting.source == "expired")
-        if lapsed:
-            self.expired[posting.key] = self.expired.get(posting.key, 0) + lapsed * posting.amount
+        lots[posting.key] = Lot(
+            key=held.key, points=held.points + step * posting.amount, earned_on=held.earned_on
+        )
 
     def owe(self, issuer_id: str | None, terms_id: str | None, at_terms: str, points: int) -> None:
         """Points that no lot held; of a redemption, the partner is not reimbursed for them yet.

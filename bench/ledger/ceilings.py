@@ -118,7 +118,7 @@ class SetBySet:
         self.connection = sqlite3.connect(str(make_url(url).database), isolation_level=None)
         for pragma in PRAGMAS:
             self.connection.execute(f"PRAGMA {pragma}")
-        self._statements = {table.name: _insert(table, "?") for table in _TABLES.values()}
+        self._statements = {table.name: upsert_one(table) for table in _TABLES.values()}
 
     def write(self, one: Written) -> None:
         """One transaction, committed."""
@@ -127,6 +127,11 @@ class SetBySet:
             self.connection.executemany(self._statements[name], rows)
         self.connection.execute(_STREAM.replace("%s", "?"), (one.last_seq, one.head_hash, one.till_id))
         self.connection.execute("COMMIT")
+
+
+def upsert_one(table: Table) -> str:
+    """A whole row into a SQLite table; of a table whose rows may be there, what moves becomes new."""
+    return _insert(table, "?")
 
 
 def connect(url: str) -> psycopg.Connection[Any]:

@@ -14,6 +14,7 @@ from central.moving import PointsLeased
 from central.ports import writing
 from central.verify import verify_books
 from central.wishes import BadWish, NotThere, TransferWish
+from loyalty.card_keys import one_card_key
 from loyalty.cards import Card, CardRules, card_token
 from loyalty.members import MemberView, PublishedMember
 from tests.central.office import YEAR_END, Office, give, merge, take, transfer
@@ -194,6 +195,19 @@ def test_sales_returns_and_voids_that_name_the_closed_account_are_booked_on_the_
     assert office.adds_up()
 
 
+def test_what_is_sold_to_both_in_one_batch_keeps_its_order(office: Office, anna: int, ben: int) -> None:
+    till = office.centre.till()
+    office.ask(merge(anna, ben))
+    for name, who in (("R1", anna), ("R2", ben), ("R3", anna), ("R4", ben)):
+        till.sell(name, 1_000, told(who))
+    till.upload()
+    rows = select(t.event.c.receipt_id, t.event.c.account_id, t.event.c.account_version).order_by(t.event.c.seq)
+    assert office.centre.rows(rows.where(t.event.c.kind == "receipt.v1")) == [
+        ("R1", ben, 2), ("R2", ben, 3), ("R3", ben, 4), ("R4", ben, 5),
+    ]  # fmt: skip
+    assert office.adds_up()
+
+
 def test_points_that_the_closed_account_had_spent_come_back_to_the_other(office: Office, anna: int, ben: int) -> None:
     """Into a lot that this account never had, of which nobody remembers when it was earned."""
     till = office.centre.till()
@@ -350,7 +364,8 @@ def test_a_closed_account_takes_no_corrections_and_says_where_it_lives_on(office
     with writing(office.centre.engine) as tx:
         rules = msgspec.convert(CARDS, CardRules)
         with pytest.raises(AccountClosed):
-            issue_card(tx, anna, CAROL, rules=rules, key=CARD_KEY, randomness=office.centre.random, now_ms=0)
+            keys = one_card_key(CARD_KEY)
+            issue_card(tx, anna, CAROL, rules=rules, keys=keys, randomness=office.centre.random, now_ms=0)
         with pytest.raises(AccountClosed):
             set_facts(tx, anna, office.centre.random, tier="gold")
 
