@@ -2,25 +2,27 @@
 
 In process the journal writes what a sale to a member leaves behind where points pay a part out of a hold: event, own
 uses, what is left of the float, the end of the hold. The row beside it has the same bytes of payload, in the same
-folder. Over HTTP it is the whole commit, priced anew and with its receipt in words; one that is asked again, and
-answered from the journal, is told besides.
+folder. Over HTTP it is the whole commit of a basket that was quoted just before (the quote is not timed), with its
+receipt in words. Told besides: one that nobody quoted, and one that is asked again and answered from the journal.
 """
 
 import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
 import msgspec
 
 from bench.children import Child
-from bench.crowd import CARD, identity
+from bench.crowd import CARD, identity, token
 from bench.goods import MEMBER, PLACE, basket, request_body
 from bench.programmes import programme
-from bench.rounds import Round, answered, take_turns
+from bench.rounds import Round, answered, durations, take_turns
 from bench.sale import Quoted, a_till
 from bench.table import Row, compared
 from bench.till import raw_ledger, write_raw
@@ -102,73 +104,96 @@ def _receipt() -> Receipt:
 
 
 def _over_http(till: Child) -> Iterator[Row]:
-    body = request_body(basket(LINES), CARD)
-    commit, raw, again = _Commits(till, body), _Raws(till, body), _Again(till, body)
+    clients = [Client(till, "C", n, token(n) if n else CARD) for n in range(CLIENTS)]
+    first = clients[0]
     times = take_turns({
-        "commit": answered(commit.ones[0], CALLS),
-        "raw": answered(raw.ones[0], CALLS),
-        "again": answered(again.one, CALLS),
-        "commit x 8": _together(commit.ones),
-        "raw x 8": _together(raw.ones),
+        "commit": first.alone(first.pay),
+        "raw": first.alone(first.write),
+        "unquoted": first.alone(first.pay_unquoted),
+        "again": first.alone(first.pay_again),
+        "commit x 8": _together(clients, Client.pay),
+        "raw x 8": _together(clients, Client.write),
     })  # fmt: skip
     beside = "one row, same server"
     yield compared("P2", f"commit over HTTP, {LINES} lines, one client", times, "commit", "raw", beside=beside,
                    at_most=ONE_CLIENT)  # fmt: skip
+    yield compared("", "  that was not quoted before", times, "unquoted", "raw", beside=beside)
     yield compared("", "  asked again, answered from the journal", times, "again", "raw", beside=beside)
     yield compared("P2", f"commit over HTTP, {CLIENTS} clients, each", times, "commit x 8", "raw x 8",
                    beside=beside, faster=True, at_least=EIGHT_CLIENTS)  # fmt: skip
 
 
-class _Commits:
-    """Clients that each pay one sale more with every call."""
-
-    def __init__(self, till: Child, body: dict[str, Any]) -> None:
-        quote = msgspec.json.decode(Line(till.hello["till"]).ask("/v1/quotes", json_bytes(body)), type=Quoted)
-        told = body | msgspec.to_builtins(quote)
-        self.ones = [_one(Line(till.hello["till"]), "/v1/receipts", told, f"C{n}") for n in range(CLIENTS)]
+Ask = Callable[[], object]
 
 
-class _Raws:
-    """Clients that each have one row more written with every call."""
+class Client:
+    """A POS with a customer of its own. What it is asked to do comes back as the one request that is timed; what has to
+    go before is done by then."""
 
-    def __init__(self, till: Child, body: dict[str, Any]) -> None:
-        self.ones = [_one(Line(till.hello["raw"]), "/raw", body, f"C{n}") for n in range(CLIENTS)]
+    def __init__(self, till: Child, name: str, n: int, card: str) -> None:
+        self._till, self._raw = Line(till.hello["till"]), Line(till.hello["raw"])
+        self._body = request_body(basket(LINES), card)
+        self._name, self._numbers = f"{name}{n}", count(1)
+        self._quoted: dict[str, Any] = {}
+        self.pay()()  # so that there is something to ask again
+        self._last = self._commit
+
+    def pay(self) -> Ask:
+        """A basket that is quoted now."""
+        answer = self._till.ask("/v1/quotes", json_bytes(self._body | {"quote_id": self._name}))
+        self._quoted = msgspec.to_builtins(msgspec.json.decode(answer, type=Quoted))
+        return self.pay_unquoted()
+
+    def pay_unquoted(self) -> Ask:
+        """A basket whose member has shopped since it was quoted last."""
+        self._commit = self._till.request("/v1/receipts", self._bytes())
+        return lambda: self._till.send(self._commit)
+
+    def pay_again(self) -> Ask:
+        """The very first basket."""
+        return lambda: self._till.send(self._last)
+
+    def write(self) -> Ask:
+        """The same bytes as a row."""
+        request = self._raw.request("/raw", self._bytes())
+        return lambda: self._raw.send(request)
+
+    def alone(self, prepare: Callable[[], Ask]) -> Round:
+        """A round of one client: the middle one of its requests, by the clock on the wall."""
+
+        def once() -> float:
+            took = []
+            for _ in range(CALLS):
+                ask = prepare()
+                took += durations(ask, 1, perf_counter_ns)
+            return median(took)
+
+        return once
+
+    def _bytes(self) -> bytes:
+        return json_bytes(self._body | self._quoted | {"receipt_id": f"{self._name}-{next(self._numbers)}"})
 
 
-class _Again:
-    """A client that asks the same again."""
+def _together(clients: list[Client], prepare: Callable[[Client], Ask], times: int = 25) -> Round:
+    """A round of clients at once: each prepares, all ask at the same moment, and wait for each other. Microseconds of
+    wall a request, all of them together."""
 
-    def __init__(self, till: Child, body: dict[str, Any]) -> None:
-        line = Line(till.hello["till"])
-        request = line.request("/v1/receipts", json_bytes(body | {"receipt_id": "again"}))
-        self.one = lambda: line.send(request)
-
-
-def _one(line: Line, path: str, body: dict[str, Any], name: str) -> Callable[[], object]:
-    number = 0
-
-    def call() -> bytes:
-        nonlocal number
-        number += 1
-        return line.ask(path, json_bytes(body | {"receipt_id": f"{name}-{number}"}))
-
-    return call
-
-
-def _together(ones: list[Callable[[], object]], each: int = 25) -> Round:
-    """A round of clients at once: microseconds of wall a request, all of them together."""
-
-    def work(call: Callable[[], object]) -> None:
-        for _ in range(each):
-            call()
+    def work(client: Client, begin: threading.Barrier, end: threading.Barrier) -> None:
+        for _ in range(times):
+            ask = prepare(client)
+            begin.wait()
+            ask()
+            end.wait()
 
     def once() -> float:
-        threads = [threading.Thread(target=work, args=(call,)) for call in ones]
-        begun = perf_counter_ns()
+        stamps: list[int] = []
+        begin, end = (threading.Barrier(len(clients), lambda: stamps.append(perf_counter_ns())) for _ in range(2))
+        threads = [threading.Thread(target=work, args=(client, begin, end)) for client in clients]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return (perf_counter_ns() - begun) / 1_000 / (each * len(ones))
+        took = sum(after - before for before, after in zip(stamps[::2], stamps[1::2], strict=True))
+        return took / 1_000 / (times * len(clients))
 
     return once

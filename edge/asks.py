@@ -160,11 +160,12 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 class Committed(Written, frozen=True, kw_only=True):
     """A receipt. `quote` is made again from what was recorded, the same as at the sale; none when its
-    programme has left this till."""
+    programme has left this till. `card_token` is of the card on the ask, none where it is only looked up."""
 
     receipt: Receipt
     detail: ReceiptDetail
     quote: Quote | None
+    card_token: str | None = None
 
 
 class Voided(Written, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from sync.snapshots import ChunkRows, Span, digest_of, row_hash
 Taken = list[tuple[int, int]]
 """(account_id, own_seq) of the rows that were taken."""
 Rows = Callable[[str, tuple[Any, ...]], list[tuple[Any, ...]]]
-_SWEPT_AT_ONCE = 10_000
+_SWEEPS_WITH = -16_384  # KiB of pages: tokens lie all over their index, and a page that is put out comes back
 # A row that cannot be read has nothing in it.
 _OWN_SEQ = (
     "CASE WHEN json_valid(CAST(member.row AS TEXT))"
@@ -64,17 +64,21 @@ def take_members(writer: sqlite3.Connection, members: Iterable[PublishedMember],
 
 
 def sweep_members(writer: sqlite3.Connection, run: int) -> None:
-    """Forget whom a run that is over did not tell of. The rows are looked through once, however many there are."""
-    after = -1
-    while True:
-        found = writer.execute(
-            "SELECT account_id FROM member WHERE run < ? AND account_id > ? ORDER BY account_id LIMIT ?",
-            (run, after, _SWEPT_AT_ONCE),
-        ).fetchall()
-        if not found:
-            return
-        _forget(writer, [one for (one,) in found])
-        after = found[-1][0]
+    """Forget whom a run that is over did not tell of.
+
+    The rows are looked through once, and one statement takes all of them, however many they are. One for each would ask
+    for the interpreter again and again, and wait every time for the sale that has it.
+    """
+    (usual,) = writer.execute("PRAGMA cache_size").fetchone()
+    writer.execute(f"PRAGMA cache_size = {_SWEEPS_WITH}").fetchall()
+    try:
+        writer.execute("CREATE TEMP TABLE gone (account_id INTEGER PRIMARY KEY)")
+        writer.execute("INSERT INTO gone SELECT account_id FROM member WHERE run < ?", (run,))
+        for table in ("card", "member"):
+            writer.execute(f"DELETE FROM {table} WHERE account_id IN (SELECT account_id FROM gone)")
+        writer.execute("DROP TABLE gone")
+    finally:
+        writer.execute(f"PRAGMA cache_size = {usual}").fetchall()
 
 
 def take_chunk(

@@ -25,7 +25,7 @@ from edge.answers import (
     ReturnSaid,
     VoidSaid,
 )
-from edge.asks import Committed, Identified, Quoted, SaleAsk, TakenBack, Voided, Written
+from edge.asks import CommitAsk, Committed, Identified, Quoted, SaleAsk, TakenBack, Voided, Written
 from edge.at_hand import AtHand
 from edge.balances import balance_said
 from edge.bodies import CommitBody, HoldBody, IdentifyBody, QuoteBody, ReturnBody, VoidBody
@@ -78,7 +78,7 @@ class Desk:
         self.label = settings.label or identity.label or identity.till_id[:8]
         self.slips = Slips(till.cache, settings, self.label, training=till.is_training)
         self.screens = Screens(self.blank_screen, lambda: clock.now().mono_ms)
-        self.at_hand = AtHand(self._token, self.quote, lambda: clock.now().mono_ms)
+        self.at_hand = AtHand(self._token, self.quote, self._show_chosen, lambda: clock.now().mono_ms)
         self.cards = CardsPresented(till)
         self.training = Training(self._desk_of_training, clock)
         self._faces: OrderedDict[str, Face] = OrderedDict()
@@ -142,11 +142,14 @@ class Desk:
         if (desk := self.at(body.training)) is not self:
             return desk.commit(body)
         body = self.cards.the_one(body)
-        with self.writing:
-            told = self.till.commit(contract.commit_ask(body, self.here(body.receipt_id)))
+        if body.override is None:
+            told = self.till.commit_now(lambda: self._commit_ask(body))
+        else:
+            with self.writing:
+                told = self.till.commit(self._commit_ask(body))
         names = contract.names_in(body)
         self.remember_names(names)
-        reader = self.reader(body.language, told.receipt.account_id, self.face(body.card))
+        reader = self.reader(body.language, told.receipt.account_id, self.face(body.card, told.card_token))
         view = self.slips.of_receipt(told, reader)
         if not told.replayed:
             self.cards.forget(body.quote_id)
@@ -154,6 +157,10 @@ class Desk:
             self.slips.print_new(view)
         in_words = self.in_words(telling.spent_under(told.receipt))
         return self._as_training(telling.receipt_said(told, render(view, "text", self.slips.paper), in_words))
+
+    def _commit_ask(self, body: CommitBody) -> CommitAsk:
+        # When it was written matters to a body that does not say when it was sold, and to no other.
+        return contract.commit_ask(body, self.here("" if body.sold_at else body.receipt_id))
 
     def show_paid(self, told: Committed, names: Mapping[str, str], reader: Reader) -> None:
         """The sale at hand is paid: the screens say so."""
@@ -305,16 +312,36 @@ class Desk:
         self.face(card)  # so that it can be named by its end
         return self.till.balance(card).card_token
 
+    def _show_chosen(self, token: str) -> None:
+        """A card was chosen before the first line: found by telephone, or given out, it was not shown yet."""
+        now = self.screens.now()
+        if now.phase == "member" and now.beside is not None and now.beside.card_token == token:
+            return
+        told, last4 = self.till.balance(token), self.face(token).last4
+        self.greet(
+            Identified(
+                outcome="card", card_token=token, last4=last4, known=told.known, view=told.view, language=told.language
+            )
+        )
+
     def _remember(self, told: Identified) -> Face:
         """Keep the end of a card by its token, never by its number."""
         face = Face(last4=told.last4, language=told.language)
         if told.card_token:
-            with self._lock:
-                self._faces[told.card_token] = face
-                self._faces.move_to_end(told.card_token)
-                while len(self._faces) > MOST_FACES:
-                    self._faces.popitem(last=False)
+            self._keep_face(told.card_token, face)
         return face
+
+    def remember_end(self, token: str, last4: str) -> None:
+        """Keep the end of a card that was not scanned here: one that was found, or given out."""
+        if last4 and token not in self._faces:
+            self._keep_face(token, Face(last4=last4))
+
+    def _keep_face(self, token: str, face: Face) -> None:
+        with self._lock:
+            self._faces[token] = face
+            self._faces.move_to_end(token)
+            while len(self._faces) > MOST_FACES:
+                self._faces.popitem(last=False)
 
     def _again(self, event_id: str, language: Language | None, copy: bool) -> tuple[Written, AnyView]:
         """What was written under an id, and its slip."""

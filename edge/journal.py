@@ -166,6 +166,21 @@ class Journal:
             self.on_full()
             raise
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """A part of a transaction: whatever is raised inside leaves nothing of this part behind."""
+        writer, before = self._database.writer, self._next
+        writer.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            self._next = before
+            if writer.in_transaction:  # a full disk has rolled back by itself already
+                writer.execute("ROLLBACK TO part")
+                writer.execute("RELEASE part")
+            raise
+        writer.execute("RELEASE part")
+
     def append(
         self, event: Event, *, ask_sha256: str = "", uses: Iterable[Use] = (), of_id: str | None = None
     ) -> StreamHead:

@@ -150,7 +150,7 @@ def provisional(tables: Database) -> None:
 def cashiers_day(tables: Database) -> None:
     """Baskets laid aside, and the two events of each exchange.
 
-    `parked.body` is JSON without card number and codes; `state`: open, taken, dropped, expired; `taken_by` is the till
+    `parked.body` is JSON without card number and codes; `state`: as `edge.parked_kept.State`; `taken_by` is the till
     that has it now, under its `resume_id`; `kept_by` the till that parked it.
     """
     tables.table("parked").create(
@@ -218,3 +218,28 @@ def members(tables: Database) -> None:
     )
     tables.table("own_consent").create_index(["card_token"])
     tables.table("told").create({"name": str, "value": str}, pk="name", not_null={"value"}, strict=True)
+
+
+@_journal()
+def card_keys(tables: Database) -> None:
+    """Cards that were named under several keys of the programme, and the key that scatters a span of numbers."""
+    tables.table("own_name").create(
+        {"card_token": str, "key_ids": str}, pk="card_token", not_null={"key_ids"}, strict=True
+    )
+    tables.execute("ALTER TABLE number_span ADD COLUMN card_key_id TEXT NOT NULL DEFAULT '1'")
+
+
+@_journal()
+def leaner_sales(tables: Database) -> None:
+    """A sale writes two pages less before it is waited for: own uses stand in the order of their key and nowhere else,
+    and floats are found by an index in which spending changes nothing."""
+    tables.execute(
+        "CREATE TABLE own_use_by_key (account_id INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,"
+        " name TEXT NOT NULL, amount INTEGER NOT NULL, PRIMARY KEY (account_id, epoch, seq, name))"
+        " WITHOUT ROWID, STRICT"
+    )
+    tables.execute("INSERT INTO own_use_by_key SELECT account_id, epoch, seq, name, amount FROM own_use")
+    tables.execute("DROP TABLE own_use")
+    tables.execute("ALTER TABLE own_use_by_key RENAME TO own_use")
+    tables.execute("DROP INDEX lease_left")
+    tables.execute("CREATE INDEX lease_float ON lease (epoch, grant_no) WHERE account_id IS NULL")

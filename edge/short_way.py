@@ -1,10 +1,11 @@
-"""The quote's short way: a plain question of the POS is answered before the framework; all else goes the long way.
+"""The short way of quote and commit: a plain question of the POS is answered before the framework; all else goes the
+long way.
 
 A POS asks anew with every line that is rung up, and the way through routes, contexts and header objects costs as much
 as a tenth of the answer. What `door` would ask of such a request is asked here, of the request as the server hands it
 over. A request with anything unusual about it (a query, a cookie, a browser's headers, another type, a body that cannot
-be read, a sale that is refused) goes the long way, which decides and finds the words; a quote writes nothing, so it may
-be worked out twice.
+be read) goes the long way. So does what goes wrong here, together with the trouble itself: it is raised anew where it
+would have been met, so that it gets its words and is counted, and nothing is done twice.
 """
 
 import hmac
@@ -15,21 +16,22 @@ from typing import Any
 
 import msgspec
 
-from edge.bodies import QuoteBody
+from edge.bodies import CommitBody, QuoteBody
 from edge.contract import read_body
 from edge.desk import Desk
 from edge.door import LOOPBACK, MOST_BYTES, SAFE_HEADERS
 from edge.openapi import JSON
+from edge.web_bodies import TROUBLE
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-_PATH = "/v1/quotes"
+_QUOTES, _RECEIPTS = "/v1/quotes", "/v1/receipts"
 _OF_BROWSERS = ("HTTP_COOKIE", "HTTP_ORIGIN", "HTTP_SEC_FETCH_SITE", "HTTP_EXPECT")
 
 
 class ShortWay:
-    """Answers plain quotes of the POS itself, and leaves every other request to the application behind it."""
+    """Answers plain quotes and commits itself, and leaves every other request to the application behind it."""
 
     def __init__(self, long_way: Application, desk: Desk) -> None:
         self._long_way, self._desk = long_way, desk
@@ -39,16 +41,24 @@ class ShortWay:
         self._host = re.compile(rf"({'|'.join(map(re.escape, names))})(:[0-9]{{1,5}})?", re.IGNORECASE | re.ASCII)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["PATH_INFO"] != _PATH or not self._is_plain(environ):
+        path = environ["PATH_INFO"]
+        if path not in (_QUOTES, _RECEIPTS) or not self._is_plain(environ):
             return self._long_way(environ, start_response)
         data = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         try:
-            told = msgspec.json.encode(self._desk.quote(read_body(data, QuoteBody)))
-        except Exception:  # noqa: BLE001 - of whatever kind: the long way meets it again, answers it and counts it
-            environ["wsgi.input"] = BytesIO(data)
+            status, told = self._quoted(data) if path == _QUOTES else self._committed(data)
+        except Exception as trouble:  # noqa: BLE001 - of whatever kind: the long way answers and counts it
+            environ["wsgi.input"], environ[TROUBLE] = BytesIO(data), trouble
             return self._long_way(environ, start_response)
-        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(told))), *SAFE_HEADERS])
+        start_response(status, [("Content-Type", JSON), ("Content-Length", str(len(told))), *SAFE_HEADERS])
         return (told,)
+
+    def _quoted(self, data: bytes) -> tuple[str, bytes]:
+        return "200 OK", msgspec.json.encode(self._desk.quote(read_body(data, QuoteBody)))
+
+    def _committed(self, data: bytes) -> tuple[str, bytes]:
+        said = self._desk.commit(read_body(data, CommitBody))
+        return "200 OK" if said.replayed else "201 CREATED", msgspec.json.encode(said)
 
     def _is_plain(self, environ: Environ) -> bool:
         length = environ.get("CONTENT_LENGTH", "")

@@ -11,7 +11,7 @@ from edge.cache import Cache
 from edge.ports import Settings
 from edge.telling import ending_of
 from loyalty.quotes import Quote
-from loyalty.receipts import Receipt, read_detail
+from loyalty.receipts import Receipt, ReceiptDetail, read_detail
 from loyalty.reversals import VoidDetail
 from receipt_templates.compose import AnyView
 from receipt_templates.languages import TONGUES
@@ -41,6 +41,7 @@ class Slips:
         self._cache, self._settings, self.till_name = cache, settings, bare_name(till_name)
         self._training = training
         self._print: Callable[[AnyView], bool] | None = None
+        self._names: dict[tuple[str, str], Mapping[str, str]] = {}
         named = profile_named(settings.receipt_profile) if settings.receipt_profile else PROFILES[PLAIN]
         paper = msgspec.structs.replace(PROFILES[PLAIN], columns=settings.receipt_columns)
         self.paper: PrinterProfile = paper
@@ -74,7 +75,7 @@ class Slips:
             coupons=self._named(detail.programme_version, "coupons"),
             record=told.record,
             member=ending_of(reader.last4),
-            balance_points=balance_after(told.receipt),
+            balance_points=balance_after(told.receipt, detail),
             copy=copy,
             missed=_missed(told.quote),
             next_tier=self._next_tier(told),
@@ -134,10 +135,15 @@ class Slips:
 
     def _named(self, version: str, part: Literal["promotions", "coupons", "tiers"]) -> Mapping[str, str]:
         """Names of a part of a programme by id; none once the programme has left this till."""
-        for compiled in self._cache.programmes():
-            if compiled.version == version:
-                return {entry.id: entry.name for entry in getattr(compiled.programme, part) if entry.name}
-        return {}
+        held = {compiled.version: compiled.programme for compiled in self._cache.programmes()}
+        if version not in held:
+            return {}
+        named = self._names.get((version, part))
+        if named is None:
+            named = {entry.id: entry.name for entry in getattr(held[version], part) if entry.name}
+            # Put in place whole: two receipts at once may both look, and find the same.
+            self._names = {key: kept for key, kept in self._names.items() if key[0] in held} | {(version, part): named}
+        return named
 
 
 def bare_name(label: str) -> str:
@@ -152,9 +158,13 @@ def _missed(quote: Quote | None) -> frozenset[str]:
     return frozenset(why.promotion for why in quote.why if not why.applied) if quote else frozenset()
 
 
-def balance_after(receipt: Receipt) -> int | None:
-    """Points of the account once this sale is in it, as its till knew them; none for a card it did not know."""
-    view = read_detail(receipt).view
+def balance_after(receipt: Receipt, detail: ReceiptDetail | None = None) -> int | None:
+    """Points of the account once this sale is in it, as its till knew them; none for a card it did not know.
+
+    Args:
+        detail: the receipt's own, where it is at hand.
+    """
+    view = (detail or read_detail(receipt)).view
     if view is None or view.account_id is None:
         return None
     spent = receipt.redemption.points if receipt.redemption else 0

@@ -104,7 +104,7 @@ def receipt_said(told: Committed, text: str, authority_say: str = "") -> Receipt
         coupons_issued=told.receipt.coupons_issued,
         authority=spent_under(told.receipt),
         authority_say=authority_say,
-        approved_by=approver_in(told.receipt.detail),
+        approved_by=detail.override.supervisor if detail.override else "",
         certificates_sold=tuple(
             CertificateSoldSaid(
                 line=one.line,
@@ -228,10 +228,13 @@ def lines_said(figures: Iterable[QuoteLine], effects: Iterable[Effect]) -> tuple
     off: dict[int, dict[str, int]] = {}
     points: dict[int, dict[str, int]] = {}
     for effect in effects:
-        if amount := effect.amount_minor:
-            _add(off, effect.line, effect.promotion, amount)
-        if amount := effect.points:
-            _add(points, effect.line, effect.promotion, amount)
+        line, promotion = effect.line, effect.promotion
+        for sums, amount in ((off, effect.amount_minor), (points, effect.points)):
+            if amount:
+                if line in sums:
+                    sums[line][promotion] = sums[line].get(promotion, 0) + amount
+                else:
+                    sums[line] = {promotion: amount}
     return tuple([
         LineSaid(
             line=line.line,
@@ -248,14 +251,6 @@ def lines_said(figures: Iterable[QuoteLine], effects: Iterable[Effect]) -> tuple
         )
         for line in figures
     ])  # fmt: skip
-
-
-def _add(sums: dict[int, dict[str, int]], line: int, promotion: str, amount: int) -> None:
-    of_line = sums.get(line)
-    if of_line is None:
-        sums[line] = {promotion: amount}
-    else:
-        of_line[promotion] = of_line.get(promotion, 0) + amount
 
 
 def warned(warnings: Iterable[Warn]) -> tuple[WarningSaid, ...]:

@@ -21,14 +21,17 @@ from edge.asks import (
     ask_sha256,
 )
 from edge.cache import Cache
+from edge.card_names import CardNames
 from edge.certificates import lay_down
 from edge.covering import check_prizes, check_stored
+from edge.group_commit import GroupCommit
 from edge.holding import hold_of_sale, let_go, set_aside
 from edge.identity import TillIdentity
 from edge.journal import Entry, Journal
 from edge.knowing import Known, authority, know, not_covered, scan, token_of, warnings_for
 from edge.ports import FARTHEST_OFFSET_MIN, Clock, Instant, Settings
 from edge.presenting import Presented, as_hashed, present, with_coupon_codes
+from edge.priced import Priced, Told
 from edge.promises import Hold
 from edge.recalling import check_id, check_same, recall, record_of
 from edge.refusals import (
@@ -50,7 +53,7 @@ from loyalty.events import own_uses
 from loyalty.leases import Authority
 from loyalty.members import UNKNOWN_CARD
 from loyalty.programme import Programme
-from loyalty.quotes import Quote, quote_basket
+from loyalty.quotes import Quote
 from loyalty.receipts import Receipt, close_receipt, points_drawn, read_detail
 from sync.chain import StreamHead
 from sync.wire import LeaseAnswer
@@ -135,9 +138,23 @@ class Till:
         self.on_closed = on_closed
         self.ask_points = ask_points
         self.ask_peers = ask_peers
-        self.shown = ShownCards(clock, identity)
+        self.names = CardNames(lambda: self.identity, journal, cache)
+        self.shown = ShownCards(clock, identity, self.names)
+        self.priced = Priced()
+        self.together = GroupCommit(lambda: self.journal)
         self.approver = approver or Approver(settings, journal, clock)
         self.is_training = is_training
+
+    def use_identity(self, identity: TillIdentity) -> None:
+        """Head office told other card keys, or took them away."""
+        self.identity = identity
+        self.shown.use_identity(identity)
+
+    def forget_shown(self) -> None:
+        """Forget which cards were shown lately, and what was quoted for them."""
+        self.priced = Priced()
+        self.names = CardNames(lambda: self.identity, self.journal, self.cache)
+        self.shown = ShownCards(self.clock, self.identity, self.names)
 
     def identify(
         self, text: str, aim: str | None = None, *, source: Source = "scan", again: bool = False
@@ -209,7 +226,7 @@ class Till:
         presented = present(compiled, ask.basket, known.view, self.journal, self.identity, self.place(ask))
         presented = lay_down(self, compiled, presented, self.place(ask).business_date)
         return Quoted(
-            quote=self._price(compiled, ask, presented, known, allowed),
+            quote=self.priced.quote(self._told(compiled, ask, presented, known, allowed)),
             entered=presented.entered,
             card_token=token,
             known=known.member is not None,
@@ -277,8 +294,15 @@ class Till:
             JournalFull: nothing was written; send the same again once there is space.
         """
         ready = self.ready(ask)
-        with self.journal.writing():
-            done = self.write(ready)
+        return self._written(lambda: self.write(ready))
+
+    def commit_now(self, asked: Callable[[], CommitAsk]) -> Committed:
+        """The same of an ask that is made inside the transaction, so that what it is made of stands still meanwhile;
+        nobody has approved it. Raises: as `commit`."""
+        return self._written(lambda: self.write(self.ready(asked())))
+
+    def _written(self, write: Callable[[], Committed]) -> Committed:
+        done = self.together.do(write)
         if not done.replayed:
             self.on_written()
         return done
@@ -298,8 +322,9 @@ class Till:
         ask = ready.ask
         if (before := self.journal.find(ask.receipt_id)) is not None:
             check_same(before, ready.sha)
-            return self._recall(before, ask.sale.language)
+            return msgspec.structs.replace(self._recall(before, ask.sale.language), card_token=ask.sale.card)
         receipt, quote, hold = self._decide(ready)
+        self.names.say(receipt.place, ask.sale.card)
         head = self.journal.append(receipt, ask_sha256=ready.sha, uses=own_uses(receipt))
         self._spend(receipt, ready.now)
         if hold is not None:
@@ -308,6 +333,7 @@ class Till:
             receipt=self._with_codes(receipt),
             detail=read_detail(receipt),
             quote=quote,
+            card_token=ask.sale.card,
             head=head,
             record=record_of(head),
             replayed=False,
@@ -368,20 +394,20 @@ class Till:
     def _serve(
         self, token: str | None, now: Instant, *, but_hold: str | None = None, on: date | None = None
     ) -> Known:
-        if token is not None and (reason := self.cache.blocked(token) or self.journal.members.blocked(token)):
+        if token is not None and (reason := self.names.blocked(token)):
             raise CardBlocked(
                 "This card is blocked. Sell without it, and send the member to customer service.", reason=reason
             )
         return know(self.journal, self.cache, token, now, but_hold=but_hold, on=on)
 
-    def _price(
+    def _told(
         self, compiled: Compiled, ask: Asked, presented: Presented, known: Known, allowed: Authority
-    ) -> Quote:
-        return quote_basket(
-            compiled,
-            presented.basket,
-            self.place(ask),
-            known.view,
+    ) -> Told:
+        return Told(
+            compiled=compiled,
+            basket=presented.basket,
+            place=self.place(ask),
+            view=known.view,
             authority=allowed,
             bearer=presented.bearer,
             shared=presented.shared,
@@ -402,7 +428,7 @@ class Till:
         presented = present(compiled, basket, known.view, self.journal, self.identity, self.place(sale))
         presented = lay_down(self, compiled, presented, self.place(sale).business_date)
         basket = presented.basket
-        quote = self._price(compiled, sale, presented, known, allowed)
+        quote = self.priced.again(self._told(compiled, sale, presented, known, allowed), ask.digest)
         if quote.digest != ask.digest:
             check_prizes(quote)
             check_stored(quote, basket)
@@ -442,7 +468,7 @@ class Till:
         enough = Authority(kind="float", points=asked + sum(prize.points for prize in quote.prizes))
         if known.view is not None:
             known = msgspec.structs.replace(known, view=msgspec.structs.replace(known.view, lapsing_points=0))
-        free = self._price(compiled, ask.sale, presented, known, enough)
+        free = self.priced.anew(self._told(compiled, ask.sale, presented, known, enough))
         if compiled.programme.spending is not None and tender_points(free) == tender_points(quote):
             return
         if hold is not None:

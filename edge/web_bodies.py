@@ -11,6 +11,7 @@ from edge.openapi import JSON
 from loyalty.trouble import BadInput
 
 Body = TypeVar("Body", bound=AnyBody)
+TROUBLE = "tallypoint.trouble"  # of the WSGI environment: met on the short way
 
 
 class BadQuery(BadInput):
@@ -18,7 +19,9 @@ class BadQuery(BadInput):
 
 
 def read(kind: type[Body]) -> Body:
-    """The body of this request as its type. Raises: BadInput, NoSuchField."""
+    """The body of this request as its type. Raises: BadInput, NoSuchField; what went wrong on the short way."""
+    if (trouble := request.environ.get(TROUBLE)) is not None:
+        raise trouble
     return read_body(request.get_data(cache=False), kind)
 
 

@@ -1,5 +1,6 @@
 """waitress, behind an interface of ours: bind, serve on a thread, drain, stop. Nothing else names it."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from edge.crew import Crew
 from loyalty.trouble import Fault
 
 DRAIN_S = 3.0
+# How long a thread that works out a quote may keep the interpreter from one that comes back from the disk. A sale asks
+# for it a dozen times while it holds the journal; Python's own 5 ms would each time be longer than the whole sale.
+TURN_S = 0.0005
 LOOK_S = 0.25  # how often an idle server looks whether it shall stop
 # Above our own limit, so that a body that is too large is answered as a problem; nothing is spilled to disk.
 _LARGEST_BODY = 2 * 1024 * 1024
@@ -58,6 +62,7 @@ class WebServer:
 
     def start(self) -> None:
         """Begin to answer."""
+        sys.setswitchinterval(TURN_S)
         self._thread.start()
 
     def stop(self) -> None:

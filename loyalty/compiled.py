@@ -7,12 +7,12 @@ concerns a basket when one of its benefits selects one of the lines, or when som
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from loyalty.baskets import Line
-from loyalty.benefits import EXTRAS, MONEY, POINTS, AmountOff, Benefit, PercentOff, Period, selectors_of
+from loyalty.benefits import EXTRAS, MONEY, POINTS, AmountOff, Benefit, Earn, PercentOff, Period, selectors_of
 from loyalty.goods_index import Key, facts_of, keys_of_line, keys_of_selector
 from loyalty.programme import Group, Options, Programme
 from loyalty.promotion import (
@@ -23,6 +23,7 @@ from loyalty.promotion import (
     Promotion,
     QuantityIs,
     SpendIs,
+    TenderIs,
     Valid,
     Where,
     Who,
@@ -35,6 +36,7 @@ DISCOUNT_STAGES = STAGES[:4]
 MOST_REMEMBERED = 50_000  # goods; what they match is forgotten all at once beyond that
 ALL = 0  # the number of the selector that names everything
 Numbers = tuple[int, ...]
+LooksAt = Literal["day", "minute", "instant"]
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +96,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
             often, with their periods.
         tracked: counters that a receipt advances: `visits`, `last:visit`, `spend`, each with its period.
         line_facts: which facts of a line selectors look at; only these travel in a receipt.
+        looks_at: how closely the time of a sale is looked at: its day, its minute, or the instant.
+        weighs_tenders: whether any figure depends on what a sale is paid with.
         remembered: what goods matched, by their facts; no figure depends on it.
     """
 
@@ -119,6 +123,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     said_here: tuple[tuple[str, str], ...]
     tracked: tuple[tuple[str, Period], ...]
     line_facts: frozenset[str]
+    looks_at: LooksAt
+    weighs_tenders: bool
     remembered: dict[Any, Numbers]
 
     @property
@@ -170,6 +176,8 @@ def compile_programme(programme: Programme) -> Compiled:
         said_here=tuple(said_here(programme)),
         tracked=tracked(programme),
         line_facts=frozenset(facts_of(numbers)),
+        looks_at=_looks_at(programme),
+        weighs_tenders=any(_weighs_tenders(one) for one in programme.promotions),
         remembered={},
     )
 
@@ -266,6 +274,20 @@ def _rules(programme: Programme, number: Any) -> Iterable[Rule]:
             stacking=adds_up,
             needs_goods=_needs_goods(promotion, [chosen for _, chosen in parts]),
         )
+
+
+def _looks_at(programme: Programme) -> LooksAt:
+    times = [one.valid for one in programme.promotions]
+    if any(valid.from_at or valid.to_at for valid in times):
+        return "instant"
+    by_minute = programme.options.expiry == "instant" or any(valid.hours for valid in times)
+    return "minute" if by_minute else "day"
+
+
+def _weighs_tenders(promotion: Promotion) -> bool:
+    return any(isinstance(one, TenderIs) for one in promotion.when) or any(
+        isinstance(benefit, Earn) and benefit.tenders for benefit in promotion.then
+    )
 
 
 def _needs_goods(promotion: Promotion, chosen: Sequence[Numbers]) -> bool:

@@ -59,10 +59,14 @@ def reasons_for(
     takes: dict[int, str] = {}  # the same few amounts come off again and again
     for no in sorted(acted):
         promotion = rules[no].promotion.id
-        lines = _touched(did.get(promotion, ()))
-        if len(lines) == 1:
-            off, points = lines[0].amount_minor, lines[0].points
+        here = did.get(promotion, ())
+        lines: tuple[Touched, ...]
+        if len(here) == 1:  # most promotions touch a single line
+            (one,) = here
+            off, points = one.amount_minor, one.points
+            lines = (Touched(line=one.line, amount_minor=off, points=points),)
         else:
+            lines = _touched(here)
             off, points = sum([line.amount_minor for line in lines]), sum([line.points for line in lines])
         say = takes.get(off)
         if say is None:
@@ -78,9 +82,6 @@ def reasons_for(
 
 def _touched(effects: Sequence[Effect]) -> tuple[Touched, ...]:
     """What these did to each line, by line."""
-    if len(effects) == 1:
-        (one,) = effects
-        return (Touched(line=one.line, amount_minor=one.amount_minor, points=one.points),)
     amounts: dict[int, int] = {}
     points: dict[int, int] = {}
     for effect in effects:

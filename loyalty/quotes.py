@@ -359,8 +359,9 @@ def _granted(extras: Extras, workings: Workings) -> Iterable[Effect]:
     for one in extras.granted:
         promotion = one.rule.promotion
         last_day = usual if promotion.lifetime is None else valid_through(promotion.lifetime, on)
-        whole = [(0, one.whole)] if one.whole else []
-        for line, points in (*whole, *[(lines[i].line, one.by_line[i]) for i in sorted(one.by_line)]):
+        by_line = one.by_line
+        told = [(lines[i].line, by_line[i]) for i in sorted(by_line)] if by_line else []
+        for line, points in [(0, one.whole), *told] if one.whole else told:
             if points:
                 yield Effect(
                     promotion=promotion.id,

@@ -61,9 +61,8 @@ def rules_of_sale(programme: Programme, uses: Iterable[Use], coupons: Iterable[W
     names = {use.name for use in uses}
     limited = {name: name.split(":")[1] for name in names if name.startswith("promo:")}  # its id, perhaps a period
     ids = set(limited.values())
-    keeping = {
-        one.id for one in programme.promotions if one.id in ids and one.limits and one.limits.on_cancel == "kept"
-    }
+    promotions = programme.promotions if ids else ()  # there may be thousands, and most sales count under none
+    keeping = {one.id for one in promotions if one.id in ids and one.limits and one.limits.on_cancel == "kept"}
     withheld = spending if options.clawback_short == "money" else None
     rules = ReturnRules(
         points_on_return=options.points_on_return,

@@ -6,7 +6,7 @@ Source: engine.md capabilities 11, 12, 16, 18; docs/programme.md "Conditions".
 from collections.abc import Callable
 
 from loyalty.amounts import format_minor, format_units
-from loyalty.compiled import Rule
+from loyalty.compiled import ALL, Rule
 from loyalty.members import LAST_VISIT, VISITS
 from loyalty.moments import in_period
 from loyalty.promotion import (
@@ -39,7 +39,7 @@ def _spend(condition: SpendIs, number: int, rule: Rule, workings: Workings) -> R
     tax = condition.tax or rule.options.spend_tax
     positions = workings.positions(number)
     if tax == "in" and workings.basket.tax_included:
-        found = sum([costs[i] for i in positions])
+        found = sum(costs) if number == ALL else sum([costs[i] for i in positions])
     else:
         found = sum(workings.taxed(i, costs[i], tax) for i in positions)
     currency = workings.compiled.programme.currency

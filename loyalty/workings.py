@@ -165,12 +165,16 @@ class Workings:
 
     def take_one(self, rule: Rule, i: int, cut: int) -> None:
         """Take minor units, at least one, off a single line for a rule."""
-        promotion = rule.promotion
+        no, promotion = rule.no, rule.promotion
         self.remaining[i] -= cut
         self.effects.append(
             Effect(promotion=promotion.id, line=self.lines[i].line, amount_minor=cut, funded_by=promotion.funded_by)
         )
-        self._has_taken(rule, cut)
+        if no in self.acted or rule.gives or rule.turn >= 0:
+            self._has_taken(rule, cut)
+        else:
+            self.taken[no] = cut
+            self.acted[no] = 1
 
     def _has_taken(self, rule: Rule, total: int) -> None:
         no = rule.no

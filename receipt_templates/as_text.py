@@ -14,5 +14,9 @@ def render_text(blocks: Iterable[Block], columns: int) -> str:
         columns: 16 to 64.
     """
     rows = (piece for piece in lay_out(printable(blocks, None), columns) if isinstance(piece, Row))
-    lines = ((" " * indent_of(row, columns) + row.text).rstrip() for row in rows)
+    lines = [row.text.rstrip() if row.align == "left" else _moved(row, columns) for row in rows]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _moved(row: Row, columns: int) -> str:
+    return (" " * indent_of(row, columns) + row.text).rstrip()

@@ -48,20 +48,30 @@ def _paragraph(text: str, width: int, *, even: bool) -> list[str]:
     if not even or len(lines) < 2:
         return lines
     longest_word = max(map(columns_of, words))
-    for narrower in range(max(1, min(width, longest_word)), width):
-        if len(tried := _filled(words, narrower)) == len(lines):
-            return tried
+    narrow, wide = max(1, min(width, longest_word)), width
+    while narrow < wide:  # the narrower, the more lines: the least width is found by halving
+        middle = (narrow + wide) // 2
+        if len(tried := _filled(words, middle)) == len(lines):
+            wide, lines = middle, tried
+        else:
+            narrow = middle + 1
     return lines
 
 
 def _filled(words: list[str], width: int) -> list[str]:
-    lines = [""]
-    for word in (piece for whole in words for piece in _pieces(whole, width)):
-        beside = f"{lines[-1]} {word}" if lines[-1] else word
-        if columns_of(beside) <= width:
-            lines[-1] = beside
-        else:
-            lines.append(word)
+    lines, used = [""], 0
+    for whole in words:
+        for word in (whole,) if (columns := columns_of(whole)) <= width else _pieces(whole, width):
+            if word is not whole:
+                columns = columns_of(word)
+            if not lines[-1]:
+                lines[-1], used = word, columns
+            elif used + 1 + columns <= width:
+                lines[-1] += f" {word}"
+                used += 1 + columns
+            else:
+                lines.append(word)
+                used = columns
     return lines
 
 

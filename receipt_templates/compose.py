@@ -4,13 +4,18 @@ Layouts are Jinja files of this package and nothing else: sandboxed, undefined n
 escaped for the markup and stripped of printer control (see `markup`). They choose and order; figures come worked out.
 """
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from receipt_templates import languages
 from receipt_templates.blocks import Block
+from receipt_templates.goods import goods_of
 from receipt_templates.markup import escaped, parse
 from receipt_templates.normalise import NO_BREAK
 from receipt_templates.reversal_views import ReturnView, VoidView
@@ -49,8 +54,28 @@ _LAYOUTS: dict[type, str] = {
     CloseView: "close.j2",
 }
 
-_JINJA = SandboxedEnvironment(
-    loader=FileSystemLoader(Path(__file__).parent / "layouts"),
+_SHARED = re.compile(r'{% include "(\w+\.j2)" %}\n')
+
+
+class _Whole(FileSystemLoader):
+    """Layouts with what they share put in place once: included at every slip, each part would look up every name."""
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        source, name, is_fresh = super().get_source(environment, template)
+        return _SHARED.sub(lambda part: self.get_source(environment, part[1])[0], source), name, is_fresh
+
+
+class _Sandbox(SandboxedEnvironment):
+    """Sooner for our own values, of which a layout asks most: they have fields, and nothing of the interpreter's."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if isinstance(obj, msgspec.Struct) and attr in obj.__struct_fields__:
+            return True
+        return super().is_safe_attribute(obj, attr, value)
+
+
+_JINJA = _Sandbox(
+    loader=_Whole(Path(__file__).parent / "layouts"),
     undefined=StrictUndefined,
     finalize=escaped,
     autoescape=False,  # what is made here is markup of ours, not HTML; `finalize` escapes for it
@@ -83,7 +108,8 @@ def blocks_of(view: AnyView) -> tuple[Block, ...]:
         compared=lambda controls: any(control.pos is not None for control in controls),
         differs=lambda controls: any(_differs(control) for control in controls),
     )
-    return parse(source)
+    sale = view.sold if isinstance(view, ExchangeView) else view
+    return parse(source, goods_of(sale, tongue) if isinstance(sale, ReceiptView) else ())
 
 
 def _more(tongue: languages.Tongue, tier: NextTier, currency: str) -> str:

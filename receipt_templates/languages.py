@@ -188,7 +188,8 @@ def number(tongue: Tongue, plain: str) -> str:
     """A plain decimal such as `-1234.50` as it is written here: `-1.234,50`."""
     sign, digits = ("-", plain[1:]) if plain.startswith("-") else ("", plain)
     whole, _, rest = digits.partition(".")
-    grouped = f"{int(whole):,}".replace(",", tongue.numbers.group)
+    is_short = len(whole) < 4 and (whole[0] != "0" or whole == "0")
+    grouped = whole if is_short else f"{int(whole):,}".replace(",", tongue.numbers.group)
     return sign + grouped + (tongue.numbers.decimal + rest if rest else "")
 
 

@@ -35,10 +35,10 @@ def lay_out(blocks: Iterable[Block], columns: int, *, codes: Sequence[str] = ())
     pieces: list[Piece] = []
     for block in fit(blocks, columns):
         match block:
-            case Text():
-                pieces += _text(block, columns)
             case Pair():
                 pieces += _pair(block, columns)
+            case Text():
+                pieces += _text(block, columns)
             case Rule():
                 pieces.append(Row(text=block.char * columns))
             case Code() if block.kind in codes:
@@ -67,6 +67,8 @@ def _text(block: Text, columns: int) -> list[Row]:
 
 
 def _pair(block: Pair, columns: int) -> list[Row]:
+    if block.size != "large" and (row := _on_one_line(block, columns)) is not None:
+        return [row]
     scale = 2 if block.size == "large" else 1
     width = columns // scale
     right = wrapped(block.right, width)
@@ -81,6 +83,18 @@ def _pair(block: Pair, columns: int) -> list[Row]:
     texts.append(first + _to_the_right(right[0], width - columns_of(first)))
     texts += [_to_the_right(line, width) for line in right[1:]]
     return [Row(text=text, bold=block.bold, size=block.size) for text in texts if text.strip()]
+
+
+def _on_one_line(block: Pair, columns: int) -> Row | None:
+    """What the long way answers where letters are plain and both texts fit; most pairs of a receipt."""
+    left, right = block.left, block.right
+    gap = columns - block.indent - len(left) - len(right)
+    if gap < GAP or not left or not right:
+        return None
+    for text in (left, right):
+        if not text.isascii() or "\n" in text or "  " in text or text != text.strip():
+            return None
+    return Row(text=f"{' ' * block.indent}{left}{' ' * gap}{right}", bold=block.bold, size=block.size)
 
 
 def _to_the_right(text: str, width: int) -> str:

@@ -2,18 +2,20 @@ r"""The line markup that layouts are written in: one block a line, a mark in bra
 
     [center bold large] words      [pair indent bold] left | right      [rule =]
     [qr] data | fallback           [feed 2]                             [cut]
-    [note 3] words                 [note 1 legal] words
+    [note 3] words                 [note 1 legal] words            [goods]
 
 A value cannot become markup: `escaped` puts a backslash before `[`, `]`, `|` and `\`, writes a line break as `\n`,
 and drops every other control character. A line that does not begin with a mark is a mistake in the layout.
 """
 
 import re
+from collections.abc import Iterable
 from typing import cast, get_args
 
 from receipt_templates.blocks import Align, Block, Code, CodeKind, Cut, Feed, Note, Pair, Rule, Size, Text
 
 _SPECIAL = re.compile(r"[\[\]|\\]")
+_BRACKETED = re.compile(r"[\[\]\\]")
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # all but the line break; half letters
 _MARK = re.compile(r"\[([^\[\]\\|]*)\]")
 _TOKEN = re.compile(r"[^\[\]\\|]+|\\.|[\[\]|]")
@@ -36,13 +38,32 @@ def escaped(value: object) -> str:
     if not isinstance(value, str | int) or isinstance(value, bool):
         # str() lets a strict undefined name itself.
         raise BadLayout(f"a layout prints a {type(value).__name__}: {str(value)[:40]}")
-    text = _CONTROL.sub("", str(value).replace("\r\n", "\n"))
+    text = _without_control(str(value))
     return _SPECIAL.sub(r"\\\g<0>", text).replace("\n", "\\n")
 
 
-def parse(source: str) -> tuple[Block, ...]:
-    """A rendered layout as blocks; empty lines mean nothing. Raises: BadLayout."""
-    return tuple(_block(line.strip()) for line in source.split("\n") if line.strip())
+def as_printed(text: str) -> str:
+    """A text as it stands in a block after `escaped` and `parse`."""
+    return (text if text.isascii() and text.isprintable() else _without_control(text)).strip()
+
+
+def parse(source: str, goods: Iterable[Block] = ()) -> tuple[Block, ...]:
+    """A rendered layout as blocks; empty lines mean nothing.
+
+    Args:
+        goods: what stands where the layout says `[goods]`.
+    Raises:
+        BadLayout.
+    """
+    blocks: list[Block] = []
+    for line in source.split("\n"):
+        if marked := line.strip():
+            blocks += goods if marked == "[goods]" else (_block(marked),)
+    return tuple(blocks)
+
+
+def _without_control(text: str) -> str:
+    return _CONTROL.sub("", text.replace("\r\n", "\n"))
 
 
 def _block(line: str) -> Block:
@@ -83,6 +104,8 @@ def _bare(name: str, words: list[str]) -> Block:
 
 def _fields(rest: str) -> list[str]:
     """The parts between bare bars, escapes undone, trimmed."""
+    if _BRACKETED.search(rest) is None:
+        return [field.strip() for field in rest.split("|")]
     fields = [""]
     for token in _TOKEN.findall(rest):
         if token in ("[", "]"):

@@ -27,16 +27,20 @@ def printing(blocks: Iterable[Block], encoding: str | None) -> Printing:
 
     def plain(text: str) -> str:
         nonlocal replaced, lost
+        if encoding is None and text.isascii() and text.isprintable():
+            return text
         seen: Printable = normalise(text, encoding)
         replaced, lost = replaced + seen.replaced, lost + seen.lost
         return seen.text
 
     for block in blocks:
         match block:
+            case Pair():
+                left, right = plain(block.left), plain(block.right)
+                as_it_is = left is block.left and right is block.right
+                kept.append(block if as_it_is else msgspec.structs.replace(block, left=left, right=right))
             case Text() | Note():
                 kept.append(msgspec.structs.replace(block, text=plain(block.text)))
-            case Pair():
-                kept.append(msgspec.structs.replace(block, left=plain(block.left), right=plain(block.right)))
             case Code():
                 kept.append(msgspec.structs.replace(block, fallback_text=plain(block.fallback_text)))
             case _:

@@ -5,7 +5,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge import cache_members
 from edge.cache import Cache
 from edge.cache_troubles import BadRow
 from edge.till import Till
@@ -85,16 +84,20 @@ def test_a_restart_page_replaces_every_row(cache: Cache) -> None:
     assert (cache.blocked(token(ANA)), cache.blocked(token(BEN))) == (None, "stolen")
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 3, 10])
-def test_whom_a_run_did_not_tell_of_is_forgotten_in_as_many_steps_as_it_takes(
-    cache: Cache, monkeypatch: pytest.MonkeyPatch, at_once: int
-) -> None:
-    monkeypatch.setattr(cache_members, "_SWEPT_AT_ONCE", at_once)
+def test_whom_a_run_did_not_tell_of_is_forgotten_with_their_cards(cache: Cache) -> None:
     everybody = [member(n) for n in range(1, 8)]
     cache.take_page(*page("members", *everybody))
     cache.take_page(*page("members", everybody[1], everybody[4], version=2, restart=True))
     known = [one.row.account_id for one in everybody if cache.member(one.cards[0])]
     assert (known, cache.counts()["member"], cache.counts()["card"]) == ([2, 5], 2, 2)
+
+
+def test_forgetting_many_members_leaves_the_connection_with_the_memory_it_had(cache: Cache) -> None:
+    writer = cache._database.writer
+    usual = writer.execute("PRAGMA cache_size").fetchone()
+    cache.take_page(*page("members", *(member(n) for n in range(1, 8))))
+    cache.take_page(*page("members", member(2), version=2, restart=True))
+    assert (cache.counts()["member"], writer.execute("PRAGMA cache_size").fetchone()) == (1, usual)
 
 
 def member(account_id: int) -> PublishedMember:

@@ -11,9 +11,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import sqlite_utils
 
+from edge import journal_tables
 from edge.database import UnsafeDatabase
 from edge.journal import Journal, open_epoch
+from edge.journal_tables import make_tables
 from edge.journal_troubles import JournalBroken, JournalDamaged, JournalFull, OtherTill
 from edge.refusals import EventTooLarge
 from edge.till import Till
@@ -243,9 +246,20 @@ def test_the_file_is_for_the_service_alone_and_every_setting_holds(journal: Jour
     assert {name for name, sql in tables} == {
         "event", "own_use", "lease", "hold", "stream", "flagged", "counter", "peer", "transfer_in", "transfer_out",
         "grant_kept", "loose", "parked", "exchange", "certificate_move",
-        "number_span", "number_used", "own_block", "own_card", "own_claim", "own_consent", "sealed", "told",
+        "number_span", "number_used", "own_block", "own_card", "own_claim", "own_consent", "own_name", "sealed", "told",
     }  # fmt: skip
     assert all(sql.rstrip().endswith("STRICT") for _, sql in tables)
+
+
+def test_own_uses_of_an_older_journal_are_all_there_after_the_change_of_their_table() -> None:
+    tables = sqlite_utils.Database(sqlite3.connect(":memory:", isolation_level=None))
+    journal_tables._journal.apply(tables, stop_before="leaner_sales")
+    rows = [(7, 1, 2, "visits", 1), (7, 1, 2, "spend", 990), (0, 0, 0, "promo:tea", 3)]
+    tables.conn.executemany("INSERT INTO own_use VALUES (?, ?, ?, ?, ?)", rows)
+    make_tables(tables)
+    assert tables.execute("SELECT * FROM own_use").fetchall() == sorted(rows, key=lambda row: row[:4])
+    indexes = {name for (name,) in tables.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    assert "lease_float" in indexes and "lease_left" not in indexes
 
 
 def test_a_disk_that_cannot_keep_a_log_is_told(path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:

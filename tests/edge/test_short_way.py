@@ -1,4 +1,4 @@
-"""The quote's short way: what is plain is answered there, word for word as on the long one; all else goes on."""
+"""The short way of quote and commit: what is plain is answered there, word for word as on the long one."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -8,9 +8,11 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 
+from edge.approving import hash_of_code
 from edge.door import MOST_BYTES
+from edge.journal_troubles import JournalFull
 from edge.short_way import ShortWay
-from tests.edge.rim import CARD, STRANGER, Rim, quote
+from tests.edge.rim import CARD, STRANGER, Rim, commit, quote
 
 Environ = dict[str, Any]
 
@@ -128,3 +130,55 @@ def test_trouble_of_our_own_is_counted_once(ways: Ways, monkeypatch: pytest.Monk
     assert (status, went_long) == (500, True)
     assert b"not to be repeated" not in data
     assert b'tallypoint_till_incidents_total{code="internal.error"} 1\n' in ways.rim.client.get("/metrics").data
+
+
+COMMITS = [commit(), commit(card=None), commit(card=STRANGER), commit(points_to_spend=100)]
+
+
+@pytest.mark.parametrize("body", COMMITS)
+def test_a_plain_commit_is_answered_as_on_the_long_way(tmp_path: Path, body: dict[str, Any]):
+    answers = []
+    for way in ("short", "long"):
+        (tmp_path / way).mkdir()
+        ways = Ways(Rim(tmp_path / way))
+        what = {"path": "/v1/receipts", "data": msgspec.json.encode(body)}
+        for _ in range(2):  # new, and asked again
+            if way == "short":
+                *answer, went_long = ways.ask(**what)
+                assert not went_long
+            else:
+                answer = [*ways.ask_long(**what)]
+            answers.append(answer)
+    assert answers[:2] == answers[2:]
+    assert [answer[0] for answer in answers[:2]] == [201, 200]
+
+
+def test_a_commit_that_is_refused_is_answered_on_the_long_way(ways: Ways):
+    for body in (commit(receipt_id="void:R1"), commit(basket={"currency": "USD", "lines": []})):
+        found, _, _, went_long = ways.ask(path="/v1/receipts", data=msgspec.json.encode(body))
+        assert (found, went_long) == (422, True)
+
+
+def test_what_went_wrong_is_not_done_a_second_time(ways: Ways, monkeypatch: pytest.MonkeyPatch):
+    times = []
+
+    def full(*_: Any) -> None:
+        times.append(1)
+        raise JournalFull("There is no room on the disk of this till.")
+
+    monkeypatch.setattr(ways.rim.desk.till, "commit_now", full)
+    status, _, data, went_long = ways.ask(path="/v1/receipts", data=msgspec.json.encode(commit()))
+    assert (status, went_long, times) == (507, True, [1])
+    assert msgspec.json.decode(data)["code"] == "journal.disk_full"
+    assert b'tallypoint_till_incidents_total{code="journal.disk_full"} 1\n' in ways.rim.client.get("/metrics").data
+
+
+def test_a_wrong_code_that_comes_with_a_commit_is_counted_once(tmp_path: Path):
+    ways = Ways(Rim(tmp_path, supervisors={"12": hash_of_code("4711", b"salt" * 4)}))
+    body = commit(override={"supervisor": "12", "reason": "as seen", "code": "1234"})
+    _, _, data, _ = ways.ask(path="/v1/receipts", data=msgspec.json.encode(body))
+    (tmp_path / "other").mkdir()
+    other = Ways(Rim(tmp_path / "other", supervisors={"12": hash_of_code("4711", b"salt" * 4)}))
+    _, _, on_the_long_way = other.ask_long(path="/v1/receipts", data=msgspec.json.encode(body))
+    assert msgspec.json.decode(data) == msgspec.json.decode(on_the_long_way)
+    assert b"more tries" in data

@@ -74,7 +74,7 @@ def test_whatever_bit_turns_over_the_till_sells_on_with_what_is_true(folder: Pat
     whole, told = (folder / "journal.db").read_bytes(), rows_in(folder / "journal.db")
     assert len(told) == SALES
     dice, salvaged, kept = Random("salvage"), 0, 0
-    for _ in range(rounds(60, 3_000)):
+    for _ in range(rounds(90, 3_000)):
         clear(folder, whole)
         at, bit = dice.randrange(len(whole)), 1 << dice.randrange(8)
         (folder / "journal.db").write_bytes(whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :])
