@@ -8,7 +8,7 @@ from central.ports import Randomness
 from central.rows import find, put
 from central.tables import account, card
 from loyalty.events import Event
-from loyalty.member_events import CardChanged
+from loyalty.member_events import CardChanged, CardNamed
 
 ACCOUNT_BITS = 53  # exact in every JSON reader
 
@@ -40,12 +40,30 @@ def accounts_of_cards(tx: Connection, tokens: Iterable[str], now_ms: int, random
 def give_cards(tx: Connection, events: Iterable[Event], now_ms: int, randomness: Randomness) -> None:
     """Cards that these events give to a member lead to that member before any sale among them is looked at; a card that
     is known already stays where it is."""
+    events = tuple(events)
     for event in events:
         if isinstance(event, CardChanged) and event.what != "blocked" and event.other_token is not None:
             owner = accounts_of_cards(tx, [event.other_token], now_ms, randomness)[event.other_token]
             row = {"card_token": event.card_token, "account_id": owner, "kind": event.kind, "last4": event.last4,
                    "since_ms": now_ms}  # fmt: skip
             put(tx, card, [row], "nothing")
+    _give_names(tx, [event for event in events if isinstance(event, CardNamed)], now_ms, randomness)
+
+
+def _give_names(tx: Connection, named: Iterable[CardNamed], now_ms: int, randomness: Randomness) -> None:
+    """Each name of a card leads where the first that is known does, or to one new account."""
+    if not (named := tuple(named)):
+        return
+    tokens = [{"card_token": one.token} for event in named for one in event.names]
+    known = {row.card_token for row in find(tx, card, tokens, ["card_token"])}
+    leading = [next((one.token for one in event.names if one.token in known), event.card_token) for event in named]
+    owners = accounts_of_cards(tx, leading, now_ms, randomness)
+    rows = {
+        one.token: {"card_token": one.token, "account_id": owners[first], "kind": event.kind, "last4": event.last4,
+                    "since_ms": now_ms, "key_id": one.key_id}
+        for event, first in zip(named, leading, strict=True) for one in event.names
+    }  # fmt: skip
+    put(tx, card, rows.values(), "nothing")
 
 
 def survivor_of(connection: Connection, account_id: int) -> int:

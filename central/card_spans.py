@@ -11,13 +11,14 @@ import msgspec
 from sqlalchemy import Connection, func, select, update
 
 from central.programmes import current_programme
-from central.registry import at
+from central.registry import at, held_by
 from central.rows import find, put
 from central.tables import card, number_next, number_span, stream
+from loyalty.card_keys import CardKeys
 from loyalty.card_numbers import NumberSpan, NumberUsed, card_at, number_key, places_of, range_for_numbers
-from loyalty.cards import CardRule, card_token
+from loyalty.cards import CardRule
 from loyalty.lots import EventRef
-from loyalty.trouble import Refusal
+from loyalty.trouble import InvariantBroken, Refusal
 
 AT_MOST = 5  # spans told at a time
 RESTORE_SHARE = 20  # of a range's places, so many are passed over by a restore
@@ -30,13 +31,14 @@ class NumbersUsedUp(Refusal):
 
 
 def grant_numbers(
-    tx: Connection, till_id: str, epoch: int, left: int, taken: int, *, card_key: bytes, now_ms: int
+    tx: Connection, till_id: str, epoch: int, left: int, taken: int, *, card_keys: CardKeys, now_ms: int
 ) -> None:
     """Grant a till its next span, unless it has enough, or has not taken the last one.
 
     Args:
         left: numbers that it has not given out; `taken`: the newest span that it has.
-        card_key: the programme's, by which numbers that are somebody's already are known.
+        card_keys: the programme's. A range of which nothing was granted yet is scattered under the newest for good; a
+            till that does not hold a range's key gets nothing of it.
     Raises:
         NumbersUsedUp: the range has no place left.
         RangeTooSmall: the range that the programme names.
@@ -50,9 +52,12 @@ def grant_numbers(
     here = update(stream).where(at(till_id, epoch), stream.c.state == "active").values(heard_at_ms=now_ms)
     if tx.execute(here).rowcount == 0 or newest_span(tx, till_id, epoch) > taken:
         return
+    key_id = _key_of_range(tx, card_range, card_keys)
+    if key_id not in held_by(tx, till_id, epoch):
+        return
     for _ in range(MOST_SKIPPED):
-        span = _next_span(tx, till_id, epoch, card_range, rules.numbers_at_once, now_ms)
-        if _is_free(tx, span, card_key):
+        span = _next_span(tx, till_id, epoch, card_range, rules.numbers_at_once, now_ms, key_id)
+        if _is_free(tx, span, card_keys):
             put(tx, number_span, [{name: value for name, value in msgspec.structs.asdict(span).items()
                                    if name != "key_no"}])  # fmt: skip
             return
@@ -103,8 +108,16 @@ def _raise_to(tx: Connection, kind: str, prefix: str, place: int) -> None:
         tx.execute(update(number_next).where(*here).values(place=place))
 
 
-def _next_span(tx: Connection, till_id: str, epoch: int, of: CardRule, at_once: int, now_ms: int) -> NumberSpan:
-    step = {"kind": of.kind, "prefix": of.prefix, "place": at_once}
+def _key_of_range(tx: Connection, of: CardRule, card_keys: CardKeys) -> str:
+    """The id of the key that scatters a range: that of its first span."""
+    rows = find(tx, number_next, [{"kind": of.kind, "prefix": of.prefix}], ["card_key_id"])
+    return rows[0].card_key_id if rows else card_keys.newest.key_id
+
+
+def _next_span(
+    tx: Connection, till_id: str, epoch: int, of: CardRule, at_once: int, now_ms: int, key_id: str
+) -> NumberSpan:
+    step = {"kind": of.kind, "prefix": of.prefix, "place": at_once, "card_key_id": key_id}
     (row,) = put(tx, number_next, [step], {"place": "add"}, ["place"])
     if row.place > places_of(of):
         raise _used_up(of)
@@ -118,14 +131,19 @@ def _next_span(tx: Connection, till_id: str, epoch: int, of: CardRule, at_once: 
         first=row.place - at_once,
         last=row.place - 1,
         granted_at_ms=now_ms,
+        card_key_id=key_id,
     )
 
 
-def _is_free(tx: Connection, span: NumberSpan, card_key: bytes) -> bool:
-    """Whether none of its numbers is on a card that was made elsewhere."""
-    key = number_key(card_key)
-    tokens = (card_token(card_key, card_at(key, span, place)) for place in range(span.first, span.last + 1))
-    return not find(tx, card, [{"card_token": token} for token in tokens], ["card_token"])
+def _is_free(tx: Connection, span: NumberSpan, card_keys: CardKeys) -> bool:
+    """Whether none of its numbers is on a card that was made elsewhere, whatever name that has."""
+    scatters = card_keys.find(span.card_key_id)
+    if scatters is None:
+        raise InvariantBroken("a card range is scattered under a key that is not there", key_id=span.card_key_id)
+    key = number_key(scatters.secret)
+    cards = (card_at(key, span, place) for place in range(span.first, span.last + 1))
+    tokens = [{"card_token": name.token} for one in cards for name in card_keys.every_name_of(one)]
+    return not find(tx, card, tokens, ["card_token"])
 
 
 def _used_up(of: CardRule) -> NumbersUsedUp:

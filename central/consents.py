@@ -17,7 +17,8 @@ from central.ports import Randomness
 from central.rows import find, put
 from central.tables import account, card, consent
 from loyalty.baskets import Place
-from loyalty.confirming import confirm_key, read_confirm_code
+from loyalty.card_keys import CardKeys
+from loyalty.confirming import read_confirm_code_of
 from loyalty.member_events import ConsentChanged, ConsentSaid
 from loyalty.moments import utc_date
 from loyalty.trouble import Refusal
@@ -73,14 +74,14 @@ def consents_of_card(connection: Connection, token: str) -> tuple[ConsentNow, ..
 
 
 def confirm_by_code(
-    tx: Connection, text: str, card_key: bytes, now_ms: int, randomness: Randomness, *, asked_on: str = "print"
+    tx: Connection, text: str, card_keys: CardKeys, now_ms: int, randomness: Randomness, *, asked_on: str = "print"
 ) -> ConsentNow:
     """A customer opened the link, or sent the code in: the consent counts. Again, nothing more.
 
     Raises:
         WrongCode: not a code, or its consent has not come here yet.
     """
-    number = read_confirm_code(confirm_key(card_key), text)
+    number = read_confirm_code_of(card_keys.accepted, text)
     rows = find(tx, consent, [{"code": number}]) if number else []
     given = next((row for row in rows if row.what == "given"), None)
     if number is None or given is None:

@@ -5,13 +5,16 @@ import re
 import msgspec
 from sqlalchemy import Connection, select
 
+from central.card_keys import KeyRing
 from central.card_spans import NumbersUsedUp, grant_numbers, spans_after
 from central.consents import consents_of_card
 from central.lanes import mark_changed
+from central.parked_baskets import give_basket, keep_basket, list_baskets
 from central.people import People
 from central.ports import Randomness
 from central.rows import find, put
 from central.tables import account, enrolment, member, receipt_claim
+from loyalty.card_keys import CardKeys
 from loyalty.card_numbers import RangeTooSmall
 from sync.desk import DeskAsk
 from sync.ports import DeskTold
@@ -21,12 +24,12 @@ _MONTH_AND_DAY = re.compile("(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
 
 def answer_desk(
-    tx: Connection, ask: DeskAsk, people: People | None, card_key: bytes, now_ms: int, randomness: Randomness
+    tx: Connection, ask: DeskAsk, people: People | None, ring: KeyRing, now_ms: int, randomness: Randomness
 ) -> DeskTold:
     """Answer one; the same again is answered the same, or with what came since."""
     match ask.what:
         case "numbers":
-            told = _numbers(tx, ask, card_key, now_ms)
+            told = _numbers(tx, ask, ring.read(tx), now_ms)
         case "sealed":
             told = _take_sealed(tx, ask, people, now_ms, randomness)
         case "find":
@@ -35,14 +38,20 @@ def answer_desk(
             told = DeskTold(consents=consents_of_card(tx, ask.card_token))
         case "claim":
             told = _claim(tx, ask)
+        case "park":
+            told = DeskTold(basket=keep_basket(tx, ask, now_ms))
+        case "parked":
+            told = DeskTold(parked=list_baskets(tx, ask, now_ms))
+        case "resume":
+            told = DeskTold(basket=give_basket(tx, ask, now_ms))
     sealing_key = people.sealing_key if people else ""
     return msgspec.structs.replace(told, sealing_key=sealing_key)
 
 
-def _numbers(tx: Connection, ask: DeskAsk, card_key: bytes, now_ms: int) -> DeskTold:
+def _numbers(tx: Connection, ask: DeskAsk, card_keys: CardKeys, now_ms: int) -> DeskTold:
     refused = ""
     try:
-        grant_numbers(tx, ask.till_id, ask.epoch, ask.left, ask.taken, card_key=card_key, now_ms=now_ms)
+        grant_numbers(tx, ask.till_id, ask.epoch, ask.left, ask.taken, card_keys=card_keys, now_ms=now_ms)
     except (NumbersUsedUp, RangeTooSmall) as no:
         refused = no.code
     return DeskTold(spans=tuple(spans_after(tx, ask.till_id, ask.epoch, ask.taken)), refused=refused)

@@ -12,12 +12,14 @@ from sqlalchemy import Connection, Engine, select, text
 
 from central.ailments import Ailment, worst_first
 from central.block_copies import copy_path
+from central.card_change import tills_without
+from central.card_keys import file_of, later_files
 from central.centre_keys import NEXT, notices
 from central.doctor_books import look_at_books
 from central.ports import Settings, reading
 from central.registry import generation
 from central.sealing import newest_block
-from central.tables import block
+from central.tables import block, card_key
 from central.versions import our_version
 from sync.keys import Signer
 
@@ -46,6 +48,7 @@ def examine(settings: Settings, engine: Engine, now_ms: int) -> Examined:
         newest = newest_block(tx)
         found += [
             *_key(settings, tx),
+            *_card_keys(settings, tx),
             *_clock(tx, now_ms),
             *_copies(settings, tx, now_ms),
             *look_at_books(settings, tx, now_ms),
@@ -66,7 +69,8 @@ def _files(settings: Settings, engine: Engine) -> Iterator[Ailment]:
     folder = settings.folder
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
         yield _open_to_others(folder, 0o700)
-    for name in (settings.signing_key, settings.card_key):
+    later = [path.name for path in later_files(folder / settings.card_key).values()]
+    for name in (settings.signing_key, settings.card_key, *later):
         path = folder / name
         if not path.exists():
             yield Ailment(
@@ -102,6 +106,28 @@ def _key(settings: Settings, tx: Connection) -> Iterator[Ailment]:
             level="danger", code="key.other", about=settings.signing_key,
             say="It is not the key that head office signs with since its last rotation.",
             do="Put the right file back from a backup: tills believe no other.",
+        )  # fmt: skip
+
+
+def _card_keys(settings: Settings, tx: Connection) -> Iterator[Ailment]:
+    """Every card key that the database names has its file; and how far a change of the key has come."""
+    first = settings.folder / settings.card_key
+    rows = tx.execute(select(card_key).order_by(card_key.c.no)).all()
+    gone = [path.name for row in rows if not (path := file_of(first, row.key_id)).exists() and path != first]
+    for name in gone:
+        yield Ailment(
+            level="danger", code="key.missing", about=name,
+            say=f"{name} is gone; no till can enrol, and none hears of card keys.",
+            do="Put the file back from a backup.",
+        )  # fmt: skip
+    # How many cards have no new name is a count of all cards, too much for what is asked every minute.
+    in_force = [row for row in rows if not row.retired_ms]
+    for row in in_force[:-1]:
+        newest = in_force[-1].key_id
+        yield Ailment(
+            level="advice", code="card_key.change", about=row.key_id,
+            say=f"Card key {newest} is to replace {row.key_id}; {len(tills_without(tx, newest))} tills do not hold it.",
+            do="Look at `tallypoint central card-key list`; retire the old key once few enough cards are left.",
         )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def open_store(settings: Settings, engine: Engine, randomness: Randomness) -> Sq
         engine,
         randomness,
         card_key=read_key(settings.folder / settings.card_key, randomness),
-        card_key_id=settings.card_key_id,
+        card_key_file=settings.folder / settings.card_key,
         people=People(read_key(settings.folder / settings.person_key, randomness)),
         lane_days={"hotlist": settings.hotlist_days, "programme": settings.programme_days},
     )

@@ -4,24 +4,26 @@ Facts are never refused. What cannot both be true (a card that belongs to somebo
 of the worklist. Runs once for each event, in the transaction that takes it. Source: docs/members.md.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, update
 
 from central.accounts import survivor_of
+from central.card_names import names_of_token, tie
 from central.card_spans import check_number
 from central.lanes import mark_changed
 from central.members import block_card
 from central.rows import find, put
-from central.tables import account, card, consent, enrolment, member, receipt_claim
+from central.tables import account, card, consent, enrolment, hotlist, member, receipt_claim
 from central.worklist import raise_flags
 from loyalty.books import Flag
 from loyalty.events import Event
 from loyalty.lots import EventRef
 from loyalty.member_events import (
     CardChanged,
+    CardNamed,
     Claimed,
     ConsentChanged,
     ConsentSaid,
@@ -66,7 +68,7 @@ class _Taking:
         self.flags: list[Flag] = []
         self.changed: set[int] = set()
         tokens = {token for head in told.values() for token in tokens_of(head)}
-        found = find(tx, card, [{"card_token": token} for token in tokens], ["card_token", "account_id", "replaced_by"])
+        found = find(tx, card, [{"card_token": token} for token in tokens])
         self._owner = {row.card_token: row.account_id for row in found}
         self._replaced = {row.card_token: row.replaced_by for row in found}
 
@@ -77,6 +79,8 @@ class _Taking:
                 self._enrol(ref, head)
             case CardChanged():
                 self._change_card(ref, head)
+            case CardNamed():
+                self._name(ref, head)
             case ConsentChanged():
                 self._consent(ref, head, (head.said,), what=head.what, of=head.card_token)
             case Claimed():
@@ -114,9 +118,42 @@ class _Taking:
             if before and before != head.card_token:
                 self._flag(ref, REPLACED_TWICE, by=before)
             else:
-                by = update(card).where(card.c.card_token == head.other_token)
+                by = update(card).where(card.c.card_token.in_(names_of_token(self._tx, head.other_token)))
                 self._tx.execute(by.values(replaced_by=head.card_token))
                 self._replaced[head.other_token] = head.card_token
+
+    def _name(self, ref: EventRef, head: CardNamed) -> None:
+        """Each name leads to the card's account; a block or replacement of one is one of all."""
+        tokens = [one.token for one in head.names]
+        self._lead_to_one(ref, tokens)
+        for one in head.names:
+            self._tx.execute(update(card).where(card.c.card_token == one.token).values(key_id=one.key_id))
+        tie(self._tx, tokens)
+        if by := next((self._replaced[token] for token in tokens if self._replaced.get(token)), ""):
+            self._tx.execute(update(card).where(card.c.card_token.in_(tokens)).values(replaced_by=by))
+            self._replaced |= dict.fromkeys(tokens, by)
+        keys = [{"card_token": token} for token in tokens]
+        listed = find(self._tx, hotlist, keys, ("card_token", "reason"), hotlist.c.lifted == 0)
+        if 0 < len(listed) < len(tokens):
+            block_card(self._tx, tokens[0], listed[0].reason, self._now_ms)
+
+    def _lead_to_one(self, ref: EventRef, tokens: Sequence[str]) -> None:
+        """Names that led to several accounts lead to the registered one, or to that of the oldest name."""
+        owners = [self._account(token) for token in tokens]
+        self.changed.update(owners)
+        if len(set(owners)) == 1:
+            return
+        rows = {row.account_id: row for row in find(self._tx, account, [{"account_id": one} for one in set(owners)])}
+        registered = [one for one in dict.fromkeys(owners) if rows[one].status == "registered"]
+        owner = registered[0] if registered else owners[0]
+        for other in registered[1:]:
+            self._flag(ref, CARD_TAKEN, account_id=other)
+        for token, theirs in zip(tokens, owners, strict=True):
+            if theirs == owner or theirs in registered:
+                continue
+            self._tx.execute(update(card).where(card.c.card_token == token).values(account_id=owner))
+            self._owner[token] = owner
+            self._flag(ref, CARD_HAS_POINTS, account_id=theirs, into=owner)
 
     def _give(self, ref: EventRef, head: CardChanged) -> None:
         """The card is the member's, unless it is somebody else's."""
@@ -139,9 +176,9 @@ class _Taking:
             return
         known = {"account_id": owner, "kind": head.kind, "last4": head.last4}
         self._tx.execute(update(card).where(card.c.card_token == head.card_token).values(**known))
-        if other.version:
-            # It was used at a till before this was heard: what it earned lies on an account that nobody claims now.
-            self._flag(ref, CARD_HAS_POINTS, account_id=theirs, into=owner)
+        # It was used at a till before this was heard. What it earned lies on an account that nobody claims now; so does
+        # a consent that was given with it, and a receipt that was claimed with it earns there before long.
+        self._flag(ref, CARD_HAS_POINTS, account_id=theirs, into=owner)
 
     def _consent(
         self, ref: EventRef, head: Enrolled | ConsentChanged, said: Iterable[ConsentSaid], *, what: str, of: str | None

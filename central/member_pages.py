@@ -4,6 +4,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from central.accounts import merged_into
+from central.card_names import one_a_card
 from central.consents import ConsentRow, consents_of, evidence_of
 from central.people import People, masked
 from central.rows import find
@@ -82,7 +83,8 @@ def _cards(connection: Connection, account_id: int) -> tuple[CardShown, ...]:
     blocked = (hotlist.c.card_token == card.c.card_token) & (hotlist.c.lifted == 0)
     chosen = select(card, hotlist.c.reason).outerjoin(hotlist, blocked)
     chosen = chosen.where(card.c.account_id == account_id)
-    rows = connection.execute(chosen.order_by(card.c.since_ms.desc(), card.c.card_token).limit(MOST_SHOWN)).all()
+    named = connection.execute(chosen.order_by(card.c.since_ms.desc(), card.c.card_token).limit(MOST_SHOWN)).all()
+    rows = sorted(one_a_card(connection, named), key=lambda row: (-row.since_ms, row.card_token))
     return tuple(
         CardShown(last4=row.last4, kind=row.kind, state=row.state, reason=row.reason or "", since_ms=row.since_ms,
                   is_replaced=bool(row.replaced_by)) for row in rows

@@ -10,11 +10,13 @@ import msgspec
 from sqlalchemy import Connection, select, update
 
 from central.accounts import new_account
+from central.card_names import name_card, names_of_token, owner_of
 from central.lanes import mark_changed, next_no
 from central.ports import Randomness
 from central.rows import find, put
 from central.tables import account, card, hotlist, member
-from loyalty.cards import Card, CardRules, card_token, read_card
+from loyalty.card_keys import CardKeys
+from loyalty.cards import Card, CardRules, read_card
 from loyalty.trouble import BadInput, Refusal
 
 FACTS = ("tier", "segments", "language", "home_store_id", "birthday_mmdd")
@@ -44,10 +46,12 @@ class UnknownCard(Refusal):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of an import: members made, and rows set aside with their line and the reason."""
+    """What came of an import: members made, rows set aside with their line and the reason, and cards of members known
+    before that got a name under a newer card key."""
 
     made: int
     set_aside: tuple[tuple[int, str], ...] = ()
+    named: int = 0
 
 
 def create_account(tx: Connection, randomness: Randomness, now_ms: int, **facts: Any) -> int:
@@ -58,9 +62,10 @@ def create_account(tx: Connection, randomness: Randomness, now_ms: int, **facts:
 
 
 def issue_card(
-    tx: Connection, account_id: int, number: str, *, rules: CardRules, key: bytes, randomness: Randomness, now_ms: int
-) -> str:
-    """Give an account a card; its token. The same card again changes nothing; a card nobody had claimed moves in.
+    tx: Connection, account_id: int, number: str, *, rules: CardRules, keys: CardKeys, randomness: Randomness,
+    now_ms: int,
+) -> str:  # fmt: skip
+    """Give an account a card; the token that it goes by. The same card again changes nothing.
 
     Args:
         number: as printed or scanned; only its keyed token is kept.
@@ -70,18 +75,15 @@ def issue_card(
     read = read_card(rules, number, source="keyed")
     if not isinstance(read, Card):
         raise NotACard("This is no card of the programme; check the number and the ranges of the programme.")
-    token = card_token(key, read)
     open_account(tx, account_id)
-    row = {"card_token": token, "account_id": account_id, "kind": read.kind, "since_ms": now_ms}
-    if not put(tx, card, [row], "nothing", ["card_token"]):
-        owner = tx.execute(select(card.c.account_id).where(card.c.card_token == token)).scalar_one()
-        if owner != account_id:
-            raise CardTaken("This card belongs to another member already; look that member up instead.")
+    name_card(tx, keys, read, account_id, now_ms)
+    if owner_of(tx, keys, read) != account_id:
+        raise CardTaken("This card belongs to another member already; look that member up instead.")
     _changed(tx, account_id, randomness)
-    return token
+    return keys.names_of(read)[0].token
 
 
-def register_card(tx: Connection, number: str, *, rules: CardRules, key: bytes, randomness: Randomness,
+def register_card(tx: Connection, number: str, *, rules: CardRules, keys: CardKeys, randomness: Randomness,
                   now_ms: int, **facts: Any) -> int:  # fmt: skip
     """Make the holder of a card a member: a card that earned before anybody claimed it keeps its account.
 
@@ -91,40 +93,56 @@ def register_card(tx: Connection, number: str, *, rules: CardRules, key: bytes, 
     read = read_card(rules, number, source="keyed")
     if not isinstance(read, Card):
         raise NotACard("This is no card of the programme; check the number and the ranges of the programme.")
-    owner = account_of(tx, card_token(key, read))
+    owner = owner_of(tx, keys, read)
     if owner is None:
         account_id = create_account(tx, randomness, now_ms, **facts)
-        issue_card(tx, account_id, number, rules=rules, key=key, randomness=randomness, now_ms=now_ms)
+        issue_card(tx, account_id, number, rules=rules, keys=keys, randomness=randomness, now_ms=now_ms)
         return account_id
     claimed = update(account).where(account.c.account_id == owner, account.c.status == "unregistered")
     if tx.execute(claimed.values(status="registered")).rowcount == 0:
         raise CardTaken("This card belongs to a member already; look that member up instead.")
-    tx.execute(update(card).where(card.c.card_token == card_token(key, read)).values(kind=read.kind))
+    name_card(tx, keys, read, owner, now_ms)
+    known = card.c.card_token.in_(one.token for one in keys.every_name_of(read))
+    tx.execute(update(card).where(known).values(kind=read.kind))
     set_facts(tx, owner, randomness, **facts)
     return owner
 
 
 def import_members(
-    tx: Connection, rows: Iterable[Mapping[str, str]], *, rules: CardRules, key: bytes, randomness: Randomness,
+    tx: Connection, rows: Iterable[Mapping[str, str]], *, rules: CardRules, keys: CardKeys, randomness: Randomness,
     now_ms: int,
 ) -> Imported:  # fmt: skip
     """Members from CSV rows: `card`, and any of tier, segments (split at ;), language, home_store_id, birthday_mmdd.
 
-    A row that cannot be taken is set aside with its line (the first is 1) and the reason; the others go in.
+    A row that cannot be taken is set aside with its line (the first is 1) and the reason; the others go in. Where the
+    programme has several card keys, a card that is somebody's is named under all in force.
     """
-    made, set_aside = 0, []
+    made, named, set_aside = 0, 0, []
     for line, row in enumerate(rows, 1):
         facts: dict[str, Any] = {name: row[name] for name in FACTS if row.get(name)}
         if "segments" in facts:
             facts["segments"] = tuple(part.strip() for part in facts["segments"].split(";") if part.strip())
         try:
             number = row.get("card") or ""
-            register_card(tx, number, rules=rules, key=key, randomness=randomness, now_ms=now_ms, **facts)
+            named += 0 if keys.is_unchanged else _name(tx, number, rules, keys, randomness, now_ms)
+            register_card(tx, number, rules=rules, keys=keys, randomness=randomness, now_ms=now_ms, **facts)
         except Refusal as refusal:
             set_aside.append((line, refusal.say))
         else:
             made += 1
-    return Imported(made=made, set_aside=tuple(set_aside))
+    return Imported(made=made, set_aside=tuple(set_aside), named=named)
+
+
+def _name(
+    tx: Connection, number: str, rules: CardRules, keys: CardKeys, randomness: Randomness, now_ms: int
+) -> bool:
+    """Whether the card of a number was somebody's, and got a name."""
+    read = read_card(rules, number, source="keyed")
+    owner = owner_of(tx, keys, read) if isinstance(read, Card) else None
+    if owner is None or not isinstance(read, Card) or not name_card(tx, keys, read, owner, now_ms):
+        return False
+    _changed(tx, owner, randomness)
+    return True
 
 
 def set_facts(tx: Connection, account_id: int, randomness: Randomness, **facts: Any) -> None:
@@ -159,18 +177,26 @@ def account_of(connection: Connection, token: str) -> int | None:
 
 
 def block_card(tx: Connection, token: str, reason: str, now_ms: int) -> None:
-    """Put a card on the hotlist: no till serves it once it has heard. A card that is not known can be blocked too."""
-    _hotlist(tx, token, reason, lifted=0, now_ms=now_ms)
-    tx.execute(update(card).where(card.c.card_token == token).values(state="blocked"))
+    """Put a card on the hotlist, whichever name it goes by: no till serves it once it has heard. A card that is not
+    known can be blocked too."""
+    for name in names_of_token(tx, token):
+        _hotlist(tx, name, reason, lifted=0, now_ms=now_ms)
+        tx.execute(update(card).where(card.c.card_token == name).values(state="blocked"))
 
 
 def lift_block(tx: Connection, token: str, now_ms: int) -> None:
-    """Serve a card again. Raises: UnknownCard when it is not blocked."""
-    found = find(tx, hotlist, [{"card_token": token}])
-    if not found or found[0].lifted:
+    """Serve a card again, whichever name it goes by. Raises: UnknownCard when it is not blocked."""
+    lift_blocks(tx, names_of_token(tx, token), now_ms)
+
+
+def lift_blocks(tx: Connection, names: Iterable[str], now_ms: int) -> None:
+    """The same of a card all of whose names are at hand."""
+    found = find(tx, hotlist, [{"card_token": name} for name in names], (), hotlist.c.lifted == 0)
+    if not found:
         raise UnknownCard("This card is not on the hotlist.")
-    _hotlist(tx, token, found[0].reason, lifted=1, now_ms=now_ms)
-    tx.execute(update(card).where(card.c.card_token == token).values(state="active"))
+    for row in found:
+        _hotlist(tx, row.card_token, row.reason, lifted=1, now_ms=now_ms)
+        tx.execute(update(card).where(card.c.card_token == row.card_token).values(state="active"))
 
 
 def _hotlist(tx: Connection, token: str, reason: str, *, lifted: int, now_ms: int) -> None:

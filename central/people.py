@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from sqlalchemy import Connection, delete, select
 
 from central.accounts import survivor_of
+from central.card_names import one_a_card
 from central.ports import Randomness
 from central.rows import find, put
 from central.tables import card, found_by, person
@@ -67,7 +68,7 @@ class People:
         marks = [{"mark": mark} for mark in self._marks_of(who)]
         owners = {survivor_of(connection, row.account_id) for row in find(connection, found_by, marks)}
         cards = find(connection, card, [{"account_id": one} for one in owners], (), card.c.state == "active")
-        newest = sorted(cards, key=lambda row: (-row.since_ms, row.card_token))[:MOST_FOUND]
+        newest = sorted(one_a_card(connection, cards), key=lambda row: (-row.since_ms, row.card_token))[:MOST_FOUND]
         return tuple(FoundCard(card_token=row.card_token, last4=row.last4) for row in newest)
 
     def _marks_of(self, who: Person) -> list[str]:

@@ -72,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         database_url: SQLAlchemy's; "" is a SQLite file in `data_dir`.
         signing_key: file of the centre's Ed25519 seed, 32 raw bytes; made at the first start.
-        card_key: file of the programme's card key, 32 raw bytes; made at the first start.
+        card_key: file of the programme's first card key, 32 raw bytes; made at the first start. Later ones lie beside.
         person_key: file of the key under which personal data is kept, 32 raw bytes; made at the first start.
         workers: requests of tills that run at a time.
         chores: whether `serve` keeps house too; off where `central worker` does, beside any number of servers.
@@ -97,7 +97,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database_url: str = ""
     signing_key: str = "centre-signing.key"
     card_key: str = "programme-card.key"
-    card_key_id: str = "1"
     person_key: str = "people.key"
     listen_host: str = "127.0.0.1"
     listen_port: int = 8700

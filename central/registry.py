@@ -5,12 +5,13 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import msgspec
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, bindparam, case, select, update
 
 from central.ports import Randomness
 from central.rows import put
 from central.tables import partner, period, setting, slot, store, store_partner, stream, terms, till, till_key
 from loyalty.amounts import Whole, exponent_of
+from loyalty.card_keys import FIRST_KEY, CardKeys
 from loyalty.terms import Terms, check_terms
 from loyalty.trouble import Refusal
 from sync.chain import ZERO_HASH, StreamHead
@@ -152,25 +153,37 @@ def _terms_row(one: Terms) -> dict[str, Any]:
     return {**msgspec.structs.asdict(one), "from_on": one.from_on.isoformat(), "refunds_fee": int(one.refunds_fee)}
 
 
+_TERMS = select(terms)
+
+
 def all_terms(connection: Connection) -> tuple[Terms, ...]:
     """The terms of all partners."""
-    return tuple(_terms(row) for row in connection.execute(select(terms)).mappings())
+    return tuple(_terms(row) for row in connection.execute(_TERMS).mappings())
 
 
 def _terms(row: Any) -> Terms:
     return Terms(**{**row, "from_on": date.fromisoformat(row["from_on"]), "refunds_fee": bool(row["refunds_fee"])})
 
 
+_OWNER = (
+    select(store_partner.c.partner_id)
+    .where(store_partner.c.store_id == bindparam("store"), store_partner.c.from_on <= bindparam("day"))
+    .order_by(store_partner.c.from_on.desc())
+    .limit(1)
+)
+
+
 def partner_of(connection: Connection, store_id: str, on: str) -> str:
     """The partner a store belongs to on a date (ISO); "" where it belongs to none."""
-    owned = store_partner.c
-    begun = select(owned.partner_id).where(owned.store_id == store_id, owned.from_on <= on)
-    return connection.execute(begun.order_by(owned.from_on.desc()).limit(1)).scalar() or ""
+    return connection.execute(_OWNER, {"store": store_id, "day": on}).scalar() or ""
+
+
+_SETTING = select(setting.c.value).where(setting.c.name == bindparam("named"))
 
 
 def get_setting(connection: Connection, name: str, default: str = "") -> str:
     """A value that the database keeps for all processes."""
-    found = connection.execute(select(setting.c.value).where(setting.c.name == name)).scalar()
+    found = connection.execute(_SETTING, {"named": name}).scalar()
     return default if found is None else found
 
 
@@ -230,8 +243,8 @@ def open_slot(
     return NewSlot(till_id=till_id, code=code, expires_ms=now_ms + CODE_TTL_MS)
 
 
-def find_slot(connection: Connection, hash_of_code: str, *, card_key: bytes, card_key_id: str) -> Slot | None:
-    """The slot behind a code, with the programme's card key for whoever claims it."""
+def find_slot(connection: Connection, hash_of_code: str, *, card_keys: CardKeys) -> Slot | None:
+    """The slot behind a code, with the programme's card keys for whoever claims it."""
     joined = select(slot, till.c.store_id, till.c.label).join_from(slot, till).where(slot.c.code_hash == hash_of_code)
     row = connection.execute(joined).mappings().first()
     if row is None:
@@ -239,7 +252,7 @@ def find_slot(connection: Connection, hash_of_code: str, *, card_key: bytes, car
     # Whose store it is on the day the code was given out; of one that opens later, whose it will be.
     today = datetime.fromtimestamp((row["expires_ms"] - CODE_TTL_MS) / 1000, UTC).date().isoformat()
     owner = partner_of(connection, row["store_id"], today) or partner_of(connection, row["store_id"], "9999-12-31")
-    return Slot(**row, partner_id=owner, card_key=card_key.hex(), card_key_id=card_key_id)
+    return Slot(**row, partner_id=owner, card_keys=card_keys)
 
 
 def claim_slot(tx: Connection, wanted: Slot, claim: Claim, now_ms: int) -> bool:
@@ -271,19 +284,25 @@ def begin_stream(tx: Connection, till_id: str, epoch: int, genesis: str, state: 
     put(tx, stream, [row], "nothing")
 
 
-def at(till_id: str, epoch: int) -> Any:
+def at(till_id: Any, epoch: Any) -> Any:
     """The condition that names one stream."""
     return (stream.c.till_id == till_id) & (stream.c.epoch == epoch)
 
 
+_TILL = (
+    select(stream, till.c.install_id)
+    .join_from(till, stream, at(till.c.till_id, till.c.epoch))
+    .where(till.c.till_id == bindparam("till_id"))
+)
+_KEYS = select(till_key).where(till_key.c.till_id == bindparam("till_id")).order_by(till_key.c.key_no)
+
+
 def till_record(connection: Connection, till_id: str) -> TillRecord | None:
     """What the sessions need to know of a till; none when it was never enrolled."""
-    present = (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch)
-    joined = select(stream, till.c.install_id).join_from(till, stream, present).where(till.c.till_id == till_id)
-    row = connection.execute(joined).first()
+    row = connection.execute(_TILL, {"till_id": till_id}).first()
     if row is None:
         return None
-    keys = connection.execute(select(till_key).where(till_key.c.till_id == till_id).order_by(till_key.c.key_no))
+    keys = connection.execute(_KEYS, {"till_id": till_id})
     state: TillState = row.state
     return TillRecord(
         till_id=till_id,
@@ -362,9 +381,24 @@ def peers_of(connection: Connection, till_id: str) -> tuple[Peer, ...]:
     return tuple(peers)
 
 
+def held_by(connection: Connection, till_id: str, epoch: int) -> tuple[str, ...]:
+    """The ids of the card keys in force that a till said it holds; the first for one that says nothing of keys."""
+    about = connection.execute(select(stream.c.about).where(at(till_id, epoch))).scalar()
+    return held_in(about or "{}")
+
+
+def held_in(about: str) -> tuple[str, ...]:
+    """The same, of what its last hello said."""
+    return tuple(msgspec.json.decode(about, type=dict[str, Any]).get("card_keys") or (FIRST_KEY,))
+
+
+# Made once, for making a statement takes longer than running it.
+_HEAD = select(stream.c.seq, stream.c.hash).where(at(bindparam("till_id"), bindparam("epoch")))
+
+
 def stream_head(connection: Connection, till_id: str, epoch: int) -> StreamHead:
     """Where a stream stands; at its beginning where nothing came yet."""
-    row = connection.execute(select(stream.c.seq, stream.c.hash).where(at(till_id, epoch))).first()
+    row = connection.execute(_HEAD, {"till_id": till_id, "epoch": epoch}).first()
     if row is None:
         return StreamHead(till_id=till_id, epoch=epoch)
     return StreamHead(till_id=till_id, epoch=epoch, seq=row.seq, hash=row.hash)

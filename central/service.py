@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, redirect, request, url_for
 from sqlalchemy import Engine
 
+from central.card_keys import ring_of
 from central.centre_keys import centre_signer, notices
 from central.chores import Chores
 from central.conformance import Conformance, is_scratch
@@ -71,18 +72,18 @@ def central_app(
     app = Flask("central", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.register_blueprint(sync_blueprint(session, store, clock, randomness, settings.workers))
-    limits, card_key = limits_of(settings), read_key(settings.folder / settings.card_key, randomness)
+    limits, ring = limits_of(settings), ring_of(settings, randomness)
     # Copies are made by the service's own sealer, so that a folder that fails stops no close.
     seal = Sealer(engine, signer, clock).seal
     console = Console(
-        engine, clock, randomness, logins, settings.secure_cookies, limits, card_key, seal,
+        engine, clock, randomness, logins, settings.secure_cookies, limits, ring, seal,
         examine=lambda: examine(settings, engine, clock.wall_ms()),
         centre_public=signer.public,
         public_url=settings.public_url,
         people=People(read_key(settings.folder / settings.person_key, randomness)),
     )  # fmt: skip
     app.register_blueprint(console_pages(console))
-    app.register_blueprint(consent_pages(engine, clock, randomness, card_key))
+    app.register_blueprint(consent_pages(engine, clock, randomness, ring))
 
     if settings.conformance and is_scratch(engine):
         sealer = open_sealer(settings, engine, clock, randomness)

@@ -1,12 +1,15 @@
 """The centre's database as its sessions see it: each writing call is one transaction, replayed whole on conflict."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 from sqlalchemy import Connection, Engine, update
 
 from central import digests, epochs, evidence, granting, intake, lanes, leasing, publish, registry, snapshots
+from central.card_keys import CardKeyMissing, KeyRing
 from central.desk_asks import answer_desk
 from central.people import People
 from central.ports import Randomness, reading, replayable, writing
@@ -14,6 +17,7 @@ from central.programmes import current_programme
 from central.sealing import check_block, newest_block
 from central.tables import quarantine, stream
 from central.worklist import flagged_in, raise_alarm
+from loyalty.card_keys import CardKeys
 from loyalty.moments import utc_date
 from sync.chain import StreamHead
 from sync.desk import DeskAsk
@@ -28,6 +32,7 @@ from sync.verdicts import Already, Take
 from sync.wire import BatchHeader, Claim, DigestAsk, Grant, Hello, Lane, LeaseAsk, Page, PageAsk
 
 DAY_MS = 24 * 60 * 60 * 1000
+_log = logging.getLogger(__name__)
 TAKEN = ("active", "left")  # of a till that enrolled anew the session asks only for what it brings of before
 
 
@@ -35,7 +40,7 @@ class SqlCentreStore:
     """`sync.ports.CentreStore` over SQLite or PostgreSQL; one for each engine, used by any number of threads.
 
     Args:
-        card_key: the programme's, 32 bytes, given to tills that enrol.
+        card_key: the programme's first, 32 bytes; `card_key_file` is its file, beside which the later ones lie.
         lane_days: for how many days a lane may be relied on without news; a lane left out never expires.
         people: the keys of personal data; without them none is taken.
     """
@@ -46,14 +51,13 @@ class SqlCentreStore:
         randomness: Randomness,
         *,
         card_key: bytes,
-        card_key_id: str = "1",
+        card_key_file: Path | None = None,
         lane_days: dict[Lane, int] | None = None,
         people: People | None = None,
     ) -> None:
         self.engine = engine
         self._randomness = randomness
-        self._card_key = card_key
-        self._card_key_id = card_key_id
+        self._ring = KeyRing(card_key, card_key_file)
         self._lane_days = lane_days or {}
         self._people = people
 
@@ -82,7 +86,7 @@ class SqlCentreStore:
     @replayable
     def slot(self, code_hash: str) -> Slot | None:
         with reading(self.engine) as connection:
-            return registry.find_slot(connection, code_hash, card_key=self._card_key, card_key_id=self._card_key_id)
+            return registry.find_slot(connection, code_hash, card_keys=self._ring.read(connection))
 
     @replayable
     def claim_slot(self, slot: Slot, claim: Claim, now_ms: int) -> bool:
@@ -111,7 +115,17 @@ class SqlCentreStore:
             facts = self._facts(tx, hello, now_ms)
             peers = registry.peers_of(tx, hello.till_id) if hello.lan else ()
             new_key = registry.is_key_wanted(tx, hello.till_id)
-            return msgspec.structs.replace(facts, peers=peers, granted_no=known_no, new_key=new_key)
+            return msgspec.structs.replace(
+                facts, peers=peers, granted_no=known_no, new_key=new_key, card_keys=self._card_keys(tx)
+            )
+
+    def _card_keys(self, tx: Connection) -> CardKeys | None:
+        """The card keys; none where a file is gone: tills go on with those they hold, and the doctor says so."""
+        try:
+            return self._ring.read(tx)
+        except CardKeyMissing as missing:
+            _log.error("tills are told of no card keys: %s", missing)
+            return None
 
     @replayable
     def take_key(self, said: NewKey, now_ms: int) -> int:
@@ -214,7 +228,7 @@ class SqlCentreStore:
     @replayable
     def take_desk_ask(self, ask: DeskAsk, now_ms: int) -> DeskTold:
         with writing(self.engine) as tx:
-            return answer_desk(tx, ask, self._people, self._card_key, now_ms, self._randomness)
+            return answer_desk(tx, ask, self._people, self._ring, now_ms, self._randomness)
 
     @replayable
     def grants_after(self, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:
@@ -258,5 +272,5 @@ def _keep(tx: Connection, till_id: str, epoch: int, code: str, proof: bytes, now
 
 def _about(hello: Hello) -> str:
     told = {"version": hello.version, "boot": hello.boot, "cursors": hello.cursors, "suspended": hello.suspended,
-            "lan": hello.lan}  # fmt: skip
+            "lan": hello.lan, "card_keys": hello.card_keys}  # fmt: skip
     return msgspec.json.encode(told).decode()

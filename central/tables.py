@@ -114,7 +114,14 @@ till_key = _table(
 # sync.rotation.Notice: each new key of the centre, signed by it and by the one before.
 centre_key = _table("centre_key", "ref", _whole("key_no", key=True), _text("public"), _bytes("notice"))
 
-# sync.enrolment.Slot; the code itself and the card key are not here.
+# The programme's card keys after the first, and the first once another follows it; each is a file beside the first's.
+# `retired_ms` is 0 while a key is in force.
+card_key = _table(
+    "card_key", "ref", _whole("no", key=True), _text("key_id"), _whole("made_ms"), _whole("retired_ms", default=0),
+    UniqueConstraint("key_id"),
+)  # fmt: skip
+
+# sync.enrolment.Slot; the code itself and the card keys are not here.
 slot = _table(
     "slot", "local",
     _text("code_hash", key=True),
@@ -204,12 +211,13 @@ claim = _table(
     _whole("epoch"), _whole("seq"),
 )  # fmt: skip
 
-# Events that name one which has not arrived.
+# Events that name one which has not arrived: its place, and its id where they say it.
 waiting = _table(
     "waiting", "local",
     _text("till_id", key=True), _whole("epoch", key=True), _whole("seq", key=True),
     _text("of_till"), _whole("of_epoch"), _whole("of_seq"),
     _whole("since_ms"),
+    _text("of_receipt", default=""),
 )  # fmt: skip
 Index("waiting_of", waiting.c.of_till, waiting.c.of_epoch, waiting.c.of_seq)
 
@@ -324,8 +332,11 @@ card = _table(
     _whole("since_ms"),
     _text("last4", default=""),
     _text("replaced_by", default=""),  # the token of the card that took its place
+    _text("key_id", default="1"),  # under which the token is this card's name
+    _text("same_as", default=""),  # one of the names of the card, the same for all of them; "" while it has but this
 )  # fmt: skip
 Index("card_of_account", card.c.account_id)
+Index("card_same_as", card.c.same_as, sqlite_where=card.c.same_as > "", postgresql_where=card.c.same_as > "")
 
 # Who joined where: loyalty.member_events.Enrolled. `sealed_sha256` is of the personal data that came beside it.
 enrolment = _table(
@@ -390,11 +401,15 @@ number_span = _table(
     "number_span", "T",
     _text("till_id", key=True), _whole("epoch", key=True), _whole("span_no", key=True),
     _text("kind"), _text("prefix"), _whole("digits"), _whole("first"), _whole("last"), _whole("granted_at_ms"),
+    _text("card_key_id", default="1"),
     _of_stream(),
 )  # fmt: skip
 
-# The next place of a card range that nobody was granted.
-number_next = _table("number_next", "local", _text("kind", key=True), _text("prefix", key=True), _whole("place"))
+# The next place of a card range that nobody was granted, and the card key that scatters the range for good.
+number_next = _table(
+    "number_next", "local",
+    _text("kind", key=True), _text("prefix", key=True), _whole("place"), _text("card_key_id", default="1"),
+)  # fmt: skip
 
 lot = _table(
     "lot", "A",
@@ -528,6 +543,17 @@ approval = _table(
     _text("cashier"), _text("supervisor"), _text("reason"), _text("actions"),
 )  # fmt: skip
 Index("approval_by_cashier", approval.c.store_id, approval.c.business_date, approval.c.cashier)
+
+# Baskets that tills laid aside here: sync.parked_office. `state`: open, taken, withdrawn; nothing is folded from them.
+parked_basket = _table(
+    "parked_basket", "local",
+    _text("till_id", key=True), _text("park_id", key=True),
+    _text("partner_id"), _whole("parked_at_ms"), _whole("until_ms"),
+    _text("currency"), _whole("lines"), _whole("amount_minor"), _text("note"), _text("cashier"), _whole("has_card"),
+    _bytes("body"),
+    _text("state"), _text("taken_by", default=""), _text("resume_id", default=""),
+)  # fmt: skip
+Index("parked_basket_of", parked_basket.c.partner_id, parked_basket.c.state, parked_basket.c.parked_at_ms)
 
 # In which order events were folded into a certificate.
 certificate_move = _table(

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, func, not_, select
 
 from central.books import live_lots
+from central.card_keys import retired_ids
 from central.programmes import current_programme
 from central.registry import at
 from central.rows import find
@@ -94,7 +95,9 @@ class _Told:
         through = lease_slice.c.valid_through >= today, IS_LEFT
         self._leased = _grouped(find(connection, lease_slice, keys, ("account_id", "points"), *through))
         self._facts = {row.account_id: row for row in find(connection, member, keys)}
-        self._cards = _grouped(find(connection, card, keys, ["account_id", "card_token"]))
+        retired = retired_ids(connection)
+        in_force = (card.c.key_id.not_in(retired),) if retired else ()
+        self._cards = _grouped(find(connection, card, keys, ["account_id", "card_token"], *in_force))
         self._store = telling.store_id
         self._seen = telling._seen
         asking = telling._asking

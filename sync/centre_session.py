@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from loyalty.trouble import Fault, Refusal
+from sync.card_keys import seal_card_keys
 from sync.chain import StreamHead
 from sync.desk import DESK_ANSWER_TAG, DESK_ASK_TAG, DESK_PATH, DeskAnswer, DeskAsk, sign_span
 from sync.enrolment import code_hash, grant_identity, judge_claim, open_claim
@@ -23,6 +24,7 @@ from sync.leaving import LEAVE_PATH, LEAVE_TAG, LEFT_TAG, Leave, Left
 from sync.ports import CentreFacts, CentreStore, TillRecord
 from sync.provisional import may_be_provisional
 from sync.refusals import (
+    BadBody,
     BadChain,
     BadEnvelope,
     CodeUsed,
@@ -107,6 +109,7 @@ from sync.wire import (
     LeaseAsk,
     PageAsk,
     Problem,
+    SealedCardKeys,
     SnapshotAsk,
     TillMessage,
 )
@@ -249,8 +252,18 @@ class CentreSession:
             peers=facts.peers,
             granted_no=facts.granted_no,
             new_key=facts.new_key,
+            card_keys=self._card_keys(facts, hello, data),
         )
         return pack(HELLO_ANSWER_TAG, answer, self._signer)
+
+    def _card_keys(self, facts: CentreFacts, hello: Hello, data: bytes) -> SealedCardKeys | None:
+        """For a till that asks and holds others; where its exchange key is unusable it is told all but these."""
+        if facts.card_keys is None or not hello.exchange_key or hello.card_keys == facts.card_keys.ids:
+            return None
+        try:
+            return seal_card_keys(facts.card_keys, hello.exchange_key, self._random_bytes(32), data)
+        except BadBody:
+            return None
 
     # Batches
 
@@ -414,6 +427,8 @@ class CentreSession:
             claim_points=told.claim_points,
             claim_reason=told.claim_reason,
             refused=told.refused,
+            parked=told.parked,
+            basket=told.basket,
         )
         return pack(DESK_ANSWER_TAG, answer, self._signer)
 

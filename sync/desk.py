@@ -15,6 +15,8 @@ from loyalty.card_numbers import NumberSpan
 from sync.chain import Hex32, Hex64
 from sync.framing import open_signed, pack
 from sync.keys import PublicKeys, Signer, decrypt_from, encrypt_to, exchange_public
+from sync.parked import MOST_LISTED
+from sync.parked_office import OfficeBasket, OfficeRow, OfficeTold
 from sync.refusals import NotOurAnswer
 from sync.wire import CentreMessage, Count, Short, TillMessage
 
@@ -25,7 +27,7 @@ SPAN_TAG = b"TP-NUMBERS1\0"
 PERSON_TAG = b"TP-PERSON1\0"
 MOST_SEALED = 8 * 1024
 
-What = Literal["numbers", "sealed", "find", "consents", "claim"]
+What = Literal["numbers", "sealed", "find", "consents", "claim", "park", "parked", "resume"]
 ClaimState = Literal["unknown", "asked", "granted", "refused"]
 
 
@@ -58,9 +60,11 @@ class DeskAsk(TillMessage, frozen=True, kw_only=True):
 
     Attributes:
         what: `numbers`: the next span, if fewer than half a span is `left`; `sealed`: take who a new member is;
-            `find`: whose telephone or e-mail is this; `consents` of a card; `claim`: what became of one.
+            `find`: whose telephone or e-mail is this; `consents` of a card; `claim`: what became of one; `park`: keep
+            a basket; `parked`: which ones wait; `resume`: give one, see `sync.parked_office`.
         about: of `sealed` and `claim` the id of the till's event; of `find` an id of the till's, to which it is bound.
         taken: the newest span that the till has.
+        basket: that is parked; `about` of `resume` is its id, `of_till` the till that parked it.
     """
 
     what: What
@@ -69,6 +73,9 @@ class DeskAsk(TillMessage, frozen=True, kw_only=True):
     sealed: Sealed | None = None
     left: Count = 0
     taken: Count = 0
+    basket: OfficeBasket | None = None
+    of_till: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
+    resume_id: Short = ""
 
 
 class DeskWanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +87,9 @@ class DeskWanted(msgspec.Struct, frozen=True, kw_only=True):
     sealed: Sealed | None = None
     left: int = 0
     taken: int = 0
+    basket: OfficeBasket | None = None
+    of_till: str = ""
+    resume_id: str = ""
 
 
 class FoundCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +124,8 @@ class DeskAnswer(CentreMessage, frozen=True, kw_only=True):
     claim_points: Count = 0
     claim_reason: Short = ""
     refused: Short = ""
+    parked: Annotated[tuple[OfficeRow, ...], msgspec.Meta(max_length=MOST_LISTED)] = ()
+    basket: OfficeTold | None = None
 
 
 def seal_person(person: Person, to: str, private: bytes, *, till_id: str, about: str) -> Sealed:

@@ -13,6 +13,7 @@ import hashlib
 
 import msgspec
 
+from loyalty.card_keys import CardKeys
 from sync.framing import check_signature, pack, read_json, sha256, split
 from sync.keys import Signer, decrypt_from, encrypt_to, exchange_public
 from sync.refusals import (
@@ -47,8 +48,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     partner_id: str
     store_id: str
     label: str
-    card_key: str
-    card_key_id: str
+    card_keys: CardKeys
     expires_ms: int
     used_by_key: str = ""
     used_by_install: str = ""
@@ -173,9 +173,10 @@ def grant_identity(
         label=slot.label,
         centre_public_key=signer.public,
         centre_key_no=signer.key_no,
-        card_key=slot.card_key,
-        card_key_id=slot.card_key_id,
+        card_key=slot.card_keys.first.hex(),
+        card_key_id=slot.card_keys.keys[0].key_id,
         server_at_ms=now_ms,
+        card_keys=None if slot.card_keys.is_unchanged else slot.card_keys,
     )
     info = IDENTITY_TAG + bytes.fromhex(answers)
     body = encrypt_to(claim.exchange_key, exchange_private, info, msgspec.json.encode(identity))

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from loyalty.card_keys import CardKeys
 from loyalty.card_numbers import NumberSpan
 from sync.blocks import BlockMark
 from sync.chain import StreamHead
@@ -18,6 +19,7 @@ from sync.envelope import OpenedBatch, Unsent
 from sync.keys import PublicKeys
 from sync.lanes import LaneState
 from sync.pacing import Moment
+from sync.parked_office import OfficeRow, OfficeTold
 from sync.rotation import NewKey
 from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
 from sync.verdicts import Already, Take
@@ -135,7 +137,7 @@ class TillRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 class CentreFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What an ack or a hello answer reports; `head` is the stream's head after the transaction. `peers` and
-    `granted_no`, the newest grant to the till, are for hellos alone."""
+    `granted_no`, the newest grant to the till, are for hellos alone, as are `card_keys`, the programme's."""
 
     head: StreamHead
     generation: int
@@ -149,6 +151,7 @@ class CentreFacts(msgspec.Struct, frozen=True, kw_only=True):
     peers: tuple[Peer, ...] = ()
     granted_no: int = 0
     new_key: bool = False
+    card_keys: CardKeys | None = None
 
 
 class LeaseTaken(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +174,8 @@ class DeskTold(msgspec.Struct, frozen=True, kw_only=True):
     claim_points: int = 0
     claim_reason: str = ""
     refused: str = ""
+    parked: tuple[OfficeRow, ...] = ()
+    basket: OfficeTold | None = None
 
 
 class SpanDigest(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from typing import Annotated, Protocol
 
 import msgspec
 
+from loyalty.card_keys import CardKeys
 from sync.chain import Hex64, Seq
 from sync.framing import check_signature, pack, read_json, sha256, split
 from sync.keys import PublicKey, PublicKeys, Signer, verify
@@ -89,6 +90,12 @@ class TillKeys(Protocol):
 
     def learned(self, keys: PublicKeys) -> None:
         """The centre's keys, with the newer ones that it told of."""
+
+    def card_keys(self) -> CardKeys:
+        """The programme's card keys that the till holds."""
+
+    def take_card_keys(self, keys: CardKeys) -> None:
+        """The programme's card keys from now on."""
 
 
 def next_key_no(key_no: int) -> int:

@@ -92,8 +92,11 @@ class Speaker:
     counter_above: int
 
 
-def compose_hello(speaker: Speaker, now: Moment, suspended: str) -> Request:
-    """Where the till stands, for the centre to compare."""
+def compose_hello(
+    speaker: Speaker, now: Moment, suspended: str, card_keys: tuple[str, ...] = (), exchange_key: str = ""
+) -> Request:
+    """Where the till stands, for the centre to compare; `card_keys` are the ids of those it holds in force, newer ones
+    are to be sealed to `exchange_key`."""
     store = speaker.store
     head, acked, block = store.head(), store.acked(), store.newest_block()
     hello = Hello(
@@ -116,6 +119,8 @@ def compose_hello(speaker: Speaker, now: Moment, suspended: str) -> Request:
         lan=speaker.settings.lan,
         block_no=block.block_no,
         block_hash=block.hash,
+        card_keys=card_keys,
+        exchange_key=exchange_key,
     )
     body = pack(HELLO_TAG, hello, speaker.signer)
     return Request(kind="hello", path=HELLO_PATH, body=body, deadline_ms=speaker.settings.deadline_ms, sent=now)

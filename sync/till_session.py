@@ -17,11 +17,12 @@ import msgspec
 
 from loyalty.card_numbers import NumberSpan
 from loyalty.trouble import Refusal
+from sync.card_keys import open_card_keys
 from sync.chain import StreamHead
 from sync.desk import DESK_ANSWER_TAG, DeskAnswer, DeskWanted, read_span
 from sync.envelope import MAX_EVENTS
 from sync.framing import open_signed, read_json, sha256, split
-from sync.keys import PublicKeys, Signer
+from sync.keys import PublicKeys, Signer, exchange_public
 from sync.lanes import apply_page, open_page
 from sync.member_fetch import MemberFetch, check_generation
 from sync.pacing import LineBudget, Moment
@@ -123,7 +124,7 @@ class TillSession:
         settings: machine and intervals.
         signer: the till's key.
         centre_keys: the centre's keys, from the enrolment.
-        random_bits: gives so many random bits, for jitter.
+        random_bits: gives so many random bits, for jitter and for the exchange keys of hellos.
         own_keys: where new keys are kept; without it there are none.
     """
 
@@ -136,7 +137,8 @@ class TillSession:
         random_bits: Callable[[int], int],
         own_keys: TillKeys | None = None,
     ) -> None:
-        self._own_keys = own_keys
+        self._own_keys, self._random_bits = own_keys, random_bits
+        self._exchange_private = b""  # of the last hello
         self._keys_wanted = False  # an answer came that a key of the centre signed which is not known here
         self._vouch = False  # the centre does not know our key: it was restored to before the last rotation
         self._no_new_key = False  # the centre will have no new key of us for now
@@ -164,7 +166,7 @@ class TillSession:
         if about_keys := self._about_keys(now):
             return about_keys
         if schedule.is_hello_due(now):
-            return compose_hello(self._speaker(), now, self._suspended)
+            return self._hello(now)
         # A long backlog must not keep the hotlist from a till: one small request among many batches.
         if schedule.is_hotlist_overdue(now):
             return self._ask(now, "hotlist")
@@ -195,6 +197,13 @@ class TillSession:
             return compose_new_key(speaker, now, self._signer)
         new = None if self._no_new_key else self._own_keys.next_signer()
         return compose_new_key(self._speaker(), now, new) if new else None
+
+    def _hello(self, now: Moment) -> Request:
+        if self._own_keys is None:
+            return compose_hello(self._speaker(), now, self._suspended)
+        self._exchange_private = self._random_bits(256).to_bytes(32, "big")
+        held, asks = self._own_keys.card_keys().ids, exchange_public(self._exchange_private)
+        return compose_hello(self._speaker(), now, self._suspended, held, asks)
 
     def _ask(self, now: Moment, lane: Lane) -> Request:
         return compose_ask(self._speaker(), now, lane, self._budget.wire_bytes)
@@ -272,6 +281,11 @@ class TillSession:
         if answer.new_key and self._own_keys:
             self._own_keys.make_next()
             self._no_new_key = False
+        if answer.card_keys and self._own_keys:
+            keys = open_card_keys(answer.card_keys, self._exchange_private, request.body)
+            if keys != self._own_keys.card_keys():
+                self._own_keys.take_card_keys(keys)
+                self._schedule.hello_now(now)  # which says that they are here
 
     def _take_ack(self, now: Moment, request: Request, body: bytes) -> None:
         ack = self._open(ACK_TAG, request, body, Ack)

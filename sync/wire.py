@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from loyalty.card_keys import CardKeys, KeyId
 from loyalty.lots import Slice
 from sync.chain import ZERO_HASH, Epoch, Hex32, Hex64, Seq, StreamHead
 
@@ -96,6 +97,8 @@ class Hello(TillMessage, frozen=True, kw_only=True):
     lan: Short = ""  # where it listens for the other tills of its store, `host:port`
     block_no: Count = 0  # the newest block it was told of, 0 for none
     block_hash: Hex64 = ZERO_HASH
+    card_keys: Annotated[tuple[KeyId, ...], msgspec.Meta(max_length=100)] = ()  # those in force here, oldest first
+    exchange_key: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""  # what newer ones are sealed to
 
 
 class BatchHeader(TillMessage, frozen=True, kw_only=True):
@@ -238,6 +241,13 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
     address: Short
 
 
+class SealedCardKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """`CardKeys` encrypted from the one-time key `exchange_key` to the hello's; see `sync.card_keys`."""
+
+    exchange_key: Hex64
+    body: bytes
+
+
 class HelloAnswer(CentreMessage, frozen=True, kw_only=True):
     """Both sides agree: `head` is the centre's own head of the till's stream, uploads go on after it.
 
@@ -256,6 +266,7 @@ class HelloAnswer(CentreMessage, frozen=True, kw_only=True):
     peers: tuple[Peer, ...] = ()
     granted_no: Count = 0  # the newest grant to this till that the centre knows of
     new_key: bool = False  # please make a new key
+    card_keys: SealedCardKeys | None = None  # where the till holds others than are in force
 
 
 class LeaseAnswer(CentreMessage, frozen=True, kw_only=True):
@@ -352,7 +363,10 @@ class IdentityHeader(CentreMessage, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Who the till is from now on. `genesis` and `card_key` are secrets and travel encrypted only."""
+    """Who the till is from now on. `genesis`, `card_key` and `card_keys` are secrets and travel encrypted only.
+
+    `card_key` is the programme's first; `card_keys` are all, none where it was never changed.
+    """
 
     till_id: Hex32
     epoch: Epoch
@@ -366,6 +380,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     card_key: Hex64
     card_key_id: Short
     server_at_ms: int
+    card_keys: CardKeys | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loyalty.card_keys import one_card_key
 from loyalty.trouble import Refusal
 from sync.centre_session import CentreSession
 from sync.enrolment import (
@@ -36,8 +37,7 @@ SLOT = Slot(
     partner_id="north",
     store_id="north-1",
     label="Till 1",
-    card_key="cd" * 32,
-    card_key_id="k1",
+    card_keys=one_card_key(b"\xcd" * 32, "k1"),
     expires_ms=NOON + CODE_TTL_MS,
 )
 
