@@ -4,8 +4,9 @@ Which lots pay is decided by the kernel's `post_event` alone; here is only readi
 Source: house.md section 5.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -13,22 +14,29 @@ from sqlalchemy import Connection, Row, update
 
 from central.accounts import accounts_of_cards, give_cards
 from central.certificate_books import open_certificates, write_certificates
+from central.fixed_receipts import fixed_receipts, names_of
 from central.lanes import mark_changed
+from central.plain_sales import plain_sales
 from central.ports import Randomness, without_waiting
-from central.recorded import key_columns, key_of, lot_key, recorded_receipts
+from central.recorded import RECEIPT, key_columns, key_of, lot_key, recorded_receipts
 from central.registry import all_terms
-from central.rows import find, find_soon, hold_soon, put, remove
+from central.rows import Cells, OnConflict, Soon, find, find_soon, hold_soon, put, put_cells, remove
 from central.tables import account, debt, event, lease, lease_slice, lot, posting, reversed_, shared_use, use
 from loyalty.books import NOBODY, Account, Books, Posted, Posting, Reversed
-from loyalty.events import Event, own_uses
+from loyalty.events import Event, own_uses, points_told
 from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.lots import Debt, EventRef, LotKey
 from loyalty.member_events import MemberEvent, owned_tokens
-from loyalty.members import EARNED, REVERSED, SPENT, Use, add_uses
+from loyalty.members import REVERSED, SPENT, Use, add_uses
 from loyalty.postings import post_event
 from loyalty.receipts import Receipt
 from loyalty.reversals import Return, Void
+from loyalty.trouble import InvariantBroken
+
+_STANDS = ("account_id", "version", "merged_into")
+_LOT = ("account_id", "valid_through", "issuer_id", "terms_id", "points", "earned_on", "expired", "redated_to")
+NEVER = -1  # no version of an account
 
 
 class CentreBooks:
@@ -46,19 +54,30 @@ class CentreBooks:
         self._owed_before: dict[int, tuple[Debt, ...]] = {}
         self._new: list[tuple[Posted, tuple[Use, ...]]] = []
         self._posted: list[Posted] = []
-        self._shared: list[dict[str, Any]] = []
+        self._shared: list[Cells] = []
+        self._ahead: dict[int, int] = {}
+        self._decided: dict[EventRef, Posted] = {}
         self._points: dict[EventRef, tuple[int, int]] = {}
         self._merged: dict[int, int] = {}
         self.unknown_accounts: set[int] = set()
         self.books = Books(all_terms(tx), period_no)
 
-    def open(self, events: Iterable[Event]) -> None:
-        """Read all that these events may touch, and lock their accounts, in the order of their numbers."""
-        events = tuple(one.fact if isinstance(one, Fixed) else one for one in events)
+    def open(self, events: Iterable[Event], new: Mapping[EventRef, Event] = MappingProxyType({})) -> None:
+        """Read all that these events may touch, and lock their accounts, in the order of their numbers.
+
+        Args:
+            new: those of them that will be posted in this order; plain sales among them are decided before the lock.
+        """
+        told_events = tuple(events)
+        events = tuple(one.fact if isinstance(one, Fixed) else one for one in told_events)
         heads = [one for one in events if isinstance(one, Receipt | Return | Void)]
         refs = {one.of for one in heads if isinstance(one, Return | Void) and one.of is not None}
         arrived = {EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq): row
                    for row in find(self._tx, event, [msgspec.structs.asdict(ref) for ref in refs])}  # fmt: skip
+        beside = {name for name in names_of(heads) if not _is_at(arrived.get(name[0]), name[1])}
+        instead = fixed_receipts(self._tx, beside) if beside else {}
+        arrived |= {EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq): row
+                    for row in find(self._tx, event, [msgspec.structs.asdict(ref) for ref in instead])}  # fmt: skip
         self._points = {ref: (row.points_earned, row.points_spent) for ref, row in arrived.items()}
         tokens = {one.card_token for one in heads if one.card_token is not None}
         give_cards(self._tx, events, self._now_ms, self._randomness)
@@ -69,12 +88,14 @@ class CentreBooks:
         # A sale to nobody has no account to lock, so whoever takes its goods back locks the sale.
         put(self._tx, event, [dict(row._mapping) for row in arrived.values() if row.account_id == NOBODY],
             {"checked": "keep"})  # fmt: skip
+        if self._tx.dialect.name == "postgresql":  # on SQLite all that others could wait for is held already
+            self._decide_ahead(plain_sales(told_events, new, self.account_of, seen))
         self._lock((told | seen | set(self._cards.values())) - {NOBODY}, told)
         self._open_leases(events)
         open_certificates(self._tx, self.books, events)
         # Read last: while we waited, another till may have taken goods of the same receipt back. Only of what had
         # arrived before we locked.
-        for recorded in recorded_receipts(self._tx, arrived, self.books, self._merged):
+        for recorded in recorded_receipts(self._tx, arrived, self.books, self._merged, instead):
             self.books.remember(recorded)
 
     def _lock(self, account_ids: set[int], told: set[int]) -> None:
@@ -85,19 +106,68 @@ class CentreBooks:
 
     def lock(self, account_ids: Iterable[int]) -> None:
         """Keep others from these accounts, and from those they were merged into, and read what they hold."""
-        keys = [{"account_id": account_id} for account_id in set(account_ids)]
-        rows = [{**key, "status": "unregistered", "created_at_ms": self._now_ms} for key in keys]
-        columns = ("account_id", "valid_through", "issuer_id", "terms_id", "points", "earned_on", "expired",
-                   "redated_to")  # fmt: skip
+        ids = set(account_ids)
+        rows = [{"account_id": one, "status": "unregistered", "created_at_ms": self._now_ms} for one in ids]
         # Each is asked once the one before it is done, so lots and debts are those of accounts that are locked.
-        held = hold_soon(self._tx, account, rows, ("account_id", "version", "merged_into"))
-        lots, debts = find_soon(self._tx, lot, keys, columns), find_soon(self._tx, debt, keys)
+        held = hold_soon(self._tx, account, rows, _STANDS)
+        what = self._ask(ids - self._ahead.keys())
+        moved = set()
         for row in held():
-            self.books.accounts[row.account_id] = Account(version=row.version)
             if row.merged_into:
                 self._merged[row.account_id] = row.merged_into
+            if row.account_id not in self._ahead:
+                self.books.accounts[row.account_id] = Account(version=row.version)
+            elif row.merged_into or self._ahead[row.account_id] != row.version:
+                moved.add(row.account_id)
+                self.books.accounts[row.account_id] = Account(version=row.version)
+        self._take(what)
+        if moved:
+            self._decided = {ref: one for ref, one in self._decided.items() if one.account_id not in moved}
+            self._owed_before = {who: debts for who, debts in self._owed_before.items() if who not in moved}
+            self._take(self._ask(moved))
+        if beyond := set(self._merged.values()) - self.books.accounts.keys():
+            self.lock(beyond)
+
+    def _decide_ahead(self, sales: Mapping[EventRef, tuple[Receipt, int]]) -> None:
+        """Post sales before their accounts are locked, so that others wait only while rows are written. The version of
+        an account says afterwards whether it is still as it was read; if not, its sales are posted anew."""
+        ids = {who for _, who in sales.values()}
+        with without_waiting(self._tx):
+            # The versions first: what changes after that shows in them.
+            stands = find_soon(self._tx, account, [{"account_id": one} for one in ids], _STANDS)
+            what = self._ask(ids)
+            found = stands()
+            for row in found:
+                self._ahead[row.account_id] = NEVER if row.merged_into else row.version
+                self.books.accounts[row.account_id] = Account(version=row.version)
+            self._take(what)
+        into = {row.merged_into for row in found if row.merged_into}
+        # Where a merged account lives on, what was sold to either comes in the order of the batch.
+        while into:
+            self._ahead |= dict.fromkeys(into & self._ahead.keys(), NEVER)
+            found = find(self._tx, account, [{"account_id": one} for one in into], _STANDS)
+            into = {row.merged_into for row in found if row.merged_into}
+        for ref, (head, who) in sales.items():
+            if self._ahead.get(who, NEVER) == NEVER:
+                continue
+            try:
+                posted = post_event(head, ref, who, self.books)
+            except InvariantBroken:
+                # Said again once the account is locked, where it is struck out.
+                self._ahead[who] = NEVER
+                continue
+            self.books.take(posted)
+            self._decided[ref] = posted
+
+    def _ask(self, account_ids: Iterable[int]) -> tuple[Soon, Soon]:
+        """What these accounts hold: their lots and their debts."""
+        keys = [{"account_id": one} for one in account_ids]
+        return find_soon(self._tx, lot, keys, _LOT), find_soon(self._tx, debt, keys)
+
+    def _take(self, what: tuple[Soon, Soon]) -> None:
+        lots, debts = what
         for account_id, valid_through, issuer_id, terms_id, points, earned_on, lapsed, redated_to in lots():
-            opened, key = self.books.accounts[account_id], lot_key(valid_through, issuer_id, terms_id)
+            opened, key = self.books.account(account_id), lot_key(valid_through, issuer_id, terms_id)
             opened.lots[key] = points
             if lapsed:
                 opened.expired[key] = lapsed
@@ -107,10 +177,7 @@ class CentreBooks:
                 opened.redated[key] = date.fromisoformat(redated_to)
         for row in sorted(debts(), key=lambda row: (row.account_id, row.n)):
             self.books.account(row.account_id).debts.append(_debt(row))
-        for account_id in (key["account_id"] for key in keys):
-            self._owed_before[account_id] = tuple(self.books.account(account_id).debts)
-        if beyond := set(self._merged.values()) - self.books.accounts.keys():
-            self.lock(beyond)
+            self._owed_before[row.account_id] = tuple(self.books.account(row.account_id).debts)
 
     def survivor(self, account_id: int) -> int:
         """The account that an account lives on in; itself where it was not merged. It was locked."""
@@ -137,34 +204,34 @@ class CentreBooks:
 
     def post(self, head: Event, ref: EventRef) -> Posted:
         """Let the kernel post one event, and keep what came of it until `write`."""
-        head = head.fact if isinstance(head, Fixed) else head
-        whom = self.account_of(head) if isinstance(head, Receipt | Return | Void) else None
-        posted = post_event(head, ref, whom, self.books)
-        self.books.take(posted)
+        told, head = head, head.fact if isinstance(head, Fixed) else head
+        posted = self._decided.get(ref)
+        if posted is None:
+            whom = self.account_of(head) if isinstance(head, Receipt | Return | Void) else None
+            posted = post_event(told, ref, whom, self.books)
+            self.books.take(posted)
         if isinstance(head, Receipt):
-            self._points[ref] = (sum(part.points for part in head.earned), _spent(head))
-        if posted.waits_for is None and posted.account_id != NOBODY:
-            self._new.append((posted, self._uses(head)))
-        elif posted.waits_for is None:
-            self._new.append((posted, ()))
-        if posted.waits_for is None:
-            shared = add_uses((), getattr(head, "shared_uses", ()))
-            self._shared += [{**msgspec.structs.asdict(ref), "name": one.name, "amount": one.amount} for one in shared]
+            self._points[ref] = points_told(head)[:2]
+        if posted.waits_for is not None:
+            return posted
+        self._new.append((posted, self._uses(head, posted) if posted.account_id != NOBODY else ()))
+        for one in add_uses((), getattr(head, "shared_uses", ())):
+            self._shared.append((ref.till_id, ref.epoch, ref.seq, one.name, one.amount))
         return posted
 
-    def _uses(self, head: Event) -> tuple[Use, ...]:
+    def _uses(self, head: Event, posted: Posted) -> tuple[Use, ...]:
         """What the till, too, adds to the member's counters for this event."""
         uses = own_uses(head)
         if isinstance(head, Void):
-            earned, spent = self._points.get(head.of, (0, 0))
+            earned, spent = self._points.get(posted.reversed.of if posted.reversed else head.of, (0, 0))
             uses += (Use(name=REVERSED, amount=earned), Use(name=SPENT, amount=-spent))
         return add_uses((), uses)
 
     def append(self) -> None:
         """Write down what nothing will change any more of the events that were posted since the last time."""
         new, self._new = self._new, []
-        put(self._tx, posting, [_posting_row(one) for posted, _ in new for one in posted.postings])
-        put(self._tx, use, [row for posted, uses in new for row in _use_rows(posted, uses)])
+        put_cells(self._tx, posting, [_posting_row(one) for posted, _ in new for one in posted.postings])
+        put_cells(self._tx, use, [row for posted, uses in new for row in _use_rows(posted, uses)])
         put(self._tx, reversed_, [_reversed_row(one.reversed, one) for one, _ in new if one.reversed])
         self._posted += [posted for posted, _ in new]
 
@@ -175,7 +242,7 @@ class CentreBooks:
         touched = {posted.account_id for posted in everything} - {NOBODY}
         versions = [{"account_id": one, "version": self.books.account(one).version} for one in touched]
         put(self._tx, account, versions, {"version": "given"})
-        put(self._tx, shared_use, self._shared)
+        put_cells(self._tx, shared_use, self._shared)
         self._write_lots(everything)
         self._write_debts(touched)
         self._write_leases(everything)
@@ -186,8 +253,8 @@ class CentreBooks:
         """The lots that postings moved."""
         moved = {(one.account_id, one.key) for posted in everything for one in posted.postings if one.unit == "point"}
         moved |= {(posted.account_id, one.key) for posted in everything for one in posted.redated}
-        rows = [{"account_id": who, **key_columns(key), **_lot_row(self.books.account(who), key)} for who, key in moved]
-        put(self._tx, lot, rows, {"points": "given", "earned_on": "given", "expired": "given", "redated_to": "given"})
+        rows = [_lot_row(who, self.books.account(who), key) for who, key in moved]
+        put_cells(self._tx, lot, rows, _OF_A_LOT)
 
     def _write_leases(self, everything: Iterable[Posted]) -> None:
         """What is left of leases; one with nothing left has ended."""
@@ -210,6 +277,9 @@ class CentreBooks:
                              for n, one in enumerate(self.books.account(account_id).debts)])  # fmt: skip
 
 
+_OF_A_LOT: OnConflict = {"points": "given", "earned_on": "given", "expired": "given", "redated_to": "given"}
+
+
 def live_lots(
     connection: Connection, account_ids: Iterable[int], today: str, *, through_last_day: bool = True
 ) -> Sequence[Row[Any]]:
@@ -223,13 +293,6 @@ def live_lots(
     return find(connection, lot, [{"account_id": one} for one in account_ids], (), live, lot.c.points > 0)
 
 
-def points_told(head: Event) -> dict[str, int]:
-    """The points an event granted, took and reversed, as the columns of its row."""
-    uses = {one.name: one.amount for one in own_uses(head) if one.name.startswith("points:")}
-    names = {"points_earned": EARNED, "points_spent": SPENT, "points_reversed": REVERSED}
-    return {column: uses.get(name, 0) for column, name in names.items()}
-
-
 def _lease_of(head: Event) -> tuple[int, str]:
     """The account and lease that an event names; account 0 where it names none."""
     if isinstance(head, Receipt):
@@ -240,33 +303,31 @@ def _lease_of(head: Event) -> tuple[int, str]:
     return NOBODY, ""
 
 
-def _lot_row(of: Account, key: LotKey) -> dict[str, Any]:
-    earned_on = of.earned_on.get(key)
-    return {"points": of.lots.get(key, 0), "earned_on": earned_on.isoformat() if earned_on else "",
-            "expired": of.expired.get(key, 0),
-            "redated_to": of.redated[key].isoformat() if key in of.redated else ""}  # fmt: skip
+def _is_at(row: Row[Any] | None, receipt_id: str) -> bool:
+    return row is not None and row.kind == RECEIPT and row.state == "posted" and row.receipt_id == receipt_id
 
 
-def _spent(head: Receipt) -> int:
-    return head.redemption.points if head.redemption else 0
+def _lot_row(who: int, of: Account, key: LotKey) -> Cells:
+    earned_on, redated = of.earned_on.get(key), of.redated.get(key)
+    return (
+        who, key.valid_through.isoformat(), key.issuer_id, key.terms_id, of.lots.get(key, 0),
+        earned_on.isoformat() if earned_on else "", of.expired.get(key, 0), redated.isoformat() if redated else "",
+    )  # fmt: skip
 
 
-def _posting_row(one: Posting) -> dict[str, Any]:
+def _posting_row(one: Posting) -> Cells:
     key, by, of = one.key, one.by, one.of
-    return {
-        "account_id": one.account_id, "account_version": one.account_version, "n": one.n, "unit": one.unit,
-        "source": one.source, "target": one.target, "amount": one.amount,
-        "valid_through": key.valid_through.isoformat(), "issuer_id": key.issuer_id, "terms_id": key.terms_id,
-        "at_partner_id": one.at_partner_id, "at_terms_id": one.at_terms_id, "priced_by": one.priced_by,
-        "by_till": by.till_id, "by_epoch": by.epoch, "by_seq": by.seq,
-        "of_till": of.till_id, "of_epoch": of.epoch, "of_seq": of.seq,
-        "period_no": one.period_no, "origin_period_no": one.origin_period_no,
-    }  # fmt: skip
+    return (
+        one.account_id, by.till_id, by.epoch, by.seq, one.n, one.account_version, one.unit, one.source, one.target,
+        one.amount, key.valid_through.isoformat(), key.issuer_id, key.terms_id,
+        one.at_partner_id, one.at_terms_id, one.priced_by, of.till_id, of.epoch, of.seq,
+        one.period_no, one.origin_period_no,
+    )  # fmt: skip
 
 
-def _use_rows(posted: Posted, uses: Iterable[Use]) -> list[dict[str, Any]]:
-    return [{"account_id": posted.account_id, "account_version": posted.account_version, "name": one.name,
-             "amount": one.amount, **_place("by", posted.ref)} for one in uses]  # fmt: skip
+def _use_rows(posted: Posted, uses: Iterable[Use]) -> list[Cells]:
+    who, version, by = posted.account_id, posted.account_version, posted.ref
+    return [(who, version, one.name, one.amount, by.till_id, by.epoch, by.seq) for one in uses]
 
 
 def _reversed_row(one: Reversed, posted: Posted) -> dict[str, Any]:

@@ -5,6 +5,8 @@ WHY = {
     "earned_by_nobody": "Points were granted to a card that stands for no account, so they were not booked.",
     "clawback_clamped": "Goods came back, their points were spent. The programme lets these go, so nobody owes them.",
     "returned_twice": "More came back than was left of the receipt. Only what was left was booked.",
+    "other_receipt": "Its till gave one number to two receipts, and the one that came back is not here. It waits for "
+    "it, and takes nothing from the other. Look for the receipt in quarantine.",
     "restored_more_than_spent": "More spent points came back than the receipt had spent. Only those were given back.",
     "no_terms": "A partner had no contract terms on that day, so these points are settled at nothing. Load its terms.",
     "close_differs": "The till counted its day otherwise than what arrived of it. Look for receipts that are missing.",

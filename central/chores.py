@@ -23,6 +23,7 @@ from central.expiry import NightlyRun
 from central.lanes import TOMBSTONE_DAYS, forget_tombstones
 from central.late import post_arrived, post_overdue
 from central.leasing import reclaim_overdue
+from central.parked_baskets import forget_baskets
 from central.ports import Clock, Randomness, replayable, writing
 from central.price_deltas import settle_deltas
 from central.recompute import AT_ONCE, recompute_pending
@@ -38,6 +39,7 @@ WATCH_S = 10.0
 EVERY_S = {
     "stamp": 1, "seal": 2, "recompute": 2, "arrived": 30, "overdue": 600, "reclaim": 600, "expiry": 300,
     "alerts": 60, "snapshots": 60, "tombstones": 21_600, "replay": 3600, "claims": 5, "strays": 30,
+    "parked": 600,
 }  # fmt: skip
 _LONGEST_NOTE = 200
 _OUTCOMES = {
@@ -108,11 +110,18 @@ def chores_of(
     def strays() -> int:
         return bring_home(engine, clock.wall_ms(), randomness)
 
+    @replayable
+    def parked() -> int:
+        with writing(engine) as tx:
+            forget_baskets(tx, clock.wall_ms())
+        return 0  # the next ones are over at another time
+
     snapshots = SnapshotMaker(engine, clock)
     expiry = NightlyRun(engine, clock, randomness).step
     work = {"stamp": store.stamp, "seal": seal, "recompute": recompute, "arrived": arrived, "overdue": overdue,
             "reclaim": reclaim, "expiry": expiry, "alerts": alerts, "snapshots": snapshots.step,
-            "tombstones": tombstones, "replay": replay, "claims": claims, "strays": strays}  # fmt: skip
+            "tombstones": tombstones, "replay": replay, "claims": claims, "strays": strays,
+            "parked": parked}  # fmt: skip
     return tuple(Chore(name=name, every_s=EVERY_S[name], do=do) for name, do in work.items())
 
 

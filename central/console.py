@@ -8,7 +8,7 @@ from sqlalchemy import select
 from central import console_views as views
 from central.console_approvals import add_approvals
 from central.console_asking import add_asking, allow_files
-from central.console_base import Console
+from central.console_base import Console, UnknownPage
 from central.console_corrections import add_corrections
 from central.console_format import add_filters
 from central.console_health import add_health
@@ -65,6 +65,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "partner_cash": HEAD_OFFICE,
     "health": HEAD_OFFICE,
     "approvals": HEAD_OFFICE,
+    "nowhere": EVERYBODY,
 }
 
 def console_pages(console: Console) -> Blueprint:
@@ -107,6 +108,10 @@ def console_pages(console: Console) -> Blueprint:
                 positions=[views.positions(tx, no) for no in shown if get_setting(tx, "currency")],
                 currency=get_setting(tx, "currency"),
             )
+
+    @pages.get("/<path:_address>")
+    def nowhere(_address: str) -> Any:
+        raise UnknownPage("There is no page under this address. Go on from the overview.")
 
     return pages
 

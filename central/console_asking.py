@@ -134,9 +134,9 @@ def _keep(console: Console, file: bytes) -> str:
     now_ms = console.clock.wall_ms()
     with writing(console.engine) as tx:
         programme = current_programme(tx)
-        if programme is None or not console.card_key:
+        if programme is None or console.card_keys is None:
             raise BadAction("Publish a programme first: it says which numbers are cards.", field="file")
-        opening = read_opening(tx, file, programme.cards, console.card_key, utc_date(now_ms))
+        opening = read_opening(tx, file, programme.cards, console.card_keys.read(tx), utc_date(now_ms))
         keep_opening(tx, opening, now_ms)
     return opening.rows_id
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine
 
 from central.audit import note_down
+from central.card_keys import KeyRing
 from central.correction_limits import Limits, limits_of
 from central.doctor import Examined
 from central.gate import here
@@ -30,7 +31,7 @@ class Console:
 
     Args:
         limits: of corrections that people ask for.
-        card_key: the programme's, to find a member by a card; without it cards are not looked for.
+        card_keys: the programme's, to find a member by a card; without them cards are not looked for.
         seal: seals a block before statements are issued.
         centre_public: the centre's public key, whose fingerprint new tills check; without it no codes are made here.
         public_url: where tills find this head office, "" where nobody set it.
@@ -46,7 +47,7 @@ class Console:
         logins: Logins,
         secure: bool,
         limits: Limits = USUAL_LIMITS,
-        card_key: bytes = b"",
+        card_keys: KeyRing | None = None,
         seal: Callable[[], object] = lambda: None,
         examine: Callable[[], Examined] | None = None,
         centre_public: str = "",
@@ -58,7 +59,7 @@ class Console:
         self.people = people
         self.engine = engine
         self.limits = limits
-        self.card_key = card_key
+        self.card_keys = card_keys
         self.seal = seal
         self.examine = examine
         self.clock = clock

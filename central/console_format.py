@@ -24,6 +24,7 @@ def add_filters(pages: Blueprint, clock: Clock) -> None:
     pages.add_app_template_filter(moment)
     pages.add_app_template_filter(fact_text)
     pages.add_app_template_filter(ago)
+    pages.add_app_template_filter(span)
     pages.add_app_template_filter(causes.why, "why")
     pages.add_app_template_filter(causes.title, "title_of")
     pages.add_app_template_global(lambda: getattr(g, "session", None), "session_here")
@@ -35,6 +36,14 @@ def money(minor: int, currency: str) -> str:
     text = format_minor(abs(minor), currency)
     whole, dot, rest = text.partition(".")
     return f"{'−' if minor < 0 else ''}{int(whole):,}{dot}{rest}"
+
+
+def span(seconds: int) -> str:
+    """`90` → `90 s`, `600` → `10 min`, `21600` → `6 h`: in the largest unit that leaves no rest."""
+    for size, unit in ((3_600, "h"), (60, "min")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def fact_text(wish: FixWish) -> str:

@@ -5,15 +5,15 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from sqlalchemy import Connection, select
 
+from central.card_names import owner_of
 from central.console_base import Console
 from central.history import history_of
 from central.member_pages import member_shown
-from central.members import account_of
 from central.ports import reading
 from central.programmes import current_programme
 from central.registry import get_setting
 from central.tables import account, event
-from loyalty.cards import Card, card_token, read_card
+from loyalty.cards import Card, read_card
 
 MOST_FOUND = 50
 KINDS = {
@@ -60,8 +60,8 @@ def _found(tx: Connection, console: Console, asked: str) -> list[int]:
         found.update(tx.execute(select(account.c.account_id).where(account.c.account_id == int(asked))).scalars())
     programme = current_programme(tx)
     read = read_card(programme.cards, asked, source="keyed") if programme else None
-    if isinstance(read, Card) and console.card_key:
-        owner = account_of(tx, card_token(console.card_key, read))
+    if isinstance(read, Card) and console.card_keys is not None:
+        owner = owner_of(tx, console.card_keys.read(tx), read)
         found.update({owner} if owner else set())
     named = select(event.c.account_id).where(event.c.receipt_id == asked, event.c.account_id > 0)
     found.update(tx.execute(named.limit(MOST_FOUND)).scalars())

@@ -1,4 +1,5 @@
-"""The console's page of tills: what each compares, and a one-time code for a new one, shown once as text and QR."""
+"""The console's page of tills: what each compares, which card keys it holds once there are several, and a one-time code
+for a new one, shown once as text and QR."""
 
 from typing import Any
 
@@ -6,6 +7,7 @@ from flask import Blueprint, make_response, render_template, request
 from sqlalchemy import select
 
 from central import registry
+from central.card_keys import newest_id
 from central.console_base import BadAction, Console
 from central.overview import overview
 from central.ports import reading, writing
@@ -52,9 +54,12 @@ def add_tills(pages: Blueprint, console: Console) -> None:
 def _page(console: Console, **more: Any) -> Any:
     with reading(console.engine) as tx:
         rows = overview(tx)["tills"]
+        newest = newest_id(tx)
         stores = tx.execute(select(store).order_by(store.c.store_id)).all()
     for row in rows:
         known = row["public"] and console.centre_public
         row["comparison"] = comparison_code(row["public"], console.centre_public) if known else ""
     shown = fingerprint(console.centre_public) if console.centre_public else ""
-    return render_template("console/tills.html", tills=rows, stores=stores, fingerprint=shown, **more)
+    return render_template(
+        "console/tills.html", tills=rows, stores=stores, fingerprint=shown, card_key=newest, **more
+    )

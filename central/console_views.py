@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection, Row, func, select
 
 from central.positions import lines_of_period, settled_in
+from central.registry import held_in
 from central.tables import batch, event, flag, period, posting, statement, store, store_partner, stream, till
 from central.worklist import FlagKey, UnknownFlag
 from loyalty.netting import Netting, net_positions
@@ -15,7 +16,8 @@ from loyalty.statements import owed_by_partner
 
 class TillRow(msgspec.Struct, frozen=True, kw_only=True):
     """One lane. `missing` are events it has announced and not sent; `clock_error_ms` is none before it told.
-    `leases_suspended` is why it spends nothing of its leases and floats, "" while it does."""
+    `leases_suspended` is why it spends nothing of its leases and floats, "" while it does; `card_keys` are the ids of
+    the card keys in force that it holds."""
 
     till_id: str
     label: str
@@ -31,6 +33,7 @@ class TillRow(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     reason: str
     leases_suspended: str
+    card_keys: tuple[str, ...] = ()
 
 
 class _Clock(msgspec.Struct):
@@ -179,4 +182,5 @@ def _till_row(row: Any, clock_error_ms: int | None) -> TillRow:
         reason=row["reason"] or "",
         leases_suspended=row["leases_suspended"] or "",
         version=str(about.get("version", "")),
+        card_keys=held_in(row["about"] or "{}"),
     )

@@ -17,6 +17,7 @@ from central.members import open_account
 from central.moving import PointsLeased
 from central.people import forget
 from central.ports import Randomness
+from central.rows import find
 from central.tables import account, card, enrolment, hotlist, lease_slice, member, receipt_claim
 from loyalty.centre_events import Adjusted, Taken
 from loyalty.moments import utc_date
@@ -81,11 +82,13 @@ def _check_leases(tx: Connection, account_id: int) -> None:
 
 
 def _forget_cards(tx: Connection, account_id: int) -> int:
-    """The tokens that lead to the account, wherever they lie but in the batches that tills signed."""
+    """The tokens that lead to the account, wherever they lie but in the batches that tills signed; how many cards."""
     tokens = select(card.c.card_token).where(card.c.account_id == account_id)
     tx.execute(delete(hotlist).where(hotlist.c.card_token.in_(tokens), hotlist.c.lifted == 1))
     ids = (account_id, *merged_into(tx, account_id))
     for table in (enrolment, receipt_claim):
         tx.execute(update(table).where(table.c.account_id.in_(ids)).values(card_token=""))
     tx.execute(update(receipt_claim).where(receipt_claim.c.account_id.in_(ids)).values(last4=""))
-    return tx.execute(delete(card).where(card.c.account_id == account_id)).rowcount
+    names = find(tx, card, [{"account_id": account_id}], ("card_token", "same_as"))
+    tx.execute(delete(card).where(card.c.account_id == account_id))
+    return len({row.same_as or row.card_token for row in names})

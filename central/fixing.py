@@ -1,8 +1,8 @@
 """An event in quarantine posted under a head that people corrected: asked by one, approved by another.
 
 It becomes a fact of the centre's own stream that names the event and carries reason and both people; the event itself
-stays as it came. What names the event itself (goods coming back to it) still finds no receipt there and is posted
-without one after the grace. Source: sync.md section 8; house.md idea 5.
+stays as it came. Goods that come back name the event itself and find the sale all the same, by its place and its id;
+what waited for it is posted with it. Source: sync.md section 8; house.md idea 5.
 """
 
 import msgspec
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from central.account_facts import CORRECTIONS, AccountFacts
 from central.adjusting import Signed
+from central.fixed_receipts import fixed_receipts, names_of
 from central.heads import Unfit, read_fit_head
 from central.ports import Randomness
 from central.quarantine import ItemKey, check_open, note_outcome
@@ -20,7 +21,7 @@ from central.wishes import BadWish, FixWish, NotThere
 from loyalty.events import encode
 from loyalty.fixed import Fixable, Fixed
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return
+from loyalty.reversals import Return, receipt_named
 from loyalty.trouble import BadInput, InvariantBroken
 
 _HEADS: msgspec.json.Decoder[Fixable] = msgspec.json.Decoder(Fixable)
@@ -66,8 +67,10 @@ def check_fix(connection: Connection, wish: FixWish) -> int:
         raise BadWish(f"There is no account {fact.account_id}; name the one it is for.", field="fact")
     if not isinstance(fact, Receipt) and fact.of is not None:
         here = event.c.till_id == fact.of.till_id, event.c.epoch == fact.of.epoch, event.c.seq == fact.of.seq
-        named = select(event.c.seq).where(*here, event.c.kind == RECEIPT, event.c.state == "posted")
-        if connection.execute(named).first() is None:
+        named = select(event.c.receipt_id).where(*here, event.c.kind == RECEIPT, event.c.state == "posted")
+        there = connection.execute(named).scalar()
+        is_there = there is not None and receipt_named(fact) in ("", there)
+        if not is_there and not fixed_receipts(connection, names_of([fact])):
             raise NotThere("The receipt that it takes back is not in the books. Leave it out, or wait for it.")
     return _points(fact)
 

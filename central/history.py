@@ -109,7 +109,7 @@ def history_of(connection: Connection, account_id: int, most: int = MOST_EVENTS)
         balance=sum(_step(one) * one.amount for one in moves),
         leased=sum(one.amount * ((one.target == "leased") - (one.source == "leased")) for one in moves),
         debt_points=sum(one.points for one in find(connection, debt, key)),
-        cards=len(find(connection, card, key, ["card_token"])),
+        cards=len({row.same_as or row.card_token for row in find(connection, card, key, ["card_token", "same_as"])}),
         lots=tuple(lots),
         entries=tuple(reversed(entries)),
         left_out=len(events) - len(shown),

@@ -6,13 +6,13 @@ Source: house.md section 4, point 2.
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, exists, or_, select
 
 from central.ports import Randomness
 from central.posting import Heads, Poster, stored_heads
 from central.recorded import RECEIPT
 from central.registry import hold_open_period
-from central.tables import event, waiting
+from central.tables import claim, event, quarantine_outcome, waiting
 from loyalty.lots import EventRef
 from loyalty.reversals import Return
 
@@ -27,14 +27,12 @@ def post_arrived(tx: Connection, now_ms: int, randomness: Randomness) -> int:
     Returns:
         How many were posted; at most `AT_ONCE`, so call it again until it is 0.
     """
-    of = (event.c.till_id == waiting.c.of_till) & (event.c.epoch == waiting.c.of_epoch)
-    here = select(waiting).join(event, of & (event.c.seq == waiting.c.of_seq))
     poster = _poster(tx, now_ms, randomness)
-    heads = _chosen(tx, here.where(event.c.state == "posted", event.c.kind == RECEIPT))
+    heads = _chosen(tx, _for_those_here()) or _chosen(tx, _for_those_fixed())
     poster.open_late(heads)
     poster.post_late(heads)
     poster.write(_mark(heads, now_ms))
-    return len(heads)
+    return poster.settled
 
 
 def post_overdue(tx: Connection, now_ms: int, randomness: Randomness, grace_days: int = GRACE_DAYS) -> int:
@@ -58,6 +56,25 @@ def post_overdue(tx: Connection, now_ms: int, randomness: Randomness, grace_days
         poster.strike_late(ref, "void_of_nothing", "The receipt that it voids never came.")
     poster.write(_mark(heads, now_ms))
     return len(heads)
+
+
+def _for_those_here() -> Any:
+    """What waits for a receipt that stands at the place it names, and is the one it names."""
+    named = or_(waiting.c.of_receipt == "", waiting.c.of_receipt == event.c.receipt_id)
+    here = select(waiting).join(event, _same(event.c))
+    return here.where(event.c.state == "posted", event.c.kind == RECEIPT, named)
+
+
+def _for_those_fixed() -> Any:
+    """What waits for a receipt that people posted instead of the event at the place it names."""
+    outcome, own = quarantine_outcome.c, _same(claim.c) & (claim.c.receipt_id == waiting.c.of_receipt)
+    here = select(waiting).join(claim, own)
+    return here.where(exists().where(_same(outcome), outcome.outcome == "fixed"))
+
+
+def _same(columns: Any) -> Any:
+    here = columns.till_id == waiting.c.of_till, columns.epoch == waiting.c.of_epoch, columns.seq == waiting.c.of_seq
+    return and_(*here)
 
 
 def _poster(tx: Connection, now_ms: int, randomness: Randomness) -> Poster:

@@ -82,10 +82,12 @@ def merge(tx: Connection, wish: MergeWish, signed: Signed, randomness: Randomnes
     redated = tuple(Redated(key=key, valid_through=held.redated[key]) for key in sorted(held.redated))
     _move(facts, out, _counters(tx, wish.account_id), redated)
     here = update(account).where(account.c.account_id == wish.account_id)
+    (before,) = find(tx, account, [{"account_id": wish.account_id}], ["status"])
     tx.execute(here.values(status="closed", merged_into=wish.into_account_id))
-    # A member that somebody registered stays one.
-    registered = update(account).where(account.c.account_id == wish.into_account_id)
-    tx.execute(registered.values(status="registered"))
+    if before.status == "registered":
+        # A member that somebody registered stays one. Who is none yet, may still be heard to have joined.
+        registered = update(account).where(account.c.account_id == wish.into_account_id)
+        tx.execute(registered.values(status="registered"))
     cards = find(tx, card, [{"account_id": wish.account_id}])
     rows = [{**row._mapping, "account_id": wish.into_account_id} for row in cards]
     put(tx, card, rows, {"account_id": "given"})

@@ -18,7 +18,8 @@ from central.rows import find
 from central.tables import account, card, correction, opening_rows
 from central.wishes import OpeningWish
 from loyalty.amounts import LARGEST_MINOR
-from loyalty.cards import Card, CardRules, card_token, read_card
+from loyalty.card_keys import CardKeys
+from loyalty.cards import Card, CardRules, read_card
 from loyalty.lots import LotKey, Slice, points_in
 from loyalty.trouble import InvariantBroken, Refusal
 
@@ -51,7 +52,7 @@ class BadOpening(Refusal):
     status = 422
 
 
-def read_opening(connection: Connection, file: bytes, rules: CardRules, card_key: bytes, on: date) -> OpeningFile:
+def read_opening(connection: Connection, file: bytes, rules: CardRules, keys: CardKeys, on: date) -> OpeningFile:
     """Read a file.
 
     Args:
@@ -65,7 +66,7 @@ def read_opening(connection: Connection, file: bytes, rules: CardRules, card_key
         text = file.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadOpening("The file is no text in UTF-8; save it as CSV in UTF-8 and load it again.", lines=0) from None
-    held = _read(connection, csv.DictReader(text.splitlines()), rules, card_key, on)
+    held = _read(connection, csv.DictReader(text.splitlines()), rules, keys, on)
     rows = tuple(
         OpeningRow(
             account_id=account_id, slices=tuple(Slice(key=key, points=points) for key, points in sorted(lots.items()))
@@ -115,10 +116,10 @@ def _rows_id(file_id: str, rows: bytes) -> str:
 
 
 def _read(
-    connection: Connection, rows: Iterable[Mapping[str, str]], rules: CardRules, card_key: bytes, on: date
+    connection: Connection, rows: Iterable[Mapping[str, str]], rules: CardRules, keys: CardKeys, on: date
 ) -> dict[int, dict[LotKey, int]]:
     """Points by account and lot. Raises: BadOpening."""
-    reader = _Reader(connection, rules, card_key, on)
+    reader = _Reader(connection, rules, keys, on)
     found, wrong = [], []
     for line, row in enumerate(rows, 2):
         try:
@@ -140,14 +141,14 @@ def _read(
     return held
 
 
-Who = tuple[str, Any]  # ("account", its number) or ("card", its token)
+Who = tuple[str, Any]  # ("account", its number) or ("card", its names)
 
 
 class _Reader:
     """Reads rows, and finds the accounts they are about, a table at a time."""
 
-    def __init__(self, tx: Connection, rules: CardRules, card_key: bytes, on: date) -> None:
-        self._tx, self._rules, self._card_key, self._on = tx, rules, card_key, on
+    def __init__(self, tx: Connection, rules: CardRules, keys: CardKeys, on: date) -> None:
+        self._tx, self._rules, self._keys, self._on = tx, rules, keys, on
         self._issuers = {one.terms_id: one.partner_id for one in all_terms(tx)}
 
     def row(self, row: Mapping[str, str]) -> tuple[Who, LotKey, int]:
@@ -178,13 +179,15 @@ class _Reader:
         read = read_card(self._rules, told["card"], source="keyed")
         if not isinstance(read, Card):
             raise BadOpening("this is no card of the programme")
-        return "card", card_token(self._card_key, read)
+        return "card", tuple(one.token for one in self._keys.every_name_of(read))
 
     def accounts(self, whom: Iterable[Who]) -> dict[Who, int]:
         """The open account of each; those that have none are left out."""
         named = set(whom)
-        tokens = [{"card_token": name} for kind, name in named if kind == "card"]
-        found: dict[Who, int] = {("card", row.card_token): row.account_id for row in find(self._tx, card, tokens)}
+        tokens = [{"card_token": name} for kind, names in named if kind == "card" for name in names]
+        owners = {row.card_token: row.account_id for row in find(self._tx, card, tokens)}
+        found: dict[Who, int] = {one: owners[name] for one in named if one[0] == "card" for name in one[1]
+                                 if name in owners}  # fmt: skip
         found |= {one: one[1] for one in named if one[0] == "account"}
         rows = find(self._tx, account, [{"account_id": one} for one in set(found.values())])
         is_open = {row.account_id for row in rows if row.status != "closed"}

@@ -37,4 +37,5 @@ def post_own(
     poster.open(heads, batch_seq=0)
     poster.post(heads)
     poster.write(f"{head.till_id}:{head.epoch}:{head.seq}")
-    return poster.posted
+    # Goods that had waited for a fact may be posted with it.
+    return {ref: poster.posted[ref] for ref in heads if ref in poster.posted}

@@ -4,27 +4,26 @@ Nothing that an event says may stop the events behind it: what breaks a sum of o
 """
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Connection
 
 from central.approvals import Approvals
-from central.books import CentreBooks, points_told
+from central.books import CentreBooks
 from central.evidence import payloads_of
 from central.heads import Unfit, kind_of, read_fit_head
 from central.ports import Randomness
-from central.rows import find, put, remove
+from central.rows import find, put, put_cells, remove
 from central.tables import event, waiting
 from central.worklist import raise_flags
-from loyalty.books import Flag, Posted
-from loyalty.certificate_events import CertificateMoved
-from loyalty.events import Event, TillClose
+from loyalty.books import NOBODY, Flag, Posted
+from loyalty.events import Event, points_told
 from loyalty.fixed import Fixed
 from loyalty.lots import EventRef
-from loyalty.member_events import MemberEvent
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Return, Void, receipt_named
 from loyalty.trouble import InvariantBroken
 
 Heads = Mapping[EventRef, Event]
@@ -56,6 +55,7 @@ class Poster:
         self._new: list[EventRef] = []
         self._waiters: dict[EventRef, dict[EventRef, Event]] = {}
         self._waited: dict[EventRef, dict[str, Any]] = {}
+        self._names: dict[EventRef, str] = {}
         self._late: dict[EventRef, dict[str, Any]] = {}
         self.flags: list[Flag] = []
         self._approvals = Approvals(tx, {})
@@ -63,22 +63,25 @@ class Poster:
 
     def open(self, heads: Heads, batch_seq: int) -> None:
         """Read and lock what these new events touch, and what waited for them does. From here on only writes."""
-        self._told = {ref: self._row(head, batch_seq) for ref, head in heads.items()}
+        self._told = {ref: self._row(ref, head, batch_seq) for ref, head in heads.items()}
+        self._names = {ref: receipt_named(head) for ref, head in heads.items() if isinstance(head, Return | Void)}
         self._approvals = Approvals(self._tx, heads)
         self._waiters = self._waiters_for(heads)
         late = {ref: head for rows in self._waiters.values() for ref, head in rows.items()}
-        self._open([*heads.values(), *late.values()], late)
+        self._open([*heads.values(), *late.values()], late, heads)
 
     def post(self, heads: Heads) -> None:
         """Post events that were opened, in the order given, each followed by those that waited for it."""
         for n, (ref, head) in enumerate(heads.items(), 1):
-            self._keep(ref, self._told[ref] | self._outcome(ref, head))
-            if self.rows[ref]["state"] != "quarantined":
+            row = self._told[ref]
+            row.update(self._outcome(ref, head))
+            self._keep(ref, row)
+            if row["state"] != "quarantined":
                 self._approvals.add(ref)
             for waiter, late in self._waiters.get(ref, {}).items():
                 self._settle(waiter, late)
-            if (told := self.rows[ref]["account_id"]) in self._books.unknown_accounts:
-                self.flag(ref, "account_unknown", account_id=told)
+            if row["account_id"] in self._books.unknown_accounts:
+                self.flag(ref, "account_unknown", account_id=row["account_id"])
             if self._is_ahead and n % AT_ONCE == 0:
                 self._append()
 
@@ -91,9 +94,14 @@ class Poster:
         for ref, head in heads.items():
             self._settle(ref, head)
 
+    @property
+    def settled(self) -> int:
+        """How many events that had waited do not wait any more."""
+        return len(self._late)
+
     def strike(self, ref: EventRef, cause: str, say: str, batch_seq: int, head: Event | None = None) -> None:
         """Keep a new event out of the books."""
-        self._keep(ref, self._row(head, batch_seq) | self._struck(ref, cause, say))
+        self._keep(ref, self._row(ref, head, batch_seq) | self._struck(ref, cause, say))
 
     def strike_late(self, ref: EventRef, cause: str, say: str) -> None:
         """Give an event up that has waited."""
@@ -116,19 +124,20 @@ class Poster:
     def _append(self) -> None:
         """Write down what was posted since the last time, as far as nothing will change it."""
         self._books.append()
-        new = [{**_key(ref), **self.rows[ref]} for ref in self._new]
-        self._new.clear()
-        put(self._tx, event, new, _EVERYTHING if self._again else "raise")
+        refs, self._new = self._new, []
+        new = [self.rows[ref] for ref in refs]
+        put_cells(self._tx, event, [tuple(row.values()) for row in new], _EVERYTHING if self._again else "raise")
         waits = ("till_id", "epoch", "seq", "of_till", "of_epoch", "of_seq")
-        put(self._tx, waiting, [{name: row[name] for name in waits} | {"since_ms": self._now_ms}
-                                for row in new if row["state"] == "waiting"])  # fmt: skip
+        since = {"since_ms": self._now_ms}
+        put(self._tx, waiting, [{name: row[name] for name in waits} | since | {"of_receipt": self._names.get(ref, "")}
+                                for ref, row in zip(refs, new, strict=True) if row["state"] == "waiting"])  # fmt: skip
 
     def _keep(self, ref: EventRef, row: dict[str, Any]) -> None:
         self.rows[ref] = row
         self._new.append(ref)
 
-    def _open(self, heads: Iterable[Event], late: Iterable[EventRef]) -> None:
-        self._books.open(heads)
+    def _open(self, heads: Iterable[Event], late: Iterable[EventRef], new: Heads = MappingProxyType({})) -> None:
+        self._books.open(heads, new)
         self._waited = {_ref(row): dict(row._mapping) for row in find(self._tx, event, [_key(ref) for ref in late])}
 
     def _settle(self, ref: EventRef, head: Event) -> None:
@@ -144,8 +153,7 @@ class Poster:
         self.posted[ref] = posted
         self.flags += posted.flags
         state = "waiting" if posted.waits_for else "posted"
-        version = posted.account_version
-        return self._state(state, account_id=self._whom(head, posted), account_version=version)
+        return self._state(state, account_id=self._whom(head, posted), version=posted.account_version)
 
     def _whom(self, head: Event, posted: Posted) -> int:
         if posted.waits_for and isinstance(head, Return | Void):
@@ -154,42 +162,44 @@ class Poster:
 
     def _struck(self, ref: EventRef, cause: str, say: str) -> dict[str, Any]:
         self.flag(ref, cause, say=say)
-        return self._state("quarantined", reason=cause)
+        return self._state("quarantined", cause)
 
-    def _state(self, state: str, **more: Any) -> dict[str, Any]:
-        nobody = {"reason": "", "account_id": 0, "account_version": 0, "period_no": self._period_no}
-        return {"state": state, **nobody, **more}
+    def _state(self, state: str, reason: str = "", account_id: int = NOBODY, version: int = 0) -> dict[str, Any]:
+        return {"state": state, "reason": reason, "account_id": account_id, "account_version": version,
+                "period_no": self._period_no}  # fmt: skip
 
-    def _waiters_for(self, refs: Iterable[EventRef]) -> dict[EventRef, dict[EventRef, Event]]:
-        keys = [{"of_till": ref.till_id, "of_epoch": ref.epoch, "of_seq": ref.seq} for ref in refs]
-        of = {_ref(row):
-              EventRef(till_id=row.of_till, epoch=row.of_epoch, seq=row.of_seq)
+    def _waiters_for(self, heads: Heads) -> dict[EventRef, dict[EventRef, Event]]:
+        """What waits for these events, or for those that they stand for, by event."""
+        places = {head.of if isinstance(head, Fixed) else ref: ref for ref, head in heads.items()}
+        keys = [{"of_till": ref.till_id, "of_epoch": ref.epoch, "of_seq": ref.seq} for ref in places]
+        of = {_ref(row): places[EventRef(till_id=row.of_till, epoch=row.of_epoch, seq=row.of_seq)]
               for row in find(self._tx, waiting, keys, lock=True)}  # fmt: skip
         waiters: dict[EventRef, dict[EventRef, Event]] = {}
         for ref, head in stored_heads(self._tx, of).items():
             waiters.setdefault(of[ref], {})[ref] = head
         return waiters
 
-    def _row(self, head: Event | None, batch_seq: int) -> dict[str, Any]:
-        row: dict[str, Any] = {
-            "kind": kind_of(head) if head else "", "receipt_id": head.receipt_id if head else "",
-            "partner_id": "", "store_id": "", "business_date": "", "sold_at_ms": 0,
-            "net_minor": 0, "points_earned": 0, "points_spent": 0, "points_reversed": 0,
-            "of_till": "", "of_epoch": 0, "of_seq": 0, "batch_seq": batch_seq,
+    def _row(self, ref: EventRef, head: Event | None, batch_seq: int) -> dict[str, Any]:
+        """All columns of an event, in the table's order; what comes of it is still open."""
+        fact = head.fact if isinstance(head, Fixed) else head
+        place, on = getattr(fact, "place", None), getattr(fact, "on", None)
+        if place is not None:
+            on = place.business_date
+        told = isinstance(fact, Receipt | Return)
+        earned, spent, reversed_ = points_told(fact) if told else (0, 0, 0)
+        of = fact.of if isinstance(fact, Return | Void) else None
+        return {
+            "till_id": ref.till_id, "epoch": ref.epoch, "seq": ref.seq,
+            "kind": kind_of(head) if head else "", "state": "", "reason": "",
+            "receipt_id": head.receipt_id if head else "", "account_id": NOBODY, "account_version": 0,
+            "partner_id": place.partner_id if place else "", "store_id": place.store_id if place else "",
+            "business_date": on.isoformat() if on else "", "sold_at_ms": place.sold_at_ms if place else 0,
+            "net_minor": fact.net_minor if told else 0,
+            "points_earned": earned, "points_spent": spent, "points_reversed": reversed_,
+            "of_till": of.till_id if of else "", "of_epoch": of.epoch if of else 0, "of_seq": of.seq if of else 0,
+            "period_no": self._period_no, "batch_seq": batch_seq,
             "checked": "" if isinstance(head, Receipt | Return | Void) else "nothing",
         }  # fmt: skip
-        head = head.fact if isinstance(head, Fixed) else head
-        if isinstance(head, Receipt | Return | Void | TillClose | MemberEvent | CertificateMoved):
-            place = head.place
-            row |= {"partner_id": place.partner_id, "store_id": place.store_id, "sold_at_ms": place.sold_at_ms}
-            row["business_date"] = place.business_date.isoformat()
-        elif head is not None and (on := getattr(head, "on", None)):
-            row["business_date"] = on.isoformat()
-        if isinstance(head, Receipt | Return):
-            row |= {"net_minor": head.net_minor, **points_told(head)}
-        if isinstance(head, Return | Void) and head.of is not None:
-            row |= {"of_till": head.of.till_id, "of_epoch": head.of.epoch, "of_seq": head.of.seq}
-        return row
 
 
 def stored_heads(connection: Connection, refs: Iterable[EventRef]) -> dict[EventRef, Event]:

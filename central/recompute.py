@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Row, exists, select
 
 from central.explaining import Finding, History, histories, overshot, unexplained
+from central.fixed_receipts import fixed_receipts, names_of, receipt_of
 from central.judging import Judged, judge_receipt, judge_return, judge_void
 from central.ports import reading, replayable, writing
 from central.posting import Heads, stored_heads
@@ -20,6 +21,7 @@ from central.tables import event, waiting
 from central.worklist import CONTEXT, raise_flags
 from loyalty.books import Flag
 from loyalty.compiled import Compiled
+from loyalty.fixed import Fixed
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt, ReceiptDetail, read_detail
 from loyalty.reversals import Return, Void
@@ -93,6 +95,8 @@ def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[dict[E
     heads = stored_heads(connection, [_ref(row) for row in rows])
     named = {head.of for head in heads.values() if isinstance(head, Return | Void) and head.of is not None}
     receipts = stored_heads(connection, named)
+    beside = {name for name in names_of(heads.values()) if not _is_at(receipts.get(name[0]), name[1])}
+    fixed = fixed_receipts(connection, beside) if beside else {}
     programmes = compiled(connection, _versions(heads))
     known = histories(connection, {row.account_id for row in rows if row.account_id})
     judged = {}
@@ -100,7 +104,7 @@ def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[dict[E
     for row in rows:
         head, history = heads.get(_ref(row)), known.get(row.account_id, History())
         try:
-            one = _judge(head, receipts, programmes)
+            one = _judge(head, receipts, fixed, programmes)
             more: list[Finding] = []
             if isinstance(head, Receipt) and "detail_malformed" not in dict(one.findings):
                 detail = read_detail(head)
@@ -119,14 +123,21 @@ def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[dict[E
     return judged, beyond
 
 
-def _judge(head: Any, receipts: Heads, programmes: Mapping[str, Compiled]) -> Judged:
+def _is_at(head: Any, receipt_id: str) -> bool:
+    return isinstance(head, Receipt) and head.receipt_id == receipt_id
+
+
+def _judge(
+    head: Any, receipts: Heads, fixed: Mapping[EventRef, Fixed], programmes: Mapping[str, Compiled]
+) -> Judged:
     if isinstance(head, Receipt):
         return judge_receipt(head, programmes)
-    named = receipts.get(head.of) if isinstance(head, Return | Void) and head.of is not None else None
+    if not isinstance(head, Return | Void):
+        return Judged(state="skipped")
+    of = receipt_of(head, receipts, fixed)
+    named = (fixed[of].fact if of in fixed else receipts[of]) if of is not None else None
     receipt = named if isinstance(named, Receipt) else None
-    if isinstance(head, Return):
-        return judge_return(head, receipt, programmes)
-    return judge_void(head, receipt) if isinstance(head, Void) else Judged(state="skipped")
+    return judge_return(head, receipt, programmes) if isinstance(head, Return) else judge_void(head, receipt)
 
 
 def _second(

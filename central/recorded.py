@@ -13,6 +13,7 @@ from central.rows import find
 from central.tables import event, posting, reversed_
 from loyalty.books import Books, Recorded, Reversed, less, with_granted
 from loyalty.certificates import STORED
+from loyalty.fixed import Fixed
 from loyalty.lots import EventRef, LotKey, Slice
 from loyalty.price_deltas import DELTA
 from loyalty.receipts import Funded
@@ -20,26 +21,38 @@ from loyalty.receipts import Funded
 RECEIPT = "receipt.v1"
 NO_DISCOUNT = (STORED, DELTA)  # rows in currency that are none
 NOT_MERGED: Mapping[int, int] = MappingProxyType({})
+NONE_FIXED: Mapping[EventRef, Fixed] = MappingProxyType({})
 
 
 def recorded_receipts(
-    connection: Connection, refs: Iterable[EventRef], books: Books, merged: Mapping[int, int] = NOT_MERGED
+    connection: Connection,
+    refs: Iterable[EventRef],
+    books: Books,
+    merged: Mapping[int, int] = NOT_MERGED,
+    instead: Mapping[EventRef, Fixed] = NONE_FIXED,
 ) -> list[Recorded]:
     """The receipts among these events that have arrived and posted.
 
     Args:
         books: for the terms that held on a receipt's day.
         merged: accounts that were merged into another one; what happened to a receipt since stands there.
+        instead: receipts that people posted instead of events in quarantine, among `refs`.
     """
     places = [_place(ref) for ref in refs]
-    found = [row for row in find(connection, event, places) if row.kind == RECEIPT and row.state == "posted"]
+    found = [row for row in find(connection, event, places) if row.state == "posted"
+             and (row.kind == RECEIPT or _ref(row) in instead)]  # fmt: skip
     of = [{"account_id": account_id, "of_till": row.till_id, "of_epoch": row.epoch, "of_seq": row.seq}
           for row in found for account_id in _homes(row.account_id, merged)]  # fmt: skip
     postings, taken = _by_fact(find(connection, posting, of)), _by_fact(find(connection, reversed_, of))
-    return [
+    recorded = [
         _recorded(row, postings.get(_ref(row), []), taken.get(_ref(row), []), books, _homes(row.account_id, merged))
         for row in found
     ]
+    return [_instead(one, instead[one.ref]) if one.ref in instead else one for one in recorded]
+
+
+def _instead(recorded: Recorded, fixed: Fixed) -> Recorded:
+    return msgspec.structs.replace(recorded, receipt_id=fixed.fact.receipt_id, instead_of=fixed.of)
 
 
 def _homes(account_id: int, merged: Mapping[int, int]) -> list[int]:
@@ -74,6 +87,7 @@ def _recorded(
     points = [p for p in own if p.unit == "point"]
     whole = Recorded(
         ref=ref,
+        receipt_id=row.receipt_id,
         account_id=homes[-1],
         period_no=row.period_no,
         at_partner_id=row.partner_id,

@@ -12,12 +12,15 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from central.judging import Figures
+from central.posting import stored_heads
 from central.rows import as_table, find
 from central.tables import event, flag, shared_use
 from loyalty.compiled import Compiled
+from loyalty.events import Event
 from loyalty.lots import EventRef
 from loyalty.members import coupon_use
 from loyalty.receipts import Receipt
+from loyalty.reversals import Return, Void, receipt_named
 
 Finding = tuple[str, Figures]
 Sales = Mapping[EventRef, tuple[Receipt, Compiled | None]]
@@ -111,8 +114,9 @@ def _had(connection: Connection, names: Iterable[str]) -> dict[str, list[_Had]]:
     rows = find(connection, shared_use, [{"name": name} for name in names])
     events = _events(connection, {_ref(row) for row in rows})
     # A void or return names its receipt, and takes from what that had.
-    of = {ref: _of(row) if row.of_till else ref for ref, row in events.items()}
-    events |= _events(connection, set(of.values()) - events.keys())
+    heads = stored_heads(connection, [ref for ref, row in events.items() if row.of_till])
+    events |= _events(connection, {_of(row) for row in events.values() if row.of_till} - events.keys())
+    of = {ref: _taken_back(ref, row, heads.get(ref), events) for ref, row in events.items()}
     sums: dict[str, dict[EventRef, int]] = {}
     for row in rows:
         by_receipt, ref = sums.setdefault(row.name, {}), of[_ref(row)]
@@ -128,8 +132,15 @@ def _had(connection: Connection, names: Iterable[str]) -> dict[str, list[_Had]]:
 
 
 def _events(connection: Connection, refs: Iterable[EventRef]) -> dict[EventRef, Any]:
-    columns = ["till_id", "epoch", "seq", "sold_at_ms", "checked", "of_till", "of_epoch", "of_seq"]
+    columns = ["till_id", "epoch", "seq", "receipt_id", "sold_at_ms", "checked", "of_till", "of_epoch", "of_seq"]
     return {_ref(row): row for row in find(connection, event, [msgspec.structs.asdict(ref) for ref in refs], columns)}
+
+
+def _taken_back(ref: EventRef, row: Any, head: Event | None, events: Mapping[EventRef, Any]) -> EventRef:
+    """The receipt whose counters an event changes: its own, unless it takes back one that stands where it says."""
+    if not isinstance(head, Return | Void) or (there := events.get(_of(row))) is None:
+        return ref
+    return _of(row) if receipt_named(head) in ("", there.receipt_id) else ref
 
 
 def _ref(row: Any) -> EventRef:

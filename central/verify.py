@@ -24,6 +24,7 @@ from central.verify_members import check_members
 from central.verify_moves import check_moves, homes, merges
 from central.verify_quarantine import FIXED, check_quarantine
 from central.verify_receipts import check_receipt
+from central.verify_reversals import point_at_receipts
 from central.verify_statements import check_statements
 from central.verify_streams import StreamWalk
 from central.violations import Violation, Violations
@@ -87,6 +88,8 @@ class _Verification:
                   if ref in self.index and self.index[ref].state == "posted"}  # fmt: skip
         self.fold.grants_shown = grants_shown(self.db, self.found, posted, self.keys)
         self._every_event_once()
+        with self.found.damage("reversal.unreadable", "reversals"):
+            point_at_receipts(self.events, posted)
         self._versions()
         self._fold_events()
         self._sum_postings()

@@ -70,7 +70,7 @@ class CertificateFold:
                 if sold == code:
                     self._put(held, ref, (through, partner), amount)
         else:
-            of = (event["of"][0], event["of"][1], event["of"][2])
+            of = tuple(event.get("of") or ())
             if (back := _used(event, code)) > 0 and of in held.took:
                 self._back(held, of, back)
             for _, sold, _amount, _through in event.get("certificates_back", ()):

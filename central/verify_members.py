@@ -15,6 +15,7 @@ from central.refold import Ref
 from central.violations import Violations
 
 JOINED, CARD, CONSENT, CLAIM, SETTLED = "enrolment.v1", "card.v1", "consent.v1", "claim.v1", "claim_settled.v1"
+NAMED = "card_named.v1"
 Events = Mapping[Ref, Mapping[str, Any]]
 
 
@@ -25,11 +26,12 @@ def check_members(db: Connection, found: Violations, posted: Events, own: Iterab
         posted: the tills' events that are in the books, without their details.
         own: head office's own events.
     """
-    told = {ref: event for ref, event in posted.items() if event["type"] in (JOINED, CARD, CONSENT, CLAIM)}
+    told = {ref: event for ref, event in posted.items() if event["type"] in (JOINED, CARD, NAMED, CONSENT, CLAIM)}
     own = list(own)
     closed = set(db.execute(select(t.account.c.account_id).where(t.account.c.status == "closed")).scalars())
     _joined(db, found, told, closed)
     _blocked(db, found, told)
+    _names(db, found, told)
     _consents(db, found, told, sum(event["type"] == CONSENT for event in own))
     _claims(db, found, told, own)
 
@@ -55,6 +57,25 @@ def _blocked(db: Connection, found: Violations, told: Events) -> None:
         token = event["card_token"] if event["what"] == "blocked" else event.get("other_token")
         if token and token in cards:
             found.differs("card.blocked", ref, True, token in listed)
+
+
+def _names(db: Connection, found: Violations, told: Events) -> None:
+    """The names of a card lead to one account, and are tied, unless two members had it by different ones; one that was
+    erased has none."""
+    named = {ref: event for ref, event in told.items() if event["type"] == NAMED}
+    if not named:
+        return
+    cards = {row.card_token: row for row in db.execute(select(t.card))}
+    registered = select(t.account.c.account_id).where(t.account.c.status == "registered")
+    members = set(db.execute(registered).scalars())
+    for ref, event in sorted(named.items()):
+        rows = [(key_id, cards[token]) for key_id, token in event["names"] if token in cards]
+        owners = {row.account_id for _, row in rows}
+        if len(owners) > 1 and not owners <= members:
+            found.differs("card.names", ref, 1, len(owners))
+        found.differs("card.name_keys", ref, [key_id for key_id, _ in rows], [row.key_id for _, row in rows])
+        if len(rows) > 1:
+            found.differs("card.tied", ref, 1, len({row.same_as or row.card_token for _, row in rows}))
 
 
 def _consents(db: Connection, found: Violations, told: Events, own: int) -> None:

@@ -81,13 +81,18 @@ class AtHand:
     Args:
         token: a scan or token as the token; raises what the till raises at a card it does not serve.
         quote: prices a body and shows it; what it prices comes back here as `keep`.
+        show: shows a card, by its token, where no basket is at hand.
         mono_ms: a clock that never jumps.
     """
 
     def __init__(
-        self, token: Callable[[str], str], quote: Callable[[QuoteBody], QuoteSaid], mono_ms: Callable[[], int]
+        self,
+        token: Callable[[str], str],
+        quote: Callable[[QuoteBody], QuoteSaid],
+        show: Callable[[str], None],
+        mono_ms: Callable[[], int],
     ) -> None:
-        self._token, self._quote, self._mono_ms = token, quote, mono_ms
+        self._token, self._quote, self._show, self._mono_ms = token, quote, show, mono_ms
         self._lock = threading.Lock()
         self._no = 0
         self._sale: QuoteBody | None = None
@@ -139,6 +144,8 @@ class AtHand:
         sale = self.now().sale
         chosen = self._merged(body, sale)
         quote = self._quote(_with(sale, chosen)) if sale is not None else None
+        if sale is None and token is not None:
+            self._show(token)
         with self._lock:
             self._cursor += 1
             self._chosen, self._chosen_ms, self._chosen_no = chosen, self._mono_ms(), self._cursor

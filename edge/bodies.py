@@ -111,17 +111,20 @@ class QuoteBody(SaleBody, frozen=True, kw_only=True):
 
 
 class ParkBody(SaleBody, frozen=True, kw_only=True):
-    """POST /v1/parked: a basket laid aside. `note` says what to know it by, never who the customer is."""
+    """POST /v1/parked: a basket laid aside. `note` says what to know it by, never who the customer is; `anywhere`: at
+    head office, to be resumed at any store of the partner."""
 
     park_id: Id
     note: Annotated[str, msgspec.Meta(max_length=60)] = ""
+    anywhere: bool = False
 
 
 class ResumeBody(Body, frozen=True, kw_only=True):
-    """POST /v1/parked/{park_id}/resume. `till_id`: the till where it lies, as it was listed."""
+    """POST /v1/parked/{park_id}/resume. `till_id`: the till that parked it, and `office`, as it was listed."""
 
     resume_id: Id
     till_id: str | None = None
+    office: bool = False
     training: bool = False
 
 

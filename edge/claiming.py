@@ -91,7 +91,7 @@ def claim_receipt(till: Till, ask: ClaimAsk) -> ClaimMade:
         rules = till.current().programme.members.claims
         if rules is None:
             raise ClaimsOff("Receipts cannot be claimed later here. Scan the card before paying the next time.")
-        if reason := till.cache.blocked(ask.card.token) or till.journal.members.blocked(ask.card.token):
+        if reason := till.names.blocked(ask.card.token):
             raise CardBlocked("This card is blocked. Send the member to customer service.", reason=reason)
         place = till.place(ask)
         on = place.business_date.isoformat()
@@ -114,6 +114,7 @@ def claim_receipt(till: Till, ask: ClaimAsk) -> ClaimMade:
             points=points,
             detail=stamped(msgspec.Raw(msgspec.json.encode(detail)), approval),
         )
+        till.names.say(place, ask.card.token)
         head = till.journal.append(event, ask_sha256=sha)
         of = ask.named.receipt_id if ask.of_ours else f"{ask.named.store}/{ask.named.till}/{ask.named.receipt_id}"
         till.journal.members.keep_claim(ask.claim_id, of, ask.card.token, on)

@@ -48,6 +48,7 @@ def give_consent(till: Till, ask: ConsentAsk) -> Consented:
             return _again(till, before, sha)
         if ask.said.given:
             check_given(till, ask.said, ask.asked_on)
+        till.names.say(till.place(ask), ask.card_token)
         event = ConsentChanged(
             receipt_id=ask.consent_id,
             place=till.place(ask),
@@ -145,7 +146,8 @@ def written_of(till: Till, event: Enrolled) -> tuple[ConsentWritten, ...]:
 
 
 def _written(till: Till, said: ConsentSaid, what: str) -> ConsentWritten:
-    code = confirm_code(confirm_key(till.identity.card_key), said.code) if said.code and what == "given" else ""
+    key = confirm_key(till.identity.card_keys.newest.secret)
+    code = confirm_code(key, said.code) if said.code and what == "given" else ""
     return ConsentWritten(
         purpose=said.purpose,
         channel=said.channel,

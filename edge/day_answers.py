@@ -36,7 +36,7 @@ class ParkedSaid(Answer, frozen=True, kw_only=True):
 
 
 class ParkedRowSaid(Answer, frozen=True, kw_only=True):
-    """A basket that waits, and at which till."""
+    """A basket that waits, and at which till; `office`: parked there, it lies at head office now."""
 
     park_id: str
     note: str
@@ -48,13 +48,16 @@ class ParkedRowSaid(Answer, frozen=True, kw_only=True):
     amount_minor: int
     currency: str
     has_card: bool
+    office: bool = False
 
 
 class ParkedListSaid(Answer, frozen=True, kw_only=True):
-    """What waits at the tills of the store; `unheard` did not answer."""
+    """What waits at the tills of the store, and at head office for any store; `unheard` did not answer, and neither did
+    head office where `office_heard` is false."""
 
     parked: tuple[ParkedRowSaid, ...]
     unheard: tuple[str, ...] = ()
+    office_heard: bool = False
     training: bool = False
 
 

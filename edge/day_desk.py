@@ -25,8 +25,10 @@ from edge.day_telling import close_said, report_of
 from edge.desk import NOBODY, Desk, Face
 from edge.exchanging import ExchangeAsk, Exchanged, exchange, exchange_again
 from edge.instants import local_time, show_instant
-from edge.parked_lan import ParkedLan, row_of
-from edge.parking import drop, give, park, read_parked
+from edge.parked_lan import Elsewhere, ParkedLan, row_of
+from edge.parked_office import ParkedOffice
+from edge.parking import AWAY, drop, give, park, park_away, read_parked
+from edge.refusals import ParkedNoLine
 from edge.taking_back import sale_of
 from loyalty.day_totals import DayTotals, SaleTotal, TenderTotal
 from loyalty.document import Language
@@ -46,10 +48,11 @@ class DayDesk:
     Args:
         desk: the real one; what is asked in training goes to its training.
         lan: asks the other tills of the store for parked baskets; none where tills do not share.
+        office: keeps baskets at head office; none for a till that stays alone.
     """
 
-    def __init__(self, desk: Desk, lan: ParkedLan | None = None) -> None:
-        self._desk, self._lan = desk, lan
+    def __init__(self, desk: Desk, lan: ParkedLan | None = None, office: ParkedOffice | None = None) -> None:
+        self._desk, self._lan, self._office = desk, lan, office
 
     # Training
 
@@ -119,7 +122,8 @@ class DayDesk:
     def park(self, body: ParkBody) -> ParkedSaid:
         """Lay a basket aside; the display goes back to between sales."""
         desk = self._desk.at(body.training)
-        told = park(desk.till, body)
+        is_away = body.anywhere and not body.training
+        told = park_away(desk.till, body, self._at_office().leave) if is_away else park(desk.till, body)
         if not told.replayed:
             desk.remember_names(contract.names_in(body))
             desk.leave_sale()
@@ -133,24 +137,31 @@ class DayDesk:
         )
 
     def parked(self, *, training: bool) -> ParkedListSaid:
-        """What waits, here and at the other tills of the store."""
+        """What waits: here, at the other tills of the store, at head office."""
         desk = self._desk.at(training)
         own = desk.till.identity.till_id
         rows = [_row_said(desk, own, desk.label, row_of(basket)) for basket in desk.till.journal.parked.open()]
-        if self._lan is None or training:
+        if training:
             return ParkedListSaid(parked=tuple(rows), training=training)
-        told = self._lan.elsewhere()
+        told = self._lan.elsewhere() if self._lan else Elsewhere()
         for there in told.listed:
             for row in there.rows:
                 rows.append(_row_said(desk, there.till_id, there.label or there.till_id[:8], row))
-        return ParkedListSaid(parked=tuple(rows), unheard=told.unheard)
+        away = self._office.elsewhere() if self._office else None
+        for one in away or ():
+            said = _row_said(desk, one.till_id, f"{one.store}, {one.till}", one.row)
+            rows.append(msgspec.structs.replace(said, office=True))
+        return ParkedListSaid(parked=tuple(rows), unheard=told.unheard, office_heard=away is not None)
 
     def resume(self, park_id: str, body: ResumeBody) -> ResumedSaid:
-        """Take a basket up again, from this till or from the one where it lies."""
+        """Take a basket up again, from this till, from the one where it lies, or from head office."""
         desk = self._desk.at(body.training)
         journal, own = desk.till.journal, desk.till.identity.till_id
         before = journal.parked.find(park_id)
-        if before is None and self._lan is not None and not body.training and body.till_id != own:
+        is_away = body.office if before is None else before.state in AWAY
+        if is_away and not body.training:
+            basket = self._at_office().bring(park_id, body.resume_id, body.till_id or own)
+        elif before is None and self._lan is not None and not body.training and body.till_id != own:
             basket = self._lan.bring(park_id, body.resume_id, body.till_id)
         else:
             basket = give(journal, park_id, own, body.resume_id)
@@ -167,9 +178,19 @@ class DayDesk:
             training=desk.till.is_training,
         )
 
+    def _at_office(self) -> ParkedOffice:
+        if self._office is None:
+            raise ParkedNoLine("This till stays alone, without head office. Park the basket here.")
+        return self._office
+
     def drop(self, park_id: str, *, training: bool) -> DroppedSaid:
-        """Throw a basket away that lies here."""
-        drop(self._desk.at(training).till, park_id)
+        """Throw a basket away that lies here, or that this till left at head office."""
+        till = self._desk.at(training).till
+        before = till.journal.parked.find(park_id)
+        if before is not None and before.state in AWAY:
+            self._at_office().withdraw(park_id)
+        else:
+            drop(till, park_id)
         return DroppedSaid(park_id=park_id, dropped=True)
 
     # The close

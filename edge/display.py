@@ -1,12 +1,12 @@
 """What the customer's display shows of a quote, a card or a finished sale."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from edge.asks import Committed, Identified, Quoted
-from edge.screens import MOST_LINES, Beside, Phase, Screen, ScreenGift, ScreenLine, ScreenOffer, ScreenTier
+from edge.asks import Committed, Identified, Quoted, Warn
+from edge.screens import MOST_LINES, Beside, Notice, Phase, Screen, ScreenGift, ScreenLine, ScreenOffer, ScreenTier
 from edge.slips import balance_after
 from edge.telling import ending_of, said_by_place, spent_under, totals_of
 from loyalty.amounts import exponent_of, format_quantity
@@ -22,7 +22,7 @@ MOST_OFFERS = 6
 def screen_of_card(told: Identified, blank: Screen, *, as_of: str | None, programme: Programme | None = None) -> Screen:
     """A card was scanned before the first line. `blank` brings language, currency, line and store time."""
     screen = _with_member(blank, "member", told.view, told.known, told.last4, as_of, programme)
-    warned = tuple(one.say for one in told.warnings)
+    warned = _noticed(told.warnings)
     return msgspec.structs.replace(screen, beside=Beside(card_token=told.card_token or "", warnings=warned))
 
 
@@ -74,7 +74,7 @@ def screen_of_quote(
             card_token=told.card_token or "",
             quote_id=quote_id,
             say=said.cashier,
-            warnings=tuple(one.say for one in told.warnings),
+            warnings=_noticed(told.warnings),
         ),
     )
 
@@ -98,6 +98,10 @@ def screen_of_receipt(
         messages=said_by_place(_still_true(told.quote)).customer if told.quote else (),
         offline=detail.offline,
     )
+
+
+def _noticed(warnings: Iterable[Warn]) -> tuple[Notice, ...]:
+    return tuple(Notice(say=one.say, code=one.code) for one in warnings)
 
 
 def _to_come(quote: Quote, names: Mapping[str, str], programme: Programme | None) -> dict[str, Any]:

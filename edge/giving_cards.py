@@ -29,9 +29,10 @@ from edge.refusals import CardBlocked, IdReused
 from edge.till import Till
 from loyalty.approvals import Action, Override, stamped
 from loyalty.card_numbers import NumberSpan, NumberUsed, card_at, number_key
-from loyalty.cards import card_token
+from loyalty.cards import Card
 from loyalty.events import Event
 from loyalty.member_events import CardChanged, DeskDetail, Enrolled
+from loyalty.trouble import InvariantBroken
 from sync.chain import StreamHead
 from sync.desk import Person, Sealed
 
@@ -69,6 +70,7 @@ def enrol_member(till: Till, ask: EnrolAsk, person: Person | None, line: Counter
         if (before := till.journal.find(ask.enrol_id)) is not None:
             return _again(till, before, sha)
         card = _card(till, ask.card, ask.enrol_id)
+        till.names.say(till.place(ask), card.token)
         event = Enrolled(
             receipt_id=ask.enrol_id,
             place=till.place(ask),
@@ -107,6 +109,7 @@ def change_card(till: Till, ask: CardAsk, line: CounterLine | None) -> CardGiven
         if (before := till.journal.find(ask.card_id)) is not None:
             return _again(till, before, sha)
         event = _change(till, ask, _approved(till, ask, approval))
+        till.names.say(event.place, event.other_token, event.card_token)
         head = till.journal.append(event, ask_sha256=sha)
         if event.what != "blocked":
             till.journal.members.keep_given(event.card_token, ask.card_id)
@@ -154,8 +157,7 @@ def _approved(till: Till, ask: CardAsk, approval: Override | None) -> Override |
 
 def _check_serves(till: Till, token: str, *, lost: bool) -> None:
     """A card that is blocked gets no second one; one that is to be replaced may be blocked already."""
-    reason = till.cache.blocked(token) or till.journal.members.blocked(token)
-    if reason and not lost:
+    if (reason := till.names.blocked(token)) and not lost:
         raise CardBlocked("This card is blocked. Send the member to customer service.", reason=reason)
 
 
@@ -163,11 +165,15 @@ def _card(till: Till, card: Handed | None, event_id: str) -> _Card:
     """The card that is handed over, provided that nobody has it; or the next number of the till's own."""
     if card is None:
         return _own_number(till, event_id)
-    if till.cache.member(card.token) is not None or till.journal.members.given(card.token) is not None:
+    if any(_is_given(till, name) for name in till.names.all_of(card.token)):
         raise CardTaken("This card belongs to a member already. Take another card, or sell with this one.")
-    if reason := till.cache.blocked(card.token) or till.journal.members.blocked(card.token):
+    if reason := till.names.blocked(card.token):
         raise CardBlocked("This card is blocked. Put it aside and take another card.", reason=reason)
     return _Card(token=card.token, kind=card.kind, last4=card.last4)
+
+
+def _is_given(till: Till, token: str) -> bool:
+    return till.cache.member(token) is not None or till.journal.members.given(token) is not None
 
 
 def _own_number(till: Till, event_id: str) -> _Card:
@@ -178,11 +184,14 @@ def _own_number(till: Till, event_id: str) -> _Card:
         raise NumbersOut(
             "This till waits for head office, so it gives no card numbers. Hand over a printed card, or try later."
         )
-    key, kept = number_key(till.identity.card_key), till.journal.members
+    kept, keys = till.journal.members, till.identity.card_keys
 
     def is_free(span: NumberSpan, place: int) -> bool:
-        token = card_token(till.identity.card_key, card_at(key, span, place))
-        return till.cache.member(token) is None and kept.given(token) is None
+        key = keys.find(span.card_key_id)
+        if key is None:
+            return False
+        names = keys.every_name_of(card_at(number_key(key.secret), span, place))
+        return not any(_is_given(till, name.token) for name in names)
 
     about = bytes.fromhex(till.journal.head().hash) + event_id.encode()
     drawn = kept.draw(till.identity.till_id, till.identity.genesis, about, is_free)
@@ -191,9 +200,9 @@ def _own_number(till: Till, event_id: str) -> _Card:
             "This till has no card numbers left. Hand over a printed card, or wait until head office is reached."
         )
     span, place = drawn
-    card = card_at(key, span, place)
+    card = _card_of(till, span, place)
     return _Card(
-        token=card_token(till.identity.card_key, card),
+        token=till.names.token_of(card),
         kind=card.kind,
         last4=card.last4,
         used=NumberUsed(span_no=span.span_no, place=place, prefix=span.prefix),
@@ -202,11 +211,22 @@ def _own_number(till: Till, event_id: str) -> _Card:
 
 
 def _number_of(till: Till, used: NumberUsed | None) -> str:
-    """The number of a card that was given here, as it was answered; "" where its span is of an earlier epoch."""
+    """The number of a card that was given here, as it was answered; "" where its span is of an earlier epoch, or of a
+    key that a head office put back from a backup does not have."""
     span = till.journal.members.span(till.identity.till_id, used.span_no) if used else None
     if span is None or used is None or not span.first <= used.place <= span.last:
         return ""
-    return card_at(number_key(till.identity.card_key), span, used.place).number
+    if till.identity.card_keys.find(span.card_key_id) is None:
+        return ""
+    return _card_of(till, span, used.place).number
+
+
+def _card_of(till: Till, span: NumberSpan, place: int) -> Card:
+    """The card of a place of a span whose key is here."""
+    key = till.identity.card_keys.find(span.card_key_id)
+    if key is None:
+        raise InvariantBroken("a span of numbers is scattered under a key that is not here", key_id=span.card_key_id)
+    return card_at(number_key(key.secret), span, place)
 
 
 def _sealed(person: Person | None, event_id: str, line: CounterLine | None) -> Sealed | None:

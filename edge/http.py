@@ -18,6 +18,7 @@ from edge.openapi import JSON, openapi
 from edge.page_sessions import PageSessions
 from edge.pages import add_pages
 from edge.parked_lan import ParkedLan
+from edge.parked_office import ParkedOffice
 from edge.peripherals import Peripherals
 from edge.printing_http import add_printing
 from edge.readers import Readers
@@ -38,6 +39,7 @@ def till_app(
     peripherals: Peripherals | None = None,
     parked_lan: ParkedLan | None = None,
     members: MembersDesk | None = None,
+    parked_office: ParkedOffice | None = None,
 ) -> Flask:
     """The Flask application of one till."""
     app = Flask("edge", root_path=str(_FOLDER))
@@ -49,7 +51,7 @@ def till_app(
     _sales(app, desk)
     _reversals(app, desk)
     _cards(app, desk, readers)
-    add_day(app, DayDesk(desk, parked_lan))
+    add_day(app, DayDesk(desk, parked_lan, parked_office))
     add_certificates(app, desk)
     add_members(app, members or MembersDesk(desk, None))
     add_printing(app, desk, peripherals or Peripherals(desk.settings, desk))

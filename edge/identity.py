@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from loyalty.card_keys import CardKeys, one_card_key
 from loyalty.trouble import Fault
 from sync.keys import PublicKey, PublicKeys, Signer, one_key
 from sync.provisional import provisional_genesis
@@ -34,7 +35,8 @@ class TillIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
     `provisional` is the epoch that the till gave itself since, when it lost its numbering; 0 for none. `key_no` and
     `previous_seed` are of a key that it made itself since the enrolment (0 and "" before), `newer_centre_keys` all that
-    the centre has told of its own, with the granted one.
+    the centre has told of its own, with the granted one; `later_card_keys` are the programme's card keys as it told
+    them since, none while it told of none.
     """
 
     seed: str
@@ -44,6 +46,7 @@ class TillIdentity(msgspec.Struct, frozen=True, kw_only=True):
     key_no: int = 0
     previous_seed: str = ""
     newer_centre_keys: tuple[PublicKey, ...] = ()
+    later_card_keys: CardKeys | None = None
 
     def __repr__(self) -> str:
         return f"TillIdentity(till {self.till_id}, epoch {self.epoch})"
@@ -66,7 +69,14 @@ class TillIdentity(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def card_key(self) -> bytes:
+        """The programme's first card key, with which codes become tokens."""
         return bytes.fromhex(self.granted.card_key)
+
+    @property
+    def card_keys(self) -> CardKeys:
+        """All card keys that this till was told."""
+        told = self.later_card_keys or self.granted.card_keys
+        return told or one_card_key(self.card_key, self.granted.card_key_id)
 
     @property
     def till_id(self) -> str:

@@ -1,6 +1,6 @@
 """The till's keys beside its journal: the present one, a new one until head office has taken it, the one before.
 
-    identity.json        the present key, and what head office told of its own keys
+    identity.json        the present key, and what head office told of its own keys and of the programme's card keys
     next-key.json        a new key that waits to be taken
 
 The new key is written before it is sent, and takes its place in one rename once the answer is in. Whatever step was the
@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from edge.identity import IDENTITY_FILE, TillIdentity, read_identity_file, read_secret, write_secret
+from loyalty.card_keys import CardKeys
 from loyalty.trouble import Refusal
 from sync.keys import PublicKeys, Signer
 from sync.rotation import next_key_no
@@ -90,6 +91,16 @@ class KeyFiles:
     def learned(self, keys: PublicKeys) -> None:
         """See `TillKeys`."""
         new = msgspec.structs.replace(self._identity(), newer_centre_keys=keys.keys)
+        write_secret(self._folder / IDENTITY_FILE, new)
+        self._on_change(new)
+
+    def card_keys(self) -> CardKeys:
+        """See `TillKeys`."""
+        return self._identity().card_keys
+
+    def take_card_keys(self, keys: CardKeys) -> None:
+        """See `TillKeys`."""
+        new = msgspec.structs.replace(self._identity(), later_card_keys=keys)
         write_secret(self._folder / IDENTITY_FILE, new)
         self._on_change(new)
 

@@ -55,7 +55,7 @@ from edge.member_bodies import (
 from edge.refusals import NotOurCard
 from edge.telling import approver_in
 from edge.till import Till
-from loyalty.confirming import confirm_key, read_confirm_code
+from loyalty.confirming import read_confirm_code_of
 from loyalty.document import Language
 from loyalty.member_events import ReceiptNamed
 from loyalty.trouble import BadInput
@@ -140,6 +140,7 @@ class MembersDesk:
             consents=tuple(_answer(one) for one in body.consents),
         )
         done = enrol_member(till, ask, None if till.is_training else person, line)
+        self._desk.remember_end(done.card_token, done.last4)
         return MemberMade(
             enrol_id=body.enrol_id,
             card_token=done.card_token,
@@ -177,6 +178,8 @@ class MembersDesk:
         found = self._line.find(Person(phone=body.phone, email=body.email)) if self._line is not None else None
         if found is None:
             raise OfflineFind("Head office cannot be asked now. Ask for the card, or sell without it and claim later.")
+        for one in found:
+            self._desk.remember_end(one.card_token, one.last4)
         say = "" if found else "Nobody is known by that. Check it, or offer to join."
         return FoundAll(found=tuple(FoundSaid(card_token=one.card_token, last4=one.last4) for one in found), say=say)
 
@@ -195,7 +198,7 @@ class MembersDesk:
     def confirm(self, body: ConfirmBody) -> ConsentDone:
         """A consent confirmed by its code."""
         till, _ = self._at(body.training)
-        number = read_confirm_code(confirm_key(till.identity.card_key), body.code)
+        number = read_confirm_code_of(till.identity.card_keys.accepted, body.code)
         if number is None:
             raise ConsentWrongCode("This code is not right. Compare it with the slip and type it again.")
         ask = ConfirmAsk(
@@ -271,6 +274,7 @@ class MembersDesk:
         entry = till.journal.find(body.card_id)
         if entry is None:
             raise CardUnknownHere("This till does not keep that any more. Ask head office.")
+        self._desk.remember_end(done.card_token, done.last4)
         return CardDone(
             card_id=body.card_id,
             what=body.what,

@@ -12,7 +12,7 @@ from loyalty.card_numbers import NumberSpan
 from sync.desk import Sealed
 
 SEALING_KEY = "sealing_key"
-_SPAN = ("span_no", "kind", "prefix", "digits", "first", "last", "granted_at_ms")
+_SPAN = ("span_no", "kind", "prefix", "digits", "first", "last", "granted_at_ms", "card_key_id")
 
 
 class MembersKept:
@@ -32,7 +32,7 @@ class MembersKept:
                 (SEALING_KEY, sealing_key),
             )
         writer.executemany(
-            f"INSERT INTO number_span (epoch, {', '.join(_SPAN)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            f"INSERT INTO number_span (epoch, {', '.join(_SPAN)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (epoch, span_no) DO NOTHING",
             [(self._epoch, *(getattr(span, name) for name in _SPAN)) for span in spans],
         )
@@ -142,6 +142,22 @@ class MembersKept:
         self._database.writer.execute(
             "INSERT INTO own_card (card_token, event_id) VALUES (?, ?)", (card_token, event_id)
         )
+
+    def named_under(self, newest: str) -> str | None:
+        """Under which keys this till named a card whose newest name this is, and head office has not told of it yet."""
+        found = self._database.row("SELECT key_ids FROM own_name WHERE card_token = ?", (newest,))
+        return str(found[0]) if found else None
+
+    def keep_named(self, newest: str, key_ids: str) -> None:
+        """Note that a card was named."""
+        self._database.writer.execute(
+            "INSERT OR REPLACE INTO own_name (card_token, key_ids) VALUES (?, ?)", (newest, key_ids)
+        )
+
+    def forget_named(self, newest: str) -> None:
+        """Head office tells of the card by all its names."""
+        if self.named_under(newest) is not None:
+            self._database.writer.execute("DELETE FROM own_name WHERE card_token = ?", (newest,))
 
     def keep_block(self, card_token: str, seq: int, reason: str) -> None:
         """A card that was blocked here, by the event of this number."""

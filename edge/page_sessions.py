@@ -32,7 +32,7 @@ _CASHIER = (
     ("GET", "/v1/"), ("DELETE", "/v1/"), ("POST", "/v1/cards"), ("POST", "/v1/quotes"), ("POST", "/v1/holds"),
     ("POST", "/v1/receipts/"), ("POST", "/v1/returns"), ("POST", "/v1/exchanges"), ("POST", "/v1/parked"),
     ("POST", "/v1/members"), ("POST", "/v1/claims"), ("POST", "/v1/consents"), ("POST", "/v1/certificates"),
-    ("POST", "/v1/choices"), ("POST", "/v1/day-close"),
+    ("POST", "/v1/choices"), ("POST", "/v1/day-close"), ("POST", "/v1/slips/"),
 )  # fmt: skip
 _KIOSK = (
     ("POST", "/v1/cards/identify"), ("POST", "/v1/choices"), ("POST", "/v1/holds"), ("DELETE", "/v1/holds/"),

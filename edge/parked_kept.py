@@ -6,13 +6,13 @@ import msgspec
 
 from edge.database import Database
 
-State = Literal["open", "taken", "dropped", "expired"]
+State = Literal["open", "taken", "dropped", "expired", "office", "unsure"]
 _FIELDS = "park_id, ask_sha256, body, parked_ms, state, kept_by, taken_by, resume_id"
 
 
 class KeptBasket(msgspec.Struct, frozen=True, kw_only=True):
     """A basket laid aside. `body` is JSON of `edge.parking.ParkedSale`; `kept_by` is the till that parked it, which is
-    another one for a basket that was brought here."""
+    another one for a basket that was brought here. `office`: it lies at head office; `unsure`: there, or nowhere."""
 
     park_id: str
     ask_sha256: str
@@ -39,6 +39,10 @@ class ParkedKept:
         """Those that wait here, the oldest first."""
         return self._baskets("state = 'open' AND kept_by = ?", self._till_id)
 
+    def unsure(self) -> tuple[KeptBasket, ...]:
+        """Those that head office may or may not have."""
+        return self._baskets("state = 'unsure' AND kept_by = ?", self._till_id)
+
     def add(self, basket: KeptBasket) -> None:
         """Lay a basket aside, or keep one that was taken elsewhere."""
         self._database.writer.execute(
@@ -58,7 +62,9 @@ class ParkedKept:
 
     def prune(self, before_ms: int) -> None:
         """Forget those that are settled for long."""
-        self._database.writer.execute("DELETE FROM parked WHERE state <> 'open' AND parked_ms < ?", (before_ms,))
+        self._database.writer.execute(
+            "DELETE FROM parked WHERE state NOT IN ('open', 'unsure') AND parked_ms < ?", (before_ms,)
+        )
 
     def _baskets(self, where: str, value: str) -> tuple[KeptBasket, ...]:
         rows = self._database.rows(f"SELECT {_FIELDS} FROM parked WHERE {where} ORDER BY parked_ms, park_id", (value,))

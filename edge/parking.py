@@ -4,7 +4,7 @@ Only the till that parked it gives it away, in one durable step, so one till at 
 card number (a token stands for it) and no code of a coupon or certificate, which must be scanned once more.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -21,6 +21,7 @@ from edge.refusals import ParkedGone, ParkedIdReused, ParkedTaken, ParkedTooLarg
 from edge.till import Till
 
 MOST_BYTES = 40 * 1024  # so that it fits in a message between tills
+AWAY = ("office", "unsure")
 
 
 class ParkedSale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,35 +60,42 @@ def park(till: Till, body: ParkBody) -> Parked:
         ParkedTooLarge: more lines than can be handed to another till.
         HoldUnknown, HoldCaptured, PaymentCardScanned, CardUnreadable, NotOurCard.
     """
-    check_id(body.park_id)
-    token = token_of(till.current().programme, till.identity, body.card, till.shown) if body.card else None
-    key, journal = till.identity.card_key, till.journal
-    sale = _as_kept(body, token)
-    data = msgspec.json.encode(sale)
-    if len(data) > MOST_BYTES:
-        raise ParkedTooLarge(
-            "This basket has too many lines to be laid aside. Finish it, or park it in the POS alone.", bytes=len(data)
-        )
-    # Codes are hashed with the programme's key: else a file that is copied could be tried until they are found.
-    spoken = (*body.coupons, *(one.code for one in body.certificates), *_sold_codes(body))
-    codes = tuple(code_token(key, code) for code in spoken)
-    sha = ask_sha256(_Hashed(sale=sale, hold_id=body.hold_id, codes=codes))
+    basket, sale = _made(till, body)
+    journal = till.journal
     with journal.writing():
-        if (before := journal.parked.find(body.park_id)) is not None:
-            if before.ask_sha256 != sha:
-                raise ParkedIdReused("This park id stands for another basket. Use a new id.", park_id=body.park_id)
-            return Parked(basket=before, sale=sale, hold_released=body.hold_id is not None, replayed=True)
-        if body.hold_id is not None:
-            let_go(journal, body.hold_id, till.clock.now())
-        basket = KeptBasket(
-            park_id=body.park_id,
-            ask_sha256=sha,
-            body=data,
-            parked_ms=till.clock.now().wall_ms,
-            kept_by=till.identity.till_id,
-        )
-        journal.parked.add(basket)
-    return Parked(basket=basket, sale=sale, hold_released=body.hold_id is not None, replayed=False)
+        before = _before(journal, basket)
+        if before is not None and before.state in AWAY:
+            raise _reused(basket)
+        if before is None:
+            if body.hold_id is not None:
+                let_go(journal, body.hold_id, till.clock.now())
+            journal.parked.add(basket)
+    return _parked(body, before or basket, sale, replayed=before is not None)
+
+
+def park_away(till: Till, body: ParkBody, leave: Callable[[KeptBasket], None]) -> Parked:
+    """Lay a basket aside somewhere else than at this till.
+
+    Args:
+        leave: takes it there, or raises; what is not known to be there is no basket that anybody may resume.
+    Raises:
+        As `park` and `leave`.
+    """
+    basket, sale = _made(till, body)
+    journal = till.journal
+    with journal.writing():
+        before = _before(journal, basket)
+        if before is not None and before.state not in AWAY:
+            raise _reused(basket)
+        if before is None:
+            journal.parked.add(msgspec.structs.replace(basket, state="unsure"))
+    if before is None or before.state == "unsure":
+        leave(before or basket)
+        with journal.writing():
+            if body.hold_id is not None:
+                let_go(journal, body.hold_id, till.clock.now())
+            journal.parked.end(body.park_id, "office")
+    return _parked(body, before or basket, sale, replayed=before is not None and before.state == "office")
 
 
 def give(journal: Journal, park_id: str, till_id: str, resume_id: str) -> KeptBasket:
@@ -100,7 +108,7 @@ def give(journal: Journal, park_id: str, till_id: str, resume_id: str) -> KeptBa
     """
     with journal.writing():
         basket = journal.parked.find(park_id)
-        if basket is None:
+        if basket is None or basket.state in AWAY:
             raise _unknown(park_id)
         if basket.state in ("dropped", "expired"):
             raise ParkedGone(
@@ -152,6 +160,44 @@ def taken_elsewhere(park_id: str, taken_by: str, name: str = "") -> ParkedTaken:
         park_id=park_id,
         till_id=taken_by,
     )
+
+
+def _made(till: Till, body: ParkBody) -> tuple[KeptBasket, ParkedSale]:
+    """The basket as it is kept. Raises: ParkedTooLarge, PaymentCardScanned, CardUnreadable, NotOurCard."""
+    check_id(body.park_id)
+    token = token_of(till.current().programme, till.identity, body.card, till.shown) if body.card else None
+    sale = _as_kept(body, token)
+    data = msgspec.json.encode(sale)
+    if len(data) > MOST_BYTES:
+        raise ParkedTooLarge(
+            "This basket has too many lines to be laid aside. Finish it, or park it in the POS alone.", bytes=len(data)
+        )
+    # Codes are hashed with the programme's key: else a file that is copied could be tried until they are found.
+    spoken = (*body.coupons, *(one.code for one in body.certificates), *_sold_codes(body))
+    codes = tuple(code_token(till.identity.card_key, code) for code in spoken)
+    basket = KeptBasket(
+        park_id=body.park_id,
+        ask_sha256=ask_sha256(_Hashed(sale=sale, hold_id=body.hold_id, codes=codes)),
+        body=data,
+        parked_ms=till.clock.now().wall_ms,
+        kept_by=till.identity.till_id,
+    )
+    return basket, sale
+
+
+def _before(journal: Journal, basket: KeptBasket) -> KeptBasket | None:
+    before = journal.parked.find(basket.park_id)
+    if before is not None and before.ask_sha256 != basket.ask_sha256:
+        raise _reused(basket)
+    return before
+
+
+def _reused(basket: KeptBasket) -> ParkedIdReused:
+    return ParkedIdReused("This park id stands for another basket. Use a new id.", park_id=basket.park_id)
+
+
+def _parked(body: ParkBody, basket: KeptBasket, sale: ParkedSale, *, replayed: bool) -> Parked:
+    return Parked(basket=basket, sale=sale, hold_released=body.hold_id is not None, replayed=replayed)
 
 
 def _unknown(park_id: str) -> ParkedUnknown:

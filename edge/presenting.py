@@ -6,6 +6,7 @@ A certificate's code stands for money, and so may any code that nobody here know
 """
 
 import hmac
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -18,6 +19,7 @@ from loyalty.coupons import coupon_key, kinds_of, read_coupon, with_codes
 from loyalty.members import MemberView, Use, WalletItem, coupon_use
 from loyalty.messages import counters_here
 from loyalty.moments import moment_of
+from loyalty.programme import CouponKind
 from loyalty.receipts import Receipt
 
 
@@ -46,13 +48,14 @@ def present(
     place: Place,
 ) -> Presented:
     """Read the codes of a basket; nothing is written."""
-    kinds, key, account_id = kinds_of(compiled), coupon_key(identity.card_key), view.account_id if view else None
+    kinds, account_id = kinds_of(compiled), view.account_id if view else None
+    keys = [coupon_key(key) for key in identity.card_keys.accepted]
     known = {plain_code(item.code) for item in (view.wallet if view else ())} | compiled.by_code.keys()
     items: list[WalletItem] = []
     codes: list[str] = []
     entered: dict[str, str] = {}
     for code in basket.coupons:
-        item = read_coupon(key, code, kinds, account_id=account_id)
+        item = _read(keys, code, kinds, account_id)
         if item is not None:
             items.append(item)
         stands = code if plain_code(code) in known else code_token(identity.card_key, code)
@@ -71,6 +74,14 @@ def present(
         shared=journal.shared_uses(names) if names else None,
         entered=entered,
     )
+
+
+def _read(
+    keys: Sequence[bytes], code: str, kinds: Mapping[str, CouponKind], account_id: int | None
+) -> WalletItem | None:
+    """A coupon under whichever key it was made; one that fits nobody at hand, where no key says whose it is."""
+    read = [item for key in keys if (item := read_coupon(key, code, kinds, account_id=account_id)) is not None]
+    return next((item for item in read if item.account_id != 0), read[0] if read else None)
 
 
 def as_hashed(ask: CommitAsk, identity: TillIdentity) -> CommitAsk:
@@ -109,7 +120,7 @@ def with_coupon_codes(receipt: Receipt, identity: TillIdentity) -> Receipt:
         return receipt
     coded = with_codes(
         receipt.coupons_issued,
-        coupon_key(identity.card_key),
+        coupon_key(identity.card_keys.newest.secret),
         till_id=receipt.place.till_id,
         receipt_id=receipt.receipt_id,
         account_id=receipt.account_id,

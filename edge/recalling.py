@@ -13,14 +13,15 @@ from loyalty.receipts import Receipt, ReceiptDetail, quote_again, read_detail
 from sync.chain import StreamHead
 
 LONGEST_ID = 200
-_SYSTEM_ID = re.compile(r"(void|till_close|opened):")
+_SYSTEM_ID = re.compile(r"(void|till_close|opened|card_named):")
 
 
 def check_id(caller_id: str) -> None:
     """Refuse an id that cannot be one. Raises: IdReserved."""
     if not caller_id or len(caller_id) > LONGEST_ID or _SYSTEM_ID.match(caller_id):
         raise IdReserved(
-            f"An id has 1 to {LONGEST_ID} characters and does not begin with void:, till_close: or opened:.",
+            f"An id has 1 to {LONGEST_ID} characters and does not begin with void:, till_close:, opened: or"
+            " card_named:.",
             receipt_id=caller_id[:LONGEST_ID],
         )
 

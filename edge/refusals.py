@@ -154,6 +154,15 @@ class ParkedTooLarge(Refusal):
     status = 413
 
 
+class ParkedNoLine(Refusal):
+    code = "parked.no_line"
+    status = 503
+
+
+class ParkedOfficeFull(Refusal):
+    code = "parked.office_full"
+
+
 class ParkedUnheard(Refusal):
     code = "parked.unheard"
     status = 503

@@ -67,20 +67,20 @@ class ScreenOffer(msgspec.Struct, frozen=True, kw_only=True):
     through: str | None = None
 
 
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """A sentence that is no state: a card that could not be read, help on its way. `code` is stable."""
+
+    say: str
+    code: str
+
+
 class Beside(msgspec.Struct, frozen=True, kw_only=True):
     """What a page that is signed in is told besides; `say` and `warnings` are for the cashier alone."""
 
     card_token: str = ""
     quote_id: str = ""
     say: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """A sentence that is no state: a card that could not be read, help on its way. `code` is stable."""
-
-    say: str
-    code: str
+    warnings: tuple[Notice, ...] = ()
 
 
 class Screen(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from edge.lan import lan_app
 from edge.members_desk import MembersDesk
 from edge.opening import open_journal
 from edge.parked_lan import ParkedLan
+from edge.parked_office import ParkedOffice
 from edge.peripherals import Peripherals
 from edge.ports import Clock, Settings, SystemClock
 from edge.readers import Readers
@@ -32,7 +33,6 @@ from edge.room import Room
 from edge.screens import MOST_SCREENS
 from edge.sending_left import SendLeft
 from edge.sharing import Sharing
-from edge.shown_cards import ShownCards
 from edge.suspending import notice_clock
 from edge.till import Till
 from edge.uplink import HttpLine, Uplink
@@ -113,6 +113,7 @@ class TillService:
         )
         self.peripherals = Peripherals(settings, self.desk)
         self.counter_line = self._counter_line()
+        self.parked_office = self._parked_office()
         self.readers = Readers(self.desk, reader_profiles(settings))
         self.chores = Chores(
             (
@@ -122,6 +123,7 @@ class TillService:
                 Chore(name="room", every_s=10, do=self.room.keep),
                 *self._left_behind(more),
                 *((Chore(name="counter", every_s=20, do=self.counter_line.keep),) if self.counter_line else ()),
+                *((Chore(name="parked", every_s=20, do=self.parked_office.settle),) if self.parked_office else ()),
             ),
             uplink=self.uplink if settings.centre_url else None,
             clock=clock,
@@ -141,6 +143,7 @@ class TillService:
             till_app(
                 self.desk, self.health, self.readers, self.peripherals, self.parked if settings.lan_listen else None,
                 MembersDesk(self.desk, self.counter_line, settings.confirm_url),
+                self.parked_office,
             ),
             host=settings.listen_host,
             port=port,
@@ -172,6 +175,8 @@ class TillService:
         self.sharing.use_identity(identity)
         self.parked.use_identity(identity)
         self._left.use_identity(identity)
+        self.desk.identity = identity
+        self.desk.till.use_identity(identity)
 
     def _counter_line(self) -> CounterLine | None:
         """Head office from the counter; a till that stays alone has nobody to ask."""
@@ -181,6 +186,13 @@ class TillService:
             journal=self.journal, cache=self.cache, identity=self.identity, clock=self.clock,
             ask=self.uplink.ask_desk, random_bytes=secrets.token_bytes,
         )  # fmt: skip
+
+    def _parked_office(self) -> ParkedOffice | None:
+        if not self.settings.centre_url:
+            return None
+        return ParkedOffice(
+            self.journal, self.identity, self.clock, self.uplink.ask_desk, self.settings.offset_min
+        )
 
     def _left_behind(self, more: dict[str, Any]) -> tuple[Chore, ...]:
         """Events of earlier epochs go to head office by themselves; a till that stays alone has nobody to send to."""
@@ -206,9 +218,7 @@ class TillService:
         identity = wipe_revoked(self.settings.folder, self.journal, self.cache, self.clock, secrets.token_bytes)
         if identity is not None:
             self._key_changed(identity)
-            till = self.desk.till
-            self.desk.identity = till.identity = identity
-            till.shown = ShownCards(self.clock, identity)
+            self.desk.till.forget_shown()
 
     def start(self) -> None:
         """Answer first, then read cards, speak to head office and keep house."""

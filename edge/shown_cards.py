@@ -11,10 +11,11 @@ from typing import TypeVar
 
 import msgspec
 
+from edge.card_names import CardNames
 from edge.identity import TillIdentity
 from edge.ports import Clock
 from edge.refusals import CardTooWeak, CardUnreadable, TooManyLookups
-from loyalty.cards import Assurance, Card, CardRules, WalletCheck, card_token, is_wallet_code, once_of, rejected
+from loyalty.cards import Assurance, Card, CardRules, WalletCheck, is_wallet_code, once_of, rejected
 from loyalty.leases import Authority
 
 KEPT_MS = 15 * 60_000
@@ -35,18 +36,26 @@ class ShownCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownCards:
-    """What was shown at one till. Every method may be called from any thread."""
+    """What was shown at one till. Every method may be called from any thread.
 
-    def __init__(self, clock: Clock, identity: TillIdentity) -> None:
-        self._clock, self._identity = clock, identity
+    Args:
+        names: which name a card goes by here.
+    """
+
+    def __init__(self, clock: Clock, identity: TillIdentity, names: CardNames) -> None:
+        self._clock, self._identity, self._names = clock, identity, names
         self._codes: OrderedDict[str, ShownCard] = OrderedDict()  # by what stands for the code
         self._ways: OrderedDict[str, dict[Assurance, int]] = OrderedDict()  # token → way shown → when
         self._looked_up: deque[tuple[int, str]] = deque()
         self._lock = threading.Lock()
 
+    def use_identity(self, identity: TillIdentity) -> None:
+        """The till was told other card keys."""
+        self._identity = identity
+
     def wallet(self) -> WalletCheck:
-        """Time and key for codes on phones."""
-        return WalletCheck(self._clock.now().wall_ms, self._identity.card_key)
+        """Time and keys for codes on phones."""
+        return WalletCheck(self._clock.now().wall_ms, self._identity.card_key, self._identity.card_keys.accepted)
 
     def known(self, rules: CardRules, text: str, receipt_id: str = "") -> ShownCard | None:
         """A moving or signed code that was taken here already, however old it is by now; None for anything else.
@@ -76,7 +85,7 @@ class ShownCards:
         Raises:
             CardUnreadable: its code was shown here before. TooManyLookups: phone numbers are being tried.
         """
-        token, now_ms = card_token(self._identity.card_key, card), self._clock.now().mono_ms
+        token, now_ms = self._names.token_of(card), self._clock.now().mono_ms
         shown = ShownCard(token=token, last4=card.last4, assurance=card.assurance, at_ms=now_ms, receipt_id=receipt_id)
         with self._lock:
             if card.assurance == "phone" and rules.phone is not None:

@@ -114,6 +114,7 @@ def write_return(till: Till, ready: ReadyReturn) -> TakenBack:
     action: Action = "return" if ask.of is not None else "return_without_receipt"
     approval = till.approver.wanted({action: returned.net_minor}, ready.approval)
     returned = msgspec.structs.replace(returned, detail=stamped(returned.detail, approval, ready.exchange))
+    till.names.say(returned.place, ask.card)
     head = till.journal.append(returned, ask_sha256=ready.sha, uses=own_uses(returned), of_id=ask.of)
     return _taken_back(returned, head, replayed=False)
 

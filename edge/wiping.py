@@ -1,4 +1,4 @@
-"""A till that head office revoked forgets what a thief could use: members, blocked cards, and the programme's card key.
+"""A till that head office revoked forgets what a thief could use: members, blocked cards, the programme's card keys.
 
 Its own events stay, under its own key, until a person takes the machine back: they name nobody, they are proof of what
 was sold, and nobody else has them. They go into quarantine by the line, or into a sealed file (`edge export`). It sells
@@ -20,14 +20,14 @@ from edge.ports import Clock
 from edge.suspending import suspend_leases
 from sync.refusals import Revoked
 
-WIPED = "wiped"  # stands for the card key that is gone
+WIPED = "wiped"  # stands for the card keys that are gone
 _log = logging.getLogger(__name__)
 
 
 def wipe_revoked(
     folder: Path, journal: Journal, cache: Cache, clock: Clock, random_bytes: Callable[[int], bytes]
 ) -> TillIdentity | None:
-    """Destroy the card key in every identity of a data folder, then the cached members, and spend nothing any more.
+    """Destroy the card keys in every identity of a data folder, then the cached members, and spend nothing any more.
 
     Called only on the word of head office, signed and in answer to a request of this till. Cut short, it begins again.
 
@@ -41,12 +41,12 @@ def wipe_revoked(
     left = {path: identity for path, identity in found.items() if identity.granted.card_key_id != WIPED}
     if not left and not cache.counts()["member"]:
         return None
-    _log.error("head office revoked this till: it forgets the members and the card key, and keeps its own events")
+    _log.error("head office revoked this till: it forgets the members and the card keys, and keeps its own events")
     suspend_leases(journal, Revoked.code, clock.now())
     key = random_bytes(32).hex()
     for path, identity in left.items():
-        granted = msgspec.structs.replace(identity.granted, card_key=key, card_key_id=WIPED)
-        found[path] = msgspec.structs.replace(identity, granted=granted)
+        granted = msgspec.structs.replace(identity.granted, card_key=key, card_key_id=WIPED, card_keys=None)
+        found[path] = msgspec.structs.replace(identity, granted=granted, later_card_keys=None)
         _replace(path, found[path])
     cache.wipe()
     return found.get(folder / IDENTITY_FILE)

@@ -90,10 +90,11 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """What an earlier event posted, less what reversals have taken back of it since.
 
     `granted` includes what a return granted anew for goods that were kept. `redeemed` is in the order in which the
-    slices were used.
+    slices were used. `instead_of` is the place of the event that it was posted for by people, where it has not its own.
     """
 
     ref: EventRef
+    receipt_id: str
     account_id: int
     period_no: int
     at_partner_id: str
@@ -102,6 +103,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     granted: tuple[Slice, ...] = ()
     redeemed: tuple[Slice, ...] = ()
     funded: tuple[Funded, ...] = ()
+    instead_of: EventRef | None = None
 
 
 class Posted(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +160,7 @@ class Books:
         self.period_no = period_no
         self.accounts: dict[int, Account] = {}
         self._recorded: dict[EventRef, Recorded] = {}
+        self._instead: dict[tuple[EventRef, str], EventRef] = {}
         self._terms_ids: dict[tuple[str, date], str] = {}
         self.certificates: dict[str, Certificate] = {}
 
@@ -185,9 +188,24 @@ class Books:
         """What an earlier event posted; none while it has not arrived."""
         return self._recorded.get(ref)
 
+    def taken_back(self, of: EventRef, receipt_id: str) -> Recorded | None:
+        """What the receipt posted that a reversal names, less what has come back of it; none while it has not arrived.
+
+        Args:
+            of: its place, where another one may stand: a till whose disk went back gives a place twice.
+            receipt_id: its id; "" takes whatever receipt stands there.
+        """
+        there = self._recorded.get(of)
+        if there is not None and receipt_id in ("", there.receipt_id):
+            return there
+        instead = self._instead.get((of, receipt_id))
+        return self._recorded[instead] if instead is not None else None
+
     def remember(self, recorded: Recorded) -> None:
         """Put in what an earlier event posted."""
         self._recorded[recorded.ref] = recorded
+        if recorded.instead_of is not None:
+            self._instead[recorded.instead_of, recorded.receipt_id] = recorded.ref
 
     def terms_id(self, partner_id: str, on: date) -> str:
         """The terms that hold for a partner on a date; `NO_TERMS` where none do."""
@@ -201,12 +219,12 @@ class Books:
         """Fold in what an event did, so that the next one sees it."""
         if posted.waits_for is not None:
             return
-        self.certificates |= dict(posted.certificates)
+        self.certificates.update(posted.certificates)
         if posted.account_id != NOBODY:
             account = self.account(posted.account_id)
             account.version = posted.account_version
             _move(account, posted.postings, posted.on, dict(posted.ages))
-            account.redated |= {one.key: one.valid_through for one in posted.redated}
+            account.redated.update((one.key, one.valid_through) for one in posted.redated)
             _owe(account, posted.owed, posted.repaid)
             for step in posted.leased:
                 left = account.leases.setdefault(step.lease_id, {})
@@ -226,8 +244,10 @@ class Books:
     def _belongs_to(self, posting: Posting) -> None:
         """A spend that later points covered counts as redeemed by the receipt that spent, and what a return granted
         anew for the goods that were kept counts as granted by the receipt that sold them."""
+        if posting.of == posting.by or posting.key.terms_id in (STORED, "delta"):
+            return
         whole = self._recorded.get(posting.of)
-        if whole is None or posting.of == posting.by or posting.key.terms_id in (STORED, "delta"):
+        if whole is None:
             return
         if posting.target == "redeemed":
             part = Slice(key=posting.key, points=posting.amount)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from loyalty.card_keys import FIRST_KEY
 from loyalty.card_rules import CardRule
 from loyalty.cards import Card
 from loyalty.check_digits import gs1_digit, luhn_digit
@@ -31,7 +32,8 @@ class RangeTooSmall(Refusal):
 class NumberSpan(msgspec.Struct, frozen=True, kw_only=True):
     """Places `first` to `last` of a card range, for one till in one epoch.
 
-    `span_no` counts a till's spans within its epoch; `prefix` and `digits` are the range's.
+    `span_no` counts a till's spans within its epoch; `prefix` and `digits` are the range's, as is `card_key_id`: the
+    card key that scatters it.
     """
 
     span_no: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
@@ -44,6 +46,7 @@ class NumberSpan(msgspec.Struct, frozen=True, kw_only=True):
     last: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     granted_at_ms: int
     key_no: int = 0
+    card_key_id: str = FIRST_KEY
 
 
 class NumberUsed(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

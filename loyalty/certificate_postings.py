@@ -43,12 +43,10 @@ def post_certificate(event: CertificateEvent, ref: EventRef, books: Books) -> Po
 
 def certificates_in(event: object) -> frozenset[str]:
     """The tokens of the certificates that an event does something to."""
-    if isinstance(event, CertificateMoved | CertificateKept):
-        return frozenset({event.code})
-    if not isinstance(event, Receipt | Return | Void):
-        return frozenset()
-    sold = event.certificates_sold if isinstance(event, Receipt) else event.certificates_back
-    return frozenset({*(one.code for one in sold), *codes_of((*event.uses, *event.shared_uses))})
+    if isinstance(event, Receipt | Return | Void):
+        sold = event.certificates_sold if isinstance(event, Receipt) else event.certificates_back
+        return frozenset({*(one.code for one in sold), *codes_of((*event.uses, *event.shared_uses))})
+    return frozenset({event.code}) if isinstance(event, CertificateMoved | CertificateKept) else frozenset()
 
 
 def codes_of(uses: Iterable[Use]) -> dict[str, int]:

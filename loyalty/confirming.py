@@ -7,6 +7,7 @@ Source: devices-and-receipts.md E "double opt-in".
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's, which misreads forgive
 _READ = {**{letter: at for at, letter in enumerate(_ALPHABET)}, "o": 0, "i": 1, "l": 1}
@@ -38,6 +39,11 @@ def read_confirm_code(key: bytes, text: str) -> str | None:
     number = whole[:_NUMBER]
     expected = confirm_code(key, number).replace(" ", "")
     return number if hmac.compare_digest(whole.encode(), expected.encode()) else None
+
+
+def read_confirm_code_of(keys: Iterable[bytes], text: str) -> str | None:
+    """The same under whichever of several card keys the code was made with."""
+    return next((number for key in keys if (number := read_confirm_code(confirm_key(key), text))), None)
 
 
 def _letters(digest: bytes, count: int) -> str:

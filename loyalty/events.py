@@ -16,7 +16,7 @@ from loyalty.earning import Earned
 from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.lots import points_in
-from loyalty.member_events import CardChanged, Claimed, ConsentChanged, Enrolled
+from loyalty.member_events import CardChanged, CardNamed, Claimed, ConsentChanged, Enrolled
 from loyalty.members import EARNED, LEASED, REVERSED, SPENT, Use
 from loyalty.price_deltas import PriceDelta
 from loyalty.receipts import EMPTY, Receipt
@@ -86,6 +86,7 @@ Event = (
     | CertificateKept
     | Enrolled
     | CardChanged
+    | CardNamed
     | ConsentChanged
     | Claimed
     | ClaimSettled
@@ -143,15 +144,23 @@ def own_uses(event: Event) -> tuple[Use, ...]:
     Till and centre both derive them, so neither has to send them.
     """
     if isinstance(event, Receipt):
-        spent = event.redemption.points if event.redemption else 0
+        earned, spent, _ = points_told(event)
         leased = _points(LEASED, -points_in(event.redemption.slices)) if event.redemption else ()
-        return event.uses + _points(EARNED, _sum(event.earned)) + _points(SPENT, spent) + leased
+        return event.uses + _points(EARNED, earned) + _points(SPENT, spent) + leased
     if isinstance(event, Return):
-        moved = _points(REVERSED, _sum(event.reversed)) + _points(SPENT, -event.restored_points)
-        return event.uses + _points(EARNED, _sum(event.earned)) + moved
+        earned, spent, reversed_ = points_told(event)
+        return event.uses + _points(EARNED, earned) + _points(REVERSED, reversed_) + _points(SPENT, spent)
     if isinstance(event, LeaseMoved) and event.what == "returned":
         return _points(LEASED, -points_in(event.slices))
     return event.uses if isinstance(event, Void | Moved) else ()
+
+
+def points_told(event: Receipt | Return) -> tuple[int, int, int]:
+    """The points that a sale or return granted, took and reversed; a return's restored points are taken below 0."""
+    earned = _sum(event.earned)
+    if isinstance(event, Receipt):
+        return earned, event.redemption.points if event.redemption else 0, 0
+    return earned, -event.restored_points, _sum(event.reversed)
 
 
 def voided_uses(receipt: Receipt) -> tuple[Use, ...]:

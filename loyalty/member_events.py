@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from loyalty.baskets import Place
+from loyalty.card_keys import CardName
 from loyalty.card_numbers import NumberUsed
 from loyalty.receipts import EMPTY
 
@@ -133,11 +134,32 @@ class DeskDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     offline: bool = False
 
 
-MemberEvent = Enrolled | CardChanged | ConsentChanged | Claimed
+class CardNamed(msgspec.Struct, frozen=True, kw_only=True, tag="card_named.v1", tag_field="type", omit_defaults=True):
+    """The names of one card under the keys that a till holds, oldest first, said before whatever it writes of the card.
+
+    Source: docs/decisions/card-goes-by-two-names.md.
+    """
+
+    receipt_id: str
+    place: Place
+    names: Annotated[tuple[CardName, ...], msgspec.Meta(min_length=1, max_length=10)]
+    kind: str = ""
+    last4: Last4 = ""
+    detail: msgspec.Raw = EMPTY
+
+    @property
+    def card_token(self) -> str:
+        """The name that the card goes by."""
+        return self.names[0].token
+
+
+MemberEvent = Enrolled | CardChanged | CardNamed | ConsentChanged | Claimed
 
 
 def tokens_of(event: MemberEvent) -> tuple[str, ...]:
     """The cards that an event names."""
+    if isinstance(event, CardNamed):
+        return tuple(name.token for name in event.names)
     other = event.other_token if isinstance(event, CardChanged) else None
     return tuple(token for token in (event.card_token, other) if token)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from loyalty.books import NO_TERMS, NOBODY, Books, Posted, Recorded
+from loyalty.books import NO_TERMS, NOBODY, Books, Flag, Posted, Recorded
 from loyalty.centre_events import AccountEvent
 from loyalty.certificate_events import CertificateEvent
 from loyalty.certificate_postings import post_certificate, put_on, redeem
@@ -25,7 +25,7 @@ from loyalty.posting_writer import Writer
 from loyalty.price_deltas import PriceDelta, post_delta
 from loyalty.receipts import Receipt
 from loyalty.reversal_postings import ReversalWriter
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Return, Void, receipt_named
 from loyalty.transfer_postings import post_transfer
 from loyalty.transfers import Transferred
 
@@ -39,8 +39,12 @@ def post_event(event: Event, ref: EventRef, account_id: int | None, books: Books
         account_id: whom the centre takes it to concern, a card token resolved; none for an anonymous one.
         books: lots, debts and recorded events it may touch; not changed here, see `Books.take`.
     Returns:
-        Postings and the rest; or `waits_for`, and nothing else, when it names an event that is not in the books.
+        Postings and the rest; or `waits_for`, when it names a receipt that is not in the books. Where another receipt
+        has the place of that one, which a till whose disk went back gave twice, a flag says so: points are never taken
+        from a sale that the goods are not of.
     """
+    if isinstance(event, Receipt):  # nearly all are
+        return _SaleWriter(ref, account_id, books, event.place.partner_id, event.place.business_date).receipt(event)
     if isinstance(event, Granted | LeaseMoved | Reclaimed):
         return post_lease(event, ref, books)
     if isinstance(event, AccountEvent):
@@ -52,20 +56,32 @@ def post_event(event: Event, ref: EventRef, account_id: int | None, books: Books
     if isinstance(event, CertificateEvent):
         return post_certificate(event, ref, books)
     if isinstance(event, Fixed):
-        return post_event(event.fact, ref, account_id, books)
-    if not isinstance(event, Receipt | Return | Void):
+        return _instead(event.of, post_event(event.fact, ref, account_id, books))
+    if not isinstance(event, Return | Void):
         return Posted(ref=ref)
     on = event.place.business_date
-    if isinstance(event, Receipt):
-        return _SaleWriter(ref, account_id, books, event.place.partner_id, on).receipt(event)
     if event.of is None:
         return ReversalWriter(ref, account_id, books, event.place.partner_id, on).unreferenced(event)
-    recorded = books.recorded(event.of)
+    recorded = books.taken_back(event.of, receipt_named(event))
     if recorded is None:
-        return Posted(ref=ref, waits_for=event.of)
+        return Posted(ref=ref, waits_for=event.of, flags=_other_there(event, event.of, ref, books))
     whom = recorded.account_id if recorded.account_id != NOBODY else None
     writer = ReversalWriter(ref, whom, books, recorded.at_partner_id, on, recorded)
     return writer.void(event) if isinstance(event, Void) else writer.referenced(event)
+
+
+def _instead(of: EventRef, posted: Posted) -> Posted:
+    """A receipt that people posted is found under the place of the event that it stands for, too."""
+    if posted.recorded is None:
+        return posted
+    return msgspec.structs.replace(posted, recorded=msgspec.structs.replace(posted.recorded, instead_of=of))
+
+
+def _other_there(event: Return | Void, of: EventRef, ref: EventRef, books: Books) -> tuple[Flag, ...]:
+    there = books.recorded(of)
+    if there is None:
+        return ()
+    return (Flag(of=ref, cause="other_receipt", figures={"named": receipt_named(event), "found": there.receipt_id}),)
 
 
 class _SaleWriter(Writer):
@@ -87,6 +103,7 @@ class _SaleWriter(Writer):
         put_on(self, event.certificates_sold)
         recorded = Recorded(
             ref=self.ref,
+            receipt_id=event.receipt_id,
             account_id=self.account_id,
             period_no=self.books.period_no,
             at_partner_id=self.partner_id,

@@ -28,12 +28,15 @@ from loyalty.returned_uses import StoredBack
 from loyalty.withholding import Withheld, withhold
 
 NOTHING_AT_HAND = AtHand()
+_VOID = "void:"
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True, tag="return.v1", tag_field="type", omit_defaults=True):
     """Goods taken back later, at any till; `of` is none without a reference.
 
     Attributes:
+        of_receipt: the id of the receipt at `of`: a till whose disk went back gives a place twice. "" in old returns,
+            whose detail alone says it.
         net_minor: money given back, `restored` included, less `withheld_minor`.
         reversed: points taken back; `earned`: points that the kept goods earn anew.
         restored_points: come back to the lots that the receipt spent, last used first.
@@ -61,6 +64,7 @@ class Return(msgspec.Struct, frozen=True, kw_only=True, tag="return.v1", tag_fie
     withheld: tuple[Earned, ...] = ()
     clamp: bool = False
     certificates_back: tuple[CertificateSold, ...] = ()
+    of_receipt: str = ""
 
     @property
     def paid_out_minor(self) -> int:
@@ -172,6 +176,7 @@ def close_return(
         withheld=given.withheld,
         certificates_back=given.certificates_back,
         clamp=rules.clawback_short == "clamp",
+        of_receipt=receipt.receipt_id,
         detail=msgspec.Raw(msgspec.json.encode(detail)),
     )
 
@@ -231,7 +236,7 @@ def close_void(receipt: Receipt, of: EventRef, place: Place, *, cashier: str = "
     """The fact that a receipt was undone whole. What a void does to counters, a return of everything does too."""
     uses, shared_uses, clamp = void_figures(receipt, read_detail(receipt))
     return Void(
-        receipt_id=f"void:{receipt.receipt_id}",
+        receipt_id=_VOID + receipt.receipt_id,
         place=place,
         of=of,
         account_id=receipt.account_id,
@@ -242,6 +247,13 @@ def close_void(receipt: Receipt, of: EventRef, place: Place, *, cashier: str = "
         certificates_back=receipt.certificates_sold,
         detail=msgspec.Raw(msgspec.json.encode(VoidDetail(cashier=cashier))),
     )
+
+
+def receipt_named(event: Return | Void) -> str:
+    """The id of the receipt that a reversal takes back; "" where it does not say, and only its place is known."""
+    if isinstance(event, Return):
+        return event.of_receipt
+    return event.receipt_id.removeprefix(_VOID) if event.receipt_id.startswith(_VOID) else ""
 
 
 def came_back(receipt: Receipt, returns: Iterable[Return]) -> tuple[tuple[ReturnLine, ...], tuple[Earned, ...]]:

@@ -28,10 +28,14 @@ Trouble = Literal["token_expired", "token_future", "token_invalid"]
 
 
 class WalletCheck(NamedTuple):
-    """What verifying needs of its caller: the time (UTC, ms since 1970) and the programme's card key."""
+    """What verifying needs of its caller: the time (UTC, ms since 1970) and the programme's first card key.
+
+    `accepted` are the card keys that codes may be made with, newest first; none for the first alone.
+    """
 
     now_ms: int
     card_key: bytes
+    accepted: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         return f"WalletCheck(now_ms={self.now_ms})"
@@ -80,7 +84,8 @@ def read_rotating(rule: RotatingRule, text: str, check: WalletCheck) -> WalletCo
     said = match.groupdict()
     number, now = said["card"], check.now_ms // rule.period_ms
     key_nos = [n for n in rule.group_keys if said.get("key") in (None, str(n))]
-    keys = [wallet_key(check.card_key, key_no, number) for key_no in key_nos]
+    card_keys = check.accepted or (check.card_key,)
+    keys = [wallet_key(card_key, key_no, number) for card_key in card_keys for key_no in key_nos]
     at_ms = int(said["millis"]) if said.get("millis") else int(said["seconds"]) * 1000 if said.get("seconds") else None
     steps = [at_ms // rule.period_ms] if at_ms is not None else _nearest_first(now)
     for step in steps:

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import select
 
 from central.balances import balance_at_date, balance_at_version
+from central.card_keys import ring_of
 from central.certificates import free_certificate
 from central.ending import outstanding
 from central.expiry import due_on, expire
@@ -110,12 +111,12 @@ def run_open_balances(args: argparse.Namespace) -> int:
     """What was read is kept, so that what is approved is what was asked."""
     settings, engine = open_office(args)
     file, now_ms = read_bytes(args.file), CLOCK.wall_ms()
-    card_key = read_key(settings.folder / settings.card_key, RANDOMNESS)
+    ring = ring_of(settings, RANDOMNESS)
     with writing(engine) as tx:
         programme = current_programme(tx)
         if programme is None:
             raise BadFile("Publish a programme first: it says which numbers are cards.")
-        opening = read_opening(tx, file, programme.cards, card_key, utc_date(now_ms))
+        opening = read_opening(tx, file, programme.cards, ring.read(tx), utc_date(now_ms))
         keep_opening(tx, opening, now_ms)
     wish = OpeningWish(
         file_id=opening.file_id,

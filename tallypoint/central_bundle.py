@@ -18,7 +18,7 @@ from tallypoint.central_office import CLOCK, Adder, open_office, say
 SHOWN = frozenset({
     "listen_host", "listen_port", "secure_cookies", "workers", "chores", "grace_days", "hotlist_days", "programme_days",
     "silent_hours", "worklist_days", "backup_hours", "disk_free_mb", "smtp_port", "smtp_security", "log_days",
-    "conformance", "card_key_id",
+    "conformance",
 })  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 from central import closing, registry
+from central.card_keys import ring_of
 from central.centre_keys import centre_keys, centre_signer
 from central.login import create_user
 from central.members import import_members
@@ -31,6 +32,7 @@ from tallypoint.central_accounts import add_accounts
 from tallypoint.central_alerts import add_alerts
 from tallypoint.central_backup import add_backups
 from tallypoint.central_bundle import add_bundle
+from tallypoint.central_card_keys import add_card_keys
 from tallypoint.central_corrections import add_corrections
 from tallypoint.central_doctor import add_doctor
 from tallypoint.central_import import add_import
@@ -80,6 +82,7 @@ def register(commands: Any) -> None:
     add_members(action)
     add_quarantine(action)
     add_keys(action)
+    add_card_keys(actions)
     action("verify", run_verify, "rebuild the books from evidence; exit 1 when anything differs")
     action("status", run_status, "tills, worklist, what is still to be recomputed")
 
@@ -138,17 +141,19 @@ def run_publish(args: argparse.Namespace) -> int:
 def run_members(args: argparse.Namespace) -> int:
     """Load members; a row whose card is known already changes nothing."""
     settings, engine = open_office(args)
-    card_key = read_key(settings.folder / settings.card_key, RANDOMNESS)
+    ring = ring_of(settings, RANDOMNESS)
     rows = list(csv.DictReader(read_text(args.file).splitlines()))
     with writing(engine) as tx:
         programme = current_programme(tx)
         if programme is None:
             raise BadFile("Publish a programme first: it says which numbers are cards.")
         done = import_members(
-            tx, rows, rules=programme.cards, key=card_key, randomness=RANDOMNESS, now_ms=CLOCK.wall_ms()
+            tx, rows, rules=programme.cards, keys=ring.read(tx), randomness=RANDOMNESS, now_ms=CLOCK.wall_ms()
         )
     aside = "".join(f"\nline {line}: {why}" for line, why in done.set_aside)
-    return say(args, msgspec.to_builtins(done), f"{done.made} members; {len(done.set_aside)} rows set aside.{aside}")
+    told = f"{done.made} members; {len(done.set_aside)} rows set aside."
+    told += f" {done.named} cards known before got a name under a newer card key." if done.named else ""
+    return say(args, msgspec.to_builtins(done), told + aside)
 
 
 def run_slot(args: argparse.Namespace) -> int:

@@ -134,7 +134,7 @@ def account_named(tx: Connection, settings: Settings, name: str) -> int:
         if not (name.isascii() and name.isdigit()):
             raise UnknownAccount(f"{name} is no account; give its number, or `card` to be asked for a card.")
         return int(name)
-    found = account_of(tx, ask_card(tx, settings))
+    found = next((owner for name in ask_card(tx, settings) if (owner := account_of(tx, name))), None)
     if found is None:
         raise UnknownAccount("Nobody has this card; check its number.")
     return found

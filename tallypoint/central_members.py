@@ -5,11 +5,12 @@ from pathlib import Path
 
 import msgspec
 
+from central.card_keys import ring_of
 from central.consents import confirm_by_code, consents_of, evidence_of, withdraw
 from central.erasing import Erased, ask_leases_back, erase_member
 from central.members import AccountClosed
 from central.moving import PointsLeased
-from central.ports import read_key, reading, writing
+from central.ports import reading, writing
 from tallypoint.central_corrections import account_named
 from tallypoint.central_office import CLOCK, RANDOMNESS, Adder, open_office, say, secret
 from tallypoint.files import read_bytes
@@ -76,9 +77,9 @@ def run_consents(args: argparse.Namespace) -> int:
 def run_confirm(args: argparse.Namespace) -> int:
     """The code is asked for, so that no shell keeps it."""
     settings, engine = open_office(args)
-    card_key = read_key(settings.folder / settings.card_key, RANDOMNESS)
+    ring = ring_of(settings, RANDOMNESS)
     with writing(engine) as tx:
-        now = confirm_by_code(tx, secret("Code: "), card_key, CLOCK.wall_ms(), RANDOMNESS)
+        now = confirm_by_code(tx, secret("Code: "), ring.read(tx), CLOCK.wall_ms(), RANDOMNESS)
     return say(args, msgspec.to_builtins(now), f"{now.purpose} by {now.channel} is {now.state}.")
 
 

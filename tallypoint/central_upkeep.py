@@ -4,14 +4,15 @@ import argparse
 
 from sqlalchemy import Connection, select
 
-from central.members import block_card, lift_block
+from central.card_keys import ring_of
+from central.members import block_card, lift_blocks
 from central.migrations import grant_rights
-from central.ports import Settings, read_key, writing
+from central.ports import Settings, writing
 from central.programmes import current_programme
 from central.registry import UnknownTillHere, resume_stream, revoke_till
 from central.restoring import note_restore
 from central.tables import till
-from loyalty.cards import Card, CardRules, card_token, read_card
+from loyalty.cards import Card, CardRules, read_card
 from loyalty.trouble import Refusal
 from tallypoint.central_office import CLOCK, RANDOMNESS, Adder, open_office, say, secret
 
@@ -48,18 +49,19 @@ def run_block(args: argparse.Namespace) -> int:
     """Tills hear of it with the next hotlist."""
     settings, engine = open_office(args)
     with writing(engine) as tx:
-        token = ask_card(tx, settings)
-        block_card(tx, token, args.reason, CLOCK.wall_ms())
-    return say(args, {"blocked": token}, "The card is on the hotlist; no till serves it once it has heard.")
+        names = ask_card(tx, settings)
+        for name in names:
+            block_card(tx, name, args.reason, CLOCK.wall_ms())
+    return say(args, {"blocked": names[0]}, "The card is on the hotlist; no till serves it once it has heard.")
 
 
 def run_lift(args: argparse.Namespace) -> int:
     """The opposite of `block`."""
     settings, engine = open_office(args)
     with writing(engine) as tx:
-        token = ask_card(tx, settings)
-        lift_block(tx, token, CLOCK.wall_ms())
-    return say(args, {"lifted": token}, "The card is served again.")
+        names = ask_card(tx, settings)
+        lift_blocks(tx, names, CLOCK.wall_ms())
+    return say(args, {"lifted": names[0]}, "The card is served again.")
 
 
 def run_resume(args: argparse.Namespace) -> int:
@@ -99,13 +101,19 @@ def run_rights(args: argparse.Namespace) -> int:
     return say(args, {"role": args.role}, f"{args.role} may serve.")
 
 
-def ask_card(tx: Connection, settings: Settings) -> str:
-    """The token of a card whose number is asked for; the number goes no further."""
+def ask_card(tx: Connection, settings: Settings) -> tuple[str, ...]:
+    """The names of a card whose number is asked for, under every key, oldest first; the number goes no further."""
+    keys, card = ring_of(settings, RANDOMNESS).read(tx), asked_card(tx)
+    return tuple(one.token for one in keys.every_name_of(card))
+
+
+def asked_card(tx: Connection) -> Card:
+    """A card whose number is asked for. Raises: NotOurCard."""
     programme = current_programme(tx)
     card = read_card(programme.cards if programme else CardRules(), secret("Card number: "))
     if not isinstance(card, Card):
         raise NotOurCard("This is no card of the published programme; check the number.")
-    return card_token(read_key(settings.folder / settings.card_key, RANDOMNESS), card)
+    return card
 
 
 def till_named(tx: Connection, name: str) -> tuple[str, int]:

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from tallypoint.demo_checks import check_all
 from tallypoint.demo_days import play
+from tallypoint.demo_kiosk import SelfCheckout
 from tallypoint.demo_report import show
 from tallypoint.demo_shop import Shop, open_shop
 from tallypoint.demo_story import Story
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         violations = check_all(shop, result)
         show(console, shop, counter, result, violations)
         if not args.once:
-            _stay(console, shop)
+            _stay(console, shop, story)
     finally:
         shop.stop()
         if args.data is None:
@@ -54,14 +55,16 @@ def run(args: argparse.Namespace) -> int:
     return 1 if violations else 0
 
 
-def _stay(console: Console, shop: Shop) -> None:
-    """Keep the services up until somebody stops us."""
+def _stay(console: Console, shop: Shop, story: Story) -> None:
+    """Keep the services up until somebody stops us, with a POS that follows what is pressed at the self-checkout."""
     console.print("\n[bold]It stays up. Open:[/bold]")
     for what, address in shop.addresses():
         console.print(f"  {what:<38} {address}", highlight=False)
-    console.print("\nCtrl-C stops it cleanly.")
+    console.print(f"\nA member's card to type or scan: {story.regulars[0]}", highlight=False)
+    console.print("At the self-checkout goods are rung up for it, and are paid 20 seconds after the last touch.")
+    console.print("Ctrl-C stops it cleanly.")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+    SelfCheckout(shop.tills[3], story, seed=6, when={}).serve(stop)
     console.print("Stopping …")

@@ -6,6 +6,7 @@ Each customer's wish is one call to the till, with an id made here; what the til
 from datetime import date
 from typing import Any
 
+from tallypoint.demo_kiosk import SelfCheckout
 from tallypoint.demo_shop import Shop
 from tallypoint.demo_story import Story
 from tallypoint.demo_tills import Till
@@ -33,6 +34,7 @@ class Counter:
         self.exchange(leith_2, day)
         self.bring_a_card_later(quay, day)
         self.practise(leith, day)
+        self.choose_at_the_kiosk(quay, day)
 
     def without_a_line(self, day: date) -> None:
         """The till whose line is down takes a new member too, from the numbers that it was given before."""
@@ -123,6 +125,30 @@ class Counter:
         till.client.post("/v1/receipts", body)
         till.client.delete("/v1/training")
         self._count("practised")
+
+    def choose_at_the_kiosk(self, till: Till, day: date) -> None:
+        """At the self-checkout a member shows a card and spends points: the POS hears of it and sends both on."""
+        pos = SelfCheckout(till, self._story, seed=5, when=self._when(day))
+        name, card = self._name("choice", till), self._somebody_with_points(till)
+        shown = till.client.post("/v1/choices", {"choice_id": name, "card": card})["chosen"]
+        while pos.look():
+            pass  # one article after the other
+        points = min(200, till.client.get("/v1/at-hand")["quote"]["redemption"]["most_points"])
+        if points:
+            hold = till.client.post("/v1/holds", {"hold_id": f"{name}:hold", "card": shown["card"], "points": points})
+            spend = {"points_to_spend": points, "hold_id": hold["hold_id"]}
+            till.client.post("/v1/choices", {"choice_id": f"{name}:points", **spend})
+            till.held += 1
+            pos.look()
+        rung = pos.pay()
+        reached = rung is not None and points > 0 and (rung.card, rung.points_spent) == (shown["card"], points)
+        self._count("chosen at the kiosk", reached)
+
+    def _somebody_with_points(self, till: Till) -> str:
+        for card in self._story.regulars:
+            if till.client.get("/v1/balance", card=card)["spendable_now_points"] >= 200:
+                return card
+        return self._story.regulars[0]
 
     def _post(self, till: Till, path: str, id_name: str, prefix: str, day: date, **body: Any) -> dict[str, Any]:
         name = self._name(prefix, till)

@@ -71,6 +71,12 @@ def basket(random: Random, partner: str, currency: str = "EUR") -> dict[str, Any
     }
 
 
+def article_line(partner: str, sku: str) -> dict[str, Any] | None:
+    """One piece of an article of this partner's shelves; None for what is none of its goods."""
+    article = next((one for one in SHELVES[partner] if one.sku == sku), None)
+    return _line_of(1, article, 1000) if article else None
+
+
 def coffee() -> dict[str, Any]:
     """Three bags of coffee, 26.97."""
     article = next(one for one in GROCERY if one.name.startswith("Coffee"))

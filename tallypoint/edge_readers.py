@@ -236,8 +236,8 @@ def _wallet(settings: Settings | None) -> Callable[[], WalletCheck | None]:
     identity = read_identity_file(settings.folder) if settings else None
     if identity is None:
         return lambda: None
-    key = identity.card_key
-    return lambda: WalletCheck(time.time_ns() // 1_000_000, key)
+    key, accepted = identity.card_key, identity.card_keys.accepted
+    return lambda: WalletCheck(time.time_ns() // 1_000_000, key, accepted)
 
 
 def _settings(args: argparse.Namespace) -> Settings | None:

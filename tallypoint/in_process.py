@@ -93,7 +93,10 @@ class InProcess:
         with writing(self.engine) as tx:
             registry.load_coalition(tx, coalition, clock.wall_ms())
         self.people = People(read_key(folder / "people.key", self.randomness))
-        self._store = SqlCentreStore(self.engine, self.randomness, card_key=self.card_key, people=self.people)
+        self._store = SqlCentreStore(
+            self.engine, self.randomness, card_key=self.card_key, card_key_file=folder / "programme-card.key",
+            people=self.people,
+        )  # fmt: skip
         self._session = CentreSession(self.signer, os.urandom)
         self.nodes: list[Node] = []
 
@@ -122,6 +125,7 @@ class InProcess:
             )
         journal = Journal.open(folder / JOURNAL_FILE, identity, self.clock)
         cache = Cache.open(folder / CACHE_FILE, identity, self.clock)
+        tills: list[Till] = []
         uplink = Uplink(
             journal=journal,
             cache=cache,
@@ -129,7 +133,7 @@ class InProcess:
             settings=settings,
             clock=self.clock,
             exchange=lambda url, body, _deadline_ms: self.exchange(url, body),
-            own_keys=KeyFiles(folder, os.urandom),
+            own_keys=KeyFiles(folder, os.urandom, lambda changed: [till.use_identity(changed) for till in tills]),
             random_bits=lambda bits: int.from_bytes(os.urandom((bits + 7) // 8)) >> (-bits % 8),
         )
         till = Till(
@@ -141,6 +145,7 @@ class InProcess:
             is_offline=uplink.is_offline,
             ask_points=uplink.set_aside,
         )
+        tills.append(till)
         node = Node(till=till, uplink=uplink, journal=journal, cache=cache)
         self.nodes.append(node)
         return node

@@ -20,6 +20,7 @@ from central.worklist import open_counts
 from edge.asks import CommitAsk, ReturnAsk, SaleAsk
 from edge.taking_back import take_back
 from loyalty.baskets import Basket, Tender
+from loyalty.card_keys import one_card_key
 from loyalty.programme import Programme
 from loyalty.reversals import ReturnLine
 from tallypoint.in_process import InProcess, Node, StoryClock
@@ -208,7 +209,7 @@ def _members(coalition: InProcess, read: FileRead, programme: Programme) -> None
             tx,
             [{"card": number} for number in cards],
             rules=programme.cards,
-            key=coalition.card_key,
+            keys=one_card_key(coalition.card_key),
             randomness=coalition.randomness,
             now_ms=coalition.clock.wall_ms(),
         )

@@ -3,6 +3,7 @@
 import { ask, newId } from "./api.js";
 import { $, make, show } from "./dom.js";
 import { showSlip } from "./slip.js";
+import { behind, refusalOf } from "./told.js";
 import { t } from "./tongue.js";
 import { toast } from "./toast.js";
 
@@ -15,7 +16,7 @@ export async function open(act, desk, preset = {}) {
   if (isOpen()) return;
   at = { act, desk, id: newId(act.name), step: 0, values: { ...preset } };
   $("act-title").textContent = t(`act.${act.name}`);
-  show("act-problem", "");
+  tell(null);
   show("act-again", "");
   $("act-send").textContent = t(act.sends ?? "cashier.send");
   $("act-send").className = `button ${act.isFinal ? "bad" : "main"}`;
@@ -58,7 +59,7 @@ async function send(event) {
   if (!at || $("act-send").disabled) return;
   const now = at;
   Object.assign(now.values, read());
-  show("act-problem", "");
+  tell(null);
   busy(true);
   try {
     const next = await now.act.send(now.desk, now.values, now.step, { id: now.id, call: (method, path, body) => call(now, method, path, body) });
@@ -75,8 +76,15 @@ function busy(on) {
 
 function fail(problem) {
   if (problem === "left") return; // the supervisor was not asked after all
-  if (problem.code?.endsWith("id_reused") && at) at.id = newId(at.act.name);
-  show("act-problem", problem.detail || (problem.status === undefined ? String(problem.message) : t("common.networkDown")));
+  // What was not taken, or may have been, is tried again as something else.
+  if (at && (problem.code?.endsWith("id_reused") || problem.code === "parked.no_line")) at.id = newId(at.act.name);
+  tell(problem);
+}
+
+// What was refused, and beneath it the till's own words where they say more; nothing takes both away.
+function tell(problem) {
+  show("act-problem", problem ? refusalOf(problem) : "");
+  show("act-behind", problem ? behind(problem) : "");
 }
 
 // What an act came to: a sentence, a slip to look at, something to undo.
@@ -84,7 +92,7 @@ function finish(now, { say = "", slip = null, undo = null }) {
   close();
   if (say) {
     now.desk.note(say, slip ? () => showSlip(slip) : null);
-    toast({ text: say, act: undo ? t("cashier.undo") : slip?.text ? t("cashier.view") : "", doing: undo ?? (slip ? () => showSlip(slip) : null) });
+    toast({ text: say, stays: Boolean(undo), act: undo ? t("cashier.undo") : slip?.text ? t("cashier.view") : "", doing: undo ?? (slip ? () => showSlip(slip) : null) });
   }
   if (slip && !slip.quiet) showSlip(slip);
 }
@@ -104,8 +112,8 @@ async function call(now, method, path, body) {
 // A supervisor's number, code and reason; throws "left" when nobody approves.
 function approval(problem) {
   const dialog = $("override"), wrong = problem.code !== "override.wanted";
-  if (!wrong) $("o-why").textContent = problem.detail;
-  show("o-problem", wrong ? problem.detail : "");
+  if (!wrong) $("o-why").textContent = refusalOf(problem);
+  show("o-problem", wrong ? refusalOf(problem) : "");
   $("o-code").value = "";
   dialog.showModal();
   (wrong ? $("o-code") : $("o-who")).focus();
@@ -138,10 +146,10 @@ async function fill(field, text) {
   if (field.dataset.scan === "code") { field.value = text; return; }
   try {
     const said = await ask("POST", "/v1/cards/identify", { card: text });
-    if (said.outcome !== "card") return show("act-problem", t("kiosk.notCard"));
+    if (said.outcome !== "card") throw new Error(t("refusal.card_not_ours"));
     field.dataset.token = said.card_token;
     field.value = said.member?.card ?? "…";
-    show("act-problem", "");
+    tell(null);
   } catch (problem) { fail(problem); }
 }
 
@@ -150,8 +158,9 @@ async function fill(field, text) {
 export function field(name, { label = `field.${name}`, value = "", hint = "", type = "text", mode = null, scan = null, required = false } = {}) {
   const id = `f-${name}`;
   const input = make("input", { id, name, type, value, autocomplete: "off", spellcheck: "false", inputmode: mode, "data-scan": scan, required, "aria-describedby": hint ? `${id}-hint` : null });
-  input.addEventListener("input", () => delete input.dataset.token);
-  if (scan) input.addEventListener("focus", () => input.select()); // what is typed now takes the place of what was there
+  if (scan) input.addEventListener("focus", () => input.select());
+  // What is typed takes the place of a card that stood there by its end, wherever the caret is.
+  input.addEventListener("beforeinput", () => { if (input.dataset.token) { delete input.dataset.token; input.value = ""; } });
   return make("div", { class: "field" }, make("label", { for: id }, t(label)), input, hint ? make("p", { class: "hint", id: `${id}-hint` }, hint) : null);
 }
 

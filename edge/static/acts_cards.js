@@ -1,10 +1,12 @@
 // Acts about members and cards.
 
-import { cardField, field, lead, select, two } from "./act.js";
+import { cardField, field, lead, minor, select, two } from "./act.js";
 import { drop, get, post } from "./api.js";
 import { drawAgreements } from "./consents.js";
 import { make } from "./dom.js";
+import { paperOf } from "./paper.js";
 import { cash } from "./sale.js";
+import { cardOf, claimOf, refusalOf } from "./told.js";
 import { day, language, moment, points, t } from "./tongue.js";
 
 const pick = (name, value, words, checked) => make("label", { class: "pick plain" }, make("input", { type: "radio", name, value, checked }), make("span", {}, words));
@@ -16,7 +18,7 @@ const TOKEN = /^[0-9a-f]{32}$/;
 async function tokenOf(text) {
   if (TOKEN.test(text)) return { token: text, card: "" };
   const said = await post("/v1/cards/identify", { card: text, keyed: true });
-  if (said.outcome !== "card") throw new Error(t("kiosk.notCard"));
+  if (said.outcome !== "card") throw new Error(t("refusal.card_not_ours"));
   return { token: said.card_token, card: said.member?.card ?? "" };
 }
 
@@ -29,8 +31,8 @@ const findCard = {
     if (step === 0 && !values.card) {
       const sought = values.phone ? { phone: values.phone } : { email: values.email };
       if (!values.phone && !values.email) throw new Error(t("field.cardHint"));
-      const { found, say } = await post("/v1/members/find", sought);
-      if (!found.length) throw new Error(say || t("kiosk.notFound"));
+      const { found } = await post("/v1/members/find", sought);
+      if (!found.length) throw new Error(t("told.nobody"));
       values.found = found;
       if (found.length > 1) return "next";
       values.chosen = found[0].card_token;
@@ -88,13 +90,16 @@ const spend = {
   },
 };
 
+// What a welcome slip has of an answer that gives a card.
+const welcomeOf = ({ card_number, last4, record, offline }) => ({ card_number, last4, record, offline });
+
 const enrol = {
   name: "enrol", key: "N",
   async draw(desk, values) {
     const asked = values.asked ??= await get(`/v1/enrolment?language=${language()}`);
     const terms = asked.consents.filter((one) => one.purpose === "terms");
     return [
-      asked.say ? make("p", { class: "notice" }, asked.say) : null,
+      asked.say ? make("p", { class: "notice" }, t("told.noNumbers")) : null,
       field("card", { label: "field.newCard", scan: "code", hint: t("field.optional") }),
       ...(asked.may_seal ? [two(field("name"), field("phone", { type: "tel" })), two(field("email", { type: "email" }), field("birthday", { hint: "04-17" })), lead(t("kiosk.sealed"))] : [make("p", { class: "notice" }, t("kiosk.noSeal"))]),
       ...terms.map((one, i) => make("label", { class: "check", for: `f-terms${i}` }, make("input", { type: "checkbox", id: `f-terms${i}`, name: `terms${i}` }), make("span", { lang: one.language }, one.text), make("span", { class: "hint" }, t("field.terms")))),
@@ -111,7 +116,9 @@ const enrol = {
       consents: terms.map(({ purpose, channel, version }) => ({ purpose, channel, version, given: true })),
     });
     await desk.choose({ card: said.card_token });
-    return { say: t("say.enrolled", { c: `…${said.last4}` }), slip: { title: t("kiosk.joined"), facts: [[t("kiosk.yourNumber"), said.card_number || `…${said.last4}`], ...said.consents.filter((one) => one.confirm_code).map((one) => [t("kiosk.confirmCode"), one.confirm_code])], list: [said.say], text: said.text ?? "" } };
+    const confirming = said.consents.filter((one) => one.confirm_code);
+    const paper = await paperOf("welcome", desk, { ...welcomeOf(said), number: said.enrol_id, confirm_code: confirming[0]?.confirm_code ?? "", confirm_url: confirming[0]?.confirm_url ?? "" });
+    return { say: t("say.enrolled", { c: `…${said.last4}` }), slip: { title: t("kiosk.joined"), facts: [[t("kiosk.yourNumber"), said.card_number || `…${said.last4}`], ...confirming.map((one) => [t("kiosk.confirmCode"), one.confirm_code])], list: [t("told.welcome"), ...paper.list], text: paper.text } };
   },
 };
 
@@ -121,10 +128,11 @@ const claim = {
     make("details", {}, make("summary", {}, t("field.printed")), two(field("store"), field("tillName")), two(field("soldAt", { type: "datetime-local" }), field("total", { mode: "decimal", hint: t("field.money") })))],
   async send(desk, values, step, { id, call }) {
     const { token } = await tokenOf(values.card);
-    const printed = values.tillName && { store: values.store, till: values.tillName, receipt_id: values.receipt, sold_at: values.soldAt, total_minor: Math.round(Number(values.total.replace(",", ".")) * 10 ** desk.screen.exponent) };
+    const printed = values.tillName && { store: values.store, till: values.tillName, receipt_id: values.receipt, sold_at: values.soldAt, total_minor: minor(values.total, desk.screen.exponent) };
     const body = printed ? { printed } : { receipt_id: values.receipt, ...(values.record ? { record: values.record } : {}) };
     const said = await call("POST", "/v1/claims", { claim_id: id, card: token, ...desk.stamp(), ...body });
-    return { say: said.say, slip: { quiet: true, title: t("act.claim"), facts: [[t("field.receipt"), said.of_receipt], [t("field.points"), said.points === null ? "" : points(said.points)]], list: [said.say], text: said.text ?? "" } };
+    const paper = await paperOf("claim", desk, { number: said.claim_id, of_number: said.of_receipt || values.receipt, points: said.points, state: said.state, record: said.record, offline: said.offline });
+    return { say: claimOf(said), slip: { quiet: true, title: t("act.claim"), facts: [[t("field.receipt"), said.of_receipt], [t("field.points"), said.points === null ? "" : points(said.points)]], list: [claimOf(said), ...paper.list], text: paper.text } };
   },
 };
 
@@ -136,7 +144,8 @@ const trouble = {
     const card = values.newCard || null, { token } = await tokenOf(values.card);
     const bodies = { replace: { old_card: token, card, reason: values.reason }, block: { card: token, reason: values.reason }, issue: { member_card: token, card } };
     const said = await call("POST", "/v1/cards", { card_id: id, what: values.what, ...desk.stamp(), ...bodies[values.what] });
-    return { say: said.say, slip: { quiet: !said.card_number, title: t("act.replace"), facts: [[t("kiosk.yourNumber"), said.card_number || (said.last4 ? `…${said.last4}` : "")]], list: [said.say], text: said.text ?? "" } };
+    const paper = values.what === "block" ? { text: "", list: [] } : await paperOf("welcome", desk, { ...welcomeOf(said), number: said.card_id });
+    return { say: cardOf(said), slip: { quiet: !said.card_number, title: t("act.replace"), facts: [[t("kiosk.yourNumber"), said.card_number || (said.last4 ? `…${said.last4}` : "")]], list: [cardOf(said), ...paper.list], text: paper.text } };
   },
 };
 
@@ -146,7 +155,7 @@ const consent = {
     if (step === 0) return [cardField(desk), lead(t("field.marketingElsewhere"))];
     const [asked, stands] = await Promise.all([get(`/v1/enrolment?language=${language()}`), get(`/v1/consents?card=${encodeURIComponent(values.token)}`)]);
     const list = make("ul", { class: "agreements" });
-    drawAgreements(list, { asked: asked.consents, stands: stands.consents, card: values.token, place: "cashier", again, fail: (problem) => list.before(make("p", { class: "problem", role: "alert" }, problem.detail)) });
+    drawAgreements(list, { asked: asked.consents, stands: stands.consents, card: values.token, place: "cashier", again, fail: (problem) => list.before(make("p", { class: "problem", role: "alert" }, refusalOf(problem))) });
     return [stands.complete ? null : make("p", { class: "notice" }, t("kiosk.incomplete")), list].filter(Boolean);
   },
   async send(desk, values, step) {

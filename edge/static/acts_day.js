@@ -1,8 +1,10 @@
 // Acts about the till's day: certificates, training, the close.
 
-import { field, lead, minor, plain, select, two } from "./act.js";
+import { field, lead, minor, select, two } from "./act.js";
 import { drop, get } from "./api.js";
 import { make } from "./dom.js";
+import { paperOf } from "./paper.js";
+import { certificateOf, differenceOf, noticeOf } from "./told.js";
 import { count, day, money, t } from "./tongue.js";
 
 const certificate = {
@@ -10,14 +12,22 @@ const certificate = {
   draw: () => [field("code", { scan: "code", required: true }), two(select("action", [["enquire", t("field.enquire")], ["activate", t("field.activate")], ["top_up", t("field.topUp")], ["block", t("field.block")]]), field("amountOn", { mode: "decimal", hint: t("field.money") })), field("reason", { hint: t("field.optional") })],
   async send(desk, values, step, { id, call }) {
     const moves = ["activate", "top_up"].includes(values.action), { currency, exponent } = desk.screen;
+    const amount = moves ? { amount_minor: minor(values.amountOn, exponent), currency } : {};
     const said = await call("POST", "/v1/certificates", {
-      request_id: id, action: values.action, code: values.code, ...desk.stamp(),
-      ...(moves ? { amount_minor: minor(values.amountOn, exponent), currency } : {}), ...(values.action === "block" ? { reason: values.reason } : {}),
+      request_id: id, action: values.action, code: values.code, ...desk.stamp(), ...amount, ...(values.action === "block" ? { reason: values.reason } : {}),
     });
     const facts = [[t("cashier.balance"), money(said.balance_minor, currency, exponent)], [t("cashier.spendable"), money(said.may_pay_minor, currency, exponent)], [t("field.validThrough"), said.valid_through ? day(said.valid_through) : ""]];
-    return { say: said.say, slip: { title: `${t("act.certificate")} ${said.certificate}`, facts, list: [said.say], text: said.text ?? "" } };
+    const say = certificateOf(said, desk.screen);
+    const paper = moves || said.state === "active" ? await paperOf("certificate", desk, { ...slipOf(values, said), currency, ...amount }) : { text: "", list: [] };
+    return { say, slip: { title: `${t("act.certificate")} ${said.certificate}`, facts, list: [say, ...paper.list], text: paper.text } };
   },
 };
+
+// The code stands on the slip of whoever buys the certificate, its end on any other.
+function slipOf({ action, code }, { request_id, balance_minor, valid_through, certificate: end, offline }) {
+  const what = { enquire: "asked", activate: "sold", top_up: "topped_up" }[action];
+  return { what, number: request_id, left_minor: balance_minor, through: valid_through, offline, ...(what === "sold" ? { code } : { ending: end }) };
+}
 
 const training = {
   name: "training", key: "A", sends: "cashier.next",
@@ -42,10 +52,10 @@ const closed = {
     const totals = {};
     for (const [name, , isMoney] of FIGURES) if (values[name]) totals[name] = isMoney ? minor(values[name], desk.screen.exponent) : Number(values[name]);
     const said = await call("POST", "/v1/day-close", { business_date: values.businessDate, ...desk.stamp(), ...(Object.keys(totals).length ? { totals } : {}) });
-    const differences = said.differences ?? [], warnings = (said.warnings ?? []).map((one) => one.say);
+    const differences = said.differences ?? [], warnings = (said.warnings ?? []).map(noticeOf);
     const facts = FIGURES.map(([name, words, isMoney]) => [t(words), isMoney ? money(said[name], desk.screen.currency, desk.screen.exponent) : count(said[name])]);
     const say = differences.length ? t("say.closedDiffers", { n: differences.length }) : t("say.closed");
-    return { say, slip: { title: `${t("act.close")} · ${day(said.business_date)}`, facts, list: [...differences.map((one) => one.say), ...warnings], text: said.text || reportOf(facts, said, desk.screen.exponent) } };
+    return { say, slip: { title: `${t("act.close")} · ${day(said.business_date)}`, facts, list: [...differences.map((one) => differenceOf(one, desk.screen)), ...warnings], text: said.text } };
   },
 };
 
@@ -53,16 +63,6 @@ function pairs(fields) {
   const rows = [];
   for (let i = 0; i < fields.length; i += 2) rows.push(two(...fields.slice(i, i + 2)));
   return rows;
-}
-
-// The report as lines, where the till prints none of its own: what it has, what the POS said, by how much they differ.
-function reportOf(facts, said, exponent) {
-  const width = 42, lines = [said.business_date, "-".repeat(width), ...facts.map(([name, value]) => name + " ".repeat(Math.max(1, width - name.length - value.length)) + value)];
-  for (const one of said.differences ?? []) {
-    const isMoney = one.figure.endsWith("_minor");
-    lines.push("-".repeat(width), `${one.figure}: ${t("field.till")} ${isMoney ? plain(one.till, exponent) : one.till}, ${t("field.pos")} ${isMoney ? plain(one.pos, exponent) : one.pos}`, one.say);
-  }
-  return lines.join("\n");
 }
 
 export const DAY_ACTS = [certificate, training, closed];

@@ -83,27 +83,28 @@ const exchanged = {
 
 const parked = {
   name: "park", key: "K",
-  draw: () => [field("note", { hint: t("field.noteHint") })],
+  draw: () => [field("note", { hint: t("field.noteHint") }),
+    make("label", { class: "check", for: "f-anywhere" }, make("input", { type: "checkbox", id: "f-anywhere", name: "anywhere" }), make("span", {}, t("field.anywhere")), make("span", { class: "hint" }, t("field.anywhereHint")))],
   async send(desk, values, step, { id, call }) {
     const { sale } = values.atHand ??= await get("/v1/at-hand");
     if (!sale) { values.atHand = null; throw new Error(t("cashier.noSale")); }
-    await call("POST", "/v1/parked", { ...sale, ...desk.stamp(), park_id: id, note: values.note });
-    return { say: t("say.parked") };
+    await call("POST", "/v1/parked", { ...sale, ...desk.stamp(), park_id: id, note: values.note, anywhere: values.anywhere });
+    return { say: t(values.anywhere ? "say.parkedAnywhere" : "say.parked") };
   },
 };
 
 const resumed = {
   name: "resume", key: "U",
   async draw(desk, values) {
-    const { parked: all, unheard } = await get("/v1/parked");
+    const { parked: all, unheard, office_heard: heard } = await get("/v1/parked");
     values.all = all;
     const rows = all.map((one, i) => pick("chosen", String(i), make("span", {}, one.note || one.park_id, make("small", {}, ` · ${t("field.parkedAt", { t: one.till, l: one.lines, m: money(one.amount_minor, one.currency, desk.screen.exponent) })}`)), i === 0));
-    return [rows.length ? picks(t("act.resume"), ...rows) : lead(t("say.nothingParked")), unheard.length ? make("p", { class: "notice" }, t("say.unheard", { t: unheard.join(", ") })) : null].filter(Boolean);
+    return [rows.length ? picks(t("act.resume"), ...rows) : lead(t("say.nothingParked")), unheard.length ? make("p", { class: "notice" }, t("say.unheard", { t: unheard.join(", ") })) : null, heard ? null : lead(t("say.officeUnheard"))].filter(Boolean);
   },
   async send(desk, values, step, { id, call }) {
     const one = values.all[Number(values.chosen)];
     if (!one) return {};
-    const said = await call("POST", `/v1/parked/${encodeURIComponent(one.park_id)}/resume`, { resume_id: id, till_id: one.till_id });
+    const said = await call("POST", `/v1/parked/${encodeURIComponent(one.park_id)}/resume`, { resume_id: id, till_id: one.till_id, office: one.office });
     // Priced again, it is the sale at hand, where the POS finds it.
     await post("/v1/quotes", { ...said.sale, quote_id: said.sale.quote_id || newId("quote") });
     return { say: said.scan_again ? t("say.scanAgain", { n: said.scan_again }) : t("say.resumed") };

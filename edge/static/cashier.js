@@ -7,6 +7,7 @@ import { follow } from "./live.js";
 import { ACTS } from "./acts.js";
 import { open, isOpen, takeScan } from "./act.js";
 import { cash, fillLines, newsOf, offersOf } from "./sale.js";
+import { noticeOf, refusalOf } from "./told.js";
 import { count, day, learn, moment, points, t, use } from "./tongue.js";
 import { onScan } from "./scanning.js";
 import { toast, clearToasts } from "./toast.js";
@@ -80,7 +81,7 @@ function drawSale(screen) {
 
 function drawMember(screen) {
   const known = screen.balance_points !== null, totals = screen.totals;
-  $("m-title").textContent = screen.has_card ? `${t("cashier.member")} ${screen.member}` : t("cashier.noMember");
+  $("m-title").textContent = screen.has_card ? `${t("cashier.member")} ${screen.member}`.trim() : t("cashier.noMember");
   show("m-lead", screen.has_card ? (known ? "" : t("customer.unknown")) : screen.would_earn ? t("cashier.wouldEarn", { p: points(screen.would_earn) }) : t("cashier.noMemberLead"));
   $("m-big").hidden = !known;
   if (known) { $("m-points").textContent = count(screen.balance_points); $("m-points-word").textContent = t("cashier.balance"); }
@@ -96,7 +97,7 @@ function drawMember(screen) {
   ];
   $("facts").replaceChildren(...facts.filter(([, value]) => value).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   const beside = screen.beside ?? { say: [], warnings: [] };
-  $("offers").replaceChildren(...[...beside.warnings, ...beside.say].map((text) => make("li", { class: "say" }, text)), ...[...offersOf(screen), ...newsOf(screen)].map((text) => make("li", {}, text)));
+  $("offers").replaceChildren(...[...beside.warnings.map(noticeOf), ...beside.say].map((text) => make("li", { class: "say" }, text)), ...[...offersOf(screen), ...newsOf(screen)].map((text) => make("li", {}, text)));
 }
 
 // One thing to say at a time, with the one act that follows from it.
@@ -115,7 +116,7 @@ async function scanned(text) {
     if (said.outcome !== "card") return void (await post("/v1/choices", { choice_id: newId("code"), code: said.text }));
     await desk.choose({ card: said.card_token });
     toast({ text: t("say.cardAtHand", { c: said.member?.card ?? "" }) });
-  } catch (problem) { toast({ text: problem.detail || t("common.networkDown") }); }
+  } catch (problem) { toast({ text: refusalOf(problem), whole: true }); }
 }
 
 function stand(line) {
@@ -147,7 +148,7 @@ function signIn() {
       await ask("POST", "/session", { cashier: $("in-who").value.trim(), pin: $("in-pin")?.value ?? "" });
       location.reload();
     } catch (problem) {
-      show("in-problem", problem.detail || t("common.networkDown"));
+      show("in-problem", refusalOf(problem));
       ($("in-pin") ?? $("in-who")).select();
     }
   });
@@ -164,8 +165,8 @@ if (!desk.who) signIn();
 else {
   drawActs();
   document.addEventListener("keydown", keys);
-  $("sign-out").addEventListener("click", () => drop("/session").then(() => location.reload()).catch((problem) => toast({ text: problem.detail || t("common.networkDown") })));
+  $("sign-out").addEventListener("click", () => drop("/session").then(() => location.reload()).catch((problem) => toast({ text: refusalOf(problem), whole: true })));
   onScan(scanned);
-  follow({ place: "cashier", onScreen: take, onNotice: ({ say: text }) => toast({ text }), onLine: stand });
+  follow({ place: "cashier", onScreen: take, onNotice: (said) => toast({ text: noticeOf(said), whole: true }), onLine: stand });
 }
 window.ready = true; // for whoever watches the page from outside: from here on it hears keys, touch and scans

@@ -1,6 +1,7 @@
 // Short sentences above everything else, each with one act at most.
 
 import { $, make } from "./dom.js";
+import { refusalOf } from "./told.js";
 import { t } from "./tongue.js";
 
 const STAYS_MS = 12000;
@@ -8,13 +9,14 @@ const MOST_LETTERS = 60;
 
 let last = "";
 
-// `key` keeps the same thing from being said twice in a row.
-export function toast({ text, act = "", doing = null, key = "" }) {
-  if (key && key === last) return;
+// `key` keeps the same thing from being said twice in a row; `whole` keeps the end of a refusal, where the next step is;
+// what `stays`, because it can be undone, gives way to no advice, which has a key.
+export function toast({ text, act = "", doing = null, key = "", whole = false, stays = false }) {
+  if (key && (key === last || $("toasts").querySelector("[data-stays]"))) return;
   last = key;
-  const short = text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS - 1).trimEnd()}…` : text;
+  const short = !whole && text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS - 1).trimEnd()}…` : text;
   const gone = () => box.remove();
-  const box = make("div", { class: "toast", title: short === text ? null : text }, make("span", {}, short),
+  const box = make("div", { class: "toast", "data-stays": stays, title: short === text ? null : text }, make("span", {}, short),
     make("button", { type: "button", class: act ? "button bright" : "button quiet dismiss", onclick: () => { gone(); follow(doing); } }, act || t("cashier.dismiss")));
   $("toasts").replaceChildren(box);
   setTimeout(gone, STAYS_MS);
@@ -25,7 +27,7 @@ async function follow(doing) {
   try {
     await doing?.();
   } catch (problem) {
-    toast({ text: problem.detail || t("common.networkDown") });
+    toast({ text: refusalOf(problem), whole: true });
   }
 }
 

@@ -87,8 +87,9 @@ def welcoming(service: TillService) -> None:
     richer(service)
     service.cache.load_programme(read_programme(RICHER + ASKED))
     span = NumberSpan(
-        span_no=1, till_id=TILL, epoch=1, kind="ean13", prefix="20", digits=13, first=0, last=2, granted_at_ms=0
-    )
+        span_no=1, till_id=TILL, epoch=1, kind="ean13", prefix="20", digits=13, first=0, last=2, granted_at_ms=0,
+        card_key_id=service.identity.granted.card_key_id,
+    )  # fmt: skip
     with service.journal.writing():
         service.journal.members.take("", [span])
 

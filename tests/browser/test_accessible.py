@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from edge.service import TillService
+from edge.words import teller
 from tests.browser.conftest import OpenPage
 from tests.browser.counter import GOODS, LANGUAGES, faults_of, post, richer, settled, welcoming
 from tests.edge.rim import CARD, commit, quote
@@ -115,13 +116,23 @@ def test_the_cashier_panel(service: TillService, open_page: OpenPage, language: 
     expect(page.locator(".toast")).to_be_visible()
     look.at("sale")
     post(service, "/v1/help", {})
-    expect(page.locator(".toast")).to_contain_text("self-checkout")
+    expect(page.locator(".toast span")).to_have_text(teller(language)("told.kiosk_help"))
     look.at("a sentence to dismiss")
     page.click('[data-act="spend"]')
     look.at("spend")
     page.keyboard.press("Escape")
     post(service, "/v1/receipts", commit(basket=GOODS))
     settled(service, page)
+    page.click('[data-act="void"]')
+    page.fill("#f-receipt", "R-nowhere")
+    page.click("#act-send")
+    expect(page.locator("#act-problem")).to_be_visible()
+    look.at("refused")
+    page.keyboard.press("Escape")
+    page.click('[data-act="park"]')
+    expect(page.locator("#f-anywhere")).to_be_visible()
+    look.at("park")
+    page.keyboard.press("Escape")
     page.click('[data-act="return"]')
     page.fill("#f-receipt", "R1")
     page.click("#act-send")
@@ -134,7 +145,7 @@ def test_the_cashier_panel(service: TillService, open_page: OpenPage, language: 
     page.click("#act-send")
     expect(page.locator("#slip")).to_be_visible()
     look.at("slip")
-    assert (look.found, look.places) == ([], 8)
+    assert (look.found, look.places) == ([], 10)
 
 
 @pytest.mark.parametrize("path", ["/customer", "/kiosk"])

@@ -107,7 +107,7 @@ def test_what_a_supervisor_must_approve_is_sent_again_with_the_approval(tmp_path
         begin(page, "void")
         page.fill("#f-receipt", "R1")
         page.click("#act-send")
-        expect(page.locator("#o-why")).to_contain_text("This void needs a supervisor.")
+        expect(page.locator("#o-why")).to_contain_text("This needs a supervisor. Call one;")
         page.fill("#o-who", "91")
         page.fill("#o-code", "0815")
         page.press("#o-code", "Enter")

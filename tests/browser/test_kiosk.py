@@ -100,9 +100,11 @@ def test_joining_asks_each_consent_by_itself_unticked_and_the_card_counts_at_onc
     at(page, "joined")
     # One of the till's numbers: EAN-13 of the programme's range, in groups of four.
     expect(page.locator("#new-number")).to_have_text(re.compile(r"^20\d\d\u2009\d{4}\u2009\d{4}\u2009\d$"))
+    last4 = page.locator("#new-number").inner_text().replace("\u2009", "")[-4:]
     expect(page.locator("#confirm-codes li")).to_have_count(1)
     page.click("#joined-on")
     at(page, "sale")
+    expect(page.locator("#card")).to_have_text(f"Card …{last4}")
     expect(page.locator("#earned")).to_have_text("+629")
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 
 from central import backups
 from central.backups import BackupFailed, make_backup
+from central.card_keys import make_card_key, ring_of
 from central.centre_keys import NEXT, centre_signer, rotate_centre_key
 from central.migrations import upgrade
 from central.ports import Settings, SystemRandomness, open_engine, read_key, reading
@@ -204,6 +205,35 @@ def test_a_centre_whose_key_was_rotated_comes_back_under_its_new_key(
     signer = centre_signer(there, restored, random)
     assert (signer.public, signer.key_no) == (notice.public, 2)
     restored.dispose()
+
+
+def test_every_card_key_is_in_the_backup_and_comes_back_for_its_owner_alone(
+    settings: Settings, place: Callable[[Settings], Settings], tmp_path: Path
+) -> None:
+    engine = open_engine(settings.url)
+    upgrade(engine)
+    random = SystemRandomness()
+    read_key(settings.folder / settings.signing_key, random)
+    assert [make_card_key(settings, engine, random, NOW) for _ in range(2)] == ["2", "3"]
+    with reading(engine) as tx:
+        before = ring_of(settings, random).read(tx)
+    folder, _ = make_backup(settings, engine, tmp_path / "to", PASSPHRASE, randomness=random, now_ms=NOW)
+    sealed = b"".join(path.read_bytes() for path in folder.iterdir())
+    assert not any(form in sealed for one in before.keys for form in (one.secret, one.key.encode()))
+    engine.dispose()
+    there = place(settings)
+    restore_backup(there, folder, PASSPHRASE, now_ms=NOW)
+    restored = open_engine(there.url)
+    with reading(restored) as tx:
+        assert ring_of(there, random).read(tx) == before
+    restored.dispose()
+    for name in ("programme-card-2.key", "programme-card-3.key"):
+        assert stat.S_IMODE((there.folder / name).stat().st_mode) == 0o600
+    (there.folder / "programme-card-3.key").rename(tmp_path / "programme-card-3.key")
+    lonely = Settings(data_dir=str(tmp_path), database_url=there.database_url)
+    with pytest.raises(NotEmpty) as refused:
+        restore_backup(lonely, folder, PASSPHRASE, now_ms=NOW)
+    assert "programme-card-3.key" in refused.value.say
 
 
 def test_a_key_that_is_changed_while_a_backup_is_made_spoils_it(

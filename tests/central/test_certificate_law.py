@@ -58,7 +58,8 @@ def event_of(n: int, step: tuple[Any, ...], sold: list[tuple[EventRef, Receipt]]
         share = 1 if what == "void" else 2  # a refund gives half of it back, as a void would
         uses = tuple(Use(name=use.name, amount=-use.amount // share) for use in receipt.shared_uses)
         back = receipt.certificates_sold if what == "void" else ()
-        return Void(receipt_id=f"void:{n}", place=place(partner, day), of=ref, shared_uses=uses, certificates_back=back)
+        name = f"void:{receipt.receipt_id}"
+        return Void(receipt_id=name, place=place(partner, day), of=ref, shared_uses=uses, certificates_back=back)
     if what == "lapse":
         return CertificateKept(receipt_id=f"k{n}", what="lapsed", code=code, on=on)
     moved = {"receipt_id": f"c{n}", "place": place(partner, day), "code": code}

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from central import tables as t
+from central.card_keys import KeyRing
 from central.console import console_pages
 from central.console_base import Console
 from central.login import Logins, create_user
@@ -40,7 +41,7 @@ def app(centre: Centre) -> Iterator[Flask]:
         )  # fmt: skip
     logins = Logins(centre.engine, clock, centre.random, quick)
     made = Flask("test")
-    console = Console(centre.engine, clock, centre.random, logins, False, LIMITS, CARD_KEY)
+    console = Console(centre.engine, clock, centre.random, logins, False, LIMITS, KeyRing(CARD_KEY))
     made.register_blueprint(console_pages(console))
     yield made
 

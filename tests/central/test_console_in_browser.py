@@ -11,6 +11,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
+from central.card_keys import KeyRing
 from central.console import console_pages
 from central.console_base import Console
 from central.login import Logins, create_user
@@ -84,7 +85,7 @@ def sign_in(office: Office, browser: Browser) -> Iterator[Callable[[str, str], P
     clock, app = FixedClock(NOW), Flask("test")
     logins = Logins(centre.engine, clock, centre.random, quick)
     app.register_blueprint(
-        console_pages(Console(centre.engine, clock, centre.random, logins, False, LIMITS, CARD_KEY))
+        console_pages(Console(centre.engine, clock, centre.random, logins, False, LIMITS, KeyRing(CARD_KEY)))
     )
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

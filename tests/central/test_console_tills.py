@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -9,9 +10,11 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
+from central.card_keys import make_card_key
 from central.console import console_pages
 from central.console_base import Console
 from central.login import Logins, create_user
+from central.ports import Settings
 from central.tickets import ticket_ansi, ticket_svg
 from sync.enrolment import comparison_code, fingerprint, make_claim, read_identity
 from sync.keys import Signer
@@ -59,6 +62,19 @@ def test_a_code_is_shown_once_and_enrols_a_machine_that_shows_the_same_digits(ce
     identity = read_identity(said.body, claim, secret, fingerprint(centre.signer.public))
     digits = comparison_code(key.public, identity.centre_public_key)
     assert f"Lane 7 S1 active never 1 {digits}" in words(page(ana, "/tills"))
+
+
+def test_the_page_says_which_till_lacks_the_newest_card_key_once_there_are_several(
+    centre: Centre, ana: FlaskClient, tmp_path: Path
+) -> None:
+    till = centre.till()
+    till.hello()
+    assert "Card keys" not in page(ana, "/tills")
+    make_card_key(Settings(data_dir=str(tmp_path / "keys")), centre.engine, centre.random, NOW)
+    assert "1 (not 2 yet)" in words(page(ana, "/tills"))
+    till.hello(card_keys=("1", "2"))
+    shown = words(page(ana, "/tills"))
+    assert "not 2 yet" not in shown and "1, 2" in shown
 
 
 def test_the_page_draws_the_ticket_of_that_very_code(ana: FlaskClient, centre: Centre) -> None:

@@ -11,6 +11,8 @@ from sqlalchemy import update
 from central import doctor
 from central.ailments import Ailment, worst_first
 from central.backups import make_backup
+from central.card_change import retire_card_key
+from central.card_keys import make_card_key, ring_of
 from central.centre_keys import NEXT, rotate_centre_key
 from central.chore_notes import Ran, note_runs
 from central.chores import EVERY_S
@@ -103,6 +105,26 @@ def test_a_key_that_is_not_the_one_of_the_last_rotation(ward: Ward) -> None:
     waits.write_bytes(after)
     waits.chmod(0o644)
     assert ward.codes() == {"file.readable_by_others"}
+
+
+def test_a_change_of_the_card_key_is_told_until_the_old_one_is_retired_and_a_key_that_is_gone_is_danger(
+    ward: Ward,
+) -> None:
+    centre, settings = ward.centre, ward.settings
+    centre.member()
+    make_card_key(settings, centre.engine, SystemRandomness(), NOW)
+    (told,) = [one for one in ward.look().ailments if one.code == "card_key.change"]
+    assert (told.level, told.about) == ("advice", "1")
+    assert told.say == "Card key 2 is to replace 1; 1 tills do not hold it."
+    later = settings.folder / "programme-card-2.key"
+    later.chmod(0o644)
+    assert ward.codes() == {"card_key.change", "file.readable_by_others"}
+    later.chmod(0o600)
+    later.rename(later.with_suffix(".away"))
+    assert ward.codes() == {"card_key.change", "key.missing"}
+    later.with_suffix(".away").rename(later)
+    retire_card_key(centre.engine, ring_of(settings, SystemRandomness()), "1", NOW, force=True)
+    assert ward.codes() == set()
 
 
 def test_a_folder_that_others_may_enter(ward: Ward) -> None:

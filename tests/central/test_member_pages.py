@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from central.adjusting import Signed
+from central.card_keys import KeyRing
 from central.consent_pages import consent_pages
 from central.consents import consents_of
 from central.console import console_pages
@@ -40,9 +41,9 @@ def pages_of(centre: Centre, people: People) -> FlaskClient:
                 role="head_office", partner_id="", hasher=quick)  # fmt: skip
     logins = Logins(centre.engine, clock, centre.random, quick)
     app = Flask("test")
-    console = Console(centre.engine, clock, centre.random, logins, False, card_key=CARD_KEY, people=people)
+    console = Console(centre.engine, clock, centre.random, logins, False, card_keys=KeyRing(CARD_KEY), people=people)
     app.register_blueprint(console_pages(console))
-    app.register_blueprint(consent_pages(centre.engine, clock, centre.random, CARD_KEY))
+    app.register_blueprint(consent_pages(centre.engine, clock, centre.random, KeyRing(CARD_KEY)))
     client = app.test_client()
     csrf = re.search(r'name="csrf" value="(\w+)"', client.get("/console/login").get_data(as_text=True))[1]
     client.post("/console/login", data={"login": "ana", "password": PASSWORD, "csrf": csrf})

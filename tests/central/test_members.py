@@ -21,6 +21,7 @@ from central.members import (
 )
 from central.ports import writing
 from central.tables import account, card, member, metadata
+from loyalty.card_keys import one_card_key
 from loyalty.cards import CardRules
 from loyalty.members import MemberView
 from loyalty.trouble import BadInput
@@ -31,7 +32,7 @@ RULES = msgspec.convert(CARDS, CardRules)
 
 
 def keys(centre: Centre) -> dict:
-    return {"rules": RULES, "key": CARD_KEY, "randomness": centre.random, "now_ms": centre.now}
+    return {"rules": RULES, "keys": one_card_key(CARD_KEY), "randomness": centre.random, "now_ms": centre.now}
 
 
 def test_a_card_number_is_nowhere_in_the_database(centre: Centre) -> None:

@@ -11,6 +11,7 @@ from central.opening_file import KEPT_FOR_MS, BadOpening, OpeningFile, keep_open
 from central.ports import writing
 from central.registry import load_coalition
 from central.wishes import BadWish, OpeningWish
+from loyalty.card_keys import one_card_key
 from loyalty.cards import CardRules
 from loyalty.moments import utc_date
 from loyalty.trouble import InvariantBroken
@@ -29,7 +30,7 @@ def read(office: Office, text: str) -> OpeningFile:
     """Read a file and keep its rows."""
     with writing(office.centre.engine) as tx:
         on = utc_date(office.centre.now)
-        opening = read_opening(tx, text.encode(), msgspec.convert(CARDS, CardRules), CARD_KEY, on)
+        opening = read_opening(tx, text.encode(), msgspec.convert(CARDS, CardRules), one_card_key(CARD_KEY), on)
         keep_opening(tx, opening, office.centre.now)
     return opening
 
@@ -180,7 +181,8 @@ def test_points_of_an_opening_count_in_no_limit(office: Office) -> None:
 
 def test_a_file_that_is_no_text_is_refused(office: Office) -> None:
     with writing(office.centre.engine) as tx, pytest.raises(BadOpening) as refused:
-        read_opening(tx, b"\xff\xfe", msgspec.convert(CARDS, CardRules), CARD_KEY, utc_date(office.centre.now))
+        keys = one_card_key(CARD_KEY)
+        read_opening(tx, b"\xff\xfe", msgspec.convert(CARDS, CardRules), keys, utc_date(office.centre.now))
     assert "UTF-8" in refused.value.say
 
 

@@ -229,8 +229,8 @@ def play(steps: list[tuple[Any, ...]]) -> Twice:
             both.feed(event, at, whom)
         elif kind == "void" and sales:
             where, which, clamp = facts
-            of = sales[which % len(sales)][0]
-            both.feed(Void(receipt_id=f"void:{seq}", place=where, of=of, clamp=clamp), at, None)
+            of, bought = sales[which % len(sales)]
+            both.feed(Void(receipt_id=f"void:{bought.receipt_id}", place=where, of=of, clamp=clamp), at, None)
         elif kind == "unreferenced":
             whom, where, back, funded, more = facts
             both.feed(take_back(f"B{seq}", None, *back, funded=tuple(funded), place=where, **more), at, whom)

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
+from central.late import post_overdue
 from central.ports import writing
 from central.programmes import publish
 from central.recompute import recompute_pending
@@ -19,7 +20,8 @@ from loyalty.members import MemberView, Use, WalletItem
 from loyalty.programme import programme_from
 from loyalty.quotes import quote_basket
 from loyalty.receipts import Receipt, close_receipt
-from tests.central.tills import MINUTE, NOW, PROGRAMME, Centre, Till, told
+from loyalty.returned_lines import ReturnLine
+from tests.central.tills import DAY, MINUTE, NOW, PROGRAMME, Centre, Till, told
 
 LIMITED: dict[str, Any] = {
     **PROGRAMME,
@@ -258,3 +260,28 @@ def test_counters_beyond_any_sale_are_kept_apart(centre: Centre, pair: tuple[Til
     one.append(msgspec.structs.replace(sold(one, "R1", "tea", 900), shared_uses=wild))
     one.upload()
     assert centre.rows(select(event.c.state, event.c.reason)) == [("quarantined", "event.out_of_range")]
+
+
+def test_goods_of_a_receipt_that_is_not_here_take_nothing_from_what_another_one_had(
+    centre: Centre, pair: tuple[Till, Till]
+) -> None:
+    """The till gave the number of R1 to R2 as well, and R2 never comes; its tea does, and R1 had the only one all the
+    same."""
+    one, other = pair
+    ref = one.append(sold(one, "R1", "tea", 500))
+    one.upload()
+    second = sold(one, "R2", "tea", 500)
+    back = one.returned("B2", ref, second, (ReturnLine(line=1, quantity_milli=1000),))
+    assert [use.amount for use in back.shared_uses] == [-1]
+    one.append(back)
+    one.upload()
+    centre.now += 8 * DAY
+    with writing(centre.engine) as tx:
+        assert post_overdue(tx, centre.now, centre.random) == 1
+    for minute in (5, 6):
+        other.append(sold(other, f"R{minute}", "tea", 500, minute=minute))
+    other.upload()
+    recompute_pending(centre.engine, 100, centre.now)
+    found = select(flag.c.receipt_id).where(flag.c.cause == "limit_overshot").order_by(flag.c.receipt_id)
+    assert centre.rows(found) == [("R5",), ("R6",)]
+    assert verify_books(centre.engine).violations == ()

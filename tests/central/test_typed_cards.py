@@ -6,6 +6,7 @@ from sqlalchemy import select
 from central.members import NotACard, account_of, issue_card, register_card
 from central.ports import writing
 from central.tables import card, metadata
+from loyalty.card_keys import one_card_key
 from loyalty.card_rules import PhoneRule
 from loyalty.cards import Card, CardRule, CardRules, card_token, read_card
 from tests.central.tills import CARD_KEY, Centre
@@ -17,7 +18,7 @@ RULES = CardRules(
 
 
 def keys(centre: Centre) -> dict:
-    return {"rules": RULES, "key": CARD_KEY, "randomness": centre.random, "now_ms": centre.now}
+    return {"rules": RULES, "keys": one_card_key(CARD_KEY), "randomness": centre.random, "now_ms": centre.now}
 
 
 def at_the_till(text: str, source) -> str:

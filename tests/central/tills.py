@@ -18,6 +18,7 @@ from central.registry import load_coalition, open_slot
 from central.store import SqlCentreStore
 from central.tables import account, card, flag
 from loyalty.baskets import Basket, Line, Place
+from loyalty.card_keys import one_card_key
 from loyalty.cards import CardRules
 from loyalty.compiled import compile_programme
 from loyalty.events import Event, TillClose, encode
@@ -158,7 +159,8 @@ class Centre:
         with writing(self.engine) as tx:
             account_id = create_account(tx, self.random, self.now, **facts)
             rules = msgspec.convert(CARDS, CardRules)
-            issue_card(tx, account_id, number, rules=rules, key=CARD_KEY, randomness=self.random, now_ms=self.now)
+            keys = one_card_key(CARD_KEY)
+            issue_card(tx, account_id, number, rules=rules, keys=keys, randomness=self.random, now_ms=self.now)
         return account_id
 
     def rows(self, query: Any) -> list[tuple[Any, ...]]:
@@ -310,12 +312,13 @@ class Till:
         self.sent = self.head.seq
         return ack
 
-    def hello(self, block: BlockMark | None = None) -> HelloAnswer | Problem:
+    def hello(self, block: BlockMark | None = None, card_keys: tuple[str, ...] = ()) -> HelloAnswer | Problem:
         acked = self.events[self.sent - 1].hash if self.sent else self.start.hash
         hello = Hello(
             **self._says(), head_seq=self.head.seq, head_hash=self.head.hash, acked_seq=self.sent, acked_hash=acked,
             install_id=self.install, boot="b1", version="1", backlog=self.head.seq - self.sent, cursors=Lanes(),
             grants=0, block_no=block.block_no if block else 0, block_hash=block.hash if block else ZERO_HASH,
+            card_keys=card_keys,
         )  # fmt: skip
         data = pack(HELLO_TAG, hello, self.signer)
         answer = self.centre.session.answer(self.centre.now, HELLO_PATH, data, self.centre.store)

@@ -79,7 +79,7 @@ def identity(epoch: int = 1, till_id: str = TILL_ID) -> TillIdentity:
         centre_public_key=CENTRE.public,
         centre_key_no=1,
         card_key="1e" * 32,
-        card_key_id="k1",
+        card_key_id="1",
         server_at_ms=NOON_MS,
     )
     return TillIdentity(seed="2d" * 32, install_id="install", granted=granted)

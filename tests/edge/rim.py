@@ -61,7 +61,7 @@ def identity() -> TillIdentity:
     centre = Signer(bytes(31) + b"\x01", 1)
     granted = Identity(
         till_id=TILL, epoch=1, key_no=1, genesis="11" * 32, partner_id="verde", store_id="S1", label="3",
-        centre_public_key=centre.public, centre_key_no=1, card_key="22" * 32, card_key_id="k1", server_at_ms=0,
+        centre_public_key=centre.public, centre_key_no=1, card_key="22" * 32, card_key_id="1", server_at_ms=0,
     )  # fmt: skip
     return TillIdentity(seed="33" * 32, install_id="44" * 16, granted=granted)
 

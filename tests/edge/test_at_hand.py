@@ -100,3 +100,14 @@ def test_what_is_left_of_a_receipt_is_told_line_by_line(rim: Rim):
     rim.post("/v1/receipts", commit(receipt_id="R2"))
     rim.post("/v1/receipts/R2/void", {})
     assert rim.client.get("/v1/returnable?of=R2").json["is_void"] is True
+
+
+def test_a_card_chosen_before_the_first_line_is_shown_though_it_was_not_scanned(rim: Rim) -> None:
+    token = rim.post("/v1/cards/identify", {"card": CARD}).json["card_token"]
+    rim.desk.leave_sale()
+    assert rim.client.get("/v1/screen").json["phase"] == "idle"
+    rim.post("/v1/choices", {"choice_id": "c-1", "card": token})
+    shown = rim.client.get("/v1/screen").json
+    assert (shown["phase"], shown["member"], shown["balance_points"]) == ("member", "…8903", 1_240)
+    rim.post("/v1/choices", {"choice_id": "c-2", "card": token})
+    assert rim.client.get("/v1/screen").json["no"] == shown["no"]

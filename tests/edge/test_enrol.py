@@ -12,6 +12,7 @@ from edge.folder import AlreadyRunning, FolderLock
 from edge.identity import IdentityDamaged, IdentityOpen, TillIdentity, read_identity_file
 from edge.journal import Journal
 from edge.ports import Settings
+from loyalty.card_keys import one_card_key
 from loyalty.events import Opened
 from sync.centre_session import CentreSession
 from sync.enrolment import Slot, code_hash, fingerprint, show_code
@@ -33,7 +34,7 @@ class Office:
         for epoch, code in ((1, CODE), (2, OTHER_CODE)):
             self.centre.slots[code_hash(code)] = Slot(
                 code_hash=code_hash(code), till_id=TILL_ID, epoch=epoch, key_no=epoch, genesis="0f" * 32,
-                partner_id="fresh", store_id="s1", label="till 1", card_key="1e" * 32, card_key_id="k1",
+                partner_id="fresh", store_id="s1", label="till 1", card_keys=one_card_key(b"\x1e" * 32, "k1"),
                 expires_ms=NOON_MS + 86_400_000,
             )  # fmt: skip
         self.session = CentreSession(CENTRE, lambda count: b"r" * count)

@@ -54,9 +54,9 @@ def test_a_basket_is_parked_listed_and_resumed(rim: Rim) -> None:
         "parked": [{
             "park_id": "P1", "note": "blue jacket", "till_id": rim.identity.till_id, "till": "3", "cashier": "4",
             "parked_at": "2026-03-05T18:30:00.000+01:00", "lines": 2, "amount_minor": 1250, "currency": "EUR",
-            "has_card": True,
+            "has_card": True, "office": False,
         }],
-        "unheard": [], "training": False,
+        "unheard": [], "office_heard": False, "training": False,
     }  # fmt: skip
     back = resumed(rim)
     assert back.status_code == 201

@@ -12,6 +12,7 @@ from edge.journal import Journal, open_epoch
 from edge.presenting import code_token, present
 from edge.taking_back import take_back, void_receipt
 from edge.till import Till
+from loyalty.card_keys import CardKey, CardKeys
 from loyalty.leases import NotEnoughPoints
 from loyalty.members import WalletItem
 from loyalty.programme import read_programme
@@ -173,6 +174,31 @@ def test_a_personal_coupon_serves_the_card_it_was_given_to(till: Till) -> None:
     assert cake(None) == (0, ["needs_card"])
     till.commit(committed("r1", laying(("cake", 380), coupons=(code,))))
     assert cake(ANA) == (0, ["used_before"])
+
+
+def test_coupons_of_before_a_new_card_key_serve_until_the_old_one_is_retired(till: Till, clock: FakeClock) -> None:
+    bearers, personal = coupon_of(till), personal_of(till, "p0")
+    first, second = CardKey(key_id="1", key="1e" * 32), CardKey(key_id="2", key="4c" * 32)
+
+    def hold(*keys: CardKey) -> None:
+        till.use_identity(msgspec.structs.replace(till.identity, later_card_keys=CardKeys(keys=keys)))
+
+    def cake(code: str, card: str) -> int:
+        return till.quote(laying(("cake", 380), card=card, coupons=(code,))).quote.totals.discount_minor
+
+    hold(first, second)
+    assert tried(till, bearers) == (200, (bearers,), [])
+    assert [cake(personal, card) for card in (ANA, BEN)] == [380, 0]
+    newer = coupon_of(till, "r8")
+    assert newer != bearers and tried(till, newer) == (200, (newer,), [])
+    # A receipt of before is printed again under the new key, and is the same coupon.
+    (again,) = till.receipt("r0").receipt.coupons_issued
+    assert again.code != bearers and tried(till, again.code) == (200, (again.code,), [])
+    # A till that has not heard of the new key cannot read what was made with it.
+    assert tried(laden_till(clock), newer)[0] == 0
+    hold(msgspec.structs.replace(first, retired=True), second)
+    assert tried(till, bearers)[0] == cake(personal, ANA) == 0
+    assert tried(till, newer) == (200, (newer,), [])
 
 
 def test_a_coupon_in_the_members_wallet_needs_no_code_of_ours(till: Till) -> None:

@@ -15,9 +15,10 @@ from edge.identity import read_identity_file, write_identity_file
 from edge.journal import Journal, open_epoch
 from edge.service import TillService
 from edge.wiping import WIPED, wipe_revoked
+from loyalty.card_keys import CardKey, CardKeys
 from tests.edge.rim import HandClock, commit, furnish, identity, member, quote, settings
 
-CARD_KEY, TOKEN = "22" * 32, member().cards[0]
+CARD_KEY, LATER_KEY, TOKEN = "22" * 32, "5d" * 32, member().cards[0]
 
 
 class Machine:
@@ -28,7 +29,9 @@ class Machine:
         folder.mkdir()
         own = identity()
         earlier = msgspec.structs.replace(own, granted=msgspec.structs.replace(own.granted, epoch=1))
-        self.own = msgspec.structs.replace(own, granted=msgspec.structs.replace(own.granted, epoch=2))
+        later = CardKeys(keys=(CardKey(key_id="1", key=CARD_KEY), CardKey(key_id="2", key=LATER_KEY)))
+        granted = msgspec.structs.replace(own.granted, epoch=2, card_keys=later)
+        self.own = msgspec.structs.replace(own, granted=granted, later_card_keys=later)
         for one in (earlier, self.own):
             write_identity_file(folder, one)
         self.journal = Journal.open(folder / JOURNAL_FILE, self.own, self.clock)
@@ -56,8 +59,9 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def test_no_card_key_and_no_card_stay_on_the_disk(machine: Machine) -> None:
     assert machine.holds(CARD_KEY) == ["identity-1.json", "identity.json"]
     assert any(name.startswith(CACHE_FILE) for name in machine.holds(TOKEN))
+    assert machine.holds(LATER_KEY) == ["identity.json"]
     wiped = machine.wipe()
-    assert machine.holds(CARD_KEY) == []
+    assert machine.holds(CARD_KEY) == machine.holds(LATER_KEY) == []
     assert machine.holds(TOKEN) == []
     assert (wiped.granted.card_key, wiped.granted.card_key_id) == ("77" * 32, WIPED)
     assert read_identity_file(machine.folder) == wiped

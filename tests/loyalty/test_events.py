@@ -35,6 +35,7 @@ EVERY_KIND = [
         withheld_minor=3,
         withheld=(earned(6),),
         clamp=True,
+        of_receipt="R1",
     ),
     TillClose(
         receipt_id="till_close:2026-03-02", place=place(), receipts=3, voids=1, returns=0, net_minor=4200,

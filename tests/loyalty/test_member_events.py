@@ -27,6 +27,9 @@ FROZEN = [
     '{"type":"claim_settled.v1","receipt_id":"claim:1","account_id":7,"on":"2026-03-02","at_partner_id":"acme",'
     '"of":["abababababababababababababababab",1,4],"by":["abababababababababababababababab",1,5],'
     '"granted":[["acme","2027-03-31",12]],"reversed":[["acme","2027-03-31",3]],"clamp":true}',
+    '{"type":"card_named.v1","receipt_id":"N-1","place":PLACE,"names":[["1","TA"],["2","TB"]],"kind":"ean13",'
+    '"last4":"0018"}',
+    '{"type":"card_named.v1","receipt_id":"N-2","place":PLACE,"names":[["2","TA"]]}',
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from loyalty.books import NO_TERMS, NOBODY, Books, Posted, Posting, same_debt
 from loyalty.events import Opened, PeriodTurned
+from loyalty.fixed import Fixed
 from loyalty.lots import Expiry, Lot
 from loyalty.postings import post_event
 from loyalty.receipts import Funded
@@ -528,6 +529,55 @@ def test_posting_changes_nothing_until_it_is_taken_in():
     assert (on.lots(7), on.recorded(ref(1))) == ((), None)
 
 
+# Two receipts with one place
+
+
+def test_goods_of_a_receipt_whose_place_another_one_has_wait_for_it_and_take_nothing_from_the_other():
+    on = books()
+    post(on, sale("R1", earned(50)), 1)
+    back = take_back("B1", ref(1), earned(20), restored=5, of_receipt="R2", account_id=8)
+    posted = post(on, back, 2, account_id=8)
+    assert (posted.waits_for, posted.postings, posted.reversed) == (ref(1), (), None)
+    assert [(one.of, one.cause, one.figures) for one in posted.flags] == [
+        (ref(2), "other_receipt", {"named": "R2", "found": "R1"})
+    ]
+    assert (held(on), on.recorded(ref(1)).net_minor) == ({"acme": 50}, 1000)
+
+
+def test_a_void_of_a_receipt_whose_place_another_one_has_undoes_nothing():
+    on = books()
+    post(on, sale("R1", earned(50)), 1)
+    posted = post(on, void(ref(1), "R2"), 2)
+    assert (posted.waits_for, posted.postings, flags(posted)) == (ref(1), (), ["other_receipt"])
+    assert held(on) == {"acme": 50}
+
+
+def test_goods_of_a_receipt_that_is_not_here_wait_without_a_word():
+    posted = post(books(), take_back("B1", ref(1), earned(20), of_receipt="R1"), 2)
+    assert (posted.waits_for, posted.flags) == (ref(1), ())
+
+
+def test_a_return_of_release_one_takes_what_stands_at_the_place_it_names():
+    on = books()
+    post(on, sale("R1", earned(50)), 1)
+    assert moves(post(on, take_back("B1", ref(1), earned(20)), 2)) == ["available>reversed 20 acme"]
+
+
+def test_goods_find_the_receipt_that_people_posted_instead_of_an_event_in_quarantine():
+    on = books()
+    post(on, sale("R1", earned(50)), 1)
+    fact = sale("R2", earned(30), account_id=8)
+    fixed = Fixed(receipt_id="fix:1", of=ref(1), fact=fact, reason="r", asked_by="ana", approved_by="bea")
+    on.take(post_event(fixed, ref(1, "C1"), 8, on))
+    back = take_back("B1", ref(1), earned(20), of_receipt="R2", account_id=8, net_minor=400)
+    posted = post(on, back, 3, account_id=8)
+    assert (posted.account_id, moves(posted), flags(posted)) == (8, ["available>reversed 20 acme"], [])
+    assert posted.reversed.of == ref(1, "C1")
+    assert (on.recorded(ref(1)).net_minor, on.recorded(ref(1, "C1")).net_minor) == (1000, 600)
+    assert moves(post(on, void(ref(1), "R2"), 4)) == ["available>reversed 10 acme"]
+    assert moves(post(on, void(ref(1), "R1"), 5)) == ["available>reversed 50 acme"]
+
+
 # Laws
 
 ISSUERS = st.sampled_from(["acme", "bolt", "core"])
@@ -560,7 +610,7 @@ def play(steps, whom):
             event = take_back(f"B{seq}", None, *facts[0])
         else:
             of = receipts[facts[0] % len(receipts)] if receipts else ref(99)
-            event = void(of) if kind == "void" else returned(f"B{seq}", of, *facts[1:])
+            event = void(of, f"R{of.seq}") if kind == "void" else returned(f"B{seq}", of, *facts[1:])
         told.append(post(on, event, seq, account_id=account_id))
     return on, [row for posted in told for row in posted.postings], told
 
@@ -625,7 +675,7 @@ def test_what_is_left_of_a_receipt_is_never_less_than_nothing_and_nothing_after_
         assert left.net_minor >= 0
         assert all(one.points > 0 for one in (*left.granted, *left.redeemed))
         assert all(one.amount_minor > 0 for one in left.funded)
-        post(on, void(of), 1000 + of.seq)
+        post(on, void(of, f"R{of.seq}"), 1000 + of.seq)
         gone = on.recorded(of)
         assert (gone.granted, gone.redeemed, gone.funded, gone.net_minor) == ((), (), (), 0)
         assert not [debt for debt in on.account(gone.account_id).debts if debt.of == of and debt.issuer_id is None]
@@ -637,7 +687,7 @@ def test_a_sale_and_its_void_leave_the_members_points_as_they_were(steps, whom, 
     on, _, _ = play(steps, whom)
     worth = sum(held(on).values()) - sum(points for _, points in debts(on))
     post(on, sale("R900", *granted, spent=spent), 900)
-    post(on, void(ref(900)), 901)
+    post(on, void(ref(900), "R900"), 901)
     assert sum(held(on).values()) - sum(points for _, points in debts(on)) == worth
 
 

@@ -154,7 +154,7 @@ def test_an_empty_return_after_the_whole_gives_no_use_back_again():
 def test_a_return_names_the_receipt_and_what_had_come_back_before():
     receipt = sold(line(1, 1000, quantity_milli=2000))
     made = close_return("B1", receipt, ref(5), place(), earlier=[back(1, 500)], lines=[back(1, 1000)], cashier="c9")
-    assert (made.receipt_id, made.of, made.account_id) == ("B1", ref(5), 7)
+    assert (made.receipt_id, made.of, made.of_receipt, made.account_id) == ("B1", ref(5), "R1", 7)
     assert bytes_of(made.detail) == b'{"lines":[[1,1000,0]],"earlier":[[1,500,0]],"of_receipt":"R1","cashier":"c9"}'
 
 

@@ -35,6 +35,7 @@ from edge.member_bodies import (
 )
 from edge.members_desk import MembersDesk
 from loyalty.baskets import Basket, Line
+from loyalty.card_keys import one_card_key
 from loyalty.cards import Card, CardRules, card_token, gs1_digit, read_card
 from loyalty.programme import programme_from
 from loyalty.trouble import Refusal
@@ -244,7 +245,7 @@ def test_spans_are_not_granted_again_after_a_restore(world: Coalition):
     with writing(world.engine) as tx:
         note_restore(tx, world.clock.wall_ms())
         till_id, epoch = world.counters[0].node.till.identity.till_id, world.counters[0].node.till.identity.epoch
-        grant_numbers(tx, till_id, epoch, 0, 1, card_key=world.card_key, now_ms=world.clock.wall_ms())
+        grant_numbers(tx, till_id, epoch, 0, 1, card_keys=one_card_key(world.card_key), now_ms=world.clock.wall_ms())
         firsts = tx.execute(select(number_span.c.first).order_by(number_span.c.first.desc())).scalars().all()
     # A twentieth of the ten million places that EAN-13 with prefix 290 has room for.
     assert firsts[0] == 240 + 500_000
@@ -372,7 +373,7 @@ def join(world: Coalition, number: str) -> str:
     with writing(world.engine) as tx:
         owner = create_account(tx, world.randomness, world.clock.wall_ms())
         return issue_card(
-            tx, owner, number, rules=msgspec.convert(CARDS, CardRules), key=world.card_key,
+            tx, owner, number, rules=msgspec.convert(CARDS, CardRules), keys=one_card_key(world.card_key),
             randomness=world.randomness, now_ms=world.clock.wall_ms(),
         )  # fmt: skip
 

@@ -22,6 +22,7 @@ from central.programmes import current_programme
 from edge.enrol import enrol
 from edge.ports import Settings, SystemClock
 from edge.service import TillService
+from loyalty.card_keys import one_card_key
 from loyalty.programme import programme_from
 from sync.enrolment import fingerprint
 from sync.schedule import Intervals
@@ -136,8 +137,9 @@ class Shop:
             programme = current_programme(tx)
             assert programme
             import_members(
-                tx, [{"card": person["card"]} for person in PEOPLE], rules=programme.cards, key=self.world.card_key,
-                randomness=self.world.randomness, now_ms=self.world.clock.wall_ms(),
+                tx, [{"card": person["card"]} for person in PEOPLE], rules=programme.cards,
+                keys=one_card_key(self.world.card_key), randomness=self.world.randomness,
+                now_ms=self.world.clock.wall_ms(),
             )  # fmt: skip
             slot = registry.open_slot(
                 tx, self.world.randomness, store_id="S1", label="1", now_ms=self.world.clock.wall_ms()

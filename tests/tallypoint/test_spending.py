@@ -11,6 +11,7 @@ from central.verify import verify_books
 from edge.asks import CommitAsk, HoldAsk, SaleAsk
 from edge.giving_back import give_back
 from loyalty.baskets import Basket, Line
+from loyalty.card_keys import one_card_key
 from loyalty.leases import NotEnoughPoints
 from loyalty.programme import Programme, programme_from
 from sync.transport import LineDown
@@ -55,7 +56,8 @@ def coalition(tmp_path: Path) -> Coalition:
 
         anna = create_account(tx, there.randomness, NOW)
         rules = msgspec.convert(CARDS, CardRules)
-        issue_card(tx, anna, ANNA, rules=rules, key=there.card_key, randomness=there.randomness, now_ms=NOW)
+        keys = one_card_key(there.card_key)
+        issue_card(tx, anna, ANNA, rules=rules, keys=keys, randomness=there.randomness, now_ms=NOW)
     there.add_till("S1", "one")
     there.add_till("S2", "two")
     there.all_sync()

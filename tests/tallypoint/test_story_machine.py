@@ -27,6 +27,7 @@ from edge.identity import read_identity_file
 from edge.ports import Settings
 from edge.sending_left import SendLeft
 from loyalty.baskets import Basket, Line, Tender
+from loyalty.card_keys import one_card_key
 from loyalty.programme import programme_from
 from loyalty.trouble import Trouble
 from sync.centre_session import CentreSession
@@ -77,7 +78,7 @@ class Coalition(RuleBasedStateMachine):
             programme = current_programme(tx)
             assert programme
             import_members(
-                tx, [{"card": ANNA}], rules=programme.cards, key=self.world.card_key,
+                tx, [{"card": ANNA}], rules=programme.cards, keys=one_card_key(self.world.card_key),
                 randomness=self.world.randomness, now_ms=NOW,
             )  # fmt: skip
         for lane in LANES:

@@ -1,0 +1,63 @@
+"""Receipts that people posted instead of events in quarantine, found by the place and the id that reversals name.
+
+Such a receipt stands in head office's own stream. What brings its goods back was written at a till, and names the event
+that the till wrote. Source: sync.md section 8; docs/operations.md "Quarantine".
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+import msgspec
+from sqlalchemy import Connection
+
+from central.rows import find
+from central.tables import centre_event, event, quarantine_outcome
+from loyalty.events import Event, read_head
+from loyalty.fixed import FIXED, Fixed
+from loyalty.lots import EventRef
+from loyalty.receipts import Receipt
+from loyalty.reversals import Return, Void, receipt_named
+
+Named = tuple[EventRef, str]
+"""The place of a receipt and its id."""
+
+
+def names_of(heads: Iterable[Event]) -> frozenset[Named]:
+    """What the returns and voids among these events take back; those that say no id left out."""
+    return frozenset(
+        (head.of, name)
+        for head in heads
+        if isinstance(head, Return | Void) and head.of is not None and (name := receipt_named(head))
+    )
+
+
+def fixed_receipts(connection: Connection, wanted: Collection[Named]) -> dict[EventRef, Fixed]:
+    """Those of the receipts wanted that people posted, by the place of what they posted."""
+    keys = [msgspec.structs.asdict(of) for of in sorted({of for of, _ in wanted})]
+    outcomes = find(connection, quarantine_outcome, keys, ("fact_id",), quarantine_outcome.c.outcome == "fixed")
+    facts = [{"receipt_id": row.fact_id} for row in outcomes if row.fact_id]
+    places = find(connection, event, facts, ("till_id", "epoch", "seq"), event.c.kind == FIXED)
+    found = {}
+    for row in find(connection, centre_event, [dict(place._mapping) for place in places]):
+        fixed = read_head(bytes(row.payload))
+        if isinstance(fixed, Fixed) and isinstance(fixed.fact, Receipt) and _name(fixed) in wanted:
+            found[EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq)] = fixed
+    return found
+
+
+def receipt_of(
+    head: Return | Void, receipts: Mapping[EventRef, Event], fixed: Mapping[EventRef, Fixed]
+) -> EventRef | None:
+    """The place of the receipt that a reversal takes back; none while it is not here.
+
+    Args:
+        receipts: events by place, that of the receipt among them where it has come; `fixed`: see `fixed_receipts`.
+    """
+    there = receipts.get(head.of) if head.of is not None else None
+    name = receipt_named(head)
+    if isinstance(there, Receipt) and name in ("", there.receipt_id):
+        return head.of
+    return next((ref for ref, one in fixed.items() if _name(one) == (head.of, name)), None)
+
+
+def _name(fixed: Fixed) -> Named:
+    return fixed.of, fixed.fact.receipt_id
