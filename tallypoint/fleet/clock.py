@@ -41,15 +41,22 @@ class MachineClock:
 
     def now(self) -> Instant:
         """The present instant, as this machine believes."""
-        now_ms = self._world.now_ms
-        return Instant(mono_ms=now_ms - self._booted_ms, wall_ms=START_MS + now_ms + self._skew_ms, boot=self._boot)
+        # Asked many times at one instant, so the last answer is kept.
+        now_ms, last = self._world.now_ms, self._last
+        if last is None or last.mono_ms != now_ms - self._booted_ms:
+            last = self._last = Instant(
+                mono_ms=now_ms - self._booted_ms, wall_ms=START_MS + now_ms + self._skew_ms, boot=self._boot
+            )
+        return last
 
     def step(self, by_ms: int) -> None:
         """Somebody sets the wall clock."""
         self._skew_ms += by_ms
+        self._last = None
 
     def reboot(self) -> None:
         """Power off and on: the other clock begins anew."""
         self._boots += 1
         self._boot = f"{self._name} boot {self._boots}"
         self._booted_ms = self._world.now_ms
+        self._last: Instant | None = None

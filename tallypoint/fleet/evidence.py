@@ -171,6 +171,11 @@ def copies_at(centre: sqlite3.Connection) -> dict[int, tuple[int, int, tuple[str
     return {account: (version, points[account], tuple(cards[account])) for account, version in versions}
 
 
+def blocked_at(disk: sqlite3.Connection, *, told: str = "WHERE lifted = 0") -> frozenset[str]:
+    """Cards that are not served, at head office; with `told` "" at a till."""
+    return frozenset(token for (token,) in disk.execute(f"SELECT card_token FROM hotlist {told}"))
+
+
 def till_copies(cache: sqlite3.Connection) -> dict[int, tuple[int, int, tuple[str, ...]]]:
     """What a till has of each member."""
     found = {}

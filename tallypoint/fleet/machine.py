@@ -11,18 +11,21 @@ from typing import Any
 from edge.cache import Cache
 from edge.cache_rows import make_tables as make_cache
 from edge.cache_troubles import trouble_of as cache_trouble
+from edge.counter_line import CounterLine
 from edge.database import MEMORY, Database
 from edge.giving_back import give_back
 from edge.identity import TillIdentity
 from edge.journal import Journal, open_epoch
 from edge.journal_tables import make_tables as make_journal
 from edge.journal_troubles import trouble_of as journal_trouble
+from edge.parked_lan import ParkedLan
 from edge.ports import Settings
 from edge.sending_left import SendLeft
 from edge.sharing import Sharing
 from edge.suspending import notice_clock
 from edge.till import Till
 from edge.uplink import Exchange, Uplink
+from loyalty.approvals import Action
 from sync.schedule import Intervals
 from sync.till_messages import Request
 from sync.wire import LANES
@@ -32,6 +35,8 @@ from tallypoint.fleet.record import Place
 
 _NO_FOLDER = Path("/nonexistent")  # no epoch here is one that a till gave itself, so none has a file
 NOWHERE = "http://fleet.invalid"
+# What wants a supervisor, in minor units; of claims how many the card had on that day.
+APPROVALS: dict[Action, int] = {"void": 2_000, "return": 1_500, "card_block": 0, "claim": 2}
 
 
 class Image:
@@ -85,7 +90,9 @@ class Machine:
         open_epoch(self.journal, "enrolled")
         notice_clock(self.journal, self.clock.now())
         self.cache = Cache(self.cache_disk, identity, self.clock, lambda: None)
-        settings = Settings(data_dir="", centre_url=NOWHERE, label=self.name, lan_listen=f"{self.name}:1")
+        settings = Settings(
+            data_dir="", centre_url=NOWHERE, label=self.name, lan_listen=f"{self.name}:1", approvals=APPROVALS
+        )
         self.uplink = Uplink(
             journal=self.journal,
             cache=self.cache,
@@ -99,6 +106,11 @@ class Machine:
         self.sharing = Sharing(
             self.journal, identity, self.clock, self.lan, new_id=lambda: f"{self._dice.getrandbits(64):016x}"
         )
+        self.parked = ParkedLan(self.journal, identity, self.clock, self.lan, self.name)
+        self.counter = CounterLine(
+            journal=self.journal, cache=self.cache, identity=identity, clock=self.clock, ask=self.uplink.ask_desk,
+            random_bytes=self._dice.randbytes,
+        )  # fmt: skip
         self._left = SendLeft(
             journal=self.journal,
             identity=identity,
@@ -124,10 +136,12 @@ class Machine:
         give_back(self.journal, self.clock.now())
 
     def bring_left(self) -> None:
-        """Its chores: events of epochs that are over, to the centre; rights that no till confirmed, again.
+        """Its chores: numbers for new cards; who new members are, and events of epochs that are over, to the centre;
+        rights that no till confirmed, again.
 
         Raises: as `SendLeft.send`.
         """
+        self.counter.keep()
         self._left.send()
         self.sharing.send_again()
 

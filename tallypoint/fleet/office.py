@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 
 from central import registry
-from central.late import post_arrived, post_overdue
+from central.claims import settle_claims
+from central.late import GRACE_DAYS, post_arrived, post_overdue
 from central.leasing import reclaim_overdue
 from central.members import import_members
+from central.people import People
 from central.ports import writing
 from central.programmes import publish
 from central.recompute import recompute_pending
@@ -19,7 +21,9 @@ from central.restoring import note_restore
 from central.sealing import Sealer
 from central.snapshots import SnapshotMaker
 from central.store import SqlCentreStore
+from central.stray_points import bring_home
 from edge.identity import TillIdentity
+from loyalty.card_keys import one_card_key
 from loyalty.programme import Programme, canonical
 from sync.centre_session import CentreSession
 from sync.enrolment import fingerprint, make_claim, read_identity
@@ -31,6 +35,12 @@ from tallypoint.fleet.dice import DrawnBytes
 from tallypoint.fleet.disk import CentreDisk, Crashed, Peril, image_of
 
 CHUNK_ROWS = 8  # of few members several chunks
+CLAIMED = "receipt_claim WHERE state = 'asked' OR due = 1"
+# Points that a till has set aside in an epoch that is over come home once their time to settle is.
+STRAYED = (
+    "flag WHERE cause = 'card_has_points' AND state = 'open' AND NOT EXISTS (SELECT 1 FROM lease"
+    " WHERE lease.state = 'active' AND lease.account_id = json_extract(figures, '$.account_id'))"
+)
 
 
 class _Later(BatchHeader, frozen=True, kw_only=True):
@@ -59,6 +69,8 @@ class Office:
         self.engine = self.disk.engine
         self.signer = Signer(self.randomness.bytes(32))
         self.card_key = self.randomness.bytes(32)
+        self._people = People(self.randomness.bytes(32))
+        self._grace_days = GRACE_DAYS
         with writing(self.engine) as tx:
             registry.load_coalition(tx, coalition, world.wall_ms())
         self.is_down_until_ms = 0
@@ -70,7 +82,7 @@ class Office:
         self._start()
 
     def _start(self) -> None:
-        self._store = SqlCentreStore(self.engine, self.randomness, card_key=self.card_key)
+        self._store = SqlCentreStore(self.engine, self.randomness, card_key=self.card_key, people=self._people)
         self._session = CentreSession(self.signer, self.randomness.bytes, versions=reading_from(self.newest))
         self._sealer = Sealer(self.engine, self.signer, self.world)
         self._maker = SnapshotMaker(self.engine, self.world, rows=CHUNK_ROWS, stale_ms=self.chunks_every_ms)
@@ -99,6 +111,10 @@ class Office:
         if self._is_there("waiting"):
             with writing(self.engine) as tx:
                 post_arrived(tx, self.world.wall_ms(), self.randomness)
+        if self._is_there(CLAIMED):
+            settle_claims(self.engine, self.world.wall_ms(), self.randomness, self._grace_days)
+        if self._is_there("flag WHERE cause = 'card_has_points' AND state = 'open'"):
+            bring_home(self.engine, self.world.wall_ms(), self.randomness)
 
     def make_chunks(self) -> None:
         """Whatever chunks of the members are due."""
@@ -111,7 +127,9 @@ class Office:
         self._start()
 
     def post_overdue(self) -> None:
-        """Post what waits for an event that never came; a person who set the grace to nothing waits no longer."""
+        """Post what waits for an event that never came, and refuse claims of such; a person who set the grace to
+        nothing waits no longer."""
+        self._grace_days = 0
         while True:
             with writing(self.engine) as tx:
                 if not post_overdue(tx, self.world.wall_ms(), self.randomness, 0):
@@ -152,7 +170,7 @@ class Office:
                 tx,
                 [{"card": number} for number in cards],
                 rules=programme.cards,
-                key=self.card_key,
+                keys=one_card_key(self.card_key),
                 randomness=self.randomness,
                 now_ms=self.world.wall_ms(),
             )
@@ -186,8 +204,9 @@ class Office:
         return self.disk.connection.execute(f"SELECT 1 FROM {what} LIMIT 1").fetchone() is not None
 
     def has_changes(self) -> bool:
-        """Whether accounts wait for a number in their lane, or events for one that has not come."""
-        return self._is_there("changed") or self._is_there("waiting")
+        """Whether accounts wait for a number in their lane, events for one that has not come, claims for a decision, or
+        points for the member of their card."""
+        return any(self._is_there(what) for what in ("changed", "waiting", CLAIMED, STRAYED))
 
     def lanes(self) -> dict[str, int]:
         """The newest number of each lane."""

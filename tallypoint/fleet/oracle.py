@@ -9,8 +9,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tallypoint.fleet.evidence import Centre, copies_at, holds_number, till_copies, uses_beyond
+from tallypoint.fleet.counter import PERSON
+from tallypoint.fleet.evidence import Centre, blocked_at, copies_at, holds_number, till_copies, uses_beyond
+from tallypoint.fleet.oracle_counter import Heard, claimed_points, judge_approvals, judge_claims, judge_consents
+from tallypoint.fleet.oracle_gifts import gifts_at, judge_gifts, till_gifts
 from tallypoint.fleet.record import Place, Record, Told
+from tallypoint.fleet.whose import Whose
 
 
 class TillDisks(NamedTuple):
@@ -47,12 +51,15 @@ class Oracle:
         members: every account that is a member's.
         granted: points of all floats ever granted.
         odd_tills: ids of tills whose disk was put back or copied: only of theirs may anything be put aside.
+        heard: what tills say of consents.
     """
 
     def __init__(
         self, record: Record, centre: Centre, tills: Sequence[TillDisks], *, granted: int, odd_tills: set[str],
-        cards: frozenset[str], stuck: Sequence[str],
+        cards: frozenset[str], stuck: Sequence[str], heard: Sequence[Heard] = (),
     ) -> None:  # fmt: skip
+        self._whose = Whose(record, centre, odd_tills)
+        self._heard = heard
         self._record, self._centre, self._tills = record, centre, tills
         self._granted, self._odd, self._cards, self._stuck = granted, odd_tills, cards, stuck
         self.violations: list[str] = [*record.wrongs, *centre.wrongs]
@@ -66,6 +73,11 @@ class Oracle:
         counts, lost = self._count()
         duplicated = self._once()
         self._balances()
+        self.violations += self._whose.wrongs()
+        self.violations += judge_claims(self._record, self._centre, self._whose)
+        self.violations += judge_consents(self._record, self._whose, self._heard)
+        self.violations += judge_approvals(self._record, self._centre, self._whose)
+        self.violations += judge_gifts(self._record, self._centre, self._whose)
         self._copies()
         self._queues()
         self._numbers()
@@ -133,17 +145,25 @@ class Oracle:
 
     # Points
 
-    def _is_posted(self, told: Told) -> bool:
-        return self._centre.has(told.place) and self._centre.state.get(told.place[:3], "posted") == "posted"
+    def _points(self, told: Told) -> int:
+        """What an answer adds. Goods without their receipt take back points, and do not give back what was spent."""
+        is_alone = told.of is not None and told.of not in self._whose.posted.receipts
+        return told.points - (told.restored if is_alone else 0)
 
     def _balances(self) -> None:
         """A member has what the answers add up to, of all that is posted."""
         naive: dict[int, int] = defaultdict(int)
         for told in self._record.told.values():
-            if told.points and self._is_posted(told):
-                naive[told.account] += told.points
-        for account in sorted(naive.keys() | self._centre.balances.keys()):
-            have, should = self._centre.balances.get(account, 0), naive[account]
+            if told.points and self._whose.is_posted(told.place):
+                naive[self._whose.home(self._whose.account_of(told))] += self._points(told)
+        for claim in self._record.claims:
+            if self._whose.is_posted(claim.place):
+                naive[self._whose.home(self._whose.account(claim.account))] += claimed_points(claim, self._whose)
+        booked: dict[int, int] = defaultdict(int)
+        for account, points in self._centre.balances.items():
+            booked[self._whose.home(account)] += points
+        for account in sorted(naive.keys() | booked.keys()):
+            have, should = booked[account], naive[account]
             if have != should:
                 self.violations.append(f"balance: account {account} has {have} points where its receipts say {should}")
 
@@ -161,6 +181,7 @@ class Oracle:
     def _copies(self) -> None:
         """Every till in service has of each member what the centre has, and nothing of its own beside it."""
         should = copies_at(self._centre.disk)
+        gifts, blocked = gifts_at(self._centre.disk), blocked_at(self._centre.disk)
         for till in self._tills:
             if not till.in_service:
                 continue
@@ -171,6 +192,10 @@ class Oracle:
                         f"copies: {till.name} has {_said(have, account)} of account {account}, the centre "
                         f"{_said(should, account)}"
                     )
+            if till_gifts(till.cache) != gifts:
+                self.violations.append(f"copies: {till.name} knows other certificates than the centre")
+            if blocked_at(till.cache, told="") != blocked:
+                self.violations.append(f"copies: {till.name} knows other blocked cards than the centre")
             if left := uses_beyond(till.journal, till.cache, till.epoch):
                 self.violations.append(f"copies: {till.name} keeps {left} uses of its own that are in no row")
 
@@ -179,11 +204,12 @@ class Oracle:
             self.violations.append(f"queues: {waiting} rows wait at the centre")
 
     def _numbers(self) -> None:
-        self.violations += [
-            f"card number: on the disk of {till.name}"
-            for till in self._tills
-            if holds_number(till.journal.serialize(), self._cards) or holds_number(till.cache.serialize(), self._cards)
-        ]
+        for till in self._tills:
+            for disk in (till.journal.serialize(), till.cache.serialize()):
+                if holds_number(disk, self._cards):
+                    self.violations.append(f"card number: on the disk of {till.name}")
+                if PERSON.encode() in disk:
+                    self.violations.append(f"person: in clear on the disk of {till.name}")
 
 
 def _said(copies: Mapping[int, tuple[int, int, tuple[str, ...]]], account: int) -> str:

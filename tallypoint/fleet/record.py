@@ -4,22 +4,76 @@ It is the other side of every check, so nothing here asks a till or the centre w
 """
 
 from collections import Counter
+from datetime import date
 from typing import Literal, NamedTuple
 
-Kind = Literal["sale", "return", "void", "close"]
+Kind = Literal["sale", "return", "void", "close", "join", "card", "consent", "claim", "certificate"]
 Place = tuple[str, int, int, str]
 """till id, epoch, seq, hash: one event and no other."""
+Who = int | str
+"""Whose card was shown: a member's account, or the token of a card that was given meanwhile; 0 for nobody's."""
 
 
 class Told(NamedTuple):
-    """One answer. `account` is 0 for nobody; `points` are what it adds to that account's balance; `spent` paid."""
+    """One answer.
+
+    Attributes:
+        points: what it adds to that account's balance; `spent` what was paid with points.
+        restored: of a return, the part of `points` that had been spent: it comes back only to a receipt that is here.
+        of: of a return or void, place and id of the receipt that its till says it takes back.
+        gifts: minor units that it puts on gift certificates, by token, and takes off them below 0.
+        approved: a supervisor had to approve it, and did.
+        named: the account that the till itself named, 0 where it knew only the card.
+    """
 
     place: Place
     kind: Kind
     event_id: str
-    account: int
+    account: Who = 0
+    points: int = 0
+    spent: int = 0
+    restored: int = 0
+    of: tuple[tuple[str, int, int], str] | None = None
+    gifts: tuple[tuple[str, int], ...] = ()
+    approved: bool = False
+    named: int = 0
+
+
+class Given(NamedTuple):
+    """A card that was given, or blocked: `other` is whose member it was given to, none for a new member.
+
+    `token` is the card's; `gone` that of one which is not served any more, "" for none.
+    """
+
+    place: Place
+    event_id: str
+    token: str
+    other: Who | None
+    number: str = ""
+    gone: str = ""
+
+
+class Said(NamedTuple):
+    """What a customer said to one thing that was asked; a confirmation names the code alone."""
+
+    place: Place
+    what: str
+    account: Who
+    purpose: str
+    channel: str
+    at_ms: int
+    code: str = ""
+
+
+class Claim(NamedTuple):
+    """A receipt to nobody that was brought with a card; `points` are what its goods are worth."""
+
+    place: Place
+    account: Who
+    till_id: str
+    receipt_id: str
     points: int
-    spent: int
+    days: tuple[date, date]
 
 
 class Record:
@@ -33,12 +87,15 @@ class Record:
         removed: places that stood on a disk which was put back to before them.
         restored_points: points of spends and leases that the centre forgot when it was put back from a backup.
         reclaimed: points of leases that the centre took back unheard.
+        given, said, claims: what was done at the counter besides selling, each once.
+        blocked_gifts: gift certificates that were blocked, by the event that did.
+        resumed: who took a parked basket up, by its id: machine, and the id of the sale.
     """
 
     def __init__(self) -> None:
         self.told: dict[Place, Told] = {}
-        self.earned: Counter[int] = Counter()
-        self.spent: Counter[int] = Counter()
+        self.earned: Counter[Who] = Counter()
+        self.spent: Counter[Who] = Counter()
         self.overspent = 0
         self.doubled = 0
         self.removed: set[Place] = set()
@@ -46,7 +103,12 @@ class Record:
         self.reclaimed = 0
         self.refused: Counter[str] = Counter()
         self.wrongs: list[str] = []
-        self._over: Counter[int] = Counter()
+        self.given: list[Given] = []
+        self.said: list[Said] = []
+        self.claims: list[Claim] = []
+        self.blocked_gifts: dict[Place, str] = {}
+        self.resumed: dict[str, tuple[str, str]] = {}
+        self._over: Counter[Who] = Counter()
         self._over_now = 0
 
     def tell(self, told: Told) -> bool:
@@ -56,7 +118,7 @@ class Record:
         self.told[told.place] = told
         return True
 
-    def trade(self, account: int, *, earned: int, spent: int) -> None:
+    def trade(self, account: Who, *, earned: int, spent: int) -> None:
         """What a sale did to what its member truly has; below zero where it is undone."""
         self.earned[account] += max(0, earned)
         self.spent[account] += spent

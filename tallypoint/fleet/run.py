@@ -99,7 +99,7 @@ def run_seeds(plan: Plan, count: int, *, twice: bool, told: Callable[[Report], N
 def judge(fleet: Fleet) -> Report:
     """Hold a history that was played against its record."""
     plan, record = fleet.plan, fleet.record
-    cards = frozenset(fleet.cards)
+    cards = frozenset(fleet.cards) | fleet.customers.numbers
     behind = fleet.behind()
     centre = Centre(fleet.office.disk.connection, cards)
     fleet.grants.read()
@@ -111,6 +111,7 @@ def judge(fleet: Fleet) -> Report:
         odd_tills=fleet.mishaps.odd_tills,
         cards=cards,
         stuck=behind,
+        heard=fleet.consents_heard(),
     )
     judged = oracle.judge()
     violations = judged.violations

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from loyalty.trouble import Fault, Refusal
+from sync.desk import DESK_PATH
+from sync.parked import PARKED_PATH
 from sync.till_messages import Request
 from sync.transport import LineDown, LineTooSlow
 from sync.wire import Answer
@@ -112,12 +114,13 @@ class Talk:
         """
         if not self.has_line(machine) or self._line.hits("loss"):
             raise LineDown("The line is down.")
-        answer = self._answer(kind, url.removeprefix(NOWHERE), body)
+        path = url.removeprefix(NOWHERE)
+        answer = self._answer("desk" if path == DESK_PATH else kind, path, body)
         if answer is None or self._line.hits("swallow"):
             raise LineTooSlow("No answer came.")
         return answer
 
-    def ask_peer(self, peer: Machine | None, body: bytes) -> Answer:
+    def ask_peer(self, peer: Machine | None, path: str, body: bytes) -> Answer:
         """A request to another till of the store, over a line that loses as much. Raises: LineDown, LineTooSlow."""
         if peer is None or peer.is_off or self._line.hits("loss"):
             raise LineDown("The other till does not answer.")
@@ -125,7 +128,8 @@ class Talk:
             body = self._line.changed(body)
         try:
             with peer.in_peril():
-                answer = Answer(status=200, body=peer.sharing.answer(body))
+                service = peer.parked if path == PARKED_PATH else peer.sharing
+                answer = Answer(status=200, body=service.answer(body))
         except Crashed:
             self._restart(peer)
             raise LineTooSlow("The other till ended.") from None
@@ -134,8 +138,9 @@ class Talk:
         except Fault as fault:
             self.rest(peer, fault)
             answer = Answer(status=503, body=fault.code.encode())
-        self.seen[f"rights {answer.status}"] += 1
-        self._time.note("rights", peer.name, answer.status)
+        kind = path.rpartition("/")[2]
+        self.seen[f"{kind} {answer.status}"] += 1
+        self._time.note(kind, peer.name, answer.status)
         if self._line.hits("swallow"):
             raise LineTooSlow("No answer came.")
         return answer

@@ -1,97 +1,89 @@
-"""What happens at the tills: sales with and without cards, points spent, goods that come back, retries, closes."""
+"""What happens at the tills: sales with and without cards, points spent, goods that come back, retries, closes.
+
+What customers want besides is in `counter`, `gifts` and `parked`.
+"""
 
 from collections import deque
-from collections.abc import Mapping
-from importlib import resources
+from collections.abc import Callable, Mapping
+from itertools import accumulate
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace
+
 from edge.asks import Asked, CommitAsk, Committed, HoldAsk, ReturnAsk, SaleAsk, TakenBack, VoidAsk
 from edge.day import close_day
+from edge.exchanging import ExchangeAsk, exchange
 from edge.taking_back import take_back, void_receipt
 from edge.till import Till
-from loyalty.baskets import Basket, Line
-from loyalty.check_digits import gs1_digit
-from loyalty.programme import Programme, read_programme
+from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
+from loyalty.lots import EventRef
 from loyalty.receipts import Receipt
 from loyalty.returned_lines import ReturnLine
 from sync.chain import StreamHead
+from tallypoint.fleet.asking import First, Supervisor
+from tallypoint.fleet.counter import Counter
+from tallypoint.fleet.customers import VOUCHER, Customers, Kept, worth
+from tallypoint.fleet.gifts import Gifts, moved
 from tallypoint.fleet.grants import Authorities
 from tallypoint.fleet.machine import Machine
-from tallypoint.fleet.record import Kind, Place, Record, Told
+from tallypoint.fleet.parked import Parking
+from tallypoint.fleet.record import Place, Record, Told
 
-CARD_PREFIX = "299071234"
-PARTNERS = ("anchor", "birch")
 # What a POS does, and how often; and where speed is the question, most of it selling.
-USUAL = {"sale": 70, "spend": 12, "hold": 4, "return": 4, "void": 3, "again": 4, "close": 1}
-SELDOM = {"sale": 1_900, "spend": 50, "hold": 2, "return": 20, "void": 14, "again": 10, "close": 4}
+USUAL = {
+    "sale": 70, "spend": 12, "hold": 9, "return": 4, "void": 3, "again": 4, "close": 1, "join": 3, "card": 3,
+    "consent": 3, "confirm": 1, "claim": 3, "gift_order": 2, "gift_sale": 3, "gift_pay": 4, "exchange": 2, "park": 3,
+    "resume": 3,
+}  # fmt: skip
+SELDOM = {
+    "sale": 1_890, "spend": 50, "hold": 2, "return": 20, "void": 14, "again": 10, "close": 4, "join": 1, "card": 1,
+    "consent": 1, "confirm": 1, "claim": 1, "gift_order": 1, "gift_sale": 1, "gift_pay": 1, "exchange": 1, "park": 1,
+    "resume": 1,
+}  # fmt: skip
 AT_HOME = 0.95  # of their sales
 _KEPT = 40  # receipts that a POS may still take back, void or ask for again
 _BASKETS = 64
-
-
-def fleet_programme() -> Programme:
-    """The programme as it ships."""
-    return read_programme((resources.files("tallypoint.fleet") / "programme.yaml").read_text("utf-8"))
-
-
-def coalition(stores: int) -> dict[str, Any]:
-    """Two partners under the same terms, who share the stores."""
-    return {
-        "currency": "EUR",
-        "partners": [
-            {
-                "partner_id": partner,
-                "stores": [{"store_id": store_name(n)} for n in range(stores) if n % len(PARTNERS) == place],
-                "terms": [
-                    {"terms_id": f"{partner}-1", "from_on": "2000-01-01", "funding_micro": 10_000,
-                     "reimburse_micro": 9_400}
-                ],
-            }
-            for place, partner in enumerate(PARTNERS)
-        ],
-    }  # fmt: skip
-
-
-def store_name(number: int) -> str:
-    """The id of a store."""
-    return f"store-{number}"
-
-
-def card_numbers(count: int) -> tuple[str, ...]:
-    """So many card numbers of the programme."""
-    bodies = (f"{CARD_PREFIX}{n:03d}" for n in range(count))
-    return tuple(body + gs1_digit(body) for body in bodies)
 
 
 class Pos:
     """The POS of one till. It is a system of its own, so it remembers what it was told when its till does not.
 
     Args:
-        cards: the members' card numbers; `home`: of those who mostly come here; `accounts`: account by card token.
+        customers: who come with what they carry; `home`: card numbers of those who mostly come here.
         card_share: how many of a hundred sales have a card; `doings`: what it does, and how often.
     """
 
     def __init__(
-        self, name: str, dice: Random, cards: tuple[str, ...], home: tuple[str, ...], accounts: Mapping[str, int],
+        self, name: str, store_id: str, dice: Random, customers: Customers, parking: Parking, home: tuple[str, ...],
         card_share: int, doings: Mapping[str, int], record: Record, authority: Authorities,
     ) -> None:  # fmt: skip
-        self.name = name
-        self._dice, self._cards, self._accounts, self._card_share = dice, cards, accounts, card_share
+        self.name, self._store_id = name, store_id
+        self._dice, self._customers, self._card_share = dice, customers, card_share
         self._home = home
+        counter, self._gifts = Counter(name, dice, customers, record), Gifts(name, dice, customers, record)
+        self._parking = parking
+        self._beside: dict[str, Callable[[], Any]] = {
+            "join": counter.join, "card": counter.card, "consent": counter.consent, "confirm": counter.confirm,
+            "claim": counter.claim, "gift_order": self._gifts.order,
+        }  # fmt: skip
         self._record, self._authority = record, authority
         self._baskets = [_lines(dice) for _ in range(_BASKETS)]
-        self._doings, self._weights = list(doings), list(doings.values())
+        self.does(doings)
         self._sold: deque[tuple[CommitAsk, Receipt, Place]] = deque(maxlen=_KEPT)
         self._reversed: set[str] = set()
         self._numbers = 0
 
+    def does(self, doings: Mapping[str, int]) -> None:
+        """Have it do these things from now on, each so often."""
+        self._doings, self._weights = list(doings), list(accumulate(doings.values()))
+
     def next_doing(self) -> Any:
         """One thing to do at a machine's till; it may be done again after a crash, with the same ids."""
-        what = self._dice.choices(self._doings, self._weights)[0]
-        if what in ("return", "void", "again") and not self._sold:
+        what = self._dice.choices(self._doings, cum_weights=self._weights)[0]
+        if what in ("return", "void", "again", "exchange") and not self._sold:
             what = "sale"
-        return getattr(self, f"_{what}")()
+        return (self._beside.get(what) or getattr(self, f"_{what}"))()
 
     # Each makes up its ids once, so that asking again is a retry
 
@@ -138,37 +130,112 @@ class Pos:
 
     def _return(self) -> Any:
         (sold, receipt, _), return_id = self._dice.choice(self._sold), self._id("b")
-        count = self._dice.randrange(1, 4)
+        count, supervisor, at = self._dice.randrange(1, 4), Supervisor(), First()
 
         def do(machine: Machine) -> None:
-            if receipt.receipt_id in self._reversed:
+            if self._is_done_with(receipt):
                 return
-            lines = tuple(
-                ReturnLine(line=one.line, quantity_milli=one.quantity_milli) for one in sold.sale.basket.lines[:count]
+            asked = _back(sold, return_id, count, at.ms(machine))
+            back = supervisor.send(lambda said: take_back(machine.till, replace(asked, override=said)))
+            self._came_back(sold, receipt, back, approved=supervisor.said is not None)
+
+        return do
+
+    def _exchange(self) -> Any:
+        (sold, receipt, _), ids = self._dice.choice(self._sold), [self._id(letter) for letter in "xbr"]
+        count, supervisor, at = self._dice.randrange(1, 4), Supervisor(), First()
+        lines = self._dice.choice(self._baskets)
+
+        def do(machine: Machine) -> None:
+            if self._is_done_with(receipt):
+                return
+            back = _back(sold, ids[1], count, at.ms(machine))
+            basket = Basket(receipt_id="", currency="EUR", lines=lines)
+            sale = SaleAsk(basket=basket, card=sold.sale.card, sold_at_ms=at.ms(machine))
+            ask = CommitAsk(sale=sale, receipt_id=ids[2])
+            done = supervisor.send(
+                lambda said: exchange(
+                    machine.till, ExchangeAsk(exchange_id=ids[0], back=replace(back, override=said), sale=ask)
+                )
             )
-            asked = ReturnAsk(
-                return_id=return_id, of=receipt.receipt_id, lines=lines, sold_at_ms=machine.clock.now().wall_ms
-            )
-            back = take_back(machine.till, asked)
-            self._reversed.add(receipt.receipt_id)
-            self._came_back(receipt, back)
+            self._came_back(sold, receipt, done.back, approved=supervisor.said is not None)
+            self._sold_by(machine, ask, done.sold)
 
         return do
 
     def _void(self) -> Any:
-        _, receipt, _ = self._sold[-1]
+        (sold, receipt, _), supervisor, at = self._sold[-1], Supervisor(), First()
 
         def do(machine: Machine) -> None:
             if receipt.receipt_id in self._reversed:
                 return
-            voided = void_receipt(
-                machine.till, VoidAsk(receipt_id=receipt.receipt_id, sold_at_ms=machine.clock.now().wall_ms)
+            voided = supervisor.send(
+                lambda said: void_receipt(
+                    machine.till, VoidAsk(receipt_id=receipt.receipt_id, sold_at_ms=at.ms(machine), override=said)
+                )
             )
-            self._reversed.add(receipt.receipt_id)
+            self._gone(receipt)
             earned, spent = _points(receipt)
-            account = self._account(receipt)
-            if self._tell("void", voided.void.receipt_id, account, spent - earned, 0, voided.head):
-                self._record.trade(account, earned=0, spent=-spent)
+            who, void = self._customers.who(sold.sale.card), voided.void
+            told = Told(
+                _place(voided.head), "void", void.receipt_id, who, spent - earned,
+                of=(_ref(void.of), receipt.receipt_id),
+                gifts=moved((*void.uses, *void.shared_uses), taken_off=void.certificates_back),
+                approved=supervisor.said is not None, named=receipt.account_id or 0,
+            )  # fmt: skip
+            if self._record.tell(told):
+                self._record.trade(self._customers.person_of(who), earned=0, spent=-spent)
+
+        return do
+
+    def _gift_sale(self) -> Any:
+        """A certificate is sold among other goods."""
+        lines, code, amount = self._dice.choice(self._baskets), self._gifts.new_code(), self._dice.randrange(500, 5_000)
+        goods = (*lines, Line(line=9, sku=VOUCHER, amount_minor=amount))
+        basket = Basket(
+            receipt_id="", currency="EUR", lines=goods, certificates_sold=(CertificateSale(line=9, code=code),)
+        )
+        receipt_id, at, card = self._id("r"), First(), self._some_card()
+
+        def do(machine: Machine) -> None:
+            sale = SaleAsk(basket=basket, card=card, sold_at_ms=at.ms(machine))
+            ask = CommitAsk(sale=sale, receipt_id=receipt_id)
+            if self._sold_by(machine, ask, machine.till.commit(ask)):
+                self._customers.gifts.append(code)
+
+        return do
+
+    def _gift_pay(self) -> Any:
+        """Goods are paid with a certificate, as far as the quote says that it may."""
+        lines, code = self._dice.choice(self._baskets), self._gifts.some_code()
+        basket = Basket(receipt_id="", currency="EUR", lines=lines, certificates=(CertificateAsk(code=code),))
+        receipt_id, at, card = self._id("r"), First(), self._some_card()
+        asked: list[CommitAsk] = []
+
+        def do(machine: Machine) -> None:
+            if not asked:
+                sale = SaleAsk(basket=basket, card=card, sold_at_ms=at.ms(machine))
+                quote = machine.till.quote(sale).quote
+                asked.append(CommitAsk(
+                    sale=sale, receipt_id=receipt_id, programme_version=quote.programme_version, digest=quote.digest
+                ))  # fmt: skip
+            self._sold_by(machine, asked[0], machine.till.commit(asked[0]))
+
+        return do
+
+    def _park(self) -> Any:
+        return self._parking.lay_aside(self._id("p"), self._dice.choice(self._baskets), self._some_card())
+
+    def _resume(self) -> Any:
+        aside, resume_id, receipt_id = self._parking.some(self._dice, self._store_id), self._id("u"), self._id("r")
+        at = First()
+
+        def do(machine: Machine) -> None:
+            if aside is None:
+                return
+            sale = self._parking.take_up(machine, aside, resume_id, at.ms(machine))
+            ask = CommitAsk(sale=sale, receipt_id=receipt_id)
+            self._sold_by(machine, ask, machine.till.commit(ask))
 
         return do
 
@@ -190,19 +257,27 @@ class Pos:
         def do(machine: Machine) -> None:
             today = machine.till.place(Asked(sold_at_ms=machine.clock.now().wall_ms)).business_date
             closed = close_day(machine.till, today)
-            self._tell("close", closed.close.receipt_id, 0, 0, 0, closed.head)
+            self._record.tell(Told(_place(closed.head), "close", closed.close.receipt_id))
 
         return do
 
     # What was told
 
-    def _sold_by(self, machine: Machine, ask: CommitAsk, told: Committed) -> None:
-        receipt = told.receipt
+    def _sold_by(self, machine: Machine, ask: CommitAsk, told: Committed) -> bool:
+        """Note what a sale answered; whether that is new."""
+        receipt, basket = told.receipt, ask.sale.basket
         earned, spent = _points(receipt)
-        account = self._account(receipt)
-        if not self._tell("sale", receipt.receipt_id, account, earned - spent, spent, told.head):
-            return
-        self._record.trade(account, earned=earned, spent=spent)
+        who = self._customers.who(ask.sale.card)
+        gifts = moved((*receipt.uses, *receipt.shared_uses), put_on=receipt.certificates_sold)
+        place = _place(told.head)
+        new = Told(
+            place, "sale", receipt.receipt_id, who, earned - spent, spent, gifts=gifts, named=receipt.account_id or 0
+        )
+        if not self._record.tell(new):
+            return False
+        if not spent and not basket.certificates and earned != (worth(basket.lines) if who else 0):
+            self._record.wrongs.append(f"worth: {receipt.receipt_id} earned {earned} points for {worth(basket.lines)}")
+        self._record.trade(self._customers.person_of(who), earned=earned, spent=spent)
         if receipt.redemption is not None:
             paid = receipt.redemption
             whose = (machine.identity.till_id, machine.identity.epoch)
@@ -210,26 +285,41 @@ class Pos:
                 self._record.doubled += spent
             else:
                 self._authority.spent(whose, paid.lease_id if paid.authority != "float" else "", spent)
-        self._sold.append((ask, receipt, _place(told.head)))
+        self._sold.append((ask, receipt, place))
+        if not who and not gifts:
+            self._customers.keep(Kept(self.name, receipt.place, receipt.receipt_id, basket.lines, receipt.net_minor))
+        return True
 
-    def _came_back(self, receipt: Receipt, back: TakenBack) -> None:
-        one, account = back.returned, self._account(receipt)
+    def _came_back(self, sold: CommitAsk, receipt: Receipt, back: TakenBack, *, approved: bool) -> None:
+        self._gone(receipt)
+        one, who = back.returned, self._customers.who(sold.sale.card)
         earned, gone = sum(part.points for part in one.earned), sum(part.points for part in one.reversed)
-        points = earned + one.restored_points - gone
-        if self._tell("return", one.receipt_id, account, points, 0, back.head):
-            self._record.trade(account, earned=earned, spent=-one.restored_points)
+        of = (_ref(one.of), receipt.receipt_id) if one.of else None
+        told = Told(
+            _place(back.head), "return", one.receipt_id, who, earned + one.restored_points - gone,
+            restored=one.restored_points, of=of, approved=approved, named=receipt.account_id or 0,
+            gifts=moved((*one.uses, *one.shared_uses), taken_off=one.certificates_back),
+        )  # fmt: skip
+        if self._record.tell(told):
+            self._record.trade(self._customers.person_of(who), earned=earned, spent=-one.restored_points)
 
-    def _tell(self, kind: Kind, event_id: str, account: int, points: int, spent: int, head: StreamHead) -> bool:
-        return self._record.tell(Told(_place(head), kind, event_id, account, points, spent))
+    def _is_done_with(self, receipt: Receipt) -> bool:
+        """Whether goods of a receipt came back, or it was claimed: then only a void undoes it."""
+        return receipt.receipt_id in self._reversed or receipt.receipt_id in self._customers.claimed
 
-    def _account(self, receipt: Receipt) -> int:
-        return receipt.account_id or self._accounts.get(receipt.card_token or "", 0)
+    def _gone(self, receipt: Receipt) -> None:
+        self._reversed.add(receipt.receipt_id)
+        self._customers.came_back(receipt.receipt_id)
 
-    def _basket(self, *, with_card: bool = False) -> Any:
-        lines = self._dice.choice(self._baskets)
+    def _some_card(self, *, with_card: bool = False) -> str | None:
         has_card = self._dice.randrange(100) < self._card_share or with_card
         is_home = bool(self._home) and self._dice.random() < AT_HOME
-        card = self._dice.choice(self._home if is_home else self._cards) if has_card else None
+        if not has_card:
+            return None
+        return self._dice.choice(self._home) if is_home else self._dice.choice(self._customers.cards).number
+
+    def _basket(self, *, with_card: bool = False) -> Any:
+        lines, card = self._dice.choice(self._baskets), self._some_card(with_card=with_card)
         basket = Basket(receipt_id="", currency="EUR", lines=lines)
         at: list[int] = []
 
@@ -244,6 +334,15 @@ class Pos:
         return f"{self.name}-{letter}{self._numbers}"
 
 
+def _back(sold: CommitAsk, return_id: str, count: int, at_ms: int) -> ReturnAsk:
+    """The first lines of a sale come back."""
+    lines = sold.sale.basket.lines[:count]
+    return ReturnAsk(
+        return_id=return_id, of=sold.receipt_id, sold_at_ms=at_ms,
+        lines=tuple(ReturnLine(line=one.line, quantity_milli=one.quantity_milli) for one in lines),
+    )  # fmt: skip
+
+
 def _paid_with(till: Till, sale: SaleAsk, receipt_id: str, points: int, hold_id: str) -> CommitAsk:
     """A sale that is quoted with points and will be committed as quoted."""
     basket = Basket(receipt_id="", currency="EUR", lines=sale.basket.lines, points_to_spend=points)
@@ -254,6 +353,10 @@ def _paid_with(till: Till, sale: SaleAsk, receipt_id: str, points: int, hold_id:
 
 def _points(receipt: Receipt) -> tuple[int, int]:
     return sum(part.points for part in receipt.earned), receipt.redemption.points if receipt.redemption else 0
+
+
+def _ref(of: EventRef) -> tuple[str, int, int]:
+    return (of.till_id, of.epoch, of.seq)
 
 
 def _place(head: StreamHead) -> Place:

@@ -9,12 +9,15 @@ from random import Random
 
 import msgspec
 
+from edge.consenting import consents_now
 from edge.refusals import NoProgramme
 from edge.uplink import Exchange
 from loyalty.trouble import Fault, Refusal
 from sync.schedule import Intervals
 from sync.wire import Answer
 from tallypoint.fleet.clock import HOUR_MS, MINUTE_MS, MachineClock, World
+from tallypoint.fleet.coalition import card_numbers, coalition, fleet_programme, store_name
+from tallypoint.fleet.customers import Customers
 from tallypoint.fleet.dice import dice_for
 from tallypoint.fleet.disk import Crashed
 from tallypoint.fleet.evidence import copies_at, till_copies
@@ -24,10 +27,12 @@ from tallypoint.fleet.line import Line
 from tallypoint.fleet.machine import Image, Machine
 from tallypoint.fleet.mishaps import Mishaps
 from tallypoint.fleet.office import Office
+from tallypoint.fleet.oracle_counter import Heard
+from tallypoint.fleet.parked import Parking
 from tallypoint.fleet.record import Record
 from tallypoint.fleet.talk import Talk
 from tallypoint.fleet.timeline import Timeline
-from tallypoint.fleet.workload import SELDOM, USUAL, Pos, card_numbers, coalition, fleet_programme, store_name
+from tallypoint.fleet.workload import SELDOM, USUAL, Pos
 
 HEAL_MS = 8 * HOUR_MS  # within which everything must be level once the faults end
 CHORES_MS = 5_000
@@ -111,6 +116,8 @@ class Fleet:
         self.office.publish(programme)
         self.cards = card_numbers(self.pace.members)
         accounts = self.office.register(programme, self.cards)
+        self.customers = Customers(self.office.card_key, self.cards, accounts)
+        parking = Parking(self.customers, self.record)
         authority = Authorities(self.grants, self.record)
         self._pos: list[Pos] = []
         stores = -(-self.plan.tills // TILLS_OF_A_STORE)
@@ -123,7 +130,9 @@ class Fleet:
             pace = (self.pace.card_share, self.pace.doings)
             # Where speed is the question members come to their own store, as they do; else anywhere, for more trouble.
             home = self.cards[lane // TILLS_OF_A_STORE :: stores] if self.plan.is_big else ()
-            self._pos.append(Pos(name, dice, self.cards, home, accounts, *pace, self.record, authority))
+            self._pos.append(
+                Pos(name, machine.store_id, dice, self.customers, parking, home, *pace, self.record, authority)
+            )
             self.talk.speak_in(machine, 0)
 
     def _machine(self, name: str, lane: int, skew_ms: int) -> Machine:
@@ -144,8 +153,9 @@ class Fleet:
             return lambda url, body, _deadline_ms: self.talk.ask_at_once(machine, kind, url, body)
 
         def ask_peer(url: str, body: bytes, _deadline_ms: int) -> Answer:
-            address = url.removeprefix("http://").split(":")[0]
-            return self.talk.ask_peer(next((one for one in self.machines if one.name == address), None), body)
+            address, _, path = url.removeprefix("http://").partition("/")
+            name = address.split(":")[0]
+            return self.talk.ask_peer(next((one for one in self.machines if one.name == name), None), f"/{path}", body)
 
         machine.has_suspect_peer = lambda: any(
             one.store_id == machine.store_id for one in self.machines if one.identity.till_id in self.mishaps.odd_tills
@@ -197,8 +207,11 @@ class Fleet:
         """Ask until there is an answer, under the same ids."""
         for _ in range(TRIES):
             try:
-                with machine.in_peril():
+                if machine.peril is None:
                     do(machine)
+                else:
+                    with machine.in_peril():
+                        do(machine)
                 self.time.note("told", machine.name, machine.journal.head().hash)
                 return
             except Crashed:
@@ -229,7 +242,8 @@ class Fleet:
         if self._is_over:
             return
         rounds = 40 if self.plan.is_big else 120
-        every_ms = MINUTE_MS if self._is_healing else max(CHORES_MS, self.span_ms // rounds)
+        healing_ms = 5 * MINUTE_MS if self.plan.is_big else MINUTE_MS
+        every_ms = healing_ms if self._is_healing else max(CHORES_MS, self.span_ms // rounds)
         self.time.plan(every_ms, self._chores)
         if self.world.now_ms >= self.office.is_down_until_ms:
             self.office.chores()
@@ -320,6 +334,18 @@ class Fleet:
         """Whether every till has of members what the centre has; a row that is wrong is found by its digest alone."""
         should = copies_at(self.office.disk.connection)
         return all(till_copies(one.cache_disk.writer) == should for one in self.machines)
+
+    def consents_heard(self) -> list[Heard]:
+        """What tills say of consents, of each card that one was given with, each asked at another till."""
+        asked = [one for one in self.machines if one.identity.till_id not in self.mishaps.odd_tills]
+        given = {one.account for one in self.record.said if isinstance(one.account, str)}
+        heard = []
+        for n, token in enumerate(sorted(given) if asked else ()):
+            machine = asked[n % len(asked)]
+            now = consents_now(machine.till, token, machine.counter)
+            states = {(one.purpose, one.channel): one.state for one in now.consents} if now.complete else None
+            heard.append(Heard(machine.name, token, states))
+        return heard
 
     def behind(self) -> list[str]:
         """Who is not level: a till has nothing more to say and knows what the centre does, and no till is two."""

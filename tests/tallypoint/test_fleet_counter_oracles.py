@@ -1,0 +1,197 @@
+"""What is said at the counter, and what stands on certificates, can be seen to break: a history is played, something is
+done to it, and it is judged."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from edge.parked_kept import ParkedKept
+from loyalty.baskets import Line
+from tallypoint.fleet import workload
+from tallypoint.fleet.coalition import card_numbers
+from tallypoint.fleet.customers import Customers, worth
+from tallypoint.fleet.disk import image_of
+from tallypoint.fleet.oracle_counter import Heard, judge_consents
+from tallypoint.fleet.record import Record, Said
+from tallypoint.fleet.run import judge
+from tallypoint.fleet.world import Fleet, Plan
+from tests.tallypoint.test_fleet_oracles import at_centre, broken
+
+DOINGS = {
+    "sale": 10, "return": 3, "exchange": 3, "join": 4, "card": 4, "consent": 4, "confirm": 4, "claim": 4,
+    "gift_order": 4, "gift_sale": 4, "gift_pay": 4, "park": 4, "resume": 4,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def once() -> Fleet:
+    return played()
+
+
+@pytest.fixture
+def fleet(once: Fleet) -> Iterator[Fleet]:
+    """A history that was played once, as it was when it ended."""
+    machines = [disk for one in once.machines for disk in (one.disk.writer, one.cache_disk.writer)]
+    disks = [once.office.disk.connection, *machines]
+    images, given = [image_of(disk) for disk in disks], list(once.record.given)
+    yield once
+    once.record.given = given
+    for image, disk in zip(images, disks, strict=True):
+        image.backup(disk)
+
+
+def played(doings: dict[str, int] = DOINGS, seed: int = 3) -> Fleet:
+    """A busy counter without faults."""
+    fleet = Fleet(Plan(tills=2, transactions=120, seed=seed, faults=()))
+    for pos in fleet._pos:
+        pos.does(doings)
+    fleet.play()
+    return fleet
+
+
+def one(fleet: Fleet, query: str) -> tuple:
+    return fleet.office.disk.connection.execute(query).fetchone()
+
+
+def test_a_busy_counter_does_everything_and_holds(fleet: Fleet) -> None:
+    assert judge(fleet).violations == ()
+    kinds = {told.kind for told in fleet.record.told.values()}
+    assert kinds >= {"sale", "return", "join", "card", "consent", "claim", "certificate"}
+    assert {said.what for said in fleet.record.said} == {"given", "withdrawn", "confirmed"}
+    assert fleet.record.resumed and any(told.approved for told in fleet.record.told.values())
+    assert len(fleet.consents_heard()) > 3
+
+
+def test_a_number_that_two_cards_have_is_found(fleet: Fleet) -> None:
+    given = next(one for one in fleet.record.given if one.number)
+    fleet.record.given.append(given._replace(event_id="again"))
+    assert "card" in broken(fleet)
+
+
+def test_a_card_that_leads_to_another_member_is_found(fleet: Fleet) -> None:
+    given = next(one for one in fleet.record.given if one.token and isinstance(one.other, int))
+    other = one(fleet, f"SELECT account_id FROM account WHERE account_id <> {given.other} AND status = 'registered'")[0]
+    at_centre(fleet, f"UPDATE card SET account_id = {other} WHERE card_token = '{given.token}'")
+    assert "card" in broken(fleet)
+
+
+def test_a_member_who_joined_and_is_not_one_is_found(fleet: Fleet) -> None:
+    joined = next(one for one in fleet.record.given if one.other is None and one.token)
+    at_centre(fleet, "UPDATE account SET status = 'unregistered' WHERE account_id ="
+                     f" (SELECT account_id FROM card WHERE card_token = '{joined.token}')")  # fmt: skip
+    assert "card" in broken(fleet)
+
+
+def test_a_blocked_card_that_is_served_is_found(fleet: Fleet) -> None:
+    at_centre(fleet, "DELETE FROM hotlist WHERE rowid = (SELECT min(rowid) FROM hotlist)")
+    assert {"card", "copies"} <= broken(fleet)
+
+
+def test_a_till_that_does_not_know_of_a_blocked_card_is_found(fleet: Fleet) -> None:
+    fleet.machines[1].cache_disk.writer.execute("DELETE FROM hotlist")
+    assert broken(fleet) == {"copies"}
+
+
+def test_a_consent_that_head_office_forgot_is_found(fleet: Fleet) -> None:
+    token = fleet.consents_heard()[0].token
+    for machine in fleet.machines:
+        machine.disk.writer.execute("DELETE FROM own_consent")
+    at_centre(fleet, "DELETE FROM consent WHERE account_id ="
+                     f" (SELECT account_id FROM card WHERE card_token = '{token}')")  # fmt: skip
+    assert "consent" in broken(fleet)
+
+
+def test_a_claim_that_grants_a_point_too_many_is_found(fleet: Fleet) -> None:
+    at_centre(fleet, "UPDATE receipt_claim SET points = points + 1 WHERE state = 'granted'")
+    assert "claim" in broken(fleet)
+
+
+def test_an_approval_that_is_lost_is_found(fleet: Fleet) -> None:
+    at_centre(fleet, "DELETE FROM approval WHERE rowid = (SELECT min(rowid) FROM approval)")
+    assert "approval" in broken(fleet)
+
+
+def test_an_approval_that_nobody_gave_is_found(fleet: Fleet) -> None:
+    till_id, epoch, seq = next(told.place[:3] for told in fleet.record.told.values() if told.kind == "join")
+    at_centre(fleet, f"INSERT INTO approval VALUES ('{till_id}', {epoch}, {seq}, '', '', '', '', '', '', '', '')")
+    assert "approval" in broken(fleet)
+
+
+def test_money_that_appears_on_a_certificate_is_found(fleet: Fleet) -> None:
+    at_centre(fleet, "UPDATE certificate SET balance_minor = balance_minor + 1 WHERE balance_minor > 0")
+    assert {"certificate", "copies"} <= broken(fleet)
+
+
+def test_a_certificate_that_was_blocked_and_is_not_is_found(fleet: Fleet) -> None:
+    assert fleet.record.blocked_gifts
+    at_centre(fleet, "UPDATE certificate SET blocked = ''")
+    assert "certificate" in broken(fleet)
+
+
+def test_a_basket_that_two_take_up_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ParkedKept, "take", lambda *_: None)
+    assert "parked" in broken(played({"park": 1, "resume": 2}))
+
+
+def test_a_sale_that_earns_other_points_than_its_goods_are_worth_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workload, "worth", lambda lines: worth(lines) + 1)
+    assert "worth" in broken(played({"sale": 1}))
+
+
+def test_who_joins_stands_on_no_tills_disk_in_clear(fleet: Fleet) -> None:
+    fleet.machines[0].cache_disk.writer.execute("INSERT INTO goods (sku, name) VALUES ('note', 'Nobody Known j1')")
+    assert broken(fleet) == {"person"}
+
+
+def test_goods_are_worth_a_point_for_each_two_and_a_half_with_a_tenth_off_milk() -> None:
+    milk, bread = Line(line=1, sku="milk", amount_minor=1_005), Line(line=2, sku="bread", amount_minor=345)
+    # 1005 - 101 (100.5 rounded up) + 345 = 1249: four times 250, and 249 over.
+    assert worth((milk, bread)) == 4
+    assert worth((milk, bread, Line(line=9, sku="voucher", amount_minor=5_000))) == 4
+
+
+def test_a_cards_token_is_that_of_the_product() -> None:
+    """Worked with openssl: HMAC-SHA256 under 32 bytes of `k`, of `ean13`, a zero byte and the number."""
+    (number,) = card_numbers(1)
+    assert number == "2990712340007"
+    customers = Customers(b"k" * 32, (), {})
+    assert customers.token_of("2990712340007") == TOKEN
+
+
+TOKEN = "15280c588f1c3b8e3e00bdcc85c814b8"
+
+
+class _Whose:
+    """Everything is in the books, and every card is a member of its own."""
+
+    def is_posted(self, _: object) -> bool:
+        return True
+
+    def account(self, who: int | str) -> int | str:
+        return who
+
+
+PLACE = ("aa", 1, 1, "h")
+
+
+@pytest.mark.parametrize(
+    "said, state",
+    [
+        ([("given", 1, "")], "given"),
+        ([("given", 1, "c1")], "to_confirm"),
+        ([("given", 1, "c1"), ("confirmed", 2, "c1")], "given"),
+        ([("given", 1, ""), ("withdrawn", 2, "")], "withdrawn"),
+        ([("withdrawn", 2, ""), ("given", 1, "")], "withdrawn"),
+        ([("withdrawn", 2, ""), ("given", 2, "")], "withdrawn"),
+        ([("given", 1, "c1"), ("given", 2, "c2"), ("confirmed", 3, "c1")], "to_confirm"),
+    ],
+)
+def test_the_later_of_giving_and_withdrawing_holds(said: list, state: str) -> None:
+    record = Record()
+    for what, at_ms, code in said:
+        record.said.append(Said(PLACE, what, "t1", "marketing", "email", at_ms, code))
+    name = ("marketing", "email")
+    assert list(judge_consents(record, _Whose(), [Heard("till-0", "t1", {name: state})])) == []  # type: ignore[arg-type]
+    wrong = list(judge_consents(record, _Whose(), [Heard("till-0", "t1", {})]))  # type: ignore[arg-type]
+    assert wrong == [f"consent: till-0 says nothing of marketing, customers {state}"]
+    assert list(judge_consents(record, _Whose(), [Heard("till-0", "t1", None)]))  # type: ignore[arg-type]
