@@ -4,15 +4,16 @@ Which lots pay is decided by the kernel's `post_event` alone; here is only readi
 Source: house.md section 5.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Row, update
 
 from central.accounts import accounts_of_cards, give_cards
+from central.book_rows import debt_of, debt_row, lot_row, posting_row, reversed_row, use_rows
 from central.certificate_books import open_certificates, write_certificates
 from central.fixed_receipts import fixed_receipts, names_of
 from central.lanes import mark_changed
@@ -20,13 +21,13 @@ from central.plain_sales import plain_sales
 from central.ports import Randomness, without_waiting
 from central.recorded import RECEIPT, key_columns, key_of, lot_key, recorded_receipts
 from central.registry import all_terms
-from central.rows import Cells, OnConflict, Soon, find, find_soon, hold_soon, put, put_cells, remove
+from central.rows import Cells, OnConflict, Soon, find, find_soon, hold_soon, put, put_cells, put_soon, remove
 from central.tables import account, debt, event, lease, lease_slice, lot, posting, reversed_, shared_use, use
-from loyalty.books import NOBODY, Account, Books, Posted, Posting, Reversed
+from loyalty.books import NOBODY, Account, Books, Posted
 from loyalty.events import Event, own_uses, points_told
 from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
-from loyalty.lots import Debt, EventRef, LotKey
+from loyalty.lots import Debt, EventRef
 from loyalty.member_events import MemberEvent, owned_tokens
 from loyalty.members import REVERSED, SPENT, Use, add_uses
 from loyalty.postings import post_event
@@ -35,8 +36,17 @@ from loyalty.reversals import Return, Void
 from loyalty.trouble import InvariantBroken
 
 _STANDS = ("account_id", "version", "merged_into")
+_LOCKED: OnConflict = {"version": "most", "version_before": ("old", "version")}
 _LOT = ("account_id", "valid_through", "issuer_id", "terms_id", "points", "earned_on", "expired", "redated_to")
 NEVER = -1  # no version of an account
+
+
+class _Done(NamedTuple):
+    """What became of an event, and its rows."""
+
+    posted: Posted
+    postings: list[Cells]
+    uses: list[Cells]
 
 
 class CentreBooks:
@@ -52,21 +62,30 @@ class CentreBooks:
         self._randomness = randomness
         self._cards: dict[str, int] = {}
         self._owed_before: dict[int, tuple[Debt, ...]] = {}
-        self._new: list[tuple[Posted, tuple[Use, ...]]] = []
+        self._new: list[_Done] = []
         self._posted: list[Posted] = []
         self._shared: list[Cells] = []
         self._ahead: dict[int, int] = {}
-        self._decided: dict[EventRef, Posted] = {}
+        self._decided: dict[EventRef, _Done] = {}
+        self._marked: set[int] = set()
+        self._raised: dict[int, int] = {}
         self._points: dict[EventRef, tuple[int, int]] = {}
         self._merged: dict[int, int] = {}
         self.unknown_accounts: set[int] = set()
         self.books = Books(all_terms(tx), period_no)
 
-    def open(self, events: Iterable[Event], new: Mapping[EventRef, Event] = MappingProxyType({})) -> None:
+    def open(
+        self,
+        events: Iterable[Event],
+        new: Mapping[EventRef, Event] = MappingProxyType({}),
+        meanwhile: Callable[[Iterator[tuple[EventRef, Posted]]], None] = lambda _: None,
+    ) -> None:
         """Read all that these events may touch, and lock their accounts, in the order of their numbers.
 
         Args:
-            new: those of them that will be posted in this order; plain sales among them are decided before the lock.
+            new: those of them that will be posted in this order.
+            meanwhile: is given plain sales among them as each is decided, before the lock. It runs within
+                `without_waiting`; what it does not take is decided in its turn.
         """
         told_events = tuple(events)
         events = tuple(one.fact if isinstance(one, Fixed) else one for one in told_events)
@@ -88,9 +107,13 @@ class CentreBooks:
         # A sale to nobody has no account to lock, so whoever takes its goods back locks the sale.
         put(self._tx, event, [dict(row._mapping) for row in arrived.values() if row.account_id == NOBODY],
             {"checked": "keep"})  # fmt: skip
+        sales: Mapping[EventRef, tuple[Receipt, int]] = {}
         if self._tx.dialect.name == "postgresql":  # on SQLite all that others could wait for is held already
-            self._decide_ahead(plain_sales(told_events, new, self.account_of, seen))
-        self._lock((told | seen | set(self._cards.values())) - {NOBODY}, told)
+            sales = plain_sales(told_events, new, self.account_of, seen)
+            self._read_ahead({who for _, who in sales.values()})
+        with without_waiting(self._tx):
+            meanwhile(self._decided_ahead(sales))
+            self._lock((told | seen | set(self._cards.values())) - {NOBODY}, told)
         self._open_leases(events)
         open_certificates(self._tx, self.books, events)
         # Read last: while we waited, another till may have taken goods of the same receipt back. Only of what had
@@ -99,39 +122,44 @@ class CentreBooks:
             self.books.remember(recorded)
 
     def _lock(self, account_ids: set[int], told: set[int]) -> None:
-        with without_waiting(self._tx):
-            known = find_soon(self._tx, account, [{"account_id": one} for one in told], ("account_id",))
-            self.lock(account_ids)
-            self.unknown_accounts = told - {row.account_id for row in known()}
+        known = find_soon(self._tx, account, [{"account_id": one} for one in told], ("account_id",))
+        self.lock(account_ids)
+        self.unknown_accounts = told - {row.account_id for row in known()}
 
     def lock(self, account_ids: Iterable[int]) -> None:
         """Keep others from these accounts, and from those they were merged into, and read what they hold."""
         ids = set(account_ids)
-        rows = [{"account_id": one, "status": "unregistered", "created_at_ms": self._now_ms} for one in ids]
+        new = {"status": "unregistered", "created_at_ms": self._now_ms}
+        versions = {one: self.books.account(one).version if one in self._ahead else 0 for one in ids}
+        if self._tx.dialect.name == "postgresql":
+            # What was decided is written with the lock, all in one order; the version of before says whether it holds.
+            rows = [{"account_id": one, "version": version, **new} for one, version in versions.items()]
+            held = put_soon(self._tx, account, rows, _LOCKED, ("account_id", "version_before", "merged_into"))
+        else:
+            rows = [{"account_id": one, **new} for one in ids]
+            held = hold_soon(self._tx, account, rows, _STANDS)
         # Each is asked once the one before it is done, so lots and debts are those of accounts that are locked.
-        held = hold_soon(self._tx, account, rows, _STANDS)
         what = self._ask(ids - self._ahead.keys())
         moved = set()
-        for row in held():
-            if row.merged_into:
-                self._merged[row.account_id] = row.merged_into
-            if row.account_id not in self._ahead:
-                self.books.accounts[row.account_id] = Account(version=row.version)
-            elif row.merged_into or self._ahead[row.account_id] != row.version:
-                moved.add(row.account_id)
-                self.books.accounts[row.account_id] = Account(version=row.version)
+        for account_id, version, into in held():
+            if into:
+                self._merged[account_id] = into
+            if not into and self._ahead.get(account_id, NEVER) == version:
+                self._raised[account_id] = versions[account_id]
+                continue
+            self.books.accounts[account_id] = Account(version=version)
+            if account_id in self._ahead:
+                moved.add(account_id)
         self._take(what)
         if moved:
-            self._decided = {ref: one for ref, one in self._decided.items() if one.account_id not in moved}
+            self._decided = {ref: one for ref, one in self._decided.items() if one.posted.account_id not in moved}
             self._owed_before = {who: debts for who, debts in self._owed_before.items() if who not in moved}
             self._take(self._ask(moved))
         if beyond := set(self._merged.values()) - self.books.accounts.keys():
             self.lock(beyond)
 
-    def _decide_ahead(self, sales: Mapping[EventRef, tuple[Receipt, int]]) -> None:
-        """Post sales before their accounts are locked, so that others wait only while rows are written. The version of
-        an account says afterwards whether it is still as it was read; if not, its sales are posted anew."""
-        ids = {who for _, who in sales.values()}
+    def _read_ahead(self, ids: set[int]) -> None:
+        """Read accounts before they are locked. Their versions say afterwards whether they are still as they were."""
         with without_waiting(self._tx):
             # The versions first: what changes after that shows in them.
             stands = find_soon(self._tx, account, [{"account_id": one} for one in ids], _STANDS)
@@ -147,6 +175,10 @@ class CentreBooks:
             self._ahead |= dict.fromkeys(into & self._ahead.keys(), NEVER)
             found = find(self._tx, account, [{"account_id": one} for one in into], _STANDS)
             into = {row.merged_into for row in found if row.merged_into}
+
+    def _decided_ahead(self, sales: Mapping[EventRef, tuple[Receipt, int]]) -> Iterator[tuple[EventRef, Posted]]:
+        """Post sales before their accounts are locked, so that others wait only while rows are written; those of an
+        account that moves on meanwhile are posted anew."""
         for ref, (head, who) in sales.items():
             if self._ahead.get(who, NEVER) == NEVER:
                 continue
@@ -157,7 +189,12 @@ class CentreBooks:
                 self._ahead[who] = NEVER
                 continue
             self.books.take(posted)
-            self._decided[ref] = posted
+            self._decided[ref] = self._done(head, posted)
+            yield ref, posted
+
+    def is_decided(self, ref: EventRef) -> bool:
+        """Whether an event was decided before the lock, and that still holds."""
+        return ref in self._decided
 
     def _ask(self, account_ids: Iterable[int]) -> tuple[Soon, Soon]:
         """What these accounts hold: their lots and their debts."""
@@ -176,7 +213,7 @@ class CentreBooks:
             if redated_to:
                 opened.redated[key] = date.fromisoformat(redated_to)
         for row in sorted(debts(), key=lambda row: (row.account_id, row.n)):
-            self.books.account(row.account_id).debts.append(_debt(row))
+            self.books.account(row.account_id).debts.append(debt_of(row))
             self._owed_before[row.account_id] = tuple(self.books.account(row.account_id).debts)
 
     def survivor(self, account_id: int) -> int:
@@ -205,19 +242,24 @@ class CentreBooks:
     def post(self, head: Event, ref: EventRef) -> Posted:
         """Let the kernel post one event, and keep what came of it until `write`."""
         told, head = head, head.fact if isinstance(head, Fixed) else head
-        posted = self._decided.get(ref)
-        if posted is None:
+        done = self._decided.get(ref)
+        if done is None:
             whom = self.account_of(head) if isinstance(head, Receipt | Return | Void) else None
             posted = post_event(told, ref, whom, self.books)
             self.books.take(posted)
+            if posted.waits_for is not None:
+                return posted
+            done = self._done(head, posted)
         if isinstance(head, Receipt):
             self._points[ref] = points_told(head)[:2]
-        if posted.waits_for is not None:
-            return posted
-        self._new.append((posted, self._uses(head, posted) if posted.account_id != NOBODY else ()))
+        self._new.append(done)
         for one in add_uses((), getattr(head, "shared_uses", ())):
             self._shared.append((ref.till_id, ref.epoch, ref.seq, one.name, one.amount))
-        return posted
+        return done.posted
+
+    def _done(self, head: Event, posted: Posted) -> "_Done":
+        uses = self._uses(head, posted) if posted.account_id != NOBODY else ()
+        return _Done(posted, [posting_row(one) for one in posted.postings], use_rows(posted, uses))
 
     def _uses(self, head: Event, posted: Posted) -> tuple[Use, ...]:
         """What the till, too, adds to the member's counters for this event."""
@@ -230,30 +272,38 @@ class CentreBooks:
     def append(self) -> None:
         """Write down what nothing will change any more of the events that were posted since the last time."""
         new, self._new = self._new, []
-        put_cells(self._tx, posting, [_posting_row(one) for posted, _ in new for one in posted.postings])
-        put_cells(self._tx, use, [row for posted, uses in new for row in _use_rows(posted, uses)])
-        put(self._tx, reversed_, [_reversed_row(one.reversed, one) for one, _ in new if one.reversed])
-        self._posted += [posted for posted, _ in new]
+        put_cells(self._tx, posting, [row for one in new for row in one.postings])
+        put_cells(self._tx, use, [row for one in new for row in one.uses])
+        posted = [one.posted for one in new]
+        put(self._tx, reversed_, [reversed_row(one.reversed, one) for one in posted if one.reversed])
+        self._posted += posted
+
+    def mark(self, account_ids: Set[int], mark: str) -> None:
+        """Say that these accounts change; of no use to anybody before the commit, and so done when there is time."""
+        mark_changed(self._tx, account_ids - self._marked, mark)
+        self._marked |= account_ids
 
     def write(self, mark: str) -> None:
         """Write down what all the posted events changed; `mark` names this set of events."""
         self.append()
         everything = self._posted
         touched = {posted.account_id for posted in everything} - {NOBODY}
-        versions = [{"account_id": one, "version": self.books.account(one).version} for one in touched]
-        put(self._tx, account, versions, {"version": "given"})
+        # Of an account that had moved on, what was written with the lock was too much.
+        versions = {one: self.books.account(one).version for one in touched | self._ahead.keys()}
+        rows = [{"account_id": one, "version": last} for one, last in versions.items() if self._raised.get(one) != last]
+        put(self._tx, account, rows, {"version": "given"})
         put_cells(self._tx, shared_use, self._shared)
         self._write_lots(everything)
         self._write_debts(touched)
         self._write_leases(everything)
         write_certificates(self._tx, everything)
-        mark_changed(self._tx, touched, mark)
+        self.mark(touched, mark)
 
     def _write_lots(self, everything: Iterable[Posted]) -> None:
         """The lots that postings moved."""
         moved = {(one.account_id, one.key) for posted in everything for one in posted.postings if one.unit == "point"}
         moved |= {(posted.account_id, one.key) for posted in everything for one in posted.redated}
-        rows = [_lot_row(who, self.books.account(who), key) for who, key in moved]
+        rows = [lot_row(who, self.books.account(who), key) for who, key in moved]
         put_cells(self._tx, lot, rows, _OF_A_LOT)
 
     def _write_leases(self, everything: Iterable[Posted]) -> None:
@@ -273,7 +323,7 @@ class CentreBooks:
     def _write_debts(self, touched: set[int]) -> None:
         moved = [one for one in touched if self._owed_before.get(one, ()) != tuple(self.books.account(one).debts)]
         remove(self._tx, debt, [{"account_id": one} for one in moved])
-        put(self._tx, debt, [_debt_row(one, n) for account_id in moved
+        put(self._tx, debt, [debt_row(one, n) for account_id in moved
                              for n, one in enumerate(self.books.account(account_id).debts)])  # fmt: skip
 
 
@@ -305,62 +355,3 @@ def _lease_of(head: Event) -> tuple[int, str]:
 
 def _is_at(row: Row[Any] | None, receipt_id: str) -> bool:
     return row is not None and row.kind == RECEIPT and row.state == "posted" and row.receipt_id == receipt_id
-
-
-def _lot_row(who: int, of: Account, key: LotKey) -> Cells:
-    earned_on, redated = of.earned_on.get(key), of.redated.get(key)
-    return (
-        who, key.valid_through.isoformat(), key.issuer_id, key.terms_id, of.lots.get(key, 0),
-        earned_on.isoformat() if earned_on else "", of.expired.get(key, 0), redated.isoformat() if redated else "",
-    )  # fmt: skip
-
-
-def _posting_row(one: Posting) -> Cells:
-    key, by, of = one.key, one.by, one.of
-    return (
-        one.account_id, by.till_id, by.epoch, by.seq, one.n, one.account_version, one.unit, one.source, one.target,
-        one.amount, key.valid_through.isoformat(), key.issuer_id, key.terms_id,
-        one.at_partner_id, one.at_terms_id, one.priced_by, of.till_id, of.epoch, of.seq,
-        one.period_no, one.origin_period_no,
-    )  # fmt: skip
-
-
-def _use_rows(posted: Posted, uses: Iterable[Use]) -> list[Cells]:
-    who, version, by = posted.account_id, posted.account_version, posted.ref
-    return [(who, version, one.name, one.amount, by.till_id, by.epoch, by.seq) for one in uses]
-
-
-def _reversed_row(one: Reversed, posted: Posted) -> dict[str, Any]:
-    return {
-        "account_id": one.account_id,
-        "account_version": posted.account_version,
-        "restored_points": one.restored_points,
-        "net_minor": one.net_minor,
-        "granted": msgspec.json.encode(one.granted).decode(),
-        "funded": msgspec.json.encode(one.funded).decode(),
-        **_place("of", one.of),
-        **_place("by", one.by),
-    }
-
-
-def _debt_row(one: Debt, n: int) -> dict[str, Any]:
-    plain = msgspec.structs.asdict(one)
-    of = plain.pop("of")
-    return {**plain, "n": n, "issuer_id": one.issuer_id or "", "terms_id": one.terms_id or "", **_place("of", of)}
-
-
-def _debt(row: Any) -> Debt:
-    return Debt(
-        account_id=row.account_id,
-        issuer_id=row.issuer_id or None,
-        terms_id=row.terms_id or None,
-        at_partner_id=row.at_partner_id,
-        at_terms_id=row.at_terms_id,
-        points=row.points,
-        of=EventRef(till_id=row.of_till, epoch=row.of_epoch, seq=row.of_seq),
-        origin_period_no=row.origin_period_no,
-    )
-
-
-def _place(side: str, ref: EventRef) -> dict[str, Any]:
-    return {f"{side}_till": ref.till_id, f"{side}_epoch": ref.epoch, f"{side}_seq": ref.seq}

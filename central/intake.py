@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from central.evidence import payloads_of
+from central.granting import top_up
 from central.heads import Unfit, read_fit_head
 from central.member_facts import take_member_events
 from central.ports import Randomness, without_waiting
@@ -22,7 +23,9 @@ from central.told_leases import note_told, proofs_of, proven
 from central.worklist import raise_alarm, raise_flags
 from loyalty.books import NOBODY, Flag
 from loyalty.events import Event, TillClose
+from loyalty.lease_events import LeaseMoved
 from loyalty.lots import EventRef
+from loyalty.programme import Programme
 from loyalty.receipts import Receipt, points_drawn
 from loyalty.reversals import Return, Void
 from sync.envelope import OpenedBatch
@@ -38,11 +41,13 @@ def take_events(
     now_ms: int,
     randomness: Randomness,
     states: tuple[str, ...] = ("active",),
+    programme: Programme | None = None,
 ) -> frozenset[int]:
     """Post the events of a batch from `verdict.from_index` on, store the batch, advance its stream.
 
     Args:
         states: of its stream, in which it is taken; more of them only where a person says so.
+        programme: the one in force, to whose caps the till's float is topped up; none to leave it.
 
     Returns:
         The accounts that sales of it were for.
@@ -61,7 +66,13 @@ def take_events(
     fresh = {ref: head for ref, head in heads.items() if ref not in reused}
     poster = Poster(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
     seen_before, strange = _seen_before(tx, heads, reused, payloads), _strange_places(tx, fresh)
-    poster.open(fresh, header.last_seq)
+    # Before any account is locked, for nobody has to wait for it; unless the till tells of lost grants, or of leases
+    # that rest, which count first.
+    tells_of_leases = any(isinstance(head, LeaseMoved) for head in fresh.values())
+    if not tells_of_leases:
+        _settle_float(tx, header, fresh, programme, now_ms, randomness)
+    mark = f"{header.till_id}:{header.epoch}:{header.last_seq}"
+    poster.open(fresh, header.last_seq, mark)
     proofs = proofs_of(tx, fresh, opened.shown)
     fresh = proven(fresh, proofs)
     with without_waiting(tx):
@@ -72,10 +83,11 @@ def take_events(
         for ref, say in seen_before.items():
             poster.strike(ref, "receipt_id_reused", say, header.last_seq, heads[ref])
         poster.flags += strange
-        poster.write(f"{header.till_id}:{header.epoch}:{header.last_seq}")
+        poster.write(mark)
     note_told(tx, poster, fresh, proofs, now_ms)
     take_member_events(tx, fresh, poster.rows, now_ms)
-    count_spent(tx, (header.till_id, header.epoch), fresh, now_ms)
+    if tells_of_leases:
+        _settle_float(tx, header, fresh, programme, now_ms, randomness)
     for ref, head in fresh.items():
         if isinstance(head, TillClose):
             raise_flags(tx, close_flags(tx, ref, head), poster.rows, now_ms)
@@ -196,6 +208,20 @@ def _store_batch(tx: Connection, opened: OpenedBatch, posted_from: int, now_ms: 
     kept = {"header": opened.header_bytes, "signature": opened.signature, "body": opened.body}
     seqs = {"first_seq": header.first_seq, "posted_from": posted_from}
     tx.execute(batch.insert().values(**place, **seqs, **kept, received_at_ms=now_ms))
+
+
+def _settle_float(
+    tx: Connection,
+    header: BatchHeader,
+    heads: Heads,
+    programme: Programme | None,
+    now_ms: int,
+    randomness: Randomness,
+) -> None:
+    """Take what a batch spent off the till's float, and top that up."""
+    whose = header.till_id, header.epoch
+    count_spent(tx, whose, heads, now_ms)
+    top_up(tx, programme, *whose, now_ms, randomness, taken=header.grants)
 
 
 def count_spent(tx: Connection, whose: tuple[str, int], heads: Heads, now_ms: int) -> None:

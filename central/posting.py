@@ -3,7 +3,8 @@
 Nothing that an event says may stop the events behind it: what breaks a sum of ours is struck out and flagged.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -56,26 +57,38 @@ class Poster:
         self._waiters: dict[EventRef, dict[EventRef, Event]] = {}
         self._waited: dict[EventRef, dict[str, Any]] = {}
         self._names: dict[EventRef, str] = {}
+        self._written: set[EventRef] = set()
+        self._mark = ""
         self._late: dict[EventRef, dict[str, Any]] = {}
         self.flags: list[Flag] = []
         self._approvals = Approvals(tx, {})
         self.posted: dict[EventRef, Posted] = {}
 
-    def open(self, heads: Heads, batch_seq: int) -> None:
-        """Read and lock what these new events touch, and what waited for them does. From here on only writes."""
+    def open(self, heads: Heads, batch_seq: int, mark: str = "") -> None:
+        """Read and lock what these new events touch, and what waited for them does. From here on only writes.
+
+        Args:
+            mark: of `write`, where it is known by now.
+        """
+        self._mark = mark
         self._told = {ref: self._row(ref, head, batch_seq) for ref, head in heads.items()}
         self._names = {ref: receipt_named(head) for ref, head in heads.items() if isinstance(head, Return | Void)}
         self._approvals = Approvals(self._tx, heads)
         self._waiters = self._waiters_for(heads)
         late = {ref: head for rows in self._waiters.values() for ref, head in rows.items()}
-        self._open([*heads.values(), *late.values()], late, heads)
+        # Whoever posts again may look at what came of it and leave everything as it was.
+        self._open([*heads.values(), *late.values()], late, {} if self._again else heads)
 
     def post(self, heads: Heads) -> None:
         """Post events that were opened, in the order given, each followed by those that waited for it."""
         for n, (ref, head) in enumerate(heads.items(), 1):
             row = self._told[ref]
+            is_written = self._books.is_decided(ref)
             row.update(self._outcome(ref, head))
-            self._keep(ref, row)
+            if is_written:
+                self.rows[ref] = row
+            else:
+                self._keep(ref, row)
             if row["state"] != "quarantined":
                 self._approvals.add(ref)
             for waiter, late in self._waiters.get(ref, {}).items():
@@ -126,18 +139,37 @@ class Poster:
         self._books.append()
         refs, self._new = self._new, []
         new = [self.rows[ref] for ref in refs]
-        put_cells(self._tx, event, [tuple(row.values()) for row in new], _EVERYTHING if self._again else "raise")
+        self._write_events(row for ref, row in zip(refs, new, strict=True) if ref not in self._written)
+        # Accounts had moved on since these were decided.
+        moved = [tuple(self.rows[ref].values()) for ref in refs if ref in self._written]
+        put_cells(self._tx, event, moved, _EVERYTHING)
         waits = ("till_id", "epoch", "seq", "of_till", "of_epoch", "of_seq")
         since = {"since_ms": self._now_ms}
         put(self._tx, waiting, [{name: row[name] for name in waits} | since | {"of_receipt": self._names.get(ref, "")}
                                 for ref, row in zip(refs, new, strict=True) if row["state"] == "waiting"])  # fmt: skip
+
+    def _write_ahead(self, decided: Iterator[tuple[EventRef, Posted]]) -> None:
+        """Write down sales that are decided before their accounts are locked: nobody waits for these rows, and the
+        database works while the next sales are decided."""
+        while some := list(islice(decided, AT_ONCE)):
+            for ref, posted in some:
+                self._told[ref].update(
+                    self._state("posted", account_id=posted.account_id, version=posted.account_version)
+                )
+            self._write_events(self._told[ref] for ref, _ in some)
+            self._written.update(ref for ref, _ in some)
+            if self._mark:
+                self._books.mark({posted.account_id for _, posted in some}, self._mark)
+
+    def _write_events(self, rows: Iterable[dict[str, Any]]) -> None:
+        put_cells(self._tx, event, [tuple(row.values()) for row in rows], _EVERYTHING if self._again else "raise")
 
     def _keep(self, ref: EventRef, row: dict[str, Any]) -> None:
         self.rows[ref] = row
         self._new.append(ref)
 
     def _open(self, heads: Iterable[Event], late: Iterable[EventRef], new: Heads = MappingProxyType({})) -> None:
-        self._books.open(heads, new)
+        self._books.open(heads, new, self._write_ahead)
         self._waited = {_ref(row): dict(row._mapping) for row in find(self._tx, event, [_key(ref) for ref in late])}
 
     def _settle(self, ref: EventRef, head: Event) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     cast,
     column,
     delete,
@@ -43,7 +44,8 @@ Given = Mapping[str, Any]
 Cells = tuple[Any, ...]
 # Rows that were asked for: within `without_waiting` they are on their way, and whoever calls this waits for them.
 Soon = Callable[[], Sequence[Any]]
-OnConflict = Literal["raise", "nothing"] | Mapping[str, Literal["given", "add", "keep"]]
+Become = Literal["given", "add", "keep", "most"]
+OnConflict = Literal["raise", "nothing"] | Mapping[str, Become | tuple[Literal["old"], str]]
 
 
 def as_table(dialect: str, columns: Sequence[Column[Any]], given: Sequence[Given], name: str = "given") -> FromClause:
@@ -70,7 +72,8 @@ def put(
     Args:
         given: rows that all name the same columns; columns left out take their defaults.
         on_conflict: of the primary key. `nothing` leaves the row that is there; or, by column, what becomes of it:
-            `given` takes the new value, `add` the sum, `keep` the old one (which locks and returns the row).
+            `given` takes the new value, `add` the sum, `most` the greater, `keep` the old one (which locks and returns
+            the row), `("old", NAME)` what another column was.
         returning: columns to hand back of the rows written.
     Returns:
         As asked by `returning`, in no particular order; a row left alone by `nothing` is not among them.
@@ -114,6 +117,14 @@ def claim_soon(tx: Connection, table: Table, given: Iterable[Given], returning: 
     """
     rows = _sorted(table, given)
     return _ask(tx, *_inserting(tx, table, rows, "nothing", returning)) if rows else _nothing
+
+
+def put_soon(
+    tx: Connection, table: Table, given: Iterable[Given], on_conflict: OnConflict, returning: Sequence[str]
+) -> Soon:
+    """The same as `put`; what comes back tells the rows."""
+    rows = _sorted(table, given)
+    return _ask(tx, *_inserting(tx, table, rows, _how(on_conflict), returning)) if rows else _nothing
 
 
 def hold(tx: Connection, table: Table, given: Iterable[Given], returning: Sequence[str]) -> Sequence[Row[Any]]:
@@ -267,7 +278,7 @@ def _on_conflict(statement: Any, table: Table, on_conflict: Any) -> Any:
         return statement.on_conflict_do_nothing(index_elements=keys)
     if on_conflict == "raise":
         return statement
-    become = {name: _become(table.c[name], statement.excluded[name], how) for name, how in on_conflict}
+    become = {name: _become(table, name, statement.excluded[name], how) for name, how in on_conflict}
     return statement.on_conflict_do_update(index_elements=keys, set_=become)
 
 
@@ -325,8 +336,11 @@ def _quoted(cell: str) -> str:
     return '"' + cell.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _become(old: Column[Any], new: Any, how: str) -> Any:
-    return {"given": new, "add": old + new, "keep": old}[how]
+def _become(table: Table, name: str, new: Any, how: Become | tuple[str, str]) -> Any:
+    if isinstance(how, tuple):
+        return table.c[how[1]]
+    old = table.c[name]
+    return {"given": new, "add": old + new, "keep": old, "most": case((old < new, new), else_=old)}[how]
 
 
 def _sorted(table: Table, given: Iterable[Given]) -> list[Given]:

@@ -137,9 +137,8 @@ class SqlCentreStore:
         header = opened.header
         with writing(self.engine) as tx:
             if isinstance(verdict, Take):
-                served = intake.take_events(tx, opened, verdict, now_ms, self._randomness, TAKEN)
                 programme, whose = current_programme(tx), (header.till_id, header.epoch)
-                granting.top_up(tx, programme, *whose, now_ms, self._randomness, taken=header.grants)
+                served = intake.take_events(tx, opened, verdict, now_ms, self._randomness, TAKEN, programme)
                 leasing.top_up_leases(tx, programme, *whose, served, now_ms, self._randomness, taken=header.grants)
             else:
                 intake.note_contact(tx, header, now_ms)

@@ -307,6 +307,7 @@ account = _table(
     _text("status", default="registered"),
     _whole("created_at_ms", default=0),
     _whole("merged_into", default=0),
+    _whole("version_before", default=0),  # what it was when it was last locked, which tells whoever locks it
 )  # fmt: skip
 Index("account_merged", account.c.merged_into, sqlite_where=account.c.merged_into > 0,
       postgresql_where=account.c.merged_into > 0)  # fmt: skip

@@ -27,7 +27,7 @@ from sync.envelope import MAX_EVENTS
 
 STEPS = (1, 2, 4)
 ROUNDS = 5
-BATCHES = 4  # of each, a round: all begin at once, and the first of them meet on the same accounts
+BATCHES = 8  # of each, a round: all begin at once, and the first of them meet on the same accounts
 MEMBERS = 40_000
 HOT = 20  # accounts that are in every batch of every till, if any are
 AT_LEAST = 1.4

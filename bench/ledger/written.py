@@ -25,7 +25,7 @@ BY_EVENT: Mapping[Table, tuple[str, str, str]] = {
 }
 NEW = (*BY_EVENT, t.changed)
 # Rows that may have been there; what of them becomes new.
-MOVED: Mapping[Table, tuple[str, ...]] = {t.account: ("version",), t.lot: ("points", "earned_on")}
+MOVED: Mapping[Table, tuple[str, ...]] = {t.account: ("version", "version_before"), t.lot: ("points", "earned_on")}
 GRANTS = {t.till_grant.name, t.centre_event.name}
 
 Values = tuple[Any, ...]
