@@ -65,10 +65,10 @@ class CentreBooks:
         self._new: list[_Done] = []
         self._posted: list[Posted] = []
         self._shared: list[Cells] = []
-        self._ahead: dict[int, int] = {}
-        self._decided: dict[EventRef, _Done] = {}
+        self._ahead: dict[int, int] = {}  # accounts read before the lock, with the version that they had
+        self._decided: dict[EventRef, _Done] = {}  # sales of these, as far as the lock has not said otherwise
+        self._raised: dict[int, int] = {}  # the versions that were written with the lock and hold
         self._marked: set[int] = set()
-        self._raised: dict[int, int] = {}
         self._points: dict[EventRef, tuple[int, int]] = {}
         self._merged: dict[int, int] = {}
         self.unknown_accounts: set[int] = set()

@@ -12,9 +12,7 @@ from tests.browser.office import PASSWORD, Head, head_office
 pytestmark = pytest.mark.browser
 LOOKS = {
     "desk": {"viewport": {"width": 1366, "height": 900}, "color_scheme": "light"},
-    "night": {"viewport": {"width": 1366, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 360, "height": 780}, "color_scheme": "dark"},
-    "wall": {"viewport": {"width": 2560, "height": 1440}, "color_scheme": "light"},
 }
 
 
