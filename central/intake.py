@@ -16,7 +16,7 @@ from central.member_facts import take_member_events
 from central.ports import Randomness, without_waiting
 from central.posting import AT_ONCE, Heads, Poster
 from central.registry import at, partner_of, raised
-from central.rows import Soon, claim_soon, find
+from central.rows import Soon, find, put_soon
 from central.tables import batch, claim, stream, till
 from central.till_close import close_flags
 from central.told_leases import note_told, proofs_of, proven
@@ -154,7 +154,7 @@ def _claim(tx: Connection, heads: Heads, first: dict[str, EventRef]) -> Soon:
     named = {ref: head.receipt_id for ref, head in heads.items() if first.setdefault(head.receipt_id, ref) == ref}
     rows = [{"till_id": ref.till_id, "receipt_id": name, "epoch": ref.epoch, "seq": ref.seq}
             for ref, name in named.items()]  # fmt: skip
-    return claim_soon(tx, claim, rows, ["receipt_id"])
+    return put_soon(tx, claim, rows, "nothing", ["receipt_id"])
 
 
 def _lost(heads: Heads, first: Mapping[str, EventRef], won: Set[str]) -> dict[EventRef, str]:

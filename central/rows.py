@@ -109,20 +109,10 @@ def _how(on_conflict: OnConflict) -> Any:
     return on_conflict if isinstance(on_conflict, str) else tuple(on_conflict.items())
 
 
-def claim_soon(tx: Connection, table: Table, given: Iterable[Given], returning: Sequence[str]) -> Soon:
-    """Insert the rows whose keys are missing, like `put` with `nothing`.
-
-    Returns:
-        What tells the columns asked by `returning` of those that were.
-    """
-    rows = _sorted(table, given)
-    return _ask(tx, *_inserting(tx, table, rows, "nothing", returning)) if rows else _nothing
-
-
 def put_soon(
     tx: Connection, table: Table, given: Iterable[Given], on_conflict: OnConflict, returning: Sequence[str]
 ) -> Soon:
-    """The same as `put`; what comes back tells the rows."""
+    """Insert a set of rows as `put` does; what comes back tells the columns asked by `returning`."""
     rows = _sorted(table, given)
     return _ask(tx, *_inserting(tx, table, rows, _how(on_conflict), returning)) if rows else _nothing
 
@@ -150,7 +140,7 @@ def hold_soon(tx: Connection, table: Table, given: Iterable[Given], returning: S
         put(tx, table, rows, "nothing")
         return find_soon(tx, table, wanted, returning)
     kept = next(one.name for one in table.c if not one.primary_key)
-    return _ask(tx, *_inserting(tx, table, rows, ((kept, "keep"),), returning))
+    return put_soon(tx, table, rows, {kept: "keep"}, returning)
 
 
 def find(
