@@ -8,14 +8,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, select
 
 from central.accounts import merged_into
+from central.member_facts import CARD_HAS_POINTS
 from central.members import UnknownAccount
 from central.own_events import append_own
 from central.ports import Randomness
 from central.rows import find, put
-from central.tables import account, card, consent
+from central.tables import account, card, consent, flag
 from loyalty.baskets import Place
 from loyalty.card_keys import CardKeys
 from loyalty.confirming import read_confirm_code_of
@@ -121,11 +122,19 @@ def _write(
 
 
 def _rows(connection: Connection, account_id: int) -> Sequence[Row[Any]]:
-    """Of an account, those merged into it included; with the confirmations of its codes."""
+    """Of an account, those merged into it included and those that will be; with the confirmations of its codes."""
     ids = [account_id, *merged_into(connection, account_id)]
+    ids += [one for coming in _coming_to(connection, ids) for one in (coming, *merged_into(connection, coming))]
     own = find(connection, consent, [{"account_id": one} for one in ids])
     codes = [{"code": row.code} for row in own if row.code]
     return [*own, *find(connection, consent, codes, (), consent.c.what == "confirmed")]
+
+
+def _coming_to(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Accounts of which only the points have still to come: tills have some of them set aside."""
+    wanted = select(flag.c.figures).where(flag.c.cause == CARD_HAS_POINTS, flag.c.state == "open")
+    told = [msgspec.json.decode(figures) for figures in connection.execute(wanted).scalars()]
+    return [one["account_id"] for one in told if one["into"] in ids]
 
 
 def _now(rows: Iterable[Row[Any]], confirmed: dict[str, Row[Any]]) -> ConsentNow:

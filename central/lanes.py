@@ -76,13 +76,17 @@ def has_changes(connection: Connection) -> bool:
 def jump_all(tx: Connection, at_least: int = 0) -> None:
     """After a restore from a backup: go far beyond what tills may have seen, so that no number is given twice.
 
+    What changed since the backup went back with it, under the number that it had: tills whose cursor is beyond that
+    begin the lane anew. Members need not, for versions, generation and digests put each of them right.
+
     Args:
         at_least: where to go if that is farther, such as the time in milliseconds, which outruns all numbering.
     """
     reached = newest(tx)
     for name in LANES:
-        by = max(RESTORE_STEP, at_least - reached.of(name))
-        put(tx, lane, [{"lane": name, "no": by}], {"no": "add"})
+        no = next_no(tx, name, max(RESTORE_STEP, at_least - reached.of(name)))
+        if name != "members":
+            put(tx, lane, [{"lane": _floor(name), "no": no}], {"no": "given"})
 
 
 # What is gone, and for how long that is remembered

@@ -153,6 +153,7 @@ def test_a_claim_and_a_consent_of_a_new_card_before_it_was_heard_of_are_the_memb
     other.upload()
     till.append(changed(till, "C-1", "replaced", NEW, ANNA, reason="damaged"))
     till.upload()
+    assert states(centre, anna) == {"marketing:email": "given"}  # before the points are there
     assert settle_claims(centre.engine, centre.now, centre.random, 7) == 1
     assert bring_home(centre.engine, centre.now, centre.random) == 1
     assert (points(centre, anna), centre.account_of(token(NEW))) == (12, anna)

@@ -12,10 +12,11 @@ from central.late import post_arrived
 from central.members import block_card, lift_block, set_facts
 from central.ports import replayable, writing
 from central.programmes import publish
+from central.restoring import note_restore
 from central.tables import changed, event, lot, member_page, posting, waiting
 from loyalty.cards import CardRules, card_token, read_card
 from loyalty.members import HotlistedCard, MemberRow, MemberView, PublishedMember, Use, view_of
-from loyalty.programme import read_programme
+from loyalty.programme import programme_from, read_programme
 from sync.lanes import LaneState, apply_page
 from sync.wire import Ack, Page
 from tests.central.tills import ANNA, BEN, CARD_KEY, CARDS, DAY, PROGRAMME, Centre, told
@@ -168,6 +169,22 @@ def test_a_cursor_from_before_a_restore_begins_again_and_the_version_never_falls
     page = till.page("members", "1")
     assert (page.version, page.restart) == (1_000_000_001, False)
     assert list(members(till.page("members"))) == [anna]
+
+
+def test_what_went_back_with_a_restore_goes_down_again(centre: Centre) -> None:
+    """Tills heard of a card that was freed, and head office of a backup from before that has it blocked."""
+    till, token = centre.till(), token_of(ANNA)
+    centre.member()
+    with writing(centre.engine) as tx:
+        block_card(tx, token, "lost", centre.now)
+    heard = {lane: str(till.page(lane).version + 1) for lane in ("hotlist", "programme", "certificates")}
+    with writing(centre.engine) as tx:
+        note_restore(tx, centre.now)
+    pages = {lane: till.page(lane, cursor) for lane, cursor in heard.items()}
+    assert [pages[lane].restart for lane in heard] == [True, True, True]
+    assert [msgspec.json.decode(row)["card_token"] for row in pages["hotlist"].rows] == [token]
+    assert [read_programme(bytes(row)) for row in pages["programme"].rows] == [programme_from(PROGRAMME)]
+    assert not any(till.page(lane, page.to_cursor).restart for lane, page in pages.items())
 
 
 def test_a_blocked_card_reaches_the_tills_and_a_lifted_block_too(centre: Centre) -> None:
