@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, update
+from sqlalchemy import Connection, Row, bindparam, update
 
 from central.accounts import accounts_of_cards, give_cards
 from central.book_rows import debt_of, debt_row, lot_row, posting_row, reversed_row, use_rows
@@ -225,9 +225,9 @@ class CentreBooks:
     def _open_leases(self, events: Iterable[Event]) -> None:
         """What is left of the holds and leases that these events name."""
         named = [{"account_id": who, "lease_id": name} for who, name in {_lease_of(one) for one in events} if who]
-        for row in find(self._tx, lease_slice, named, (), lease_slice.c.points > 0):
+        for row in find(self._tx, lease_slice, named, (), *_SOME_LEFT, told={}):
             self.books.account(row.account_id).leases.setdefault(row.lease_id, {})[key_of(row)] = row.points
-        for row in find(self._tx, lease, named, (), lease.c.state == "reclaimed"):
+        for row in find(self._tx, lease, named, (), *_RECLAIMED, told={}):
             self.books.account(row.account_id).reclaimed.add(row.lease_id)
 
     def account_of(self, head: Receipt | Return | Void) -> int | None:
@@ -330,6 +330,10 @@ class CentreBooks:
 _OF_A_LOT: OnConflict = {"points": "given", "earned_on": "given", "expired": "given", "redated_to": "given"}
 
 
+_LIVE = lot.c.valid_through >= bindparam("day"), lot.c.points > 0
+_LIVE_BEFORE = lot.c.valid_through > bindparam("day"), lot.c.points > 0
+
+
 def live_lots(
     connection: Connection, account_ids: Iterable[int], today: str, *, through_last_day: bool = True
 ) -> Sequence[Row[Any]]:
@@ -338,9 +342,12 @@ def live_lots(
     Args:
         through_last_day: whether a lot is there on its last valid day.
     """
-    last_day = lot.c.valid_through
-    live = last_day >= today if through_last_day else last_day > today
-    return find(connection, lot, [{"account_id": one} for one in account_ids], (), live, lot.c.points > 0)
+    live = _LIVE if through_last_day else _LIVE_BEFORE
+    return find(connection, lot, [{"account_id": one} for one in account_ids], (), *live, told={"day": today})
+
+
+_SOME_LEFT = (lease_slice.c.points > 0,)
+_RECLAIMED = (lease.c.state == "reclaimed",)
 
 
 def _lease_of(head: Event) -> tuple[int, str]:

@@ -7,7 +7,7 @@ known at any moment. Source: house.md ideas 4 and 5 and section 4, point 4; offl
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from central.own_events import append_own
 from central.ports import Randomness
@@ -58,6 +58,14 @@ def top_up(
     return points
 
 
+_NEWEST = select(func.max(till_grant.c.grant_no)).where(
+    till_grant.c.till_id == bindparam("till"), till_grant.c.epoch == bindparam("in_epoch")
+)
+_MAY = select(stream.c.leases_suspended, _NEWEST.scalar_subquery().label("grant_no")).where(
+    at(bindparam("till"), bindparam("in_epoch")), stream.c.state == "active"
+)
+
+
 def may_grant(connection: Connection, till_id: str, epoch: int, taken: int) -> bool:
     """Whether a till may be given anything now.
 
@@ -67,19 +75,13 @@ def may_grant(connection: Connection, till_id: str, epoch: int, taken: int) -> b
     Args:
         taken: the newest grant that the till has, as it says.
     """
-    newest = _newest_of(till_id, epoch).scalar_subquery().label("grant_no")
-    here = at(till_id, epoch), stream.c.state == "active"
-    row = connection.execute(select(stream.c.leases_suspended, newest).where(*here)).first()
+    row = connection.execute(_MAY, {"till": till_id, "in_epoch": epoch}).first()
     return row is not None and not row.leases_suspended and taken <= (row.grant_no or 0)
 
 
 def newest_grant(connection: Connection, till_id: str, epoch: int) -> int:
     """The number of the last grant to a till, 0 for none."""
-    return connection.execute(_newest_of(till_id, epoch)).scalar() or 0
-
-
-def _newest_of(till_id: str, epoch: int) -> Select[tuple[int]]:
-    return select(func.max(till_grant.c.grant_no)).where(till_grant.c.till_id == till_id, till_grant.c.epoch == epoch)
+    return connection.execute(_NEWEST, {"till": till_id, "in_epoch": epoch}).scalar() or 0
 
 
 def _of_a_till(tx: Connection, till_id: str, caps: OfflineCaps) -> int:

@@ -8,7 +8,7 @@ one stamper at a time. Source: sync.md section 3; scale.md S15.
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select, update
 
 from central.rows import put, remove
 from central.tables import account, certificate, changed, hotlist, lane, lane_mark, member_page
@@ -37,6 +37,10 @@ def mark_changed(tx: Connection, account_ids: set[int], mark: str) -> None:
     put(tx, changed, [{"account_id": account_id, "mark": mark} for account_id in account_ids], "nothing")
 
 
+_UNNUMBERED = certificate.c.no == 0, certificate.c.n > 0
+_WAITS = select(or_(exists(select(changed.c.account_id)), exists(select(certificate.c.code).where(*_UNNUMBERED))))
+
+
 def stamp(tx: Connection) -> int:
     """Give every account and certificate that changed a number of its own; how many there were.
 
@@ -57,7 +61,7 @@ def stamp(tx: Connection) -> int:
 
 def _stamp_certificates(tx: Connection) -> int:
     """Whoever changed a certificate left it without a number."""
-    unnumbered = select(certificate.c.code).where(certificate.c.no == 0, certificate.c.n > 0)
+    unnumbered = select(certificate.c.code).where(*_UNNUMBERED)
     codes = list(tx.execute(unnumbered.order_by(certificate.c.code).limit(STAMPED_AT_ONCE)).scalars())
     if codes:
         first = next_no(tx, "certificates", len(codes)) - len(codes) + 1
@@ -68,9 +72,7 @@ def _stamp_certificates(tx: Connection) -> int:
 
 def has_changes(connection: Connection) -> bool:
     """Whether any account or certificate waits for its number."""
-    waits = select(certificate.c.code).where(certificate.c.no == 0, certificate.c.n > 0)
-    accounts = connection.execute(select(changed.c.account_id).limit(1)).first()
-    return accounts is not None or connection.execute(waits.limit(1)).first() is not None
+    return bool(connection.execute(_WAITS).scalar())
 
 
 def jump_all(tx: Connection, at_least: int = 0) -> None:
@@ -95,9 +97,12 @@ TOMBSTONE_DAYS = 90  # longer than a till may be out of contact
 _DAY_MS = 86_400_000
 
 
+_FLOOR = select(lane.c.no).where(lane.c.lane == bindparam("named"))
+
+
 def floor_of(connection: Connection, name: Lane) -> int:
     """The number below which a cursor is too old: what went before it may have been forgotten."""
-    return connection.execute(select(lane.c.no).where(lane.c.lane == _floor(name))).scalar() or 0
+    return connection.execute(_FLOOR, {"named": _floor(name)}).scalar() or 0
 
 
 def forget_tombstones(tx: Connection, now_ms: int, days: int = TOMBSTONE_DAYS) -> int:

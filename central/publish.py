@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from central.certificates import certificates_after
 from central.lanes import floor_of, newest
@@ -110,28 +110,46 @@ def _rows(
     return _members(connection, asking, after, limit, today)
 
 
+_HOTLIST = select(hotlist).where(hotlist.c.no > bindparam("after")).order_by(hotlist.c.no).limit(bindparam("at_most"))
+_BLOCKED = _HOTLIST.where(hotlist.c.lifted == 0)
+
+
 def _hotlist(connection: Connection, after: int, limit: int) -> Numbered:
     """From the beginning, cards that were lifted need not be told."""
-    chosen = select(hotlist).where(hotlist.c.no > after)
-    chosen = chosen if after else chosen.where(hotlist.c.lifted == 0)
-    rows = connection.execute(chosen.order_by(hotlist.c.no).limit(limit))
+    rows = connection.execute(_HOTLIST if after else _BLOCKED, {"after": after, "at_most": limit})
     return [(row.no, HotlistedCard(card_token=row.card_token, reason=row.reason, lifted=bool(row.lifted)))
             for row in rows]  # fmt: skip
 
 
+_RELEASED = (
+    select(release.c.no, programme.c.document)
+    .join_from(release, programme)
+    .where(release.c.no > bindparam("after"))
+    .order_by(release.c.no.desc())
+    .limit(KEPT_PROGRAMMES)
+)
+
+
 def _programmes(connection: Connection, after: int) -> Numbered:
     """The documents themselves; their version is the hash of their bytes."""
-    joined = select(release.c.no, programme.c.document).join_from(release, programme).where(release.c.no > after)
-    rows = connection.execute(joined.order_by(release.c.no.desc()).limit(KEPT_PROGRAMMES)).all()
+    rows = connection.execute(_RELEASED, {"after": after}).all()
     return [(row.no, msgspec.Raw(row.document)) for row in reversed(rows)]
+
+
+_CHANGED = (
+    select(member_page.c.no, member_page.c.account_id, account.c.version, account.c.status)
+    .join_from(member_page, account, account.c.account_id == member_page.c.account_id, isouter=True)
+    .where(member_page.c.no > bindparam("after"))
+    .order_by(member_page.c.no)
+    .limit(bindparam("at_most"))
+)
 
 
 def _members(connection: Connection, asking: TillRecord, after: int, limit: int, today: str) -> Numbered:
     """Accounts that changed; one that is gone altogether is told as closed."""
-    turn = member_page.c.no
-    chosen = select(turn, member_page.c.account_id, account.c.version, account.c.status)
-    joined = chosen.join_from(member_page, account, account.c.account_id == member_page.c.account_id, isouter=True)
-    rows: Sequence[Any] = connection.execute(joined.where(turn > after).order_by(turn).limit(limit)).all()
+    rows: Sequence[Any] = connection.execute(_CHANGED, {"after": after, "at_most": limit}).all()
+    if not rows:
+        return []
     told = Telling(connection, asking, today).of(rows)
     return [(row.no, member) for row, member in zip(rows, told, strict=True)]
 

@@ -404,10 +404,16 @@ def stream_head(connection: Connection, till_id: str, epoch: int) -> StreamHead:
     return StreamHead(till_id=till_id, epoch=epoch, seq=row.seq, hash=row.hash)
 
 
+_COUNTED = (
+    update(stream)
+    .where(at(bindparam("till"), bindparam("in_epoch")), stream.c.counter < bindparam("to"))
+    .values(counter=bindparam("to"))
+)
+
+
 def take_counter(tx: Connection, till_id: str, epoch: int, counter: int) -> bool:
     """Raise a till's request counter; False when it is not above the last seen."""
-    raised = update(stream).where(at(till_id, epoch), stream.c.counter < counter).values(counter=counter)
-    return tx.execute(raised).rowcount == 1
+    return tx.execute(_COUNTED, {"till": till_id, "in_epoch": epoch, "to": counter}).rowcount == 1
 
 
 def raised(column: Any, to: int) -> Any:

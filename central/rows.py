@@ -150,6 +150,7 @@ def find(
     columns: Sequence[str] = (),
     *conditions: Any,
     lock: bool = False,
+    told: Given | None = None,
 ) -> Sequence[Row[Any]]:
     """The rows of a table that match any of `keys` (all of which name the same columns), in no particular order.
 
@@ -157,15 +158,21 @@ def find(
         columns: what to read; everything when empty.
         conditions: more that must hold of a row.
         lock: keep others from the rows until the end of the transaction; for `local` tables only (scale.md S10).
+        told: values of the parameters in `conditions`, which are then made once, such as a module's own: the statement
+            is kept.
     """
     wanted = list(keys)
     if not wanted:
         return ()
     dialect, names = connection.dialect.name, list(wanted[0])
     statement = _select(dialect, table, tuple(names), tuple(columns), lock)
-    if conditions:
+    cells = _cells(dialect, names, wanted)
+    if told is not None:
+        statement = _where(statement, conditions)
+        cells |= told
+    elif conditions:
         statement = statement.where(*conditions)
-    return connection.execute(statement, _cells(dialect, names, wanted)).all()
+    return connection.execute(statement, cells).all()
 
 
 def find_soon(connection: Connection, table: Table, keys: Iterable[Given], columns: Sequence[str] = ()) -> Soon:
@@ -280,6 +287,11 @@ def _select(dialect: str, table: Table, names: tuple[str, ...], columns: tuple[s
     join = _KeysFirst(source, table, matches) if dialect == "sqlite" else table.join(source, matches)
     joined = select(*chosen).select_from(join)
     return joined.with_for_update(of=table) if lock else joined
+
+
+@cache
+def _where(statement: Any, conditions: tuple[Any, ...]) -> Any:
+    return statement.where(*conditions)
 
 
 class _KeysFirst(Join):

@@ -8,7 +8,7 @@ is the record; no event says it again. Source: ledger.md rule 7; scale.md S14, S
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, and_, func, select
+from sqlalchemy import Connection, Engine, and_, bindparam, func, select
 
 from central.block_copies import copied_beyond, copy_blocks
 from central.ports import Clock, reading, replayable, writing
@@ -125,19 +125,29 @@ def check_block(tx: Connection, said: Hello | BatchHeader, newest: BlockMark, no
         raise_alarm(tx, "block_differs", said.till_id, now_ms, **told, hash=ours)
 
 
+_HASH = select(block.c.hash).where(block.c.block_no == bindparam("no"))
+
+
 def _hash_of(tx: Connection, block_no: int, newest: BlockMark) -> str:
     """Mostly the till knows the newest, which is at hand."""
     if block_no == newest.block_no:
         return newest.hash
-    return tx.execute(select(block.c.hash).where(block.c.block_no == block_no)).scalar() or ""
+    return tx.execute(_HASH, {"no": block_no}).scalar() or ""
+
+
+_NAMED = and_(sealed.c.till_id == stream.c.till_id, sealed.c.epoch == stream.c.epoch)
+_BEYOND = (
+    select(stream.c.till_id, stream.c.epoch, stream.c.seq, stream.c.hash)
+    .join_from(stream, sealed, _NAMED, isouter=True)
+    .where(stream.c.seq > func.coalesce(sealed.c.seq, 0))
+    .order_by(stream.c.till_id, stream.c.epoch)
+    .limit(bindparam("at_most"))
+)
 
 
 def _moved(connection: Connection, at_most: int) -> Sequence[StreamHead]:
     """The first streams, sorted, whose heads no block names yet, as far as they had committed at one moment."""
-    named = and_(sealed.c.till_id == stream.c.till_id, sealed.c.epoch == stream.c.epoch)
-    heads = select(stream.c.till_id, stream.c.epoch, stream.c.seq, stream.c.hash)
-    beyond = heads.join_from(stream, sealed, named, isouter=True).where(stream.c.seq > func.coalesce(sealed.c.seq, 0))
-    rows = connection.execute(beyond.order_by(stream.c.till_id, stream.c.epoch).limit(at_most)).mappings()
+    rows = connection.execute(_BEYOND, {"at_most": at_most}).mappings()
     return sorted((StreamHead(**row) for row in rows), key=lambda head: (head.till_id, head.epoch))
 
 

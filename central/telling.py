@@ -8,12 +8,11 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, func, not_, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, not_, select
 
 from central.books import live_lots
 from central.card_keys import retired_ids
 from central.programmes import current_programme
-from central.registry import at
 from central.rows import find
 from central.tables import IS_COUNTER, IS_LEFT, account, card, event, lease_slice, member, stream, till, use, waiting
 from loyalty.lots import FOREVER
@@ -49,9 +48,9 @@ class Telling:
         self, connection: Connection, asking: TillRecord | None, today: str, *, store_id: str | None = None
     ) -> None:
         self._connection, self._asking, self._today = connection, asking, today
-        self.store_id = store_id or (_store_of(connection, asking) if asking else "")
+        its_store, self._seen = _about(connection, asking) if asking else ("", 0)
+        self.store_id = store_id or its_store
         self._epoch = (asking.till_id, asking.epoch) if asking else ("", 0)
-        self._seen = _seen(connection, asking) if asking else 0
         # Lots that lapse at an instant of their last day are told until it is over: a till knows its store's clock.
         rules = current_programme(connection)
         self._through_last_day = rules is None or rules.options.expiry != "start_of_day"
@@ -84,6 +83,13 @@ class Telling:
         return self._connection.execute(chosen.order_by(account.c.account_id).limit(limit)).all()
 
 
+_THROUGH = lease_slice.c.valid_through >= bindparam("day")
+_STILL_KEPT = (
+    not_(IS_COUNTER), use.c.by_till == bindparam("till"), use.c.by_epoch == bindparam("in_epoch"),
+    use.c.by_seq >= bindparam("first"),
+)  # fmt: skip
+
+
 class _Told:
     """What belongs to a set of accounts, read a table at a time."""
 
@@ -92,8 +98,8 @@ class _Told:
         ids = [row.account_id for row in rows]
         keys = [{"account_id": one} for one in ids]
         self._lots = _grouped(live_lots(connection, ids, today, through_last_day=telling._through_last_day))
-        through = lease_slice.c.valid_through >= today, IS_LEFT
-        self._leased = _grouped(find(connection, lease_slice, keys, ("account_id", "points"), *through))
+        leased = find(connection, lease_slice, keys, ("account_id", "points"), _THROUGH, IS_LEFT, told={"day": today})
+        self._leased = _grouped(leased)
         self._facts = {row.account_id: row for row in find(connection, member, keys)}
         retired = retired_ids(connection)
         in_force = (card.c.key_id.not_in(retired),) if retired else ()
@@ -103,11 +109,11 @@ class _Told:
         asking = telling._asking
         self._first_waiting = first_waiting(connection, asking, set(ids)) if asking else {}
         # Of its points only what a till still keeps itself is looked at: years of a member's sales stay where they are.
-        uses = find(connection, use, keys, _OF_A_USE, IS_COUNTER)
+        uses = find(connection, use, keys, _OF_A_USE, IS_COUNTER, told={})
         if asking:
-            late = (use.c.by_till == telling._epoch[0], use.c.by_epoch == telling._epoch[1],
-                    use.c.by_seq >= min(self._first_waiting.values(), default=telling._seen + 1))  # fmt: skip
-            uses = [*uses, *find(connection, use, keys, _OF_A_USE, not_(IS_COUNTER), *late)]
+            late = {"till": asking.till_id, "in_epoch": asking.epoch,
+                    "first": min(self._first_waiting.values(), default=telling._seen + 1)}  # fmt: skip
+            uses = [*uses, *find(connection, use, keys, _OF_A_USE, *_STILL_KEPT, told=late)]
         self._uses = _grouped(uses)
         self._epoch = telling._epoch
 
@@ -153,21 +159,29 @@ class _Told:
         )
 
 
+_FIRST_WAITING = (
+    select(event.c.account_id, func.min(event.c.seq))
+    .join_from(waiting, event, and_(*(event.c[name] == waiting.c[name] for name in ("till_id", "epoch", "seq"))))
+    .where(waiting.c.till_id == bindparam("till"), waiting.c.epoch == bindparam("in_epoch"))
+    .group_by(event.c.account_id)
+)
+
+
 def first_waiting(connection: Connection, asking: TillRecord, accounts: set[int]) -> dict[int, int]:
     """By account, the first event of this stream that waits: it and all behind it stay with the till."""
-    its_own = and_(*(event.c[name] == waiting.c[name] for name in ("till_id", "epoch", "seq")))
-    here = waiting.c.till_id == asking.till_id, waiting.c.epoch == asking.epoch
-    waits = select(event.c.account_id, func.min(event.c.seq)).join_from(waiting, event, its_own).where(*here)
-    grouped = waits.group_by(event.c.account_id)
-    return {account_id: seq for account_id, seq in connection.execute(grouped) if account_id in accounts}
+    rows = connection.execute(_FIRST_WAITING, {"till": asking.till_id, "in_epoch": asking.epoch})
+    return {account_id: seq for account_id, seq in rows if account_id in accounts}
 
 
-def _store_of(connection: Connection, asking: TillRecord) -> str:
-    return connection.execute(select(till.c.store_id).where(till.c.till_id == asking.till_id)).scalar() or ""
+_ASKING = select(till.c.store_id, stream.c.seq).join_from(
+    till, stream, and_(stream.c.till_id == till.c.till_id, stream.c.epoch == bindparam("in_epoch")), isouter=True
+).where(till.c.till_id == bindparam("till"))
 
 
-def _seen(connection: Connection, asking: TillRecord) -> int:
-    return connection.execute(select(stream.c.seq).where(at(asking.till_id, asking.epoch))).scalar() or 0
+def _about(connection: Connection, asking: TillRecord) -> tuple[str, int]:
+    """Its store, and how far its stream is here."""
+    row = connection.execute(_ASKING, {"till": asking.till_id, "in_epoch": asking.epoch}).first()
+    return (row.store_id, row.seq or 0) if row else ("", 0)
 
 
 def _next_to_lapse(lots: Iterable[Row[Any]]) -> tuple[int, date | None]:

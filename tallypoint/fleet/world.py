@@ -241,8 +241,8 @@ class Fleet:
     def _chores(self) -> None:
         if self._is_over:
             return
-        rounds = 40 if self.plan.is_big else 120
-        healing_ms = 5 * MINUTE_MS if self.plan.is_big else MINUTE_MS
+        rounds = 40 if self.plan.is_big else 60
+        healing_ms = 5 * MINUTE_MS if self.plan.is_big else 2 * MINUTE_MS
         every_ms = healing_ms if self._is_healing else max(CHORES_MS, self.span_ms // rounds)
         self.time.plan(every_ms, self._chores)
         if self.world.now_ms >= self.office.is_down_until_ms:
