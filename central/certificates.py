@@ -3,18 +3,18 @@
 Source: sync.md section 3; docs/certificates.md.
 """
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, Row, bindparam, select
 
+from central.asking import ask
 from central.own_events import append_own
 from central.own_posting import post_own
 from central.ports import Randomness, replayable, writing
-from central.registry import at
-from central.tables import certificate, stream
+from central.registry import stream_head
+from central.tables import certificate
 from loyalty.certificate_events import CertificateKept
 from loyalty.certificates import Certificate, CertificateRow
 from sync.ports import TillRecord
@@ -23,15 +23,21 @@ STREAM = "certificates"
 AT_ONCE = 200
 
 
+_CHANGED = (
+    select(certificate.c.no, certificate.c.code, certificate.c.kept)
+    .where(certificate.c.no > bindparam("after"))
+    .order_by(certificate.c.no)
+    .limit(bindparam("at_most"))
+)
+_OF_WORTH = _CHANGED.where((certificate.c.balance_minor > 0) | (certificate.c.blocked != ""))
+
+
 def certificates_after(
     connection: Connection, asking: TillRecord, after: int, limit: int
 ) -> list[tuple[int, CertificateRow]]:
     """Certificates that changed after a number of their lane; from the beginning, those with something to say."""
-    own_seq = connection.execute(select(stream.c.seq).where(at(asking.till_id, asking.epoch))).scalar() or 0
-    chosen = select(certificate.c.no, certificate.c.code, certificate.c.kept).where(certificate.c.no > after)
-    if not after:
-        chosen = chosen.where((certificate.c.balance_minor > 0) | (certificate.c.blocked != ""))
-    rows: Sequence[Any] = connection.execute(chosen.order_by(certificate.c.no).limit(limit)).all()
+    rows = ask(connection, _CHANGED if after else _OF_WORTH, {"after": after, "at_most": limit})
+    own_seq = stream_head(connection, asking.till_id, asking.epoch).seq if rows else 0
     return [(row.no, _told(row, own_seq)) for row in rows]
 
 

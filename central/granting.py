@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
+from central.asking import ask, ask_first, ask_one
 from central.own_events import append_own
 from central.ports import Randomness
 from central.registry import at
@@ -23,6 +24,13 @@ from sync.wire import Grant
 # tightens its own caps when programme or hotlist expire. Ten years stand for ever.
 SPEND_FOR_S = 10 * 365 * 24 * 3600
 AT_MOST = 50
+
+
+_PRESENT = (
+    select(stream.c.float_granted, stream.c.float_spent)
+    .join_from(stream, till, (till.c.till_id == stream.c.till_id) & (till.c.epoch == stream.c.epoch))
+    .where(at(bindparam("till"), bindparam("in_epoch")), stream.c.state == "active")
+)
 
 
 def top_up(
@@ -46,9 +54,7 @@ def top_up(
     """
     if programme is None or programme.spending is None or programme.spending.offline is None:
         return 0
-    present = select(stream.c.float_granted, stream.c.float_spent).join_from(
-        stream, till, (till.c.till_id == stream.c.till_id) & (till.c.epoch == stream.c.epoch))  # fmt: skip
-    row = tx.execute(present.where(at(till_id, epoch), stream.c.state == "active")).first()
+    row = ask_first(tx, _PRESENT, {"till": till_id, "in_epoch": epoch})
     if row is None:
         return 0
     points = _of_a_till(tx, till_id, programme.spending.offline) - int(row.float_granted - row.float_spent)
@@ -75,13 +81,13 @@ def may_grant(connection: Connection, till_id: str, epoch: int, taken: int) -> b
     Args:
         taken: the newest grant that the till has, as it says.
     """
-    row = connection.execute(_MAY, {"till": till_id, "in_epoch": epoch}).first()
+    row = ask_first(connection, _MAY, {"till": till_id, "in_epoch": epoch})
     return row is not None and not row.leases_suspended and taken <= (row.grant_no or 0)
 
 
 def newest_grant(connection: Connection, till_id: str, epoch: int) -> int:
     """The number of the last grant to a till, 0 for none."""
-    return connection.execute(_NEWEST, {"till": till_id, "in_epoch": epoch}).scalar() or 0
+    return ask_one(connection, _NEWEST, {"till": till_id, "in_epoch": epoch}) or 0
 
 
 def _of_a_till(tx: Connection, till_id: str, caps: OfflineCaps) -> int:
@@ -124,8 +130,8 @@ _AFTER = (
 def grants_after(connection: Connection, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:
     """The grants of a till after a number, ascending; unsigned, `key_no` 0."""
     return tuple(
-        Grant(key_no=0, **{**row, "slices": msgspec.json.decode(row["slices"], type=tuple[Slice, ...])})
-        for row in connection.execute(_AFTER, {"till": till_id, "in_epoch": epoch, "after": grant_no}).mappings()
+        Grant(key_no=0, **{**row._mapping, "slices": msgspec.json.decode(row.slices, type=tuple[Slice, ...])})
+        for row in ask(connection, _AFTER, {"till": till_id, "in_epoch": epoch, "after": grant_no})
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select, update
 
+from central.asking import ask, ask_one
 from central.rows import put, remove
 from central.tables import account, certificate, changed, hotlist, lane, lane_mark, member_page
 from sync.wire import LANES, Lane, Lanes
@@ -29,7 +30,7 @@ _LANES = select(lane)
 
 def newest(connection: Connection) -> Lanes:
     """The newest number of each lane."""
-    return Lanes(**{row.lane: row.no for row in connection.execute(_LANES) if row.lane in LANES})
+    return Lanes(**{row.lane: row.no for row in ask(connection, _LANES) if row.lane in LANES})
 
 
 def mark_changed(tx: Connection, account_ids: set[int], mark: str) -> None:
@@ -72,7 +73,7 @@ def _stamp_certificates(tx: Connection) -> int:
 
 def has_changes(connection: Connection) -> bool:
     """Whether any account or certificate waits for its number."""
-    return bool(connection.execute(_WAITS).scalar())
+    return bool(ask_one(connection, _WAITS))
 
 
 def jump_all(tx: Connection, at_least: int = 0) -> None:
@@ -102,7 +103,7 @@ _FLOOR = select(lane.c.no).where(lane.c.lane == bindparam("named"))
 
 def floor_of(connection: Connection, name: Lane) -> int:
     """The number below which a cursor is too old: what went before it may have been forgotten."""
-    return connection.execute(_FLOOR, {"named": _floor(name)}).scalar() or 0
+    return ask_one(connection, _FLOOR, {"named": _floor(name)}) or 0
 
 
 def forget_tombstones(tx: Connection, now_ms: int, days: int = TOMBSTONE_DAYS) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import Connection, Select, bindparam, func, select, update
 
+from central.asking import ask
 from central.books import live_lots
 from central.granting import may_grant, newest_grant
 from central.own_posting import post_own
@@ -86,6 +87,9 @@ def take_ask(tx: Connection, ask: LeaseAsk, now_ms: int, randomness: Randomness)
     return LeaseTaken(granted=granted, available=available)
 
 
+_RECALLED = IS_ACTIVE, lease.c.recalled_at_ms > 0
+
+
 def top_up_leases(
     tx: Connection,
     programme: Programme | None,
@@ -113,8 +117,8 @@ def top_up_leases(
         return 0
     tills, ids = _tills_of_the_store(tx, till_id), sorted(account_ids)[:MOST_TOPPED_UP]
     lots, out = _locked_lots(tx, ids, utc_date(now_ms)), _leased(tx, ids)
-    recalled = {row.account_id for row in find(tx, lease, [{"account_id": one} for one in ids], ("account_id",),
-                                               lease.c.state == "active", lease.c.recalled_at_ms > 0)}  # fmt: skip
+    keys = [{"account_id": one} for one in ids]
+    recalled = {row.account_id for row in find(tx, lease, keys, ("account_id",), *_RECALLED, told={})}
     wanted = []
     for account_id in ids:
         leased = out.get(account_id, {})
@@ -166,7 +170,7 @@ def recalls_for(connection: Connection, till_id: str, epoch: int) -> tuple[str, 
     Of the latter it is told anew whenever more of them come to it, however long after the recall.
     """
     whose = {"till": till_id, "in_epoch": epoch}
-    return tuple(dict.fromkeys(name for query in _RECALLS for name in connection.execute(query, whose).scalars()))
+    return tuple(dict.fromkeys(name for query in _RECALLS for (name,) in ask(connection, query, whose)))
 
 
 def reclaim_overdue(tx: Connection, now_ms: int, randomness: Randomness) -> dict[EventRef, Reclaimed]:
@@ -284,11 +288,11 @@ def _locked_lots(tx: Connection, account_ids: Sequence[int], today: date) -> dic
 def _leased(tx: Connection, account_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     """Points of accounts in leases, by account and till."""
     keys = [{"account_id": one} for one in account_ids]
-    left = find(tx, lease_slice, keys, ("account_id", "lease_id", "points"), IS_LEFT)
+    left = find(tx, lease_slice, keys, ("account_id", "lease_id", "points"), IS_LEFT, told={})
     # Of all the leases there ever were of an account, few have anything left.
     named = [{"account_id": account_id, "lease_id": lease_id}
              for account_id, lease_id in {(row.account_id, row.lease_id) for row in left}]  # fmt: skip
-    active = find(tx, lease, named, ("account_id", "lease_id", "till_id"), lease.c.state == "active")
+    active = find(tx, lease, named, ("account_id", "lease_id", "till_id"), IS_ACTIVE, told={})
     holder = {(row.account_id, row.lease_id): row.till_id for row in active}
     out: dict[int, dict[str, int]] = {}
     for row in left:
@@ -298,9 +302,12 @@ def _leased(tx: Connection, account_ids: Sequence[int]) -> dict[int, dict[str, i
     return out
 
 
+_ITS_STORE = select(till.c.store_id).where(till.c.till_id == bindparam("of")).scalar_subquery()
+_OF_THE_STORE = select(till.c.till_id).where(till.c.store_id == _ITS_STORE, till.c.epoch > 0)
+
+
 def _tills_of_the_store(tx: Connection, till_id: str) -> tuple[str, ...]:
-    own = select(till.c.store_id).where(till.c.till_id == till_id).scalar_subquery()
-    return tuple(tx.execute(select(till.c.till_id).where(till.c.store_id == own, till.c.epoch > 0)).scalars())
+    return tuple(one for (one,) in ask(tx, _OF_THE_STORE, {"of": till_id}))
 
 
 def _rules(programme: Programme | None) -> LeaseRules | None:

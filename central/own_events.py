@@ -6,8 +6,9 @@ One stream for each thing that happens one after the other anyway, so that no ro
 import hashlib
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
+from central.asking import ask, ask_first
 from central.ports import Randomness
 from central.registry import at, begin_stream
 from central.tables import centre_event, stream
@@ -22,6 +23,11 @@ def centre_stream_id(name: str) -> str:
     return hashlib.sha256(b"TP-CENTRE1\0" + name.encode()).hexdigest()[:32]
 
 
+_HERE = update(stream).where(at(bindparam("of"), EPOCH))
+_LOCKED = _HERE.values(heard_at_ms=bindparam("now_ms")).returning(stream.c.seq, stream.c.hash, stream.c.genesis)
+_MOVED = _HERE.values(seq=bindparam("to"), hash=bindparam("to_hash"))
+
+
 def append_own(
     tx: Connection, name: str, events: Sequence[Event], now_ms: int, randomness: Randomness
 ) -> StreamHead:
@@ -31,14 +37,12 @@ def append_own(
         Its new head.
     """
     stream_id = centre_stream_id(name)
-    here = update(stream).where(at(stream_id, EPOCH))
     # Written before it is read: this locks the stream for whoever else would append.
-    locked = here.values(heard_at_ms=now_ms).returning(stream.c.seq, stream.c.hash, stream.c.genesis)
-    row = tx.execute(locked).first()
+    row = ask_first(tx, _LOCKED, {"of": stream_id, "now_ms": now_ms})
     if row is None:
         # It asks for the open period, which a close holds while it waits for streams such as our caller's: once only.
         begin_stream(tx, stream_id, EPOCH, randomness.bytes(32).hex(), "centre", now_ms)
-        row = tx.execute(locked).one()
+        (row,) = ask(tx, _LOCKED, {"of": stream_id, "now_ms": now_ms})
     head = StreamHead(till_id=stream_id, epoch=EPOCH, seq=row.seq, hash=row.hash)
     payloads = [encode(event) for event in events]
     rows = []
@@ -48,5 +52,5 @@ def append_own(
         rows.append({"payload": payload, **written})
     if rows:
         tx.execute(centre_event.insert(), rows)
-        tx.execute(here.values(seq=head.seq, hash=head.hash))
+        ask(tx, _MOVED, {"of": stream_id, "to": head.seq, "to_hash": head.hash})
     return head

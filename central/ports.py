@@ -7,6 +7,7 @@ ledger.md rule 12.
 import functools
 import os
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -208,7 +209,11 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
 def _begin(connection: Connection) -> None:
     # A deferred transaction that reads and then writes is refused at once when another one wrote in between.
     writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    except sqlite3.Error as trouble:
+        raise as_ever(connection, driver, trouble) from trouble
 
 
 @contextmanager
@@ -236,12 +241,18 @@ def without_waiting(tx: Connection) -> Iterator[None]:
         with driver.pipeline():
             yield
     except psycopg.Error as trouble:
-        is_gone = driver.closed or tx.dialect.is_disconnect(trouble, driver, None)
-        if is_gone:
-            tx.invalidate(trouble)
-        raise DBAPIError.instance(
-            "", {}, trouble, psycopg.Error, connection_invalidated=is_gone, dialect=tx.dialect
-        ) from trouble
+        raise as_ever(tx, driver, trouble) from trouble
+
+
+def as_ever(connection: Connection, driver: Any, trouble: psycopg.Error | sqlite3.Error) -> BaseException:
+    """What SQLAlchemy would raise of a driver's error, so that whoever runs a transaction again knows it."""
+    base = psycopg.Error if isinstance(trouble, psycopg.Error) else sqlite3.Error
+    is_gone = getattr(driver, "closed", False) or connection.dialect.is_disconnect(trouble, driver, None)
+    if is_gone:
+        connection.invalidate(trouble)
+    return DBAPIError.instance(
+        "", {}, trouble, base, connection_invalidated=bool(is_gone), dialect=connection.dialect
+    )
 
 
 def is_ahead(driver: psycopg.Connection[Any]) -> bool:

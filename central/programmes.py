@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, select
 
+from central.asking import ask_first
 from central.lanes import next_no
 from central.registry import get_setting
 from central.rows import find, put
@@ -92,4 +93,4 @@ _NEWEST = (
 
 
 def _newest(connection: Connection) -> Any:
-    return connection.execute(_NEWEST).first()
+    return ask_first(connection, _NEWEST)

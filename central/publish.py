@@ -5,12 +5,12 @@ own uses. Source: house.md "History-dependent rules"; sync.md section 3.
 """
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, bindparam, select
 
+from central.asking import ask
 from central.certificates import certificates_after
 from central.lanes import floor_of, newest
 from central.registry import generation
@@ -116,7 +116,7 @@ _BLOCKED = _HOTLIST.where(hotlist.c.lifted == 0)
 
 def _hotlist(connection: Connection, after: int, limit: int) -> Numbered:
     """From the beginning, cards that were lifted need not be told."""
-    rows = connection.execute(_HOTLIST if after else _BLOCKED, {"after": after, "at_most": limit})
+    rows = ask(connection, _HOTLIST if after else _BLOCKED, {"after": after, "at_most": limit})
     return [(row.no, HotlistedCard(card_token=row.card_token, reason=row.reason, lifted=bool(row.lifted)))
             for row in rows]  # fmt: skip
 
@@ -132,7 +132,7 @@ _RELEASED = (
 
 def _programmes(connection: Connection, after: int) -> Numbered:
     """The documents themselves; their version is the hash of their bytes."""
-    rows = connection.execute(_RELEASED, {"after": after}).all()
+    rows = ask(connection, _RELEASED, {"after": after})
     return [(row.no, msgspec.Raw(row.document)) for row in reversed(rows)]
 
 
@@ -147,7 +147,7 @@ _CHANGED = (
 
 def _members(connection: Connection, asking: TillRecord, after: int, limit: int, today: str) -> Numbered:
     """Accounts that changed; one that is gone altogether is told as closed."""
-    rows: Sequence[Any] = connection.execute(_CHANGED, {"after": after, "at_most": limit}).all()
+    rows = ask(connection, _CHANGED, {"after": after, "at_most": limit})
     if not rows:
         return []
     told = Telling(connection, asking, today).of(rows)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from sqlalchemy import Connection, bindparam, case, select, update
 
+from central.asking import ask, ask_first, ask_one
 from central.ports import Randomness
 from central.rows import put
 from central.tables import partner, period, setting, slot, store, store_partner, stream, terms, till, till_key
@@ -158,7 +159,7 @@ _TERMS = select(terms)
 
 def all_terms(connection: Connection) -> tuple[Terms, ...]:
     """The terms of all partners."""
-    return tuple(_terms(row) for row in connection.execute(_TERMS).mappings())
+    return tuple(_terms(row._mapping) for row in ask(connection, _TERMS))
 
 
 def _terms(row: Any) -> Terms:
@@ -175,7 +176,7 @@ _OWNER = (
 
 def partner_of(connection: Connection, store_id: str, on: str) -> str:
     """The partner a store belongs to on a date (ISO); "" where it belongs to none."""
-    return connection.execute(_OWNER, {"store": store_id, "day": on}).scalar() or ""
+    return ask_one(connection, _OWNER, {"store": store_id, "day": on}) or ""
 
 
 _SETTING = select(setting.c.value).where(setting.c.name == bindparam("named"))
@@ -183,7 +184,7 @@ _SETTING = select(setting.c.value).where(setting.c.name == bindparam("named"))
 
 def get_setting(connection: Connection, name: str, default: str = "") -> str:
     """A value that the database keeps for all processes."""
-    found = connection.execute(_SETTING, {"named": name}).scalar()
+    found = ask_one(connection, _SETTING, {"named": name})
     return default if found is None else found
 
 
@@ -194,7 +195,7 @@ def generation(connection: Connection) -> int:
 
 def open_period_no(connection: Connection) -> int:
     """The period that new postings belong to; 1 before any coalition was loaded."""
-    return connection.execute(_OPEN_PERIOD).scalar() or 1
+    return ask_one(connection, _OPEN_PERIOD) or 1
 
 
 def hold_open_period(tx: Connection) -> int:
@@ -299,10 +300,10 @@ _KEYS = select(till_key).where(till_key.c.till_id == bindparam("till_id")).order
 
 def till_record(connection: Connection, till_id: str) -> TillRecord | None:
     """What the sessions need to know of a till; none when it was never enrolled."""
-    row = connection.execute(_TILL, {"till_id": till_id}).first()
+    row = ask_first(connection, _TILL, {"till_id": till_id})
     if row is None:
         return None
-    keys = connection.execute(_KEYS, {"till_id": till_id})
+    keys = ask(connection, _KEYS, {"till_id": till_id})
     state: TillState = row.state
     return TillRecord(
         till_id=till_id,
@@ -398,7 +399,7 @@ _HEAD = select(stream.c.seq, stream.c.hash).where(at(bindparam("till_id"), bindp
 
 def stream_head(connection: Connection, till_id: str, epoch: int) -> StreamHead:
     """Where a stream stands; at its beginning where nothing came yet."""
-    row = connection.execute(_HEAD, {"till_id": till_id, "epoch": epoch}).first()
+    row = ask_first(connection, _HEAD, {"till_id": till_id, "epoch": epoch})
     if row is None:
         return StreamHead(till_id=till_id, epoch=epoch)
     return StreamHead(till_id=till_id, epoch=epoch, seq=row.seq, hash=row.hash)
@@ -408,12 +409,13 @@ _COUNTED = (
     update(stream)
     .where(at(bindparam("till"), bindparam("in_epoch")), stream.c.counter < bindparam("to"))
     .values(counter=bindparam("to"))
+    .returning(stream.c.counter)
 )
 
 
 def take_counter(tx: Connection, till_id: str, epoch: int, counter: int) -> bool:
     """Raise a till's request counter; False when it is not above the last seen."""
-    return tx.execute(_COUNTED, {"till": till_id, "in_epoch": epoch, "to": counter}).rowcount == 1
+    return bool(ask(tx, _COUNTED, {"till": till_id, "in_epoch": epoch, "to": counter}))
 
 
 def raised(column: Any, to: int) -> Any:

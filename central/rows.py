@@ -6,12 +6,11 @@ scale.md S7, S10.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
-from psycopg.rows import namedtuple_row
 from sqlalchemy import (
     ARRAY,
     BindParameter,
@@ -33,17 +32,14 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlalchemy.sql.selectable import FromClause, Join
 
-from central.ports import is_ahead
+from central.asking import Soon, ask, ask_soon
 
 Given = Mapping[str, Any]
 Cells = tuple[Any, ...]
-# Rows that were asked for: within `without_waiting` they are on their way, and whoever calls this waits for them.
-Soon = Callable[[], Sequence[Any]]
 Become = Literal["given", "add", "keep", "most"]
 OnConflict = Literal["raise", "nothing"] | Mapping[str, Become | tuple[Literal["old"], str]]
 
@@ -85,7 +81,7 @@ def put(
         names = _names(table, rows)
         _put(tx, table, names, [tuple(map(row.__getitem__, names)) for row in rows], on_conflict)
         return ()
-    return tx.execute(*_inserting(tx, table, rows, _how(on_conflict), returning)).all()
+    return ask(tx, *_inserting(tx, table, rows, _how(on_conflict), returning))
 
 
 def put_cells(tx: Connection, table: Table, given: Iterable[Cells], on_conflict: OnConflict = "raise") -> None:
@@ -102,7 +98,7 @@ def _put(
         tx.exec_driver_sql(_insert_one(table, names, _how(on_conflict)), rows)
         return
     told = {f"given_{name}": _array(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)}
-    tx.execute(_insert(tx.dialect.name, table, names, _how(on_conflict), ()), told)
+    ask_soon(tx, _insert(tx.dialect.name, table, names, _how(on_conflict), ()), told)
 
 
 def _how(on_conflict: OnConflict) -> Any:
@@ -114,7 +110,7 @@ def put_soon(
 ) -> Soon:
     """Insert a set of rows as `put` does; what comes back tells the columns asked by `returning`."""
     rows = _sorted(table, given)
-    return _ask(tx, *_inserting(tx, table, rows, _how(on_conflict), returning)) if rows else _nothing
+    return ask_soon(tx, *_inserting(tx, table, rows, _how(on_conflict), returning)) if rows else _nothing
 
 
 def hold(tx: Connection, table: Table, given: Iterable[Given], returning: Sequence[str]) -> Sequence[Row[Any]]:
@@ -167,12 +163,9 @@ def find(
     dialect, names = connection.dialect.name, list(wanted[0])
     statement = _select(dialect, table, tuple(names), tuple(columns), lock)
     cells = _cells(dialect, names, wanted)
-    if told is not None:
-        statement = _where(statement, conditions)
-        cells |= told
-    elif conditions:
-        statement = statement.where(*conditions)
-    return connection.execute(statement, cells).all()
+    if conditions and told is None:
+        return connection.execute(statement.where(*conditions), cells).all()
+    return ask(connection, _where(statement, conditions) if conditions else statement, {**cells, **(told or {})})
 
 
 def find_soon(connection: Connection, table: Table, keys: Iterable[Given], columns: Sequence[str] = ()) -> Soon:
@@ -182,7 +175,7 @@ def find_soon(connection: Connection, table: Table, keys: Iterable[Given], colum
         return _nothing
     dialect, names = connection.dialect.name, list(wanted[0])
     statement = _select(dialect, table, tuple(names), tuple(columns), False)
-    return _ask(connection, statement, _cells(dialect, names, wanted))
+    return ask_soon(connection, statement, _cells(dialect, names, wanted))
 
 
 def remove(tx: Connection, table: Table, keys: Iterable[Given]) -> None:
@@ -190,7 +183,7 @@ def remove(tx: Connection, table: Table, keys: Iterable[Given]) -> None:
     wanted = list(keys)
     if wanted:
         dialect, names = tx.dialect.name, list(wanted[0])
-        tx.execute(_delete(dialect, table, tuple(names)), _cells(dialect, names, wanted))
+        ask_soon(tx, _delete(dialect, table, tuple(names)), _cells(dialect, names, wanted))
 
 
 def _names(table: Table, rows: Sequence[Given]) -> tuple[str, ...]:
@@ -208,24 +201,6 @@ def _inserting(
 
 def _nothing() -> Sequence[Row[Any]]:
     return ()
-
-
-def _ask(connection: Connection, statement: Any, cells: Mapping[str, str]) -> Soon:
-    """Run a statement; within `without_waiting`, read its answer only when somebody wants it."""
-    driver = connection.connection.driver_connection
-    if connection.dialect.name != "postgresql" or driver is None or not is_ahead(driver):
-        rows = connection.execute(statement, cells).all()
-        return lambda: rows
-    # SQLAlchemy would wait for the columns of the answer, so the driver is asked itself.
-    cursor = driver.cursor(row_factory=namedtuple_row)
-    cursor.execute(_text_of(statement), cells)
-    answer: Soon = cursor.fetchall
-    return answer
-
-
-@cache
-def _text_of(statement: Any) -> str:
-    return str(statement.compile(dialect=PGDialect_psycopg()))
 
 
 # Statements are made once and kept: making one costs as much as PostgreSQL needs to run it.
@@ -289,7 +264,7 @@ def _select(dialect: str, table: Table, names: tuple[str, ...], columns: tuple[s
     return joined.with_for_update(of=table) if lock else joined
 
 
-@cache
+@lru_cache(maxsize=1_024)
 def _where(statement: Any, conditions: tuple[Any, ...]) -> Any:
     return statement.where(*conditions)
 

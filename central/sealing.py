@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, and_, bindparam, func, select
 
+from central.asking import ask, ask_first, ask_one
 from central.block_copies import copied_beyond, copy_blocks
 from central.ports import Clock, reading, replayable, writing
 from central.rows import put
@@ -105,7 +106,7 @@ _NEWEST = select(block.c.block_no, block.c.hash).order_by(block.c.block_no.desc(
 
 def newest_block(connection: Connection) -> BlockMark:
     """The last block; number 0 before the first."""
-    row = connection.execute(_NEWEST).first()
+    row = ask_first(connection, _NEWEST)
     return BlockMark(block_no=row.block_no, hash=row.hash) if row else BlockMark()
 
 
@@ -132,7 +133,7 @@ def _hash_of(tx: Connection, block_no: int, newest: BlockMark) -> str:
     """Mostly the till knows the newest, which is at hand."""
     if block_no == newest.block_no:
         return newest.hash
-    return tx.execute(_HASH, {"no": block_no}).scalar() or ""
+    return ask_one(tx, _HASH, {"no": block_no}) or ""
 
 
 _NAMED = and_(sealed.c.till_id == stream.c.till_id, sealed.c.epoch == stream.c.epoch)
@@ -147,8 +148,8 @@ _BEYOND = (
 
 def _moved(connection: Connection, at_most: int) -> Sequence[StreamHead]:
     """The first streams, sorted, whose heads no block names yet, as far as they had committed at one moment."""
-    rows = connection.execute(_BEYOND, {"at_most": at_most}).mappings()
-    return sorted((StreamHead(**row) for row in rows), key=lambda head: (head.till_id, head.epoch))
+    rows = ask(connection, _BEYOND, {"at_most": at_most})
+    return sorted((StreamHead(**row._mapping) for row in rows), key=lambda head: (head.till_id, head.epoch))
 
 
 def _write(tx: Connection, made: Block, done: SealedBlock) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, and_, bindparam, func, not_, select
 
+from central.asking import ask, ask_first
 from central.books import live_lots
 from central.card_keys import retired_ids
 from central.programmes import current_programme
@@ -169,7 +170,7 @@ _FIRST_WAITING = (
 
 def first_waiting(connection: Connection, asking: TillRecord, accounts: set[int]) -> dict[int, int]:
     """By account, the first event of this stream that waits: it and all behind it stay with the till."""
-    rows = connection.execute(_FIRST_WAITING, {"till": asking.till_id, "in_epoch": asking.epoch})
+    rows = ask(connection, _FIRST_WAITING, {"till": asking.till_id, "in_epoch": asking.epoch})
     return {account_id: seq for account_id, seq in rows if account_id in accounts}
 
 
@@ -180,7 +181,7 @@ _ASKING = select(till.c.store_id, stream.c.seq).join_from(
 
 def _about(connection: Connection, asking: TillRecord) -> tuple[str, int]:
     """Its store, and how far its stream is here."""
-    row = connection.execute(_ASKING, {"till": asking.till_id, "in_epoch": asking.epoch}).first()
+    row = ask_first(connection, _ASKING, {"till": asking.till_id, "in_epoch": asking.epoch})
     return (row.store_id, row.seq or 0) if row else ("", 0)
 
 

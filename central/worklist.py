@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
+from central.asking import ask
 from central.rows import put
 from central.tables import flag
 from loyalty.books import Flag
@@ -90,7 +91,7 @@ def flagged_in(connection: Connection, till_id: str, epoch: int, first_seq: int,
     tuple[int, str], ...]:  # fmt: skip
     """(seq, cause) of the findings about a run of events, for the till's acknowledgement."""
     run = {"till": till_id, "in_epoch": epoch, "first": first_seq, "last": last_seq}
-    return tuple((row.seq, row.cause) for row in connection.execute(_FLAGGED, run))
+    return tuple((row.seq, row.cause) for row in ask(connection, _FLAGGED, run))
 
 
 def flags(connection: Connection, *conditions: Any, limit: int = 200) -> Sequence[Row[Any]]:

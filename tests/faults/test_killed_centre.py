@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, event, make_url, text
 
@@ -75,13 +76,25 @@ class Hangs:
     def __init__(self, engine: Any, turn: int) -> None:
         self.seen, self.done, self._turn = 0, False, turn
         self._other = create_engine(engine.url, isolation_level="AUTOCOMMIT")
-        event.listen(engine, "before_cursor_execute", self._before)
+        event.listen(engine, "connect", self._watch)
 
-    def _before(self, connection: Any, *_: Any) -> None:
+    def _watch(self, driver: Any, _record: Any) -> None:
+        """Whoever makes the statement, it goes through a cursor of the driver's."""
+        hangs = self
+
+        class Watched(psycopg.Cursor[Any]):
+            def execute(self, *told: Any, **how: Any) -> Any:
+                hangs.before(self.connection)
+                return super().execute(*told, **how)
+
+        driver.cursor_factory = Watched
+
+    def before(self, driver: Any) -> None:
+        """One more statement is about to be sent."""
         self.seen += 1
         if self.seen == self._turn:
             self.done = True
-            pid = connection.connection.driver_connection.info.backend_pid
+            pid = driver.info.backend_pid
             with self._other.connect() as other:
                 other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
             self._other.dispose()
