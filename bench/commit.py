@@ -3,14 +3,15 @@
 In process the journal writes what a sale to a member leaves behind where points pay a part out of a hold: event, own
 uses, what is left of the float, the end of the hold. The row beside it has the same bytes of payload, in the same
 folder. Over HTTP it is the whole commit of a basket that was quoted just before (the quote is not timed), with its
-receipt in words. Told besides: one that nobody quoted, and one that is asked again and answered from the journal.
+receipt in words, each time another member's. Told besides: one that nobody quoted, and one that is asked again and
+answered from the journal.
 """
 
 import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
@@ -19,7 +20,7 @@ from typing import Any
 import msgspec
 
 from bench.children import Child
-from bench.crowd import CARD, identity, token
+from bench.crowd import CARD, card, identity
 from bench.goods import MEMBER, PLACE, basket, request_body
 from bench.programmes import programme
 from bench.rounds import Round, answered, durations, take_turns
@@ -47,7 +48,7 @@ def rows(members: int) -> Iterator[Row]:
     yield from _in_process()
     with a_till(members) as till:
         till.ask({"swap": {"density": "dense", "size": PROMOTIONS, "lines": LINES}})
-        yield from _over_http(till)
+        yield from over_http(till)
 
 
 def _in_process() -> Iterator[Row]:
@@ -103,12 +104,15 @@ def _receipt() -> Receipt:
     return close_receipt(quote, bought, PLACE, compiled=rules, card_token="07" * 16)
 
 
-def _over_http(till: Child) -> Iterator[Row]:
-    clients = [Client(till, "C", n, token(n) if n else CARD) for n in range(CLIENTS)]
+def over_http(till: Child) -> Iterator[Row]:
+    """One client, what its sales take of the till's processor, and eight clients."""
+    clients = [Client(till, n) for n in range(CLIENTS)]
     first = clients[0]
     times = take_turns({
         "commit": first.alone(first.pay),
         "raw": first.alone(first.write),
+        "till's commit": first.in_till(first.pay),
+        "till's raw": first.in_till(first.write),
         "unquoted": first.alone(first.pay_unquoted),
         "again": first.alone(first.pay_again),
         "commit x 8": _together(clients, Client.pay),
@@ -117,6 +121,7 @@ def _over_http(till: Child) -> Iterator[Row]:
     beside = "one row, same server"
     yield compared("P2", f"commit over HTTP, {LINES} lines, one client", times, "commit", "raw", beside=beside,
                    at_most=ONE_CLIENT)  # fmt: skip
+    yield compared("", "  processor of the till", times, "till's commit", "till's raw", beside=beside)
     yield compared("", "  that was not quoted before", times, "unquoted", "raw", beside=beside)
     yield compared("", "  asked again, answered from the journal", times, "again", "raw", beside=beside)
     yield compared("P2", f"commit over HTTP, {CLIENTS} clients, each", times, "commit x 8", "raw x 8",
@@ -127,25 +132,32 @@ Ask = Callable[[], object]
 
 
 class Client:
-    """A POS with a customer of its own. What it is asked to do comes back as the one request that is timed; what has to
-    go before is done by then."""
+    """A POS with customers of its own, one after the other: nobody pays a thousand times a day. What it is asked to do
+    comes back as the one request that is timed; what has to go before is done by then."""
 
-    def __init__(self, till: Child, name: str, n: int, card: str) -> None:
+    def __init__(self, till: Child, n: int) -> None:
+        self._child = till
         self._till, self._raw = Line(till.hello["till"]), Line(till.hello["raw"])
-        self._body = request_body(basket(LINES), card)
-        self._name, self._numbers = f"{name}{n}", count(1)
+        self._customers = cycle(range(n, till.hello["members"], CLIENTS))
+        self._body = request_body(basket(LINES), CARD)
+        self._name, self._numbers = f"C{n}", count(1)
         self._quoted: dict[str, Any] = {}
         self.pay()()  # so that there is something to ask again
         self._last = self._commit
 
     def pay(self) -> Ask:
-        """A basket that is quoted now."""
+        """A basket of the next customer, quoted now."""
+        self._body["card"] = card(next(self._customers))
         answer = self._till.ask("/v1/quotes", json_bytes(self._body | {"quote_id": self._name}))
         self._quoted = msgspec.to_builtins(msgspec.json.decode(answer, type=Quoted))
-        return self.pay_unquoted()
+        return self._paid()
 
     def pay_unquoted(self) -> Ask:
-        """A basket whose member has shopped since it was quoted last."""
+        """A basket whose member has shopped since it was quoted."""
+        self.pay()()
+        return self._paid()
+
+    def _paid(self) -> Ask:
         self._commit = self._till.request("/v1/receipts", self._bytes())
         return lambda: self._till.send(self._commit)
 
@@ -167,6 +179,25 @@ class Client:
                 ask = prepare()
                 took += durations(ask, 1, perf_counter_ns)
             return median(took)
+
+        return once
+
+    def in_till(self, prepare: Callable[[], Ask]) -> Round:
+        """A round of one client by what the till's process spends of its processor on a request."""
+
+        def spent_us() -> float:
+            return float(self._child.ask({})["processor_us"])
+
+        def once() -> float:
+            spent = asking = 0.0
+            for _ in range(CALLS):
+                ask = prepare()
+                before = spent_us()
+                ask()
+                between = spent_us()
+                spent += between - before
+                asking += spent_us() - between
+            return (spent - asking) / CALLS
 
         return once
 

@@ -19,6 +19,7 @@ from edge.cache import Cache
 from edge.identity import TillIdentity
 from edge.ports import SystemClock
 from loyalty.cards import Card, card_token
+from loyalty.check_digits import gs1_digit
 from loyalty.members import MemberRow, PublishedMember, Use
 from sync.keys import Signer
 from sync.lanes import LaneState
@@ -28,6 +29,7 @@ from sync.wire import Identity, Page
 CARD = "2012345678903"  # of the member who shops
 OURS = 7  # their place among all
 HOTLISTED = 1_000
+_CARD_KEY = bytes.fromhex("22" * 32)
 _MAKERS = (cache_rows, cache_members)
 
 
@@ -36,7 +38,7 @@ def identity(till_id: str = "01" * 16) -> TillIdentity:
     centre = Signer(bytes(31) + b"\x01", 1)
     granted = Identity(
         till_id=till_id, epoch=1, key_no=1, genesis="11" * 32, partner_id="acme", store_id="S1", label="1",
-        centre_public_key=centre.public, centre_key_no=1, card_key="22" * 32, card_key_id="1", server_at_ms=0,
+        centre_public_key=centre.public, centre_key_no=1, card_key=_CARD_KEY.hex(), card_key_id="1", server_at_ms=0,
     )  # fmt: skip
     return TillIdentity(seed="33" * 32, install_id="44" * 16, granted=granted)
 
@@ -52,11 +54,18 @@ def member(n: int, count: int, version: int = 1) -> PublishedMember:
     return PublishedMember(row=row, cards=(token(n),))
 
 
-def token(n: int) -> str:
-    """Of the card of the member at a place, spread as tokens are."""
+def card(n: int) -> str:
+    """The number of the card of the member at a place."""
     if n == OURS:
-        return card_token(identity().card_key, Card(kind="ean13", number=CARD, last4=CARD[-4:]))
-    return hashlib.sha256(b"card %d" % n).hexdigest()[:32]
+        return CARD
+    number = f"20{n:010d}"
+    return number + gs1_digit(number)
+
+
+def token(n: int) -> str:
+    """What stands for that number, spread as tokens are."""
+    number = card(n)
+    return card_token(_CARD_KEY, Card(kind="ean13", number=number, last4=number[-4:]))
 
 
 def chunk(span: Span, count: int, version: int = 1) -> ChunkRows:

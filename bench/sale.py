@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from bench.children import Child
-from bench.crowd import CARD
+from bench.crowd import CARD, card
 from bench.goods import basket, request_body
 from bench.table import Row
 from bench.wire import Line, json_bytes
@@ -44,19 +44,19 @@ class Quoted(msgspec.Struct, frozen=True):
 
 
 class Pos:
-    """A POS at one till: `sell` is a customer with a card and fifty lines."""
+    """A POS at one till: `sell` is a customer with a card and fifty lines, each time another one of so many members."""
 
-    def __init__(self, quote_url: str) -> None:
+    def __init__(self, quote_url: str, members: int) -> None:
         self._line = Line(quote_url)
         self._basket = request_body(basket(LINES), CARD)
-        self._card = json_bytes({"card": CARD})
-        self._number = 0
+        self._members, self._number = members, 0
 
     def sell(self) -> tuple[float, float, float]:
         """Microseconds of card, quote and commit; what the till answers is decoded after each has been timed."""
         self._number += 1
-        body: dict[str, Any] = self._basket | {"quote_id": f"Q{self._number}"}
-        identified, _ = self._timed("/v1/cards/identify", self._card)
+        shown = card(self._number % self._members)
+        body: dict[str, Any] = self._basket | {"quote_id": f"Q{self._number}", "card": shown}
+        identified, _ = self._timed("/v1/cards/identify", json_bytes({"card": shown}))
         quoted, answer = self._timed("/v1/quotes", json_bytes(body))
         told = msgspec.to_builtins(msgspec.json.decode(answer, type=Quoted))
         commit = body | told | {"receipt_id": f"R{id(self)}-{self._number}"}
@@ -126,7 +126,7 @@ def _round(till: Child, state: str, sales: int, took: Took) -> None:
     works = state in ("syncing", "bootstrapping")
     if works:
         till.ask({"begin": state})
-    pos = Pos(till.hello["till"])
+    pos = Pos(till.hello["till"], till.hello["members"])
     try:
         times = [pos.sell() for _ in range(sales)]
     finally:

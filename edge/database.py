@@ -19,6 +19,7 @@ from loyalty.trouble import Fault, InvariantBroken, Trouble
 
 MEMORY = ":memory:"
 MENDED = (3, 51, 3)  # before it, two connections that checkpoint can lose a commit: so only one of ours ever does
+MOST_REMEMBERED = 256
 _IOERR_SHMSIZE = 4874  # the index of the log could not grow: a full disk by another name
 _log = logging.getLogger(__name__)
 
@@ -53,6 +54,9 @@ class Database:
         self.lock = threading.RLock()
         self._trouble_of = trouble_of
         self._inside = False
+        self._turned = 0  # commits that a reader of its own sees from now on, and what was taken back
+        self._remembered: dict[tuple[str, tuple[Any, ...]], list[tuple[Any, ...]]] = {}
+        self._remembered_at = (0, 0)
         self.broken: Trouble | None = None
         try:
             self.writer = _connect(path, synchronous)
@@ -87,6 +91,9 @@ class Database:
                 self.writer.execute("BEGIN IMMEDIATE")
                 yield self.writer
                 self.writer.execute("COMMIT")
+                if self._reader is not self.writer:
+                    self._turned += 1
+                    self._remembered.clear()  # whom a wiped till knew is not kept in memory either
             except sqlite3.Error as error:
                 self._roll_back()
                 if is_fatal(error):
@@ -116,6 +123,24 @@ class Database:
         found = self.rows(sql, values)
         return found[0] if found else None
 
+    def remembered(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """As `rows`, and found again without asking SQLite for as long as nothing was written since: a sale wants to
+        know what its quote did. What it finds must not be changed, and is small."""
+        with self._read_lock:
+            # Taken before the rows are read: what is written meanwhile makes them old.
+            now = self.writer.total_changes, self._turned
+            if now != self._remembered_at or len(self._remembered) >= MOST_REMEMBERED:
+                self._remembered.clear()
+                self._remembered_at = now
+            found = self._remembered.get((sql, values))
+            if found is None:
+                found = self._remembered[sql, values] = self.rows(sql, values)
+            return found
+
+    def taken_back(self) -> None:
+        """A part of a transaction was: what was read meanwhile is not so."""
+        self._turned += 1
+
     def is_writing(self) -> bool:
         """Whether a transaction is open; ask it inside one."""
         return self._inside
@@ -141,6 +166,7 @@ class Database:
             self.writer.close()
 
     def _roll_back(self) -> None:
+        self.taken_back()
         # A full disk has rolled back by itself already.
         if self.writer.in_transaction:
             try:

@@ -21,7 +21,7 @@ class _Turn(Generic[Done]):
 
     def __init__(self, work: Callable[[], Done]) -> None:
         self.work = work
-        self.ready = threading.Event()  # it is done, or it is its turn to write for all
+        self.ready: threading.Event | None = None  # of who waits: it is done, or it is its turn to write for all
         self.leads = False
         self.done: list[Done] = []
         self.trouble: BaseException | None = None
@@ -48,8 +48,10 @@ class GroupCommit:
         with self._lock:
             self._waiting.append(turn)
             turn.leads = not self._is_led
+            if self._is_led:
+                turn.ready = threading.Event()
             self._is_led = True
-        if not turn.leads:
+        if turn.ready is not None:
             turn.ready.wait()
         if turn.leads:
             self._lead()
@@ -73,9 +75,14 @@ class GroupCommit:
             self._is_led = bool(self._waiting)
             if self._waiting:
                 self._waiting[0].leads = True
-                self._waiting[0].ready.set()
+                _wake(self._waiting[0])
         for turn in turns:
-            turn.ready.set()
+            _wake(turn)
+
+
+def _wake(turn: _Turn[Done]) -> None:
+    if turn.ready is not None:
+        turn.ready.set()
 
 
 def _do(turn: _Turn[Done], journal: Journal, *, alone: bool) -> None:

@@ -18,7 +18,17 @@ from edge.promises import Hold
 from edge.refusals import CardUnreadable, MemberStale, NotOurCard, PaymentCardScanned, SpendingOff
 from edge.shown_cards import ShownCards
 from loyalty.baskets import Place
-from loyalty.cards import Card, Code, PaymentCard, Rejected, Source, WalletCheck, card_token, read_card
+from loyalty.cards import (
+    Card,
+    Code,
+    PaymentCard,
+    Rejected,
+    Source,
+    WalletCheck,
+    card_token,
+    has_wallet_codes,
+    read_card,
+)
 from loyalty.leases import (
     NO_AUTHORITY,
     Authority,
@@ -93,7 +103,8 @@ def token_of(
         return card
     if shown is not None and (before := shown.known(programme.cards, card, receipt_id)) is not None:
         return before.token
-    outcome = scan(programme, card, None, wallet=shown.wallet() if shown else None)
+    wallet = shown.wallet() if shown is not None and has_wallet_codes(programme.cards) else None
+    outcome = scan(programme, card, None, wallet=wallet)
     if isinstance(outcome, Code):
         raise NotOurCard("This is not a card of the programme. Scan the loyalty card, or sell without one.")
     if shown is not None:

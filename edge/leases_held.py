@@ -141,7 +141,7 @@ class LeasesHeld:
 
     def _read(self, where: str, values: tuple[Any, ...], now: Instant, at_least_wall_ms: int) -> list[HeldLease]:
         leases = []
-        rows = self._database.rows(_COLUMNS + where, (self._epoch, *values))
+        rows = self._database.remembered(_COLUMNS + where, (self._epoch, *values))
         for lease_id, kind, account_id, hold_id, slices, state, spend_for_s, settle_ms, boot, mono_ms, wall_ms in rows:
             asked = Instant(boot=boot, mono_ms=mono_ms, wall_ms=wall_ms)
             elapsed = elapsed_ms(asked, now, at_least_wall_ms=at_least_wall_ms)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 
 from edge.database import Database
 from loyalty.card_numbers import NumberSpan
-from sync.desk import Sealed
+from sync.desk import UNREADABLE, Sealed
 
 SEALING_KEY = "sealing_key"
+SEALED_WAITING = "SELECT event_id, exchange_key, body FROM sealed WHERE taken_ms = 0 ORDER BY rowid LIMIT ?"
 _SPAN = ("span_no", "kind", "prefix", "digits", "first", "last", "granted_at_ms", "card_key_id")
 
 
@@ -23,8 +24,8 @@ class MembersKept:
         self._database, self._epoch = database, epoch
 
     def take(self, sealing_key: str, spans: Iterable[NumberSpan]) -> None:
-        """Keep what head office told: its key, and spans, each whose signature held; a span seen before changes
-        nothing."""
+        """Keep what head office told: its key, where it says one, and spans, each whose signature held; a span seen
+        before changes nothing."""
         writer = self._database.writer
         if sealing_key:
             writer.execute(
@@ -107,20 +108,19 @@ class MembersKept:
         )
 
     def sealed_waiting(self, most: int) -> list[tuple[str, Sealed]]:
-        """What head office does not have yet, of any epoch, oldest first."""
-        rows = self._database.rows(
-            "SELECT event_id, exchange_key, body FROM sealed WHERE taken_ms = 0 ORDER BY rowid LIMIT ?", (most,)
-        )
+        """What head office does not have yet, of any epoch, oldest first; with `most` -1 all of it."""
+        rows = self._database.rows(SEALED_WAITING, (most,))
         return [(event_id, Sealed(exchange_key=key, body=body)) for event_id, key, body in rows]
 
-    def sealed_taken(self, event_id: str, now_ms: int) -> None:
-        """Head office has it. It stays as long as acknowledged events do, for a head office that is put back from an
-        older backup."""
-        self._database.writer.execute("UPDATE sealed SET taken_ms = ? WHERE event_id = ?", (now_ms, event_id))
+    def sealed_taken(self, event_id: str, refused: str, now_ms: int) -> None:
+        """Head office has it, or never will (`refused` says why).
 
-    def forget_sealed(self, event_id: str) -> None:
-        """Head office never will have it."""
-        self._database.writer.execute("DELETE FROM sealed WHERE event_id = ?", (event_id,))
+        What it has stays as long as acknowledged events do, for a head office that is put back from an older backup;
+        so does what is for no key that it has now: the key may be found and put back."""
+        if refused and refused != UNREADABLE:
+            self._database.writer.execute("DELETE FROM sealed WHERE event_id = ?", (event_id,))
+            return
+        self._database.writer.execute("UPDATE sealed SET taken_ms = ? WHERE event_id = ?", (now_ms, event_id))
 
     def sealed_again(self) -> None:
         """Head office was put back from a backup: it is brought what it may have lost."""
@@ -168,8 +168,8 @@ class MembersKept:
 
     def blocked(self, card_token: str) -> str | None:
         """Why this till does not serve a card that head office has not told of yet."""
-        found = self._database.row("SELECT reason FROM own_block WHERE card_token = ?", (card_token,))
-        return str(found[0]) if found else None
+        found = self._database.remembered("SELECT reason FROM own_block WHERE card_token = ?", (card_token,))
+        return str(found[0][0]) if found else None
 
     def settle_blocks(self, acked_seq: int, now_ms: int, hotlist_heard_ms: int) -> int:
         """Let head office's hotlist speak for blocks that it has; how many that were."""

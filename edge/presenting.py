@@ -5,15 +5,17 @@ could present it again; that goes for coupons printed here too, whose codes are 
 A certificate's code stands for money, and so may any code that nobody here knows: of these a token is kept.
 """
 
-import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from edge.asks import CommitAsk
+from edge.asks import CommitAsk, ask_sha256
+from edge.cache import Cache
+from edge.certificate_names import code_token, name_of, new_name
 from edge.identity import TillIdentity
 from edge.journal import Journal
 from loyalty.baskets import Basket, Place
+from loyalty.card_keys import CardKey
 from loyalty.compiled import Compiled, plain_code
 from loyalty.coupons import coupon_key, kinds_of, read_coupon, with_codes
 from loyalty.members import MemberView, Use, WalletItem, coupon_use
@@ -46,10 +48,11 @@ def present(
     journal: Journal,
     identity: TillIdentity,
     place: Place,
+    cache: Cache,
 ) -> Presented:
     """Read the codes of a basket; nothing is written."""
     kinds, account_id = kinds_of(compiled), view.account_id if view else None
-    keys = [coupon_key(key) for key in identity.card_keys.accepted]
+    keys = [coupon_key(key) for key in identity.card_keys.accepted] if basket.coupons else []
     known = {plain_code(item.code) for item in (view.wallet if view else ())} | compiled.by_code.keys()
     items: list[WalletItem] = []
     codes: list[str] = []
@@ -58,18 +61,18 @@ def present(
         item = _read(keys, code, kinds, account_id)
         if item is not None:
             items.append(item)
-        stands = code if plain_code(code) in known else code_token(identity.card_key, code)
+        stands = code if plain_code(code) in known else new_name(identity, code)
         codes.append(item.code if item else stands)
         entered.setdefault(codes[-1], code)
     certificates = []
     for asked in basket.certificates:
-        certificates.append(msgspec.structs.replace(asked, code=code_token(identity.card_key, asked.code)))
+        certificates.append(msgspec.structs.replace(asked, code=name_of(identity, journal, cache, asked.code)))
         entered.setdefault(certificates[-1].code, asked.code)
     heard = counters_here(compiled, moment_of(place).on)
     names = [*compiled.shared, *heard, *(coupon_use(item.code) for item in items)]
     basket = msgspec.structs.replace(basket, coupons=tuple(codes), certificates=tuple(certificates))
     return Presented(
-        basket=with_tokens(basket, identity),
+        basket=with_tokens(basket, lambda code: name_of(identity, journal, cache, code)),
         bearer=tuple(items),
         shared=journal.shared_uses(names) if names else None,
         entered=entered,
@@ -84,34 +87,38 @@ def _read(
     return next((item for item in read if item.account_id != 0), read[0] if read else None)
 
 
-def as_hashed(ask: CommitAsk, identity: TillIdentity) -> CommitAsk:
-    """A commit with a token for every code, to be known again by: a hash could be tried until a code is found."""
+def sha_of_sale(ask: CommitAsk, identity: TillIdentity) -> str:
+    """What a commit is known again by, under the key that codes are named under now."""
+    return _sha_under(identity.card_keys.in_force[0], ask)
+
+
+def sha_of_before(ask: CommitAsk, identity: TillIdentity) -> tuple[str, ...]:
+    """What it may have been known by before a card key was retired."""
+    return tuple(_sha_under(one, ask) for one in identity.card_keys.keys)
+
+
+def _sha_under(key: CardKey, ask: CommitAsk) -> str:
+    """The hash of a commit with a token for every code: with the code itself it could be tried until that is found."""
     basket = ask.sale.basket
+
+    def named(code: str) -> str:
+        return code_token(key.secret, code)
+
     basket = msgspec.structs.replace(
         basket,
-        coupons=tuple(code_token(identity.card_key, code) for code in basket.coupons),
-        certificates=tuple(
-            msgspec.structs.replace(asked, code=code_token(identity.card_key, asked.code))
-            for asked in basket.certificates
-        ),
+        coupons=tuple(map(named, basket.coupons)),
+        certificates=tuple(msgspec.structs.replace(one, code=named(one.code)) for one in basket.certificates),
     )
-    basket = with_tokens(basket, identity)
-    return msgspec.structs.replace(ask, sale=msgspec.structs.replace(ask.sale, basket=basket))
+    basket = with_tokens(basket, named)
+    return ask_sha256(msgspec.structs.replace(ask, sale=msgspec.structs.replace(ask.sale, basket=basket)))
 
 
-def with_tokens(basket: Basket, identity: TillIdentity) -> Basket:
+def with_tokens(basket: Basket, named: Callable[[str], str]) -> Basket:
     """A basket with tokens in place of the codes of certificates that it sells."""
     if not basket.certificates_sold:
         return basket
-    sold = tuple(
-        msgspec.structs.replace(one, code=code_token(identity.card_key, one.code)) for one in basket.certificates_sold
-    )
+    sold = tuple(msgspec.structs.replace(one, code=named(one.code)) for one in basket.certificates_sold)
     return msgspec.structs.replace(basket, certificates_sold=sold)
-
-
-def code_token(programme_key: bytes, code: str) -> str:
-    """What stands for a code in journals and at the centre, the same however it is typed: 32 hex digits."""
-    return hmac.digest(programme_key, f"code\x00{plain_code(code)}".encode(), "sha256")[:16].hex()
 
 
 def with_coupon_codes(receipt: Receipt, identity: TillIdentity) -> Receipt:

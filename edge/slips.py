@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from edge.asks import Committed, TakenBack, Voided
+from edge.asks import Committed, TakenBack, Unreturned, Voided
 from edge.cache import Cache
 from edge.ports import Settings
 from edge.telling import ending_of
@@ -16,7 +16,7 @@ from loyalty.reversals import VoidDetail
 from receipt_templates.compose import AnyView
 from receipt_templates.languages import TONGUES
 from receipt_templates.profiles import PROFILES, PrinterProfile, profile_named
-from receipt_templates.reversal_views import view_of_return, view_of_void
+from receipt_templates.reversal_views import VoidView, view_of_return, view_of_return_void, view_of_void
 from receipt_templates.view import NextTier, ReceiptView, Shop, view_of_receipt
 
 PLAIN = "generic-42"
@@ -101,12 +101,27 @@ class Slips:
         )
         return msgspec.structs.replace(view, till_id=self.till_name)
 
-    def of_void(self, told: Voided, reader: Reader, *, copy: bool = False) -> AnyView:
+    def of_void(self, told: Voided, reader: Reader, *, copy: bool = False) -> VoidView:
         """A receipt undone."""
         view = view_of_void(
             told.void,
             msgspec.json.decode(told.void.detail, type=VoidDetail),
             sold=told.receipt,
+            shop=self.shop(""),
+            language=reader.language,
+            record=told.record,
+            member=ending_of(reader.last4),
+            copy=copy,
+            training=self._training,
+        )
+        return msgspec.structs.replace(view, till_id=self.till_name)
+
+    def of_return_void(self, told: Unreturned, sold: Receipt | None, reader: Reader, *, copy: bool = False) -> VoidView:
+        """A return undone; `sold` is the sale that its goods come from, where this till has it."""
+        view = view_of_return_void(
+            told.void,
+            msgspec.json.decode(told.void.detail, type=VoidDetail),
+            currency=told.detail.currency or (read_detail(sold).currency if sold else ""),
             shop=self.shop(""),
             language=reader.language,
             record=told.record,
@@ -155,7 +170,9 @@ def bare_name(label: str) -> str:
 
 def _missed(quote: Quote | None) -> frozenset[str]:
     """Promotions that were nearly had."""
-    return frozenset(why.promotion for why in quote.why if not why.applied) if quote else frozenset()
+    if quote is None or not quote.messages:
+        return frozenset()
+    return frozenset([why.promotion for why in quote.why if not why.applied])
 
 
 def balance_after(receipt: Receipt, detail: ReceiptDetail | None = None) -> int | None:

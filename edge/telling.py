@@ -1,5 +1,6 @@
 """From what the till decided to what the POS is told: nothing is worked out here, figures only change their shape."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -19,12 +20,13 @@ from edge.answers import (
     QuoteSaid,
     ReceiptSaid,
     ReturnSaid,
+    ReturnVoidSaid,
     Said,
     StoredSaid,
     VoidSaid,
     WarningSaid,
 )
-from edge.asks import Committed, Held, Identified, Quoted, TakenBack, Voided, Warn, Written
+from edge.asks import Committed, Held, Identified, Quoted, TakenBack, Unreturned, Voided, Warn, Written
 from edge.instants import show_instant, show_known
 from loyalty import messages
 from loyalty.approvals import approved_in
@@ -123,12 +125,18 @@ def spent_under(receipt: Receipt) -> Kind:
 
 def totals_of(detail: ReceiptDetail, told: Committed) -> Totals:
     """The quote's totals, summed again from what was recorded."""
-    spent, net = told.receipt.redemption, sum(line.net_minor for line in detail.figures)
+    spent = told.receipt.redemption
+    gross = discount = with_points = net = 0
+    for line in detail.figures:
+        gross += line.amount_minor
+        discount += line.discount_minor
+        with_points += line.paid_with_points_minor
+        net += line.net_minor
     stored = stored_paid((*told.receipt.uses, *told.receipt.shared_uses))
     return Totals(
-        gross_minor=sum(line.amount_minor for line in detail.figures),
-        discount_minor=sum(line.discount_minor for line in detail.figures),
-        paid_with_points_minor=sum(line.paid_with_points_minor for line in detail.figures),
+        gross_minor=gross,
+        discount_minor=discount,
+        paid_with_points_minor=with_points,
         net_minor=net,
         points_earned=sum(part.points for part in told.receipt.earned),
         points_spent=spent.points if spent else 0,
@@ -165,6 +173,20 @@ def void_said(told: Voided, text: str) -> VoidSaid:
         event=event_said(told),
         points_reversed=sum(part.points for part in told.receipt.earned),
         points_restored=spent.points if spent else 0,
+        text=text,
+        replayed=told.replayed,
+        approved_by=approver_in(told.void.detail),
+    )
+
+
+def return_void_said(told: Unreturned, text: str) -> ReturnVoidSaid:
+    """A return undone."""
+    return ReturnVoidSaid(
+        return_id=told.returned.receipt_id,
+        event=event_said(told),
+        to_take_in_minor=told.void.paid_in_minor,
+        points_given=told.points_given,
+        points_taken=told.points_taken,
         text=text,
         replayed=told.replayed,
         approved_by=approver_in(told.void.detail),
@@ -225,16 +247,16 @@ def said_by_place(said: Sequence[messages.Said]) -> Said:
 
 def lines_said(figures: Iterable[QuoteLine], effects: Iterable[Effect]) -> tuple[LineSaid, ...]:
     """Each line with what each promotion did to it."""
-    off: dict[int, dict[str, int]] = {}
-    points: dict[int, dict[str, int]] = {}
+    off: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    points: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for effect in effects:
-        line, promotion = effect.line, effect.promotion
-        for sums, amount in ((off, effect.amount_minor), (points, effect.points)):
-            if amount:
-                if line in sums:
-                    sums[line][promotion] = sums[line].get(promotion, 0) + amount
-                else:
-                    sums[line] = {promotion: amount}
+        promotion = effect.promotion
+        if amount := effect.amount_minor:
+            of_line = off[effect.line]
+            of_line[promotion] = of_line.get(promotion, 0) + amount
+        if granted := effect.points:
+            of_line = points[effect.line]
+            of_line[promotion] = of_line.get(promotion, 0) + granted
     return tuple([
         LineSaid(
             line=line.line,

@@ -1,5 +1,6 @@
 """Goods, tenders, and where and when they are sold."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Annotated
@@ -8,6 +9,8 @@ import msgspec
 
 from loyalty.amounts import LARGEST_MINOR
 from loyalty.trouble import Refusal
+
+_HALF_LETTER = re.compile("[\ud800-\udfff]")
 
 MOST_LINES = 2000
 MOST_CODES = 100
@@ -131,7 +134,7 @@ def check_basket(basket: Basket, currency: str) -> None:
     asked = [basket.points_to_spend, basket.from_wallet_minor, *(one.amount_minor for one in basket.certificates)]
     if min(asked) < 0 or max(asked) > LARGEST_MINOR:
         raise BadBasket("What certificates and wallet pay lies between 0 and any sale; check it.", asked=asked)
-    if any("\ud800" <= letter <= "\udfff" for text in (basket.receipt_id, *_kinds(basket)) for letter in text):
+    if _HALF_LETTER.search("".join((basket.receipt_id, *_kinds(basket)))):
         raise BadBasket("A text of the basket holds half a character (a lone surrogate); send it as UTF-8.")
     if any(not 0 <= tender.amount_minor <= LARGEST_MINOR for tender in basket.tenders):
         raise BadBasket("A tender is negative, or larger than any sale; money given back is no tender of a sale.")

@@ -4,7 +4,6 @@ Default is "not a card": only numbers in a configured range are ours. A payment 
 a hash or its last digits. A code (goods, coupon, anything else) goes back to the POS as it came.
 """
 
-import hashlib
 import hmac
 from collections.abc import Iterator
 from typing import ClassVar, Literal
@@ -180,12 +179,17 @@ def card_token(key: bytes, card: Card) -> str:
     if len(key) < 16:
         raise InvariantBroken("the card key is too short; give at least 16 random bytes", key_bytes=len(key))
     message = f"{card.kind}\0{card.number}".encode("ascii")
-    return hmac.new(key, message, hashlib.sha256).digest()[:16].hex()
+    return hmac.digest(key, message, "sha256")[:16].hex()
+
+
+def has_wallet_codes(rules: CardRules) -> bool:
+    """Whether a programme has moving or signed codes at all."""
+    return rules.wallet.rotating is not None or bool(rules.wallet.app_keys)
 
 
 def is_wallet_code(rules: CardRules, text: str) -> bool:
     """Is this a moving or signed code, good or not?"""
-    return _read_wallet(rules, split_aim(text)[1].strip(), None) is not None
+    return has_wallet_codes(rules) and _read_wallet(rules, split_aim(text)[1].strip(), None) is not None
 
 
 def once_of(key: bytes, text: str) -> str:
@@ -229,10 +233,9 @@ def _as_shown(
 
 
 def _read_wallet(rules: CardRules, body: str, check: WalletCheck | None) -> Card | Rejected | None:
-    rotating = rules.wallet.rotating
-    has_codes = rotating is not None or rules.wallet.app_keys
-    if not has_codes:
+    if not has_wallet_codes(rules):
         return None
+    rotating = rules.wallet.rotating
     # Without time and key a code is only recognised, never believed.
     given = check or WalletCheck(0, b"")
     assurance: Assurance = "rotating"

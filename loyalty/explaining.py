@@ -82,6 +82,11 @@ def reasons_for(
 
 def _touched(effects: Sequence[Effect]) -> tuple[Touched, ...]:
     """What these did to each line, by line."""
+    numbers = [effect.line for effect in effects]
+    if numbers == sorted(set(numbers)):  # each line once and in its turn, as what earns on all of them has it
+        return tuple([
+            Touched(line=effect.line, amount_minor=effect.amount_minor, points=effect.points) for effect in effects
+        ])  # fmt: skip
     amounts: dict[int, int] = {}
     points: dict[int, int] = {}
     for effect in effects:

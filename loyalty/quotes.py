@@ -334,12 +334,13 @@ def _may_redeem(redeemed: Redeemed, workings: Workings, authority: Authority) ->
         refuses = workings.compiled.programme.options.points_over == "refuse" and asked > most.allowed
         done = "none are spent" if refuses or redeemed.paid == UNPAID else f"{redeemed.paid.points} are spent"
         say = f"At most {most.points} points can be spent on this sale; {done}."
+    count, per_line = len(workings.lines), most.per_line
     return MayRedeem(
         most_points=most.points,
         step=most.step,
         authority=authority.kind,
         bound_by=most.bound_by,
-        per_line_minor=tuple(most.per_line.get(i, 0) for i in range(len(workings.lines))),
+        per_line_minor=tuple([per_line.get(i, 0) for i in range(count)]) if per_line else (0,) * count,
         say=say,
     )
 

@@ -4,6 +4,7 @@ Source: house.md section 2 and "Head and detail"; DECISIONS 5, 13.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -107,12 +108,19 @@ class ReceiptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     exchange: str = ""
 
 
+class ClosedSale(msgspec.Struct, frozen=True, kw_only=True):
+    """A receipt, and its detail before that was encoded."""
+
+    receipt: Receipt
+    detail: ReceiptDetail
+
+
 class ChargedUnknownLine(Refusal):
     code = "receipt.charged_unknown_line"
     status = 422
 
 
-def close_receipt(
+def close_sale(
     quote: Quote,
     basket: Basket,
     place: Place,
@@ -123,7 +131,7 @@ def close_receipt(
     quoted_digest: str = "",
     cashier: str = "",
     offline: bool = False,
-) -> Receipt:
+) -> ClosedSale:
     """Turn a quote into the fact that it was paid.
 
     Args:
@@ -132,7 +140,7 @@ def close_receipt(
         charged: discounts that the POS took, where they differ from the quote's; lines left out took none.
         quoted_digest: the digest that came back from the POS; empty where it sent none.
     Returns:
-        The receipt, its detail encoded.
+        The receipt, its detail encoded, and that detail.
     Raises:
         ChargedUnknownLine: `charged` names a line that is not in the basket, or one twice, or takes more than it costs.
         InvariantBroken: the programme is not the one that the quote names.
@@ -175,7 +183,7 @@ def close_receipt(
         prizes_taken=quote.prizes,
         rules=rules_of_sale(compiled.programme, (*quote.uses, *quote.shared_uses), _known_items(quote)),
     )
-    return Receipt(
+    receipt = Receipt(
         receipt_id=basket.receipt_id,
         place=place,
         net_minor=sum(paid_in_money(detail).values()),
@@ -191,6 +199,12 @@ def close_receipt(
         coupons_issued=quote.coupons_issued,
         certificates_sold=quote.certificates_sold,
     )
+    return ClosedSale(receipt=receipt, detail=detail)
+
+
+def close_receipt(quote: Quote, basket: Basket, place: Place, **told: Any) -> Receipt:
+    """The receipt alone. Args, Raises: as `close_sale`."""
+    return close_sale(quote, basket, place, **told).receipt
 
 
 def quote_again(

@@ -6,6 +6,7 @@ those of Cyrillic, take one: only printers of the Far East print them wide. Sour
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 from receipt_templates.normalise import NO_BREAK
@@ -47,14 +48,26 @@ def _paragraph(text: str, width: int, *, even: bool) -> list[str]:
     lines = _filled(words, width)
     if not even or len(lines) < 2:
         return lines
-    longest_word = max(map(columns_of, words))
-    narrow, wide = max(1, min(width, longest_word)), width
+    taken = [columns_of(word) for word in words]
+    narrow, wide = min(width, max(taken)), width
+    if narrow < max(taken):
+        return lines  # a word is broken at every width up to this one
     while narrow < wide:  # the narrower, the more lines: the least width is found by halving
         middle = (narrow + wide) // 2
-        if len(tried := _filled(words, middle)) == len(lines):
-            wide, lines = middle, tried
+        if _lines_of(taken, middle) == len(lines):
+            wide = middle
         else:
             narrow = middle + 1
+    return _filled(words, wide)
+
+
+def _lines_of(taken: Sequence[int], width: int) -> int:
+    """How many lines words of so many columns fill; none is wider than a line."""
+    lines, used = 1, -1
+    for columns in taken:
+        used += 1 + columns
+        if used > width:
+            lines, used = lines + 1, columns
     return lines
 
 

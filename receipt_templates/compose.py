@@ -1,11 +1,12 @@
 """A view through its layout into blocks.
 
-Layouts are Jinja files of this package and nothing else: sandboxed, undefined names refused, every printed value
-escaped for the markup and stripped of printer control (see `markup`). They choose and order; figures come worked out.
+A sale has its own (`sale`). Layouts of the other slips are Jinja files of this package and nothing else: sandboxed,
+undefined names refused, every printed value escaped for the markup and stripped of printer control (see `markup`).
+They choose and order; figures come worked out.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from jinja2.sandbox import SandboxedEnvironment
 from receipt_templates import languages
 from receipt_templates.blocks import Block
 from receipt_templates.goods import goods_of
+from receipt_templates.head_and_foot import foot, head, lapsing
 from receipt_templates.markup import escaped, parse
-from receipt_templates.normalise import NO_BREAK
 from receipt_templates.reversal_views import ReturnView, VoidView
+from receipt_templates.sale import sale_blocks
 from receipt_templates.slip_views import (
     BalanceView,
     CertificateView,
@@ -28,7 +30,7 @@ from receipt_templates.slip_views import (
     ExchangeView,
     WelcomeView,
 )
-from receipt_templates.view import NextTier, ReceiptView
+from receipt_templates.view import ReceiptView
 
 AnyView = (
     ReceiptView
@@ -43,7 +45,6 @@ AnyView = (
 )
 
 _LAYOUTS: dict[type, str] = {
-    ReceiptView: "receipt.j2",
     ReturnView: "return.j2",
     VoidView: "void.j2",
     CertificateView: "certificate.j2",
@@ -89,6 +90,8 @@ _JINJA = _Sandbox(
 def blocks_of(view: AnyView) -> tuple[Block, ...]:
     """The blocks of a slip, in the view's language; English where we do not speak it."""
     tongue = languages.tongue_of(view.language)
+    if isinstance(view, ReceiptView):
+        return sale_blocks(view, tongue)
     source = _JINJA.get_template(_LAYOUTS[type(view)]).render(
         view=view,
         words=tongue.words,
@@ -99,24 +102,23 @@ def blocks_of(view: AnyView) -> tuple[Block, ...]:
         number=lambda count: languages.number(tongue, str(count)),
         points=lambda count: languages.points(tongue, count),
         moment=lambda at: languages.date_and_time(tongue, at),
-        day=lambda on: languages.day(tongue, on).replace(" ", NO_BREAK),
-        grouped=lambda code: " ".join(code[i : i + 4] for i in range(0, len(code), 4)),
+        day=lambda on: languages.unbroken_day(tongue, on),
         fill=languages.fill,
-        authority=lambda kind: languages.authority_in_words(tongue.words, kind),
-        more=lambda tier: _more(tongue, tier, view.currency),
         signed=lambda figure, is_money: _signed(tongue, figure, view.currency if is_money else ""),
         compared=lambda controls: any(control.pos is not None for control in controls),
         differs=lambda controls: any(_differs(control) for control in controls),
     )
-    sale = view.sold if isinstance(view, ExchangeView) else view
-    return parse(source, goods_of(sale, tongue) if isinstance(sale, ReceiptView) else ())
+    return parse(source, _parts(view, tongue))
 
 
-def _more(tongue: languages.Tongue, tier: NextTier, currency: str) -> str:
-    """What the next tier still wants, with its word or currency."""
-    if tier.measure == "purchases":
-        return languages.purchases(tongue, tier.short_of)
-    return languages.money(tongue, tier.short_of, currency)
+def _parts(view: AnyView, tongue: languages.Tongue) -> dict[str, Callable[..., Iterable[Block]]]:
+    """What a layout marks the place of."""
+    return {
+        "head": lambda title: head(view, tongue, title),
+        "foot": lambda: foot(view, tongue),
+        "lapsing": lambda: lapsing(view.lapsing, tongue) if isinstance(view, BalanceView) else (),
+        "goods": lambda: goods_of(view.sold, tongue) if isinstance(view, ExchangeView) else (),
+    }
 
 
 def _signed(tongue: languages.Tongue, figure: int, currency: str) -> str:

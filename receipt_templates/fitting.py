@@ -5,6 +5,7 @@ A receipt whose foot is longer than its goods is not read. Source: devices-and-r
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -22,6 +23,14 @@ class Caps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 CAPS = Caps()
+LEAST_LINES = 2  # of any note, with the empty one
+
+
+class FittedNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A note that is printed: its text, shortened where it had to be, and the lines that it takes."""
+
+    text: str
+    lines: tuple[str, ...]
 
 
 def fit(blocks: Iterable[Block], columns: int, caps: Caps = CAPS) -> tuple[Block, ...]:
@@ -30,20 +39,38 @@ def fit(blocks: Iterable[Block], columns: int, caps: Caps = CAPS) -> tuple[Block
     Args:
         columns: of the paper.
     Returns:
-        No note any more. Rank 0 and legal notes are all there and use up room first; then by rank, and as they stand
-        within a rank, each that still fits.
+        No note any more; which of them are left, `notes_that_fit` says.
     """
     held = tuple(blocks)
-    if not any(isinstance(block, Note) for block in held):
-        return held
-    shown = _chosen(held, columns, caps)
+    shown = notes_that_fit(held, columns, caps)
     fitted: list[Block] = []
     for at, block in enumerate(held):
         if not isinstance(block, Note):
             fitted.append(block)
         elif at in shown:
-            fitted += [Feed(), Text(text=shown[at], align="center")]
+            fitted += [Feed(), Text(text=shown[at].text, align="center")]
     return tuple(fitted)
+
+
+def notes_that_fit(blocks: Sequence[Block], columns: int, caps: Caps = CAPS) -> dict[int, FittedNote]:
+    """The notes that are printed, by their place among the blocks.
+
+    Returns:
+        Rank 0 and legal notes are all there and use up room first; then by rank, and as they stand within a rank, each
+        that still fits.
+    """
+    notes = {at: block for at, block in enumerate(blocks) if isinstance(block, Note) and block.text.strip()}
+    bound = {at: _standing(note, columns, caps) for at, note in notes.items() if note.legal or note.rank == 0}
+    room = caps.all - sum(1 + len(note.lines) for note in bound.values())
+    shown = bound.copy()
+    for at in sorted(notes.keys() - bound.keys(), key=lambda at: (notes[at].rank, at)):
+        if room < LEAST_LINES:
+            break
+        note = _fitted(notes[at], columns, caps)
+        if 1 + len(note.lines) <= room:
+            shown[at] = note
+            room -= 1 + len(note.lines)
+    return shown
 
 
 def shortened(text: str, columns: int, lines: int) -> str:
@@ -61,16 +88,12 @@ def shortened(text: str, columns: int, lines: int) -> str:
     return "\n".join(wrapped(text, columns)[:lines])
 
 
-def _chosen(blocks: Sequence[Block], columns: int, caps: Caps) -> dict[int, str]:
-    """Texts of the notes that are printed, by their place."""
-    notes = {at: block for at, block in enumerate(blocks) if isinstance(block, Note) and block.text.strip()}
-    texts = {at: note.text if note.legal else shortened(note.text, columns, caps.one) for at, note in notes.items()}
-    lines = {at: 1 + len(wrapped(text, columns, even=True)) for at, text in texts.items()}
-    bound = [at for at, note in notes.items() if note.legal or note.rank == 0]
-    room = caps.all - sum(lines[at] for at in bound)
-    shown = set(bound)
-    for at in sorted(notes.keys() - shown, key=lambda at: (notes[at].rank, at)):
-        if lines[at] <= room:
-            shown.add(at)
-            room -= lines[at]
-    return {at: texts[at] for at in shown}
+@lru_cache(maxsize=64)
+def _standing(note: Note, columns: int, caps: Caps) -> FittedNote:
+    """As `_fitted`, of what stands on one slip after the other: words of ours, and the shop's legal text."""
+    return _fitted(note, columns, caps)
+
+
+def _fitted(note: Note, columns: int, caps: Caps) -> FittedNote:
+    text = note.text if note.legal else shortened(note.text, columns, caps.one)
+    return FittedNote(text=text, lines=tuple(wrapped(text, columns, even=True)))

@@ -5,12 +5,13 @@ The figures agree with Unicode CLDR, which a test checks; tills do not carry its
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from loyalty.amounts import format_minor
+from loyalty.amounts import exponent_of, format_minor
 from loyalty.leases import Kind
 from receipt_templates.normalise import NO_BREAK
 
@@ -195,7 +196,15 @@ def number(tongue: Tongue, plain: str) -> str:
 
 def amount(tongue: Tongue, minor: int, currency: str) -> str:
     """Minor units without their currency: `12,50`. Raises: UnknownCurrency."""
+    if -100_000 < minor < 100_000 and exponent_of(currency) == 2:  # of most lines; nothing in them is grouped
+        return _short_amount(minor, tongue.numbers.decimal)
     return number(tongue, format_minor(minor, currency))
+
+
+@lru_cache(maxsize=4096)  # the same few come off again and again
+def _short_amount(minor: int, decimal: str) -> str:
+    whole, rest = divmod(abs(minor), 100)
+    return f"{'-' if minor < 0 else ''}{whole}{decimal}{rest:02d}"
 
 
 def money(tongue: Tongue, minor: int, currency: str) -> str:
@@ -234,6 +243,11 @@ def day(tongue: Tongue, on: date) -> str:
     """A date: `12 Mar 2026`, `12/03/2026`."""
     name = tongue.numbers.months[on.month - 1] if tongue.numbers.months else ""
     return tongue.numbers.date.format(day=on.day, month=on.month, year=on.year, name=name)
+
+
+def unbroken_day(tongue: Tongue, on: date) -> str:
+    """A date that no line break parts."""
+    return day(tongue, on).replace(" ", NO_BREAK)
 
 
 def fill(text: str, **figures: str) -> str:

@@ -7,6 +7,7 @@ import msgspec
 from receipt_templates.blocks import Align, Block, Code, Cut, Feed, Pair, Rule, Size, Text
 from receipt_templates.columns import columns_of, wrapped
 from receipt_templates.fitting import fit
+from receipt_templates.normalise import NO_BREAK
 
 LEAST_LEFT = 8  # columns a left text needs beside a long right one; with less it gets lines of its own
 GAP = 2  # columns between the two
@@ -32,24 +33,42 @@ def lay_out(blocks: Iterable[Block], columns: int, *, codes: Sequence[str] = ())
         columns: 16 to 64.
         codes: the kinds of code that the paper can show; the others become their fallback text.
     """
-    pieces: list[Piece] = []
-    for block in fit(blocks, columns):
-        match block:
-            case Pair():
-                pieces += _pair(block, columns)
-            case Text():
-                pieces += _text(block, columns)
-            case Rule():
-                pieces.append(Row(text=block.char * columns))
-            case Code() if block.kind in codes:
-                pieces.append(block)
-            case Code():
-                pieces += _text(Text(text=block.fallback_text, align="center"), columns) if block.fallback_text else []
-            case Feed():
-                pieces += [Row()] * block.lines
-            case Cut():
-                pieces.append(block)
-    return tuple(pieces)
+    return tuple([piece for block in fit(blocks, columns) for piece in pieces_of(block, columns, codes=codes)])
+
+
+def pieces_of(block: Block, columns: int, *, codes: Sequence[str] = ()) -> Sequence[Piece]:
+    """One block broken into rows, the same way; a note has its place only beside the others."""
+    match block:
+        case Pair():
+            return _pair(block, columns)
+        case Text():
+            return _text(block, columns)
+        case Rule():
+            return [Row(text=block.char * columns)]
+        case Code() if block.kind in codes:
+            return [block]
+        case Code():
+            return _text(Text(text=block.fallback_text, align="center"), columns) if block.fallback_text else []
+        case Feed():
+            return [Row()] * block.lines
+        case Cut():
+            return [block]
+        case _:
+            return []
+
+
+def one_line(block: Pair, columns: int) -> str | None:
+    """A pair whose letters are plain and whose texts both fit, as its line: most of a receipt. None for any other."""
+    left, right = block.left, block.right
+    gap = columns - block.indent - len(left) - len(right)
+    if gap < GAP or block.size == "large":
+        return None
+    both = f" {left} {right} "  # a space too many is beside another one
+    if not both.isascii():
+        left, right, both = (text.replace(NO_BREAK, " ") for text in (left, right, both))
+    if not both.isascii() or not both.isprintable() or "  " in both:
+        return None
+    return f"{' ' * block.indent}{left}{' ' * gap}{right}"
 
 
 def indent_of(row: Row, columns: int, *, scale: int = 1) -> int:
@@ -67,8 +86,8 @@ def _text(block: Text, columns: int) -> list[Row]:
 
 
 def _pair(block: Pair, columns: int) -> list[Row]:
-    if block.size != "large" and (row := _on_one_line(block, columns)) is not None:
-        return [row]
+    if (line := one_line(block, columns)) is not None:
+        return [Row(text=line, bold=block.bold, size=block.size)]
     scale = 2 if block.size == "large" else 1
     width = columns // scale
     right = wrapped(block.right, width)
@@ -83,18 +102,6 @@ def _pair(block: Pair, columns: int) -> list[Row]:
     texts.append(first + _to_the_right(right[0], width - columns_of(first)))
     texts += [_to_the_right(line, width) for line in right[1:]]
     return [Row(text=text, bold=block.bold, size=block.size) for text in texts if text.strip()]
-
-
-def _on_one_line(block: Pair, columns: int) -> Row | None:
-    """What the long way answers where letters are plain and both texts fit; most pairs of a receipt."""
-    left, right = block.left, block.right
-    gap = columns - block.indent - len(left) - len(right)
-    if gap < GAP or not left or not right:
-        return None
-    for text in (left, right):
-        if not text.isascii() or "\n" in text or "  " in text or text != text.strip():
-            return None
-    return Row(text=f"{' ' * block.indent}{left}{' ' * gap}{right}", bold=block.bold, size=block.size)
 
 
 def _to_the_right(text: str, width: int) -> str:

@@ -2,14 +2,17 @@ r"""The line markup that layouts are written in: one block a line, a mark in bra
 
     [center bold large] words      [pair indent bold] left | right      [rule =]
     [qr] data | fallback           [feed 2]                             [cut]
-    [note 3] words                 [note 1 legal] words            [goods]
+    [note 3] words                 [note 1 legal] words
+
+A part that is made in Python has a mark and no words of its own: `[head return_slip]`, `[foot]`.
+
 
 A value cannot become markup: `escaped` puts a backslash before `[`, `]`, `|` and `\`, writes a line break as `\n`,
 and drops every other control character. A line that does not begin with a mark is a mistake in the layout.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast, get_args
 
 from receipt_templates.blocks import Align, Block, Code, CodeKind, Cut, Feed, Note, Pair, Rule, Size, Text
@@ -47,18 +50,20 @@ def as_printed(text: str) -> str:
     return (text if text.isascii() and text.isprintable() else _without_control(text)).strip()
 
 
-def parse(source: str, goods: Iterable[Block] = ()) -> tuple[Block, ...]:
+def parse(source: str, parts: Mapping[str, Callable[..., Iterable[Block]]] = {}) -> tuple[Block, ...]:
     """A rendered layout as blocks; empty lines mean nothing.
 
     Args:
-        goods: what stands where the layout says `[goods]`.
+        parts: by its mark, what stands where the layout has that mark alone; told the mark's other words.
     Raises:
         BadLayout.
     """
     blocks: list[Block] = []
     for line in source.split("\n"):
         if marked := line.strip():
-            blocks += goods if marked == "[goods]" else (_block(marked),)
+            alone = _MARK.fullmatch(marked)
+            name, *words = (alone[1].split() if alone else []) or [""]
+            blocks += parts[name](*words) if name in parts else (_block(marked),)
     return tuple(blocks)
 
 

@@ -68,6 +68,8 @@ def normalise(text: str, encoding: str | None = None) -> Printable:
     """
     if text.isascii() and text.isprintable() and _holds(text, encoding):
         return Printable(text=text, replaced=0, lost=0)
+    if encoding is None and (plain := text.translate(_PLAIN)).isascii() and plain.isprintable():
+        return Printable(text=plain, replaced=0, lost=0)
     plain = unicodedata.normalize("NFC", text).translate(_PLAIN)
     kept = "".join([char for char in plain if not _is_dropped(char)])
     if len(kept) != len(plain):

@@ -27,7 +27,7 @@ def printing(blocks: Iterable[Block], encoding: str | None) -> Printing:
 
     def plain(text: str) -> str:
         nonlocal replaced, lost
-        if encoding is None and text.isascii() and text.isprintable():
+        if encoding is None and is_plain(text):
             return text
         seen: Printable = normalise(text, encoding)
         replaced, lost = replaced + seen.replaced, lost + seen.lost
@@ -35,17 +35,25 @@ def printing(blocks: Iterable[Block], encoding: str | None) -> Printing:
 
     for block in blocks:
         match block:
+            case Pair() if encoding is None and is_plain(block.left) and is_plain(block.right):
+                kept.append(block)  # most of a receipt
             case Pair():
-                left, right = plain(block.left), plain(block.right)
-                as_it_is = left is block.left and right is block.right
-                kept.append(block if as_it_is else msgspec.structs.replace(block, left=left, right=right))
+                kept.append(msgspec.structs.replace(block, left=plain(block.left), right=plain(block.right)))
             case Text() | Note():
-                kept.append(msgspec.structs.replace(block, text=plain(block.text)))
+                text = plain(block.text)
+                kept.append(block if text is block.text else msgspec.structs.replace(block, text=text))
             case Code():
-                kept.append(msgspec.structs.replace(block, fallback_text=plain(block.fallback_text)))
+                text = plain(block.fallback_text)
+                as_it_is = text is block.fallback_text
+                kept.append(block if as_it_is else msgspec.structs.replace(block, fallback_text=text))
             case _:
                 kept.append(block)
     return Printing(blocks=tuple(kept), replaced=replaced, lost=lost)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text stands on every page as it is."""
+    return text.isascii() and text.isprintable()
 
 
 def printable(blocks: Iterable[Block], encoding: str | None) -> tuple[Block, ...]:

@@ -8,6 +8,8 @@ from receipt_templates.as_text import render_text
 from receipt_templates.compose import AnyView, blocks_of
 from receipt_templates.languages import tongue_of
 from receipt_templates.profiles import PrinterProfile
+from receipt_templates.sale import sale_as_text
+from receipt_templates.view import ReceiptView
 
 Kind = Literal["text", "escpos", "html"]
 
@@ -25,6 +27,8 @@ def render(view: AnyView, kind: Kind, profile: PrinterProfile) -> str | bytes:
             `html` is a whole page.
         profile: of the printer, or of the paper the POS prints on.
     """
+    if kind == "text" and isinstance(view, ReceiptView):
+        return sale_as_text(view, tongue_of(view.language), profile.columns)
     blocks = blocks_of(view)
     if kind == "text":
         return render_text(blocks, profile.columns)

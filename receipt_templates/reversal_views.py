@@ -1,13 +1,14 @@
 """Views of goods taken back and of a receipt undone: money paid out, points taken and given back."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
 from loyalty.messages import Said
 from loyalty.receipts import Receipt, ReceiptDetail, read_detail
 from loyalty.returned_lines import ReturnLine, return_lines
-from loyalty.reversals import Return, ReturnDetail, Void, VoidDetail
+from loyalty.reversals import Return, ReturnDetail, ReturnVoid, Void, VoidDetail
 from receipt_templates.view import Shop, Slip, local_time, said_on_paper
 
 
@@ -42,9 +43,15 @@ class ReturnView(Slip, frozen=True, kw_only=True, tag="return.v1", tag_field="sl
 
 
 class VoidView(Slip, frozen=True, kw_only=True, tag="void.v1", tag_field="slip"):
-    """A receipt undone whole; `total_minor` is what it came to, points included."""
+    """A receipt, return or exchange undone whole; `total_minor` is what it came to, points included.
 
+    Of a return and an exchange, what the customer pays again or is handed stands below it.
+    """
+
+    what: Literal["receipt", "return", "exchange"] = "receipt"
     total_minor: int = 0
+    to_pay_minor: int = 0
+    to_hand_out_minor: int = 0
     taken_back_points: int = 0
     given_back_points: int = 0
 
@@ -145,6 +152,42 @@ def view_of_void(
         total_minor=sold.net_minor + (spent.amount_minor if spent else 0),
         taken_back_points=sum(earned.points for earned in sold.earned),
         given_back_points=spent.points if spent else 0,
+    )
+
+
+def view_of_return_void(
+    void: ReturnVoid,
+    detail: VoidDetail,
+    *,
+    currency: str,
+    shop: Shop,
+    language: str,
+    record: str = "",
+    member: str = "",
+    copy: bool = False,
+    training: bool = False,
+) -> VoidView:
+    """The view of the void of a return. Args: as for `view_of_void`."""
+    return VoidView(
+        language=language,
+        shop=shop,
+        currency=currency or shop.currency,
+        number=void.receipt_id.removeprefix("void:"),
+        till_id=void.place.till_id,
+        sold_at=local_time(void.place),
+        cashier=detail.cashier,
+        record=record,
+        member=member,
+        unconfirmed=void.card_token is not None and void.account_id is None,
+        copy=copy,
+        training=training,
+        approved_by=detail.override.supervisor if detail.override else "",
+        reason=detail.override.reason if detail.override else "",
+        what="return",
+        total_minor=void.net_minor,
+        to_pay_minor=void.paid_in_minor,
+        taken_back_points=void.spent_points + sum(part.points for part in void.reversed),
+        given_back_points=sum(part.points for part in void.earned),
     )
 
 

@@ -4,13 +4,15 @@ A view is a pure function of the fact and of what the till looks up beside it (n
 stored: a reprint builds the view again.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Literal
 
 import msgspec
 
-from loyalty.baskets import Line, Place, Tender
+from loyalty.baskets import Place, Tender
+from loyalty.effects import Effect
 from loyalty.leases import Kind
 from loyalty.messages import Said
 from loyalty.receipts import Receipt, ReceiptDetail
@@ -246,29 +248,38 @@ def _stored(receipt: Receipt) -> tuple[Tender, ...]:
 
 
 def _lines(detail: ReceiptDetail, names: Mapping[str, str], promotions: Mapping[str, str]) -> tuple[ViewLine, ...]:
-    figures = {figure.line: figure for figure in detail.figures}
+    quoted = {figure.line: figure.discount_minor for figure in detail.figures}
     charged = {taken.line: taken.discount_minor for taken in detail.charged}
+    off = _off_by_line(detail.effects)
     rows = []
     for line in detail.lines:
-        quoted = figures[line.line].discount_minor
-        taken = charged.get(line.line, quoted)
+        number = line.line
+        taken = charged.get(number, quoted[number])
+        discounts: tuple[ViewDiscount, ...] = ()
         # What the POS took is what was paid; only where it is what we quoted do we know the promotions.
-        named = _named(detail, line, promotions) if taken == quoted else (ViewDiscount(name="", amount_minor=taken),)
+        if taken != quoted[number]:
+            discounts = (ViewDiscount(name="", amount_minor=taken),) if taken else ()
+        elif number in off:
+            discounts = tuple(
+                [ViewDiscount(name=promotions.get(p) or p, amount_minor=n) for p, n in off[number].items() if n]
+            )
         rows.append(
             ViewLine(
                 name=names.get(line.sku) or line.sku,
                 quantity_milli=line.quantity_milli,
                 amount_minor=line.amount_minor,
                 unit_price_minor=line.unit_price_minor,
-                discounts=tuple(off for off in named if off.amount_minor),
+                discounts=discounts,
             )
         )
     return tuple(rows)
 
 
-def _named(detail: ReceiptDetail, line: Line, promotions: Mapping[str, str]) -> tuple[ViewDiscount, ...]:
-    sums: dict[str, int] = {}
-    for effect in detail.effects:
-        if effect.line == line.line and effect.amount_minor:
-            sums[effect.promotion] = sums.get(effect.promotion, 0) + effect.amount_minor
-    return tuple(ViewDiscount(name=promotions.get(id_) or id_, amount_minor=sums[id_]) for id_ in sums)
+def _off_by_line(effects: Iterable[Effect]) -> dict[int, dict[str, int]]:
+    """Minor units off, by line and promotion, in the order in which they came off."""
+    off: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for effect in effects:
+        if amount := effect.amount_minor:
+            of_line, promotion = off[effect.line], effect.promotion
+            of_line[promotion] = of_line.get(promotion, 0) + amount
+    return off

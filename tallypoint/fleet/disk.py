@@ -60,6 +60,11 @@ class Perilous:
         """Whether there is something to roll back."""
         return self._connection.in_transaction
 
+    @property
+    def total_changes(self) -> int:
+        """How many rows it has changed so far."""
+        return self._connection.total_changes
+
     def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
         """One statement, if it gets that far."""
         cursor: sqlite3.Cursor = self._peril.meet(lambda: self._connection.execute(sql, values), sql)

@@ -39,6 +39,13 @@ def test_every_mark_makes_its_block():
     )
 
 
+def test_a_part_stands_where_its_mark_does_and_is_told_what_the_mark_says():
+    parts = {"head": lambda title: (Text(text=title), Rule()), "foot": lambda: ()}
+    assert parse("[head void_slip]\n[foot]\n[cut]", parts) == (Text(text="void_slip"), Rule(), Cut())
+    with pytest.raises(BadLayout):
+        parse("[foot] x", parts)
+
+
 @pytest.mark.parametrize(
     "source",
     ["no mark", "[shout] x", "[left] a | b", "[pair] a | b | c", "[rule][left] x", "[left] x [cut]", "[cut] x", "[]"],
