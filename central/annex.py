@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, case, or_, select
 from central.csv_text import csv_line
 from central.tables import event, posting
 
-OF_TILLS = ("receipt.v1", "return.v1", "void.v1")
+OF_TILLS = ("receipt.v1", "return.v1", "void.v1", "return_void.v1")
 HEADS = (
     "till_id",
     "epoch",

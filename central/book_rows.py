@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from central.recorded import key_of
 from central.rows import Cells
 from loyalty.books import Account, Posted, Posting, Reversed
 from loyalty.lots import Debt, EventRef, LotKey
@@ -31,6 +32,17 @@ def posting_row(one: Posting) -> Cells:
     )  # fmt: skip
 
 
+def posting_of(row: Any) -> Posting:
+    """A posting from its row."""
+    return Posting(
+        account_id=row.account_id, account_version=row.account_version, n=row.n, unit=row.unit, source=row.source,
+        target=row.target, amount=row.amount, key=key_of(row), at_partner_id=row.at_partner_id,
+        at_terms_id=row.at_terms_id, by=EventRef(till_id=row.by_till, epoch=row.by_epoch, seq=row.by_seq),
+        of=EventRef(till_id=row.of_till, epoch=row.of_epoch, seq=row.of_seq), period_no=row.period_no,
+        origin_period_no=row.origin_period_no, priced_by=row.priced_by,
+    )  # fmt: skip
+
+
 def use_rows(posted: Posted, uses: Iterable[Use]) -> list[Cells]:
     """What an event adds to counters."""
     who, version, by = posted.account_id, posted.account_version, posted.ref
@@ -38,7 +50,7 @@ def use_rows(posted: Posted, uses: Iterable[Use]) -> list[Cells]:
 
 
 def reversed_row(one: Reversed, posted: Posted) -> dict[str, Any]:
-    """What a return or void took back of a receipt."""
+    """What a return or void took back of a receipt, or gave back."""
     return {
         "account_id": one.account_id,
         "account_version": posted.account_version,
@@ -46,6 +58,8 @@ def reversed_row(one: Reversed, posted: Posted) -> dict[str, Any]:
         "net_minor": one.net_minor,
         "granted": msgspec.json.encode(one.granted).decode(),
         "funded": msgspec.json.encode(one.funded).decode(),
+        "regranted": msgspec.json.encode(one.regranted).decode(),
+        "refunded": msgspec.json.encode(one.refunded).decode(),
         **_place("of", one.of),
         **_place("by", one.by),
     }

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from central.certificate_holds import end_hold
 from central.rows import hold, put
 from central.tables import certificate, certificate_move
 from loyalty.books import Books, Posted
@@ -35,6 +36,8 @@ def write_certificates(tx: Connection, everything: Iterable[Posted]) -> None:
     if not last:
         return
     put(tx, certificate_move, moves)
+    for code, by in {(code, one.ref) for one in everything if one.recorded for code, _ in one.certificates}:
+        end_hold(tx, code, by)
     put(tx, certificate, [_row(code, held) for code, held in last.items()], _WRITTEN)
 
 

@@ -17,7 +17,7 @@ from loyalty.fixed import Fixed
 from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.price_deltas import PriceDelta
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Return, ReturnVoid, Reversal, Void
 from loyalty.transfers import Transferred
 
 OF_HEAD_OFFICE = (
@@ -63,7 +63,7 @@ def _trouble(head: Event) -> str:
         return trouble
     if isinstance(head, LeaseMoved):
         return "It moves more than any sale." if sum(abs(part.points) for part in head.slices) > MOST else ""
-    if not isinstance(head, Receipt | Return | Void):
+    if not isinstance(head, Receipt | Reversal):
         return ""
     if _moved(head) > MOST:
         return "It moves more than any sale."
@@ -72,9 +72,12 @@ def _trouble(head: Event) -> str:
     return "" if head.card_token is None or _TOKEN.fullmatch(head.card_token) else "The card token is not one."
 
 
-def _moved(head: Receipt | Return | Void) -> int:
+def _moved(head: Receipt | Reversal) -> int:
     """All its points, money and steps of counters together, whatever their sign."""
     moved = sum(abs(use.amount) for use in (*head.uses, *head.shared_uses))
+    if isinstance(head, ReturnVoid):
+        granted = sum(part.points for part in (*head.earned, *head.reversed))
+        return moved + head.net_minor + sum(part.amount_minor for part in head.funded) + granted + head.spent_points
     sold = head.certificates_sold if isinstance(head, Receipt) else head.certificates_back
     moved += sum(abs(one.amount_minor) for one in sold)
     if isinstance(head, Void):

@@ -16,9 +16,10 @@ from loyalty.leases import drawn_slices, expiry_of
 from loyalty.quotes import ENGINE_NO, Quote, quote_basket
 from loyalty.receipts import Receipt, ReceiptDetail, funded_by_others, paid_in_money, quote_again, read_detail
 from loyalty.return_rules import rules_of_sale
+from loyalty.return_voids import close_return_void
 from loyalty.returned_lines import return_lines, void_figures
 from loyalty.returned_points import Way
-from loyalty.reversals import Return, ReturnDetail, Void, withheld_of
+from loyalty.reversals import Return, ReturnDetail, ReturnVoid, Void, withheld_of
 from loyalty.trouble import Refusal, Trouble
 
 Figures = dict[str, int | str]
@@ -99,6 +100,16 @@ def judge_void(void: Void, receipt: Receipt | None) -> Judged:
     return _compared({
         "uses": (void.uses, uses), "shared_uses": (void.shared_uses, shared_uses), "clamp": (void.clamp, clamp),
     })  # fmt: skip
+
+
+def judge_return_void(void: ReturnVoid, returned: Return | None) -> Judged:
+    """The void of a return says what its return said, the other way round."""
+    if returned is None:
+        return SKIPPED
+    wanted = close_return_void(returned, void.undoes, void.place)
+    beside = {"detail"} | ({"account_id", "card_token"} if returned.of is None else set())
+    pairs = {name: (getattr(void, name), getattr(wanted, name)) for name in void.__struct_fields__}
+    return _compared({name: both for name, both in pairs.items() if name not in beside})
 
 
 def _unreferenced(returned: Return, detail: ReturnDetail, programmes: Mapping[str, Compiled]) -> Judged:

@@ -14,7 +14,7 @@ from central.recorded import RECEIPT
 from central.registry import hold_open_period
 from central.tables import claim, event, quarantine_outcome, waiting
 from loyalty.lots import EventRef
-from loyalty.reversals import Return
+from loyalty.reversals import Return, ReturnVoid
 
 DAY_MS = 24 * 60 * 60 * 1000
 GRACE_DAYS = 7
@@ -47,7 +47,8 @@ def post_overdue(tx: Connection, now_ms: int, randomness: Randomness, grace_days
         return arrived
     poster = _poster(tx, now_ms, randomness)
     heads = _chosen(tx, select(waiting).where(waiting.c.since_ms <= now_ms - grace_days * DAY_MS))
-    returns = {ref: msgspec.structs.replace(head, of=None) for ref, head in heads.items() if isinstance(head, Return)}
+    returns = {ref: msgspec.structs.replace(head, of=None) for ref, head in heads.items()
+               if isinstance(head, Return | ReturnVoid)}  # fmt: skip
     poster.open_late({**heads, **returns})
     for ref in returns:
         poster.flag(ref, "posted_unreferenced", grace_days=grace_days)

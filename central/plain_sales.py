@@ -12,9 +12,9 @@ from loyalty.fixed import Fixed
 from loyalty.lots import EventRef
 from loyalty.member_events import MemberEvent
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Reversal
 
-AccountOf = Callable[[Receipt | Return | Void], int | None]
+AccountOf = Callable[[Receipt | Reversal], int | None]
 
 
 def plain_sales(
@@ -34,10 +34,10 @@ def plain_sales(
         if is_plain(one):
             continue
         fact = one.fact if isinstance(one, Fixed) else one
-        if isinstance(fact, Receipt | Return | Void) and (whom := account_of(fact)) is not None:
+        if isinstance(fact, Receipt | Reversal) and (whom := account_of(fact)) is not None:
             touched.add(whom)
         touched.add(getattr(fact, "account_id", None) or 0)
-        if isinstance(fact, Return | Void) and fact.of is not None:
+        if isinstance(fact, Reversal) and fact.of is not None:
             named.add(fact.of)
     sales = {}
     for ref, head in new.items():

@@ -177,6 +177,10 @@ def read_key(path: Path, randomness: Randomness) -> bytes:
     return key
 
 
+WRITING_KIB = 32_768  # of SQLite's page cache: all pages that a batch touches, so that none is written twice
+READING_KIB = 4_096
+
+
 def open_engine(url: str) -> Engine:
     """The database behind `url`: a SQLite file (or `sqlite://` in memory), or PostgreSQL through psycopg."""
     parsed = make_url(url)
@@ -189,7 +193,8 @@ def open_engine(url: str) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The log and its index take their rights from the file, so it is made for us alone.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        engine = create_engine(url, connect_args={"timeout": 10})
+        # The connection that was used last is used next: else each of the pool fills a cache of its own in turn.
+        engine = create_engine(url, connect_args={"timeout": 10}, pool_use_lifo=True)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
@@ -199,7 +204,6 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are ours, not the driver's
     for pragma in (
         "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "wal_autocheckpoint=16000",
-        "cache_size=-32768",  # 32 MiB: all pages that a batch touches, so that none is written twice
         "trusted_schema=OFF", "cell_size_check=ON",
         "recursive_triggers=ON",  # else INSERT OR REPLACE deletes a row without asking the triggers that forbid it
     ):  # fmt: skip
@@ -209,8 +213,13 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
 def _begin(connection: Connection) -> None:
     # A deferred transaction that reads and then writes is refused at once when another one wrote in between.
     writes = connection.get_execution_options().get("writes", False)
+    # One writes at a time, so one cache is large; a smaller size gives back at once what a larger one had filled.
+    size = WRITING_KIB if writes else READING_KIB
     driver: Any = connection.connection.driver_connection
     try:
+        if connection.info.get("cache_kib") != size:
+            driver.execute(f"PRAGMA cache_size=-{size}")
+            connection.info["cache_kib"] = size
         driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
     except sqlite3.Error as trouble:
         raise as_ever(connection, driver, trouble) from trouble

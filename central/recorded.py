@@ -42,10 +42,10 @@ def recorded_receipts(
     found = [row for row in find(connection, event, places) if row.state == "posted"
              and (row.kind == RECEIPT or _ref(row) in instead)]  # fmt: skip
     of = [{"account_id": account_id, "of_till": row.till_id, "of_epoch": row.epoch, "of_seq": row.seq}
-          for row in found for account_id in _homes(row.account_id, merged)]  # fmt: skip
+          for row in found for account_id in homes_of(row.account_id, merged)]  # fmt: skip
     postings, taken = _by_fact(find(connection, posting, of)), _by_fact(find(connection, reversed_, of))
     recorded = [
-        _recorded(row, postings.get(_ref(row), []), taken.get(_ref(row), []), books, _homes(row.account_id, merged))
+        _recorded(row, postings.get(_ref(row), []), taken.get(_ref(row), []), books, homes_of(row.account_id, merged))
         for row in found
     ]
     return [_instead(one, instead[one.ref]) if one.ref in instead else one for one in recorded]
@@ -55,7 +55,7 @@ def _instead(recorded: Recorded, fixed: Fixed) -> Recorded:
     return msgspec.structs.replace(recorded, receipt_id=fixed.fact.receipt_id, instead_of=fixed.of)
 
 
-def _homes(account_id: int, merged: Mapping[int, int]) -> list[int]:
+def homes_of(account_id: int, merged: Mapping[int, int]) -> list[int]:
     """An account, the one it was merged into, and so on."""
     homes = [account_id]
     while homes[-1] in merged:
@@ -99,7 +99,7 @@ def _recorded(
         funded=tuple(Funded(partner_id=p.issuer_id, amount_minor=p.amount) for p in own
                      if p.unit == "currency" and p.terms_id not in NO_DISCOUNT),
     )
-    later = [p for p in postings if _by(p) != ref and p.terms_id not in NO_DISCOUNT
+    later = [p for p in postings if _by(p) != ref and p.unit == "point"
              and (p.target == "redeemed" or p.source == "issued")]  # fmt: skip
 
     def turn(step: Row[Any]) -> tuple[int, int, int]:
@@ -107,7 +107,7 @@ def _recorded(
 
     for step in sorted([*later, *taken], key=turn):
         if hasattr(step, "restored_points"):
-            whole = less(whole, _reversed(step))
+            whole = less(whole, reversed_of(step))
         elif step.source == "issued":
             # Granted anew for goods that were kept.
             whole = with_granted(whole, key_of(step), step.amount)
@@ -116,7 +116,8 @@ def _recorded(
     return whole
 
 
-def _reversed(row: Row[Any]) -> Reversed:
+def reversed_of(row: Row[Any]) -> Reversed:
+    """What a return or void took back, from its row."""
     return Reversed(
         of=EventRef(till_id=row.of_till, epoch=row.of_epoch, seq=row.of_seq),
         by=_by(row),
@@ -125,6 +126,8 @@ def _reversed(row: Row[Any]) -> Reversed:
         restored_points=row.restored_points,
         net_minor=row.net_minor,
         funded=msgspec.json.decode(row.funded, type=tuple[Funded, ...]),
+        regranted=msgspec.json.decode(row.regranted, type=tuple[Slice, ...]),
+        refunded=msgspec.json.decode(row.refunded, type=tuple[Funded, ...]),
     )
 
 

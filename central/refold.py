@@ -64,6 +64,20 @@ class Sale:
         self.funded: dict[str, int] = defaultdict(int)
 
 
+class GaveBack:
+    """What a return moved, so that its void can be folded: of which sale (none without one); points taken from where,
+    or with a later payment of a debt, by who was owed; points given back in the order of giving, and those that nothing
+    had covered; points off the sale, and discounts."""
+
+    def __init__(self, of: Ref | None, at: str) -> None:
+        self.of, self.at = of, at
+        self.taken: list[tuple[str, Key, int, str, str]] = []
+        self.back: Parts = []
+        self.forgiven = 0
+        self.granted: dict[Key, int] = defaultdict(int)
+        self.funded: dict[str, int] = defaultdict(int)
+
+
 class Refold:
     """A naive ledger. Feed it each account's events in the order in which the centre folded them."""
 
@@ -72,6 +86,7 @@ class Refold:
         self.members: dict[int, Member] = defaultdict(Member)
         self.sales: dict[Ref, Sale] = {}
         self.sold: dict[int, list[Sale]] = defaultdict(list)
+        self.returns: dict[Ref, GaveBack] = {}
         self.uncovered = 0
         self.own_grants: set[str] = set()  # ids of head office's own events that granted
         self.grants_shown: dict[Ref, list[dict[str, Any]]] = {}  # those that events of tills brought back, by event
@@ -109,6 +124,10 @@ class Refold:
         """Points that have just come pay what the account owes."""
         self._repay(member, list(member.debts), dict(fresh))
 
+    def pay(self, member: Member, owed: list[Debt], fresh: dict[Key, int]) -> None:
+        """The same, of these debts only."""
+        self._repay(member, owed, fresh)
+
     def take_over(self, closed_id: int, account_id: int) -> None:
         """From here on what comes back of the sales of one account comes back to another."""
         for sale in self.sold.pop(closed_id, []):
@@ -142,12 +161,12 @@ class Refold:
         for key in _to_spend(member, redemption, event["place"]):
             taken = min(wanted, member.lots[key])
             if taken:
-                self._redeem(member, key, taken, sale)
+                self.redeem(member, key, taken, sale)
                 wanted -= taken
             # What has lapsed meanwhile was still good on the day of this sale.
             late = min(wanted, member.expired[key])
             if late:
-                self._redeem(member, key, late, sale, lapsed=True)
+                self.redeem(member, key, late, sale, lapsed=True)
                 wanted -= late
         if redemption.get("authority") == "hold":
             self._let_go(member, redemption["lease_id"])
@@ -204,9 +223,9 @@ class Refold:
                 fresh[key] -= taken
                 debt.points -= taken
                 if debt.issuer:
-                    self._lose(member, key, taken, debt.issuer, debt.terms)
+                    self._lose(debt.of, member, key, taken, debt.issuer, debt.terms)
                 else:
-                    self._redeem(member, key, taken, self.sales[debt.of])
+                    self.redeem(member, key, taken, self.sales[debt.of])
                     member.legs["withheld", "", "", debt.at, debt.at_terms, ""] -= taken
         member.debts = [debt for debt in member.debts if debt.points]
 
@@ -214,15 +233,20 @@ class Refold:
 
     def _reversal(self, ref: Ref, event: Mapping[str, Any], sale: Sale, member: Member) -> None:
         whole = event["type"] == "void.v1"
+        gave = GaveBack(tuple(event["of"]), sale.at)  # type: ignore[arg-type]
+        if not whole:
+            self.returns[ref] = gave
         if sale.account_id:
-            self._restore(member, sale, None if whole else event.get("restored_points", 0))
+            self._restore(member, sale, None if whole else event.get("restored_points", 0), gave)
             # What is left of the sale is looked at before goods that were kept earn anew.
             left = dict(sale.granted)
-            wanted = left if whole else self._asked(event.get("reversed", ()), left)
-            in_money = {} if whole else self._asked(event.get("withheld", ()), left)
+            wanted = left if whole else self.asked(event.get("reversed", ()), left)
+            in_money = {} if whole else self.asked(event.get("withheld", ()), left)
             self._repay(member, list(member.debts), self._grant(event, member, sale))
             for key, points in in_money.items():
                 sale.granted[key] -= points
+            for key, points in (*wanted.items(), *in_money.items()):
+                gave.granted[key] += points
             for key, points in sorted(wanted.items()) if whole else wanted.items():
                 sale.granted[key] -= points
                 self.claw(ref, member, key, points, sale.at, let_go=event.get("clamp", False))
@@ -230,9 +254,10 @@ class Refold:
         for payer, amount in asked:
             taken = min(amount, sale.funded[payer])
             sale.funded[payer] -= taken
+            gave.funded[payer] += taken
             member.legs["funded", payer, "", sale.at, "", ""] -= taken
 
-    def _asked(self, parts: Iterable[Any], left: dict[Key, int]) -> dict[Key, int]:
+    def asked(self, parts: Iterable[Any], left: dict[Key, int]) -> dict[Key, int]:
         """Points to take back by the lot they were granted into, off what is left; parts of one lot count as one."""
         asked: dict[Key, int] = defaultdict(int)
         for issuer, valid, points in parts:
@@ -243,7 +268,7 @@ class Refold:
                 asked[key] += taken
         return asked
 
-    def _restore(self, member: Member, sale: Sale, points: int | None) -> None:
+    def _restore(self, member: Member, sale: Sale, points: int | None, gave: GaveBack) -> None:
         """Spent points come back, all of them for none: first what nothing has covered, then what was used last.
 
         Points that come back repay debts as new ones do.
@@ -255,6 +280,7 @@ class Refold:
             taken = min(wanted, debt.points)
             debt.points -= taken
             wanted -= taken
+            gave.forgiven += taken
             member.legs["withheld", "", "", debt.at, debt.at_terms, ""] -= taken
         member.debts = [debt for debt in member.debts if debt.points]
         back: dict[Key, int] = defaultdict(int)
@@ -263,6 +289,7 @@ class Refold:
             part[1] -= taken
             wanted -= taken
             back[part[0]] += taken
+            gave.back.append([part[0], taken])
             member.lots[part[0]] += taken
             member.legs["redeemed", part[0][1], part[0][2], sale.at, sale.at_terms, "reimburse"] -= taken
         self._repay(member, list(member.debts), back)
@@ -270,12 +297,14 @@ class Refold:
     def _unreferenced(self, ref: Ref, event: Mapping[str, Any], account_id: int, member: Member) -> None:
         """Points of today's goods are taken back; points that were spent are not given back."""
         at, on = event["place"][0], event["place"][6]
+        gave = self.returns[ref] = GaveBack(None, at)
         if account_id:
             self._repay(member, list(member.debts), self._grant(event, member, None))
         for issuer, valid, points in event.get("reversed", ()) if account_id else ():
             key = (valid, issuer, self._terms(issuer, on))
             self.claw(ref, member, key, points, at, let_go=event.get("clamp", False))
         for payer, amount in event.get("funded", ()):
+            gave.funded[payer] += amount
             member.legs["funded", payer, "", at, "", ""] -= amount
 
     # Points
@@ -294,6 +323,7 @@ class Refold:
             member.expired[home] -= gone
             member.legs["expired", wanted[1], wanted[2], "", "", ""] -= gone
             member.legs["reversed", wanted[1], wanted[2], "", "", ""] += gone
+            self._note(ref, ("expired", home, gone, wanted[1], wanted[2]))
             short, points = short - gone, points - gone
         order = sorted(
             (key for key, held in member.lots.items() if held),
@@ -302,20 +332,26 @@ class Refold:
         for key in order:
             taken = min(points, member.lots[key])
             if taken:
-                self._lose(member, key, taken, wanted[1], wanted[2])
+                self._lose(ref, member, key, taken, wanted[1], wanted[2])
                 points -= taken
         if points and not let_go:
             member.debts.append(Debt(ref, wanted[1], wanted[2], at, wanted[2], points))
 
-    def _lose(self, member: Member, key: Key, points: int, owed_to: str, terms: str) -> None:
+    def _note(self, of: Ref, taken: tuple[str, Key, int, str, str]) -> None:
+        if of in self.returns:
+            self.returns[of].taken.append(taken)
+
+    def _lose(self, of: Ref, member: Member, key: Key, points: int, owed_to: str, terms: str) -> None:
         """The issuer's own points are reversed; another's are redeemed with it."""
+        self._note(of, ("available", key, points, owed_to, terms))
         member.lots[key] -= points
         if key[1] == owed_to:
             member.legs["reversed", key[1], key[2], "", "", ""] += points
         else:
             member.legs["redeemed", key[1], key[2], owed_to, terms, "funding"] += points
 
-    def _redeem(self, member: Member, key: Key, points: int, sale: Sale, *, lapsed: bool = False) -> None:
+    def redeem(self, member: Member, key: Key, points: int, sale: Sale, *, lapsed: bool = False) -> None:
+        """Points of a lot, or what lapsed of it, are spent on a sale."""
         if lapsed:
             member.expired[key] -= points
             member.legs["expired", key[1], key[2], "", "", ""] -= points

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, redirect, request, url_for
 from sqlalchemy import Engine
 
+from central.arenas import bound_arenas
 from central.card_keys import ring_of
 from central.centre_keys import centre_signer, notices
 from central.chores import Chores
@@ -25,6 +26,7 @@ from central.login import Logins
 from central.metrics import metrics
 from central.migrations import upgrade
 from central.people import People
+from central.people_keys import people_files
 from central.ports import (
     Clock,
     Randomness,
@@ -32,7 +34,6 @@ from central.ports import (
     SystemClock,
     SystemRandomness,
     open_engine,
-    read_key,
     reading,
 )
 from central.sealing import Sealer
@@ -80,7 +81,7 @@ def central_app(
         examine=lambda: examine(settings, engine, clock.wall_ms()),
         centre_public=signer.public,
         public_url=settings.public_url,
-        people=People(read_key(settings.folder / settings.person_key, randomness)),
+        people=People(*people_files(settings, randomness)),
     )  # fmt: skip
     app.register_blueprint(console_pages(console))
     app.register_blueprint(consent_pages(engine, clock, randomness, ring))
@@ -176,6 +177,7 @@ class CentralService:
 
 def run_central(settings: Settings, tell: Callable[[str], None] = print) -> None:
     """Run head office until SIGTERM or SIGINT. Raises: as `CentralService`."""
+    bound_arenas()
     service = CentralService(settings)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

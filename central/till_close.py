@@ -57,10 +57,10 @@ def _counts(connection: Connection, ref: EventRef, close: TillClose) -> dict[str
     grouped = select(event.c.kind, func.count(), *sums).where(*here, *days).group_by(event.c.kind)
     by_kind = {row[0]: row[1:] for row in connection.execute(grouped)}
     nothing = (0, 0, 0, 0, 0)
-    receipts, voids = by_kind.get("receipt.v1", nothing), by_kind.get("void.v1", nothing)
-    returns = by_kind.get("return.v1", nothing)
+    receipts, returns = by_kind.get("receipt.v1", nothing), by_kind.get("return.v1", nothing)
+    voids = sum(by_kind.get(kind, nothing)[0] for kind in ("void.v1", "return_void.v1"))
     return {
-        "receipts": receipts[0], "voids": voids[0], "returns": returns[0],
+        "receipts": receipts[0], "voids": voids, "returns": returns[0],
         "net_minor": int(receipts[1]), "returned_minor": int(returns[1]),
         "points_earned": int(receipts[2]), "points_spent": int(receipts[3]), "points_reversed": int(returns[4]),
     }  # fmt: skip

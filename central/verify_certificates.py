@@ -18,6 +18,7 @@ from central.violations import Violations
 STORED = "stored"
 CERTIFICATE, CERTIFICATE_KEPT = "certificate.v1", "certificate_kept.v1"
 SALES, REVERSALS = ("receipt.v1",), ("return.v1", "void.v1")
+RETURN_VOID = "return_void.v1"
 FAMILY = "certificate:"
 Lot = tuple[str, str]  # last valid day, who owes it: spending order
 Leg = tuple[str, str, str, str]  # bucket, last valid day, who owes it, and where it was redeemed
@@ -69,6 +70,9 @@ class CertificateFold:
             for _, sold, amount, through in event.get("certificates_sold", ()):
                 if sold == code:
                     self._put(held, ref, (through, partner), amount)
+        elif kind == RETURN_VOID:
+            if (wanted := -_used(event, code)) > 0:
+                self._again(held, tuple(event.get("of") or ()), partner, on, wanted)
         else:
             of = tuple(event.get("of") or ())
             if (back := _used(event, code)) > 0 and of in held.took:
@@ -93,11 +97,22 @@ class CertificateFold:
         self._pay_owed(held)
 
     def _take(self, held: Held, ref: Ref, partner: str, on: str, wanted: int) -> None:
-        taken = Taken(partner, on, wanted)
+        taken = held.took[ref] = Taken(partner, on, wanted)
+        self._use_all(held, taken)
+
+    def _again(self, held: Held, of: Ref, partner: str, on: str, wanted: int) -> None:
+        """A receipt takes again what its return had given back; one with nothing left of it begins anew."""
+        taken = held.took.get(of)
+        if taken is None or not (taken.owed or any(amount for _, amount in taken.parts)):
+            held.took.pop(of, None)
+            taken = held.took[of] = Taken(taken.partner if taken else partner, on, 0)
+        taken.owed += wanted
+        self._use_all(held, taken)
+
+    def _use_all(self, held: Held, taken: Taken) -> None:
         for bucket, there in (("available", held.lots), ("expired", held.lapsed)):
-            for lot in sorted(lot for lot in there if lot[0] >= on):
+            for lot in sorted(lot for lot in there if lot[0] >= taken.on):
                 self._use(bucket, there, lot, taken)
-        held.took[ref] = taken
 
     def _pay_owed(self, held: Held) -> None:
         for taken in held.took.values():
@@ -201,6 +216,8 @@ def _codes(event: Mapping[str, Any], *, is_named: bool) -> set[str]:
     if kind in REVERSALS and is_named:
         back = {code for _, code, _, _ in event.get("certificates_back", ())}
         return back | {code for code in _named(event) if _used(event, code) > 0}
+    if kind == RETURN_VOID:
+        return {code for code in _named(event) if _used(event, code) < 0} if is_named else set()
     if kind in SALES:
         sold = {code for _, code, _, _ in event.get("certificates_sold", ())}
         return sold | {code for code in _named(event) if _used(event, code) < 0}

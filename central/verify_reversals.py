@@ -11,10 +11,11 @@ from central.refold import Ref
 
 FIXED = "fixed.v1"
 VOID = "void:"
+NAMING = ("return.v1", "return_void.v1")  # say the receipt's id
 
 
 def point_at_receipts(events: Mapping[Ref, dict[str, Any]], posted: Iterable[Ref]) -> None:
-    """Let `of` of every return and void name the receipt that it takes back; without `of`, that is not here.
+    """Let `of` of every reversal name the receipt that it takes back; without `of`, that is not here.
 
     Args:
         events: as tills and head office wrote them, by place; changed in place.
@@ -25,7 +26,7 @@ def point_at_receipts(events: Mapping[Ref, dict[str, Any]], posted: Iterable[Ref
     instead = {(tuple(one["of"]), one["fact"]["receipt_id"]): ref for ref, one in fixed}
     for event in events.values():
         fact = event["fact"] if event["type"] == FIXED else event
-        if fact["type"] not in ("return.v1", "void.v1") or not fact.get("of"):
+        if fact["type"] not in (*NAMING, "void.v1") or not fact.get("of"):
             continue
         of, name = tuple(fact["of"]), _named(fact)
         there = here.get(of)
@@ -38,6 +39,6 @@ def point_at_receipts(events: Mapping[Ref, dict[str, Any]], posted: Iterable[Ref
 
 
 def _named(fact: Mapping[str, Any]) -> str:
-    if fact["type"] == "return.v1":
+    if fact["type"] in NAMING:
         return str(fact.get("of_receipt", ""))
     return fact["receipt_id"][len(VOID) :] if fact["receipt_id"].startswith(VOID) else ""

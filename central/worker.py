@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 
+from central.arenas import bound_arenas
 from central.house_lock import AlreadyRunning, HouseLock
 from central.keeping_house import open_chores, open_store
 from central.migrations import upgrade
@@ -64,6 +65,7 @@ def run_worker(
     Raises:
         AlreadyRunning: another one keeps house, or has taken over; and as `CentralWorker`.
     """
+    bound_arenas()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())

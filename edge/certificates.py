@@ -1,30 +1,34 @@
 """Certificates at one till: what it knows of one, taking it as tender, selling, topping up, blocking, asking.
 
 The rule, in words for the cashier. A certificate that was sold here can pay once head office has heard of it. With the
-line it pays what is on it. Without the line it pays only what this till knows to be on it, and at most the programme's
-`offline_minor` until head office is heard. After a week without head office none is taken.
+line head office sets aside what is to be paid, and it pays that. Without the line it pays only what this till knows to
+be on it, and at most the programme's `offline_minor` until head office is heard. After a week without head office none
+is taken.
 Source: offline-redemption.md "Redemption ladder"; docs/certificates.md.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from edge.asks import Asked, Written, ask_sha256
+from edge.certificate_names import name_of
 from edge.journal import Entry
-from edge.presenting import Presented, code_token
+from edge.presenting import Presented
 from edge.recalling import check_id, check_same, record_of
 from edge.refusals import IdReused
 from loyalty.amounts import format_minor
 from loyalty.certificate_events import CertificateMoved, CertificateMovedDetail
+from loyalty.certificate_postings import certificates_in
 from loyalty.certificates import CertificateRow, CertificateSold
 from loyalty.compiled import Compiled
 from loyalty.coupons import SAY
 from loyalty.lots import FOREVER
 from loyalty.members import WalletItem
 from loyalty.programme import Certificates, valid_through
+from loyalty.receipts import Receipt
 from loyalty.stored_value import CertificatesNotSold
 from loyalty.trouble import Refusal
 
@@ -107,6 +111,37 @@ def lay_down(till: "Till", compiled: Compiled, presented: Presented, on: date) -
     return msgspec.structs.replace(presented, bearer=(*presented.bearer, *(item for item in items if item)))
 
 
+class Laid(Protocol):
+    """A certificate that is laid against a basket, by its code; amount 0 for as much as there is."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def amount_minor(self) -> int: ...
+
+
+def hold_certificates(till: "Till", certificates: Sequence[Laid]) -> None:
+    """Have head office set aside what certificates are to pay of a basket, where there is a line; call it outside any
+    transaction. What they may pay is then looked up by `lay_down`."""
+    if not certificates or till.certificate_holds is None or till.is_offline():
+        return
+    heard = till.journal.outbox.acked().seq
+    for asked in certificates:
+        code = name_of(till.identity, till.journal, till.cache, asked.code)
+        if till.journal.certificates.after(code, heard).used_minor < 0:
+            till.certificate_holds.wait(code)
+        elif (row := till.cache.certificate(code)) is not None and row.parts and not row.blocked:
+            till.certificate_holds.hold(code, asked.amount_minor or sum(amount for _, amount in row.parts))
+
+
+def end_holds(till: "Till", receipt: Receipt) -> None:
+    """A sale is written: head office lets go of what it held for it as it arrives."""
+    if till.certificate_holds is not None:
+        for code in certificates_in(receipt):
+            till.certificate_holds.spent(code)
+
+
 def standing_of(till: "Till", rule: Certificates, code: str, on: date) -> Standing:
     """What this till knows of a certificate, by its token, on a business date."""
     journal, cache = till.journal, till.cache
@@ -126,11 +161,15 @@ def standing_of(till: "Till", rule: Certificates, code: str, on: date) -> Standi
             return Standing(state="not_active_yet", balance_minor=own.sold_minor, refused="not_active_yet")
         return Standing(state=_why_empty(row, on), refused="nothing_left", parts=row.parts)
     may_pay, refused = live, ""
+    held = till.certificate_holds.held(code) if till.certificate_holds else None
     if till.clock.now().wall_ms - cache.heard_ms("members") > KNOWN_FOR_MS:
         may_pay, refused = 0, "known_too_long"
-    elif till.is_offline():
+    elif till.is_offline() or (held and held.amount_minor is None):
         may_pay = min(live, max(0, rule.offline_minor + min(0, own.used_minor)))
         refused = "" if may_pay else "offline"
+    elif held and held.amount_minor is not None:
+        may_pay = min(live, held.amount_minor)
+        refused = "" if may_pay else "held_elsewhere"
     return Standing(state="active", balance_minor=live, may_pay_minor=may_pay, parts=row.parts, refused=refused)
 
 
@@ -147,7 +186,7 @@ def order_certificate(till: "Till", ask: CertificateOrder) -> Certified:
     rule = programme.certificates
     if rule is None:
         raise CertificatesNotSold("This programme has no certificates. Take another tender.")
-    ask = msgspec.structs.replace(ask, code=code_token(till.identity.card_key, ask.code))
+    ask = msgspec.structs.replace(ask, code=name_of(till.identity, till.journal, till.cache, ask.code))
     place = till.place(ask)
     if ask.action == "enquire":
         standing = standing_of(till, rule, ask.code, place.business_date)

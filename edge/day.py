@@ -31,7 +31,7 @@ from loyalty.day_totals import (
 )
 from loyalty.events import Event, TillClose
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Return, ReturnVoid, Void
 from loyalty.trouble import InvariantBroken
 from sync.chain import StreamHead
 
@@ -111,15 +111,15 @@ def figures_of(close: TillClose) -> DayTotals:
 
 
 def _close(day: Day, entries: Sequence[Entry], last_seq: int, place: Place) -> TillClose:
-    """Sums of those that bear the business date. A voided receipt counts as one and its sums stay in: the void is
-    an event of its own."""
+    """Sums of those that bear the business date. A voided receipt or return counts as one and its sums stay in: the
+    void is an event of its own."""
     receipts = [move for move in day.moves if isinstance(move, Receipt)]
     returns = [move for move in day.moves if isinstance(move, Return)]
     return TillClose(
         receipt_id=f"till_close:{place.business_date}",
         place=place,
         receipts=len(receipts),
-        voids=sum(isinstance(move, Void) for move in day.moves),
+        voids=sum(isinstance(move, Void | ReturnVoid) for move in day.moves),
         returns=len(returns),
         net_minor=sum(receipt.net_minor for receipt in receipts),
         returned_minor=sum(returned.net_minor for returned in returns),

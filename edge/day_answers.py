@@ -2,7 +2,7 @@
 
 import msgspec
 
-from edge.answers import Answer, Event, ReceiptSaid, ReturnSaid, WarningSaid
+from edge.answers import Answer, Event, ReceiptSaid, ReturnSaid, ReturnVoidSaid, VoidSaid, WarningSaid
 from edge.bodies import QuoteBody
 from loyalty.day_totals import Why
 
@@ -19,6 +19,21 @@ class ExchangeSaid(Answer, frozen=True, kw_only=True):
     text: str
     escpos: str
     html: str
+    replayed: bool
+    approved_by: str = ""
+    training: bool = False
+
+
+class ExchangeVoidSaid(Answer, frozen=True, kw_only=True):
+    """An exchange undone: both voids, and the one sum that is left."""
+
+    exchange_id: str
+    back: ReturnVoidSaid = msgspec.field(name="return")
+    receipt: VoidSaid
+    to_hand_out_minor: int
+    to_take_in_minor: int
+    points_net: int
+    text: str
     replayed: bool
     approved_by: str = ""
     training: bool = False

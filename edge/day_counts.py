@@ -11,10 +11,10 @@ from loyalty.baskets import Place
 from loyalty.day_totals import PAID_HERE, TENDER, DayEntry
 from loyalty.events import Event
 from loyalty.receipts import Receipt, ReceiptDetail, read_detail
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Return, ReturnVoid, Void
 from loyalty.stored_value import stored_paid
 
-Moves = Receipt | Return | Void
+Moves = Receipt | Return | Void | ReturnVoid
 
 
 class Day(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ def day_of(entries: Iterable[Entry], business_date: date) -> Day:
     """What bears a business date: sales, returns and voids, and how much of anything was approved."""
     of_day = [event for entry in entries if _day_of(event := entry.event) == business_date]
     moves = tuple(event for event in of_day if isinstance(event, Moves))
-    voided = {move.receipt_id.removeprefix("void:") for move in moves if isinstance(move, Void)}
+    voided = {move.receipt_id.removeprefix("void:") for move in moves if isinstance(move, Void | ReturnVoid)}
     details = {move.receipt_id: read_detail(move) for move in moves if isinstance(move, Receipt)}
     return Day(
         moves=moves,
@@ -57,7 +57,7 @@ def _entry(move: Moves, detail: ReceiptDetail | None, voided: set[str]) -> DayEn
     if isinstance(move, Return):
         reversed_points = sum(part.points for part in move.reversed)
         adds = {"returns": 1, "returned_minor": move.net_minor, "points_reversed": reversed_points}
-        return DayEntry(receipt_id=move.receipt_id, adds=adds)
+        return DayEntry(receipt_id=move.receipt_id, adds=adds, is_voided=move.receipt_id in voided)
     return DayEntry(receipt_id=move.receipt_id, adds={"voids": 1})
 
 

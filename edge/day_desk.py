@@ -7,14 +7,27 @@ from typing import get_args
 import msgspec
 
 from edge import contract, telling
+from edge.answers import ReturnVoidSaid
 from edge.asks import DayClosed
-from edge.bodies import CommitBody, DayCloseBody, ExchangeBody, ParkBody, ResumeBody, ReturnBody, When
+from edge.bodies import (
+    CommitBody,
+    DayCloseBody,
+    ExchangeBody,
+    ExchangeVoidBody,
+    ParkBody,
+    ResumeBody,
+    ReturnBody,
+    ReturnVoidBody,
+    When,
+)
+from edge.certificates import hold_certificates
 from edge.day import close_day, closed_day, figures_of
 from edge.day_answers import (
     CloseReport,
     CloseSaid,
     DroppedSaid,
     ExchangeSaid,
+    ExchangeVoidSaid,
     ParkedListSaid,
     ParkedRowSaid,
     ParkedSaid,
@@ -23,13 +36,14 @@ from edge.day_answers import (
 )
 from edge.day_telling import close_said, report_of
 from edge.desk import NOBODY, Desk, Face
-from edge.exchanging import ExchangeAsk, Exchanged, exchange, exchange_again
+from edge.exchanging import ExchangeAsk, Exchanged, exchange, exchange_again, find_exchange
 from edge.instants import local_time, show_instant
 from edge.parked_lan import Elsewhere, ParkedLan, row_of
 from edge.parked_office import ParkedOffice
 from edge.parking import AWAY, drop, give, park, park_away, read_parked
 from edge.refusals import ParkedNoLine
 from edge.taking_back import sale_of
+from edge.voiding_returns import void_exchange, void_return
 from loyalty.day_totals import DayTotals, SaleTotal, TenderTotal
 from loyalty.document import Language
 from receipt_templates.render import render
@@ -75,6 +89,7 @@ class DayDesk:
         outside = {name: getattr(body, name) for name in _OUTSIDE}
         back = ReturnBody(**outside, **msgspec.structs.asdict(body.back))
         sale = CommitBody(**outside, **msgspec.structs.asdict(body.receipt))
+        hold_certificates(desk.till, sale.certificates)
         with desk.writing:
             ask = ExchangeAsk(
                 exchange_id=body.exchange_id,
@@ -93,6 +108,49 @@ class DayDesk:
         """An exchange as it was answered, its slip a copy."""
         desk = self._desk.at(training)
         return self._exchange_said(desk, exchange_again(desk.till, exchange_id, language), language, NOBODY, copy=True)
+
+    def void_exchange(self, exchange_id: str, body: ExchangeVoidBody) -> ExchangeVoidSaid:
+        """An exchange undone in both halves, or in neither."""
+        desk = self._desk.at(body.training)
+        with desk.writing:
+            kept = find_exchange(desk.till, exchange_id)
+            here = desk.here(f"void:{kept.receipt_id}")
+            told = void_exchange(desk.till, contract.exchange_void_ask(body, exchange_id, here))
+        reader = desk.reader(body.language, told.sold.void.account_id)
+        sold = desk.slips.of_void(told.sold, reader)
+        back = desk.slips.of_return_void(told.back, sale_of(desk.till, told.back.void.of_receipt), reader)
+        view = msgspec.structs.replace(
+            sold, number=exchange_id, what="exchange", to_hand_out_minor=max(0, told.net_minor),
+            to_pay_minor=max(0, -told.net_minor), taken_back_points=max(0, -told.points_net),
+            given_back_points=max(0, told.points_net),
+        )  # fmt: skip
+        if not told.replayed:
+            desk.slips.print_new(view)
+        void = telling.void_said(told.sold, render(sold, "text", desk.slips.paper))
+        return ExchangeVoidSaid(
+            exchange_id=exchange_id,
+            back=telling.return_void_said(told.back, render(back, "text", desk.slips.paper)),
+            receipt=void,
+            to_hand_out_minor=view.to_hand_out_minor,
+            to_take_in_minor=view.to_pay_minor,
+            points_net=told.points_net,
+            text=render(view, "text", desk.slips.paper),
+            replayed=told.replayed,
+            approved_by=void.approved_by,
+            training=desk.till.is_training,
+        )
+
+    def void_return(self, return_id: str, body: ReturnVoidBody) -> ReturnVoidSaid:
+        """A whole return undone."""
+        desk = self._desk.at(body.training)
+        with desk.writing:
+            told = void_return(desk.till, contract.return_void_ask(body, return_id, desk.here(f"void:{return_id}")))
+        reader = desk.reader(body.language, told.void.account_id)
+        view = desk.slips.of_return_void(told, sale_of(desk.till, told.void.of_receipt), reader)
+        if not told.replayed:
+            desk.slips.print_new(view)
+        said = telling.return_void_said(told, render(view, "text", desk.slips.paper))
+        return msgspec.structs.replace(said, training=desk.till.is_training)
 
     def _exchange_said(
         self, desk: Desk, told: Exchanged, language: Language | None, face: Face, *, copy: bool = False

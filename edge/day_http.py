@@ -4,7 +4,7 @@ from datetime import date
 
 from flask import Flask, Response
 
-from edge.bodies import DayCloseBody, ExchangeBody, ParkBody, ResumeBody
+from edge.bodies import DayCloseBody, ExchangeBody, ExchangeVoidBody, ParkBody, ResumeBody, ReturnVoidBody
 from edge.day_desk import DayDesk
 from edge.web_bodies import BadQuery, answer, choice_of, read
 from edge.words import LANGUAGES
@@ -22,6 +22,16 @@ def add_day(app: Flask, day: DayDesk) -> None:
     def get_exchange(exchange_id: str) -> Response:
         language = choice_of("language", LANGUAGES) or None
         return answer(day.exchange_again(exchange_id, language=language, training=is_training()))
+
+    @app.post("/v1/exchanges/<path:exchange_id>/void")
+    def post_exchange_void(exchange_id: str) -> Response:
+        said = day.void_exchange(exchange_id, read(ExchangeVoidBody))
+        return answer(said, 200 if said.replayed else 201)
+
+    @app.post("/v1/returns/<path:return_id>/void")
+    def post_return_void(return_id: str) -> Response:
+        said = day.void_return(return_id, read(ReturnVoidBody))
+        return answer(said, 200 if said.replayed else 201)
 
     @app.post("/v1/parked")
     def post_parked() -> Response:

@@ -87,10 +87,16 @@ def exchange(till: Till, ask: ExchangeAsk) -> Exchanged:
 
 def exchange_again(till: Till, exchange_id: str, language: Language | None = None) -> Exchanged:
     """An exchange of this till as it was answered. Raises: ExchangeUnknown."""
-    kept = till.journal.exchanges.find(exchange_id)
-    if kept is None:
-        raise ExchangeUnknown("This till knows no such exchange. Look for it at the till that made it.")
+    kept = find_exchange(till, exchange_id)
     back, sold = reversal_again(till, kept.return_id), till.receipt(kept.receipt_id, language)
     if not isinstance(back, TakenBack):
         raise InvariantBroken("an exchange names a return that is none", exchange_id=exchange_id)
     return Exchanged(exchange_id=exchange_id, back=back, sold=sold, replayed=True)
+
+
+def find_exchange(till: Till, exchange_id: str) -> KeptExchange:
+    """Which events are an exchange of this till. Raises: ExchangeUnknown."""
+    kept = till.journal.exchanges.find(exchange_id)
+    if kept is None:
+        raise ExchangeUnknown("This till knows no such exchange. Look for it at the till that made it.")
+    return kept

@@ -6,7 +6,8 @@ from edge.refusals import ReturnOfUnknownReceipt
 from edge.till import Till
 from loyalty.amounts import format_quantity
 from loyalty.receipts import Receipt, read_detail
-from loyalty.reversals import Return, Void, came_back
+from loyalty.return_voids import standing_returns
+from loyalty.reversals import Void, came_back
 
 
 class LineLeft(Answer, frozen=True, kw_only=True):
@@ -45,7 +46,7 @@ def recount(till: Till, receipt_id: str) -> ReceiptLeft:
         )
     detail = read_detail(receipt)
     reversals = [one.event for one in till.journal.reversals_of(receipt_id)]
-    earlier, _ = came_back(receipt, (one for one in reversals if isinstance(one, Return)))
+    earlier, _ = came_back(receipt, standing_returns(reversals))
     back: dict[int, int] = {}
     for part in earlier:
         back[part.line] = back.get(part.line, 0) + part.quantity_milli

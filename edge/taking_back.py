@@ -5,7 +5,7 @@ from datetime import date
 import msgspec
 
 from edge.approving import approve
-from edge.asks import ReturnAsk, TakenBack, VoidAsk, Voided, ask_sha256
+from edge.asks import ReturnAsk, TakenBack, Unreturned, VoidAsk, Voided, VoidExchangeAsk, ask_sha256
 from edge.certificates import check_unused
 from edge.journal import Entry, Journal
 from edge.knowing import know, token_of
@@ -27,8 +27,18 @@ from loyalty.events import own_uses, voided_uses
 from loyalty.members import MemberView
 from loyalty.quotes import quote_basket
 from loyalty.receipts import Receipt
+from loyalty.return_voids import VOID, standing_returns
 from loyalty.returned_points import AtHand
-from loyalty.reversals import Return, ReturnDetail, Void, came_back, close_return, close_unreferenced, close_void
+from loyalty.reversals import (
+    Return,
+    ReturnDetail,
+    ReturnVoid,
+    Void,
+    came_back,
+    close_return,
+    close_unreferenced,
+    close_void,
+)
 from loyalty.trouble import InvariantBroken
 from sync.chain import StreamHead
 
@@ -40,7 +50,8 @@ def void_receipt(till: Till, ask: VoidAsk) -> Voided:
         The void; the same again when it is undone already, whoever asks.
     Raises:
         ReceiptUnknown: not a receipt of this till.
-        DayIsClosed, HasReturns, VoidOfExchange: take the goods back as a return instead.
+        DayIsClosed, HasReturns: take the goods back as a return instead.
+        VoidOfExchange: void the whole exchange.
         OverrideWanted, OverrideWrong, OverrideLocked: a supervisor must approve it.
         TrainingSale, BadTime.
     """
@@ -48,20 +59,35 @@ def void_receipt(till: Till, ask: VoidAsk) -> Voided:
     journal = till.journal
     ask, approval = approve(till.approver, journal, ask, f"void:{ask.receipt_id}")
     with journal.writing():
-        entry = journal.find(ask.receipt_id)
-        receipt = entry.event if entry else None
-        if entry is None or not isinstance(receipt, Receipt):
-            raise ReceiptUnknown("This till keeps no such receipt. Void it at the till that sold it.")
-        if (before := journal.find(f"void:{ask.receipt_id}")) is not None:
-            return _voided(before, receipt)
-        _check_may_void(journal, entry, ask.receipt_id)
-        check_unused(till, receipt.certificates_sold)
-        approval = till.approver.wanted({"void": receipt.net_minor}, approval)
-        void = close_void(receipt, entry.ref, till.place(ask), cashier=ask.cashier)
-        void = msgspec.structs.replace(void, detail=stamped(void.detail, approval))
-        uses = own_uses(void) + voided_uses(receipt)
-        head = journal.append(void, uses=uses, of_id=ask.receipt_id)
-    till.on_written()
+        done = write_void(till, ask, ask.receipt_id, approval)
+    if not done.replayed:
+        till.on_written()
+    return done
+
+
+def write_void(
+    till: Till, ask: VoidAsk | VoidExchangeAsk, receipt_id: str, approval: Override | None, exchange: str = ""
+) -> Voided:
+    """Write the void of a receipt inside the journal's transaction, or find it there.
+
+    Args:
+        exchange: the exchange that is voided with it.
+    Raises: as `void_receipt`.
+    """
+    journal = till.journal
+    entry = journal.find(receipt_id)
+    receipt = entry.event if entry else None
+    if entry is None or not isinstance(receipt, Receipt):
+        raise ReceiptUnknown("This till keeps no such receipt. Void it at the till that sold it.")
+    if (before := journal.find(f"void:{receipt_id}")) is not None:
+        return _voided(before, receipt)
+    _check_may_void(journal, entry, receipt_id, exchange)
+    check_unused(till, receipt.certificates_sold)
+    approval = till.approver.wanted({"void": receipt.net_minor}, approval)
+    void = close_void(receipt, entry.ref, till.place(ask), cashier=ask.cashier)
+    void = msgspec.structs.replace(void, detail=stamped(void.detail, approval, exchange))
+    uses = own_uses(void) + voided_uses(receipt)
+    head = journal.append(void, uses=uses, of_id=receipt_id)
     return Voided(void=void, receipt=receipt, head=head, record=record_of(head), replayed=False)
 
 
@@ -119,7 +145,7 @@ def write_return(till: Till, ready: ReadyReturn) -> TakenBack:
     return _taken_back(returned, head, replayed=False)
 
 
-def reversal_again(till: Till, event_id: str) -> TakenBack | Voided | None:
+def reversal_again(till: Till, event_id: str) -> TakenBack | Voided | Unreturned | None:
     """A return or void of this till as it was answered; None for an id that stands for neither."""
     entry = till.journal.find(event_id)
     match entry.event if entry else None:
@@ -127,8 +153,26 @@ def reversal_again(till: Till, event_id: str) -> TakenBack | Voided | None:
             return _taken_back(returned, entry.head, replayed=True)
         case Void() if entry and (receipt := sale_of(till, event_id.removeprefix("void:"))):
             return _voided(entry, receipt)
+        case ReturnVoid() if entry:
+            return unreturned_again(till, entry)
         case _:
             return None
+
+
+def unreturned_again(till: Till, entry: Entry) -> Unreturned | None:
+    """The void of a return as it was answered; none once the return is forgotten here."""
+    found = till.journal.find(entry.event.receipt_id.removeprefix(VOID))
+    return unreturned(entry, found.event) if found and isinstance(found.event, Return) else None
+
+
+def unreturned(before: Entry, returned: Return) -> Unreturned:
+    """A return that was undone before."""
+    if not isinstance(before.event, ReturnVoid):
+        raise InvariantBroken("an event is named as a void and is none", receipt_id=before.event.receipt_id)
+    return Unreturned(
+        void=before.event, returned=returned, detail=read_return(returned), head=before.head,
+        record=record_of(before.head), replayed=True,
+    )  # fmt: skip
 
 
 def sale_of(till: Till, receipt_id: str) -> Receipt | None:
@@ -137,18 +181,23 @@ def sale_of(till: Till, receipt_id: str) -> Receipt | None:
     return entry.event if entry and isinstance(entry.event, Receipt) else None
 
 
-def _check_may_void(journal: Journal, entry: Entry, receipt_id: str) -> None:
-    if exchange := approved_in(bytes(entry.event.detail)).exchange:
-        raise VoidOfExchange(
-            "This sale is half of an exchange, and its return stands. Take the new goods back as a return, or exchange "
-            "them again.",
-            exchange_id=exchange,
-        )
-    if journal.reversals_of(receipt_id):
-        raise HasReturns("Goods of this receipt came back already. Take the others back as a return.")
+def check_day(journal: Journal, entry: Entry, say: str) -> None:
+    """Refuse to undo what lies before the last close, or in an earlier epoch. Raises: DayIsClosed."""
     closed = journal.last_close()
     if entry.head.epoch != journal.head().epoch or (closed is not None and closed.head.seq > entry.head.seq):
-        raise DayIsClosed("The day of this receipt is closed. Take the goods back as a return.")
+        raise DayIsClosed(say)
+
+
+def _check_may_void(journal: Journal, entry: Entry, receipt_id: str, exchange: str) -> None:
+    half_of = approved_in(bytes(entry.event.detail)).exchange
+    if half_of != exchange:
+        raise VoidOfExchange(
+            f"This sale is half of exchange {half_of}. Void the exchange instead, or take its goods back as a return.",
+            exchange_id=half_of,
+        )
+    if standing_returns(one.event for one in journal.reversals_of(receipt_id)):
+        raise HasReturns("Goods of this receipt came back already. Take the others back as a return.")
+    check_day(journal, entry, "The day of this receipt is closed. Take the goods back as a return.")
 
 
 def _of_receipt(till: Till, ask: ReturnAsk, receipt_id: str) -> Return:
@@ -164,9 +213,9 @@ def _of_receipt(till: Till, ask: ReturnAsk, receipt_id: str) -> Return:
     before = [reversal.event for reversal in till.journal.reversals_of(receipt_id)]
     if any(isinstance(one, Void) for one in before):
         raise ReturnOfVoided("This receipt was voided as a whole; nothing of it can come back.")
-    earlier, standing = came_back(receipt, (one for one in before if isinstance(one, Return)))
+    earlier, standing = came_back(receipt, standing_returns(before))
     place = till.place(ask)
-    view = _member_now(till, receipt, place.business_date)
+    view = member_now(till, receipt, place.business_date)
     at_hand = AtHand(programmes=till.cache.programmes(), view=view, standing=standing)
     return close_return(
         ask.return_id,
@@ -180,7 +229,7 @@ def _of_receipt(till: Till, ask: ReturnAsk, receipt_id: str) -> Return:
     )
 
 
-def _member_now(till: Till, receipt: Receipt, on: date) -> MemberView | None:
+def member_now(till: Till, receipt: Receipt, on: date) -> MemberView | None:
     """The member of a sale as this till knows them today, whoever brings the goods; none where it does not."""
     token = receipt.card_token
     if receipt.account_id is not None:
@@ -213,7 +262,7 @@ def _taken_back_again(before: Entry, sha: str) -> TakenBack:
 
 def _taken_back(returned: Return, head: StreamHead, *, replayed: bool) -> TakenBack:
     return TakenBack(
-        returned=returned, detail=_detail(returned), head=head, record=record_of(head), replayed=replayed
+        returned=returned, detail=read_return(returned), head=head, record=record_of(head), replayed=replayed
     )
 
 
@@ -225,5 +274,6 @@ def _voided(before: Entry, receipt: Receipt) -> Voided:
     )
 
 
-def _detail(returned: Return) -> ReturnDetail:
+def read_return(returned: Return) -> ReturnDetail:
+    """The detail of a return of this till."""
     return msgspec.json.decode(returned.detail, type=ReturnDetail)

@@ -17,7 +17,7 @@ from edge.journal import Journal, open_epoch
 from edge.ports import Clock, Instant
 from edge.till import Till
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Return, ReturnVoid, Void
 from sync.wire import Grant, SignedGrant
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Training:
             since=show_instant(self._since_ms, desk.settings.offset_min),
             receipts=sum(isinstance(event, Receipt) for event in events),
             returns=sum(isinstance(event, Return) for event in events),
-            voids=sum(isinstance(event, Void) for event in events),
+            voids=sum(isinstance(event, Void | ReturnVoid) for event in events),
             parked=len(journal.parked.open()),
         )
 

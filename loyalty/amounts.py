@@ -35,6 +35,8 @@ _CODES = {
 }
 _EXPONENTS = {code: exponent for exponent, codes in _CODES.items() for code in codes.split()}
 
+CURRENCIES = tuple(sorted(_EXPONENTS))
+
 _QUANTITY = re.compile(r"(\d{1,9})(?:\.(\d{1,3}))?", re.ASCII)
 
 

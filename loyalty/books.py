@@ -67,6 +67,7 @@ class Reversed(msgspec.Struct, frozen=True, kw_only=True):
 
     `granted` counts what a till kept the worth of in money, too: none of it can be taken back again.
     `restored_points` went back into lots; what only cancelled an uncovered spend is among the debts repaid.
+    The void of a return gives back `regranted`, `refunded` and the money, `net_minor` below 0.
     """
 
     of: EventRef
@@ -76,6 +77,21 @@ class Reversed(msgspec.Struct, frozen=True, kw_only=True):
     restored_points: int = 0
     net_minor: int = 0
     funded: tuple[Funded, ...] = ()
+    regranted: tuple[Slice, ...] = ()
+    refunded: tuple[Funded, ...] = ()
+
+
+class Returned(msgspec.Struct, frozen=True, kw_only=True):
+    """What a return posted, for its void: its own rows and those that settled its debts since.
+
+    `reversed` is none where it was posted without the receipt that it names.
+    """
+
+    ref: EventRef
+    account_id: int
+    at_partner_id: str
+    postings: tuple[Posting, ...]
+    reversed: Reversed | None = None
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +129,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     `leased` is how leases changed, `reclaimed` the lease that ended without word of its holder, `takes_over` the
     account whose sales are this one's from here on. `ages` is since when points that arrive were held where they come
     from, none where nobody remembers; `redated` which lots' points have another last valid day from here on.
-    `certificates` are those that it touched, as they are from here on, by token.
+    `certificates` are those that it touched, as they are from here on, by token. `returned` is set of a return.
     """
 
     ref: EventRef
@@ -135,6 +151,7 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     ages: tuple[tuple[LotKey, date | None], ...] = ()
     redated: tuple[Redated, ...] = ()
     certificates: tuple[tuple[str, Certificate], ...] = ()
+    returned: Returned | None = None
 
 
 class Account(msgspec.Struct, kw_only=True):
@@ -161,6 +178,7 @@ class Books:
         self.accounts: dict[int, Account] = {}
         self._recorded: dict[EventRef, Recorded] = {}
         self._instead: dict[tuple[EventRef, str], EventRef] = {}
+        self._returned: dict[EventRef, Returned] = {}
         self._terms_ids: dict[tuple[str, date], str] = {}
         self.certificates: dict[str, Certificate] = {}
 
@@ -207,6 +225,14 @@ class Books:
         if recorded.instead_of is not None:
             self._instead[recorded.instead_of, recorded.receipt_id] = recorded.ref
 
+    def returned(self, ref: EventRef) -> Returned | None:
+        """What a return posted; none while it has not arrived."""
+        return self._returned.get(ref)
+
+    def remember_return(self, returned: Returned) -> None:
+        """Put in what an earlier return posted."""
+        self._returned[returned.ref] = returned
+
     def terms_id(self, partner_id: str, on: date) -> str:
         """The terms that hold for a partner on a date; `NO_TERMS` where none do."""
         found = self._terms_ids.get((partner_id, on))
@@ -234,8 +260,12 @@ class Books:
         if posted.takes_over != NOBODY:
             for sold in [one for one in self._recorded.values() if one.account_id == posted.takes_over]:
                 self.remember(msgspec.structs.replace(sold, account_id=posted.account_id))
+            for one in [one for one in self._returned.values() if one.account_id == posted.takes_over]:
+                self.remember_return(msgspec.structs.replace(one, account_id=posted.account_id))
         if posted.recorded is not None:
             self.remember(posted.recorded)
+        if posted.returned is not None:
+            self.remember_return(posted.returned)
         if posted.reversed is not None and (whole := self._recorded.get(posted.reversed.of)):
             self.remember(less(whole, posted.reversed))
         for posting in posted.postings:
@@ -246,8 +276,10 @@ class Books:
         anew for the goods that were kept counts as granted by the receipt that sold them."""
         if posting.of == posting.by or posting.key.terms_id in (STORED, "delta"):
             return
+        if (returned := self._returned.get(posting.of)) is not None:
+            self.remember_return(msgspec.structs.replace(returned, postings=(*returned.postings, posting)))
         whole = self._recorded.get(posting.of)
-        if whole is None:
+        if whole is None or posting.unit != "point":
             return
         if posting.target == "redeemed":
             part = Slice(key=posting.key, points=posting.amount)
@@ -266,13 +298,17 @@ def with_granted(whole: Recorded, key: LotKey, points: int) -> Recorded:
 
 
 def less(whole: Recorded, taken: Reversed) -> Recorded:
-    """What is left of an event once a reversal has taken its part."""
+    """What is left of an event once a reversal has taken its part, or given one back."""
     granted = {slice_.key: slice_.points for slice_ in whole.granted}
     for slice_ in taken.granted:
         granted[slice_.key] -= slice_.points
+    for slice_ in taken.regranted:
+        granted[slice_.key] = granted.get(slice_.key, 0) + slice_.points
     funded = {part.partner_id: part.amount_minor for part in whole.funded}
     for part in taken.funded:
         funded[part.partner_id] -= part.amount_minor
+    for part in taken.refunded:
+        funded[part.partner_id] = funded.get(part.partner_id, 0) + part.amount_minor
     return msgspec.structs.replace(
         whole,
         granted=tuple(Slice(key=key, points=points) for key, points in granted.items() if points),

@@ -45,7 +45,7 @@ class CardKeys(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def first(self) -> bytes:
-        """The key that codes of certificates and hashes of asks are made with, for good."""
+        """The key that the programme began with; retired or not."""
         return self.keys[0].secret
 
     @property

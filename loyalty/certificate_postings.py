@@ -17,7 +17,7 @@ from loyalty.lots import EventRef, LotKey, Slice
 from loyalty.members import Use, certificate_use
 from loyalty.posting_writer import Writer
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Return, ReturnVoid, Void
 
 
 def post_certificate(event: CertificateEvent, ref: EventRef, books: Books) -> Posted:
@@ -43,6 +43,8 @@ def post_certificate(event: CertificateEvent, ref: EventRef, books: Books) -> Po
 
 def certificates_in(event: object) -> frozenset[str]:
     """The tokens of the certificates that an event does something to."""
+    if isinstance(event, ReturnVoid):
+        return frozenset(codes_of((*event.uses, *event.shared_uses)))
     if isinstance(event, Receipt | Return | Void):
         sold = event.certificates_sold if isinstance(event, Receipt) else event.certificates_back
         return frozenset({*(one.code for one in sold), *codes_of((*event.uses, *event.shared_uses))})
@@ -82,28 +84,12 @@ def redeem(writer: Writer, uses: Iterable[Use]) -> None:
         if asked <= 0:
             continue
         held = writer.certificate(code)
-        lots, lapsed = gathered(held.lots), gathered(held.lapsed)
-        taken: list[Slice] = []
-        left = asked
-        sources: tuple[tuple[Bucket, dict[LotKey, int]], ...] = (("available", lots), ("expired", lapsed))
-        for source, there in sources:
-            for key in [key for key in there if key.valid_through >= writer.on]:
-                part = Slice(key=key, points=min(left, there[key]))
-                if part.points:
-                    writer.post(source, "redeemed", part, unit="currency")
-                    there[key] -= part.points
-                    left -= part.points
-                    taken.append(part)
-        spend = Spend(of=writer.ref, partner_id=writer.partner_id, period_no=writer.books.period_no, on=writer.on,
-                      slices=tuple(taken), owed_minor=left)  # fmt: skip
-        if left:
-            writer.flag("certificate_uncovered", code=code, asked_minor=asked, covered_minor=asked - left,
-                        bearer=writer.partner_id)  # fmt: skip
+        fresh = Spend(of=writer.ref, partner_id=writer.partner_id, period_no=writer.books.period_no, on=writer.on,
+                      slices=())  # fmt: skip
+        held, spend = _draw(writer, code, held, fresh, asked)
         if held.blocked:
             writer.flag("certificate_blocked", code=code, asked_minor=asked, reason=held.blocked)
-        writer.certificates[code] = msgspec.structs.replace(
-            held, lots=slices_of(lots), lapsed=slices_of(lapsed), spends=(*held.spends, spend)
-        )
+        writer.certificates[code] = msgspec.structs.replace(held, spends=(*held.spends, spend))
 
 
 def refill(writer: Writer, uses: Iterable[Use], of: EventRef) -> None:
@@ -135,6 +121,21 @@ def refill(writer: Writer, uses: Iterable[Use], of: EventRef) -> None:
         others = tuple(left if one.of == of else one for one in held.spends)
         spends = tuple(one for one in others if one.slices or one.owed_minor)
         writer.certificates[code] = _cover(writer, msgspec.structs.replace(held, lots=slices_of(lots), spends=spends))
+
+
+def take_again(writer: Writer, uses: Iterable[Use], of: EventRef) -> None:
+    """What the void of a return takes of certificates again for the receipt at `of`: soonest to lapse first."""
+    for code, asked in codes_of(uses).items():
+        if asked <= 0:
+            continue
+        held = writer.certificate(code)
+        before = next((one for one in held.spends if one.of == of), None)
+        period_no = writer.recorded.period_no if writer.recorded else writer.books.period_no
+        fresh = Spend(of=of, partner_id=writer.partner_id, period_no=period_no, on=writer.on, slices=())
+        held, spend = _draw(writer, code, held, before or fresh, asked)
+        others = tuple(spend if one.of == of else one for one in held.spends)
+        spends = others if before else (*others, spend)
+        writer.certificates[code] = msgspec.structs.replace(held, spends=spends)
 
 
 def take_off(writer: Writer, back: Iterable[CertificateSold], of: EventRef) -> None:
@@ -184,6 +185,26 @@ def lapse(writer: Writer, code: str, on: date) -> None:
 def change(writer: Writer, code: str, *, blocked: str) -> None:
     """Block a certificate, or free it."""
     writer.certificates[code] = msgspec.structs.replace(writer.certificate(code), blocked=blocked)
+
+
+def _draw(writer: Writer, code: str, held: Certificate, spend: Spend, asked: int) -> tuple[Certificate, Spend]:
+    """A certificate without what is paid with it now, and the spend with that; what is not there is owed."""
+    lots, lapsed, left = gathered(held.lots), gathered(held.lapsed), asked
+    taken: list[Slice] = []
+    sources: tuple[tuple[Bucket, dict[LotKey, int]], ...] = (("available", lots), ("expired", lapsed))
+    for source, there in sources:
+        for key in [key for key in there if key.valid_through >= spend.on]:
+            part = Slice(key=key, points=min(left, there[key]))
+            if part.points:
+                writer.post(source, "redeemed", part, unit="currency", at=spend.partner_id)
+                there[key] -= part.points
+                left -= part.points
+                taken.append(part)
+    if left:
+        writer.flag("certificate_uncovered", code=code, asked_minor=asked, covered_minor=asked - left,
+                    bearer=spend.partner_id)  # fmt: skip
+    spend = msgspec.structs.replace(spend, slices=(*spend.slices, *taken), owed_minor=spend.owed_minor + left)
+    return msgspec.structs.replace(held, lots=slices_of(lots), lapsed=slices_of(lapsed)), spend
 
 
 def _cover(writer: Writer, held: Certificate) -> Certificate:

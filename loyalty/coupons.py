@@ -104,6 +104,7 @@ SAY = {
     "not_in_basket": "Ring up the prize first; its goods are not in the basket.",
     "not_enough_points": "There are not enough points for this prize.",
     "other_tier": "This prize is for members of another tier.",
+    "held_elsewhere": "It is being paid with at another till now. Take another tender, or try again later.",
     "not_active_yet": "This certificate was sold here just now; it can pay once head office has heard of it.",
     "blocked": "This certificate is blocked; keep it, and send its bearer to customer service.",
     "offline": "Without the line no more can be paid with this certificate; try again once head office is reached.",

@@ -20,7 +20,7 @@ from loyalty.member_events import CardChanged, CardNamed, Claimed, ConsentChange
 from loyalty.members import EARNED, LEASED, REVERSED, SPENT, Use
 from loyalty.price_deltas import PriceDelta
 from loyalty.receipts import EMPTY, Receipt
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Return, ReturnVoid, Void
 from loyalty.transfers import Transferred
 from loyalty.trouble import BadInput, InvariantBroken
 
@@ -90,6 +90,7 @@ Event = (
     | ConsentChanged
     | Claimed
     | ClaimSettled
+    | ReturnVoid
 )
 
 
@@ -147,7 +148,7 @@ def own_uses(event: Event) -> tuple[Use, ...]:
         earned, spent, _ = points_told(event)
         leased = _points(LEASED, -points_in(event.redemption.slices)) if event.redemption else ()
         return event.uses + _points(EARNED, earned) + _points(SPENT, spent) + leased
-    if isinstance(event, Return):
+    if isinstance(event, Return | ReturnVoid):
         earned, spent, reversed_ = points_told(event)
         return event.uses + _points(EARNED, earned) + _points(REVERSED, reversed_) + _points(SPENT, spent)
     if isinstance(event, LeaseMoved) and event.what == "returned":
@@ -155,9 +156,12 @@ def own_uses(event: Event) -> tuple[Use, ...]:
     return event.uses if isinstance(event, Void | Moved) else ()
 
 
-def points_told(event: Receipt | Return) -> tuple[int, int, int]:
-    """The points that a sale or return granted, took and reversed; a return's restored points are taken below 0."""
+def points_told(event: Receipt | Return | ReturnVoid) -> tuple[int, int, int]:
+    """The points that a sale or return granted, took and reversed; a return's restored points are taken below 0, and
+    the void of a return has all of its return's the other way round."""
     earned = _sum(event.earned)
+    if isinstance(event, ReturnVoid):
+        return -_sum(event.reversed), event.spent_points, -earned
     if isinstance(event, Receipt):
         return earned, event.redemption.points if event.redemption else 0, 0
     return earned, -event.restored_points, _sum(event.reversed)

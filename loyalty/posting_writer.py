@@ -251,13 +251,15 @@ class Writer:
             key=held.key, points=held.points + step * posting.amount, earned_on=held.earned_on
         )
 
-    def owe(self, issuer_id: str | None, terms_id: str | None, at_terms: str, points: int) -> None:
+    def owe(
+        self, issuer_id: str | None, terms_id: str | None, at_terms: str, points: int, of: EventRef | None = None
+    ) -> None:
         """Points that no lot held; of a redemption, the partner is not reimbursed for them yet.
 
-        Nobody's can never be covered, so nothing is claimed for them.
+        Nobody's can never be covered, so nothing is claimed for them. Args: `of`: as for `accrue`.
         """
         if issuer_id is None and self.account_id:
-            self._claim("issued", "pending", points, at=self.partner_id, at_terms=at_terms)
+            self._claim("issued", "pending", points, at=self.partner_id, at_terms=at_terms, of=of)
         self.owed.append(
             Debt(
                 account_id=self.account_id,
@@ -266,7 +268,7 @@ class Writer:
                 at_partner_id=self.partner_id,
                 at_terms_id=at_terms,
                 points=points,
-                of=self.ref,
+                of=of or self.ref,
                 origin_period_no=self.recorded.period_no if self.recorded else self.books.period_no,
             )
         )

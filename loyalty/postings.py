@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from loyalty.books import NO_TERMS, NOBODY, Books, Flag, Posted, Recorded
+from loyalty.books import NO_TERMS, NOBODY, Books, Flag, Posted, Recorded, Returned
 from loyalty.centre_events import AccountEvent
 from loyalty.certificate_events import CertificateEvent
 from loyalty.certificate_postings import post_certificate, put_on, redeem
@@ -24,8 +24,9 @@ from loyalty.moments import Moment, moment_of
 from loyalty.posting_writer import Writer
 from loyalty.price_deltas import PriceDelta, post_delta
 from loyalty.receipts import Receipt
+from loyalty.return_void_postings import ReturnVoidWriter, VoidOfNothing
 from loyalty.reversal_postings import ReversalWriter
-from loyalty.reversals import Return, Void, receipt_named
+from loyalty.reversals import Return, ReturnVoid, Reversal, Void, receipt_named
 from loyalty.transfer_postings import post_transfer
 from loyalty.transfers import Transferred
 
@@ -42,6 +43,8 @@ def post_event(event: Event, ref: EventRef, account_id: int | None, books: Books
         Postings and the rest; or `waits_for`, when it names a receipt that is not in the books. Where another receipt
         has the place of that one, which a till whose disk went back gave twice, a flag says so: points are never taken
         from a sale that the goods are not of.
+    Raises:
+        VoidOfNothing: the return that it undoes is not in the books, though all that came before it is.
     """
     if isinstance(event, Receipt):  # nearly all are
         return _SaleWriter(ref, account_id, books, event.place.partner_id, event.place.business_date).receipt(event)
@@ -57,17 +60,44 @@ def post_event(event: Event, ref: EventRef, account_id: int | None, books: Books
         return post_certificate(event, ref, books)
     if isinstance(event, Fixed):
         return _instead(event.of, post_event(event.fact, ref, account_id, books))
-    if not isinstance(event, Return | Void):
+    if not isinstance(event, Reversal):
         return Posted(ref=ref)
     on = event.place.business_date
+    if isinstance(event, ReturnVoid):
+        return _void_of_return(event, ref, books)
     if event.of is None:
-        return ReversalWriter(ref, account_id, books, event.place.partner_id, on).unreferenced(event)
+        assert isinstance(event, Return)
+        return _kept(ReversalWriter(ref, account_id, books, event.place.partner_id, on).unreferenced(event), event)
     recorded = books.taken_back(event.of, receipt_named(event))
     if recorded is None:
         return Posted(ref=ref, waits_for=event.of, flags=_other_there(event, event.of, ref, books))
     whom = recorded.account_id if recorded.account_id != NOBODY else None
     writer = ReversalWriter(ref, whom, books, recorded.at_partner_id, on, recorded)
-    return writer.void(event) if isinstance(event, Void) else writer.referenced(event)
+    if isinstance(event, Void):
+        return writer.void(event)
+    return _kept(writer.referenced(event), event)
+
+
+def _void_of_return(event: ReturnVoid, ref: EventRef, books: Books) -> Posted:
+    returned = books.returned(event.undoes)
+    if returned is None:
+        # A return waits for its receipt, and so does whatever undoes it.
+        if event.of is not None and books.taken_back(event.of, receipt_named(event)) is None:
+            return Posted(ref=ref, waits_for=event.of, flags=_other_there(event, event.of, ref, books))
+        raise VoidOfNothing("the return that it undoes is not in the books", receipt_id=event.receipt_id)
+    recorded = books.recorded(returned.reversed.of) if returned.reversed else None
+    whom = recorded.account_id if recorded else returned.account_id
+    at, on = (recorded or returned).at_partner_id, event.place.business_date
+    return ReturnVoidWriter(ref, whom or None, books, at, on, recorded).give_again(event, returned)
+
+
+def _kept(posted: Posted, event: Return) -> Posted:
+    """A return's rows are kept for its void."""
+    returned = Returned(
+        ref=posted.ref, account_id=posted.account_id, at_partner_id=event.place.partner_id, postings=posted.postings,
+        reversed=posted.reversed,
+    )  # fmt: skip
+    return msgspec.structs.replace(posted, returned=returned)
 
 
 def _instead(of: EventRef, posted: Posted) -> Posted:
@@ -77,7 +107,7 @@ def _instead(of: EventRef, posted: Posted) -> Posted:
     return msgspec.structs.replace(posted, recorded=msgspec.structs.replace(posted.recorded, instead_of=of))
 
 
-def _other_there(event: Return | Void, of: EventRef, ref: EventRef, books: Books) -> tuple[Flag, ...]:
+def _other_there(event: Reversal, of: EventRef, ref: EventRef, books: Books) -> tuple[Flag, ...]:
     there = books.recorded(of)
     if there is None:
         return ()

@@ -25,7 +25,7 @@ class ReversalWriter(Writer):
         if worth > left.net_minor:
             self.flag("returned_twice", returned_minor=worth, left_minor=left.net_minor)
         room = {one.key: one.points for one in left.granted}
-        taken, withheld = self._of_granted(event.reversed, room), self._of_granted(event.withheld, room)
+        taken, withheld = self.of_granted(event.reversed, room), self.of_granted(event.withheld, room)
         restored = min(event.restored_points, points_in(left.redeemed) + self._open_spend(left.ref))
         if restored < event.restored_points:
             self.flag("restored_more_than_spent", asked=event.restored_points, left=restored)
@@ -64,9 +64,8 @@ class ReversalWriter(Writer):
             ),
         )  # fmt: skip
 
-    def unreferenced(self, event: Return | Void) -> Posted:
+    def unreferenced(self, event: Return) -> Posted:
         """Points of today's goods are reversed; points that were spent are not given back (DECISIONS 10)."""
-        assert isinstance(event, Return)
         if self.account_id:
             self.repay(self.accrue(event.earned))
             for part in event.reversed:
@@ -133,7 +132,7 @@ class ReversalWriter(Writer):
                 total += points
         return total
 
-    def _of_granted(self, asked: Iterable[Earned], room: dict[LotKey, int]) -> tuple[Slice, ...]:
+    def of_granted(self, asked: Iterable[Earned], room: dict[LotKey, int]) -> tuple[Slice, ...]:
         """The lots that points were granted into, at most what is left in each; takes it off `room`."""
         found: list[Slice] = []
         for part in asked:

@@ -120,11 +120,53 @@ class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void.v1", tag_field="
     certificates_back: tuple[CertificateSold, ...] = ()
 
 
+class ReturnVoid(msgspec.Struct, frozen=True, kw_only=True, tag="return_void.v1", tag_field="type", omit_defaults=True):
+    """A whole return undone, same till, before its close: what it said, the other way round. Its id is `void:` and the
+    return's.
+
+    Attributes:
+        undoes: the return; `of`, `of_receipt`: the receipt that it took back, as in the return.
+        net_minor: money taken in again, `restored` included.
+        earned: points granted again, which the return took; `reversed`: points taken that it had granted anew.
+        spent_points: the receipt's points that came back and are spent on it again.
+        restored: what of the money had returned to certificates and wallet, which pay it again.
+        clamp: as in a return, of points `reversed`.
+    """
+
+    receipt_id: str
+    place: Place
+    undoes: EventRef
+    net_minor: Whole
+    of: EventRef | None = None
+    of_receipt: str = ""
+    account_id: AccountId | None = None
+    card_token: str | None = None
+    earned: tuple[Earned, ...] = ()
+    reversed: tuple[Earned, ...] = ()
+    spent_points: Whole = 0
+    uses: tuple[Use, ...] = ()
+    shared_uses: tuple[Use, ...] = ()
+    funded: tuple[Funded, ...] = ()
+    restored: tuple[StoredBack, ...] = ()
+    clamp: bool = False
+    detail: msgspec.Raw = EMPTY
+
+    @property
+    def paid_in_minor(self) -> int:
+        """What the customer hands back: the money that certificates and wallet do not pay again."""
+        return self.net_minor - sum(part.amount_minor for part in self.restored)
+
+
+Reversal = Return | Void | ReturnVoid
+"""What takes a sale back, or takes that back."""
+
+
 class VoidDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who voided it, and who approved that."""
+    """Who voided it, and who approved that; `exchange`: the exchange that is voided with it."""
 
     cashier: str = ""
     override: Override | None = None
+    exchange: str = ""
 
 
 def close_return(
@@ -249,11 +291,11 @@ def close_void(receipt: Receipt, of: EventRef, place: Place, *, cashier: str = "
     )
 
 
-def receipt_named(event: Return | Void) -> str:
+def receipt_named(event: Reversal) -> str:
     """The id of the receipt that a reversal takes back; "" where it does not say, and only its place is known."""
-    if isinstance(event, Return):
-        return event.of_receipt
-    return event.receipt_id.removeprefix(_VOID) if event.receipt_id.startswith(_VOID) else ""
+    if isinstance(event, Void):
+        return event.receipt_id.removeprefix(_VOID) if event.receipt_id.startswith(_VOID) else ""
+    return event.of_receipt
 
 
 def came_back(receipt: Receipt, returns: Iterable[Return]) -> tuple[tuple[ReturnLine, ...], tuple[Earned, ...]]:

@@ -20,7 +20,8 @@ from loyalty.money import Leg, balances, money_legs, sum_postings
 from loyalty.netting import flow_of, net_positions
 from loyalty.postings import post_event
 from loyalty.receipts import Funded, Receipt
-from loyalty.reversals import Return, Void
+from loyalty.return_voids import close_return_void
+from loyalty.reversals import Return, ReturnVoid, Reversal, Void
 from loyalty.statements import StatementLine, closing_legs, owed_by_partner, statement_lines
 from tallypoint.settle_file import (
     CloseRow,
@@ -131,6 +132,10 @@ class _Ledger:
         if name is not None and self.refs[name] != _ref(n):
             return []  # the same row again; it was posted once
         event = self._event(row)
+        if isinstance(event, ReturnVoid) and self.books.returned(event.undoes) is None:
+            # Its return waits itself, or comes later in the file.
+            self.waiting.setdefault(event.undoes, []).append((n, row))
+            return []
         posted = post_event(event, _ref(n), event.account_id, self.books)
         if posted.waits_for is not None:
             self.waiting.setdefault(posted.waits_for, []).append((n, row))
@@ -145,12 +150,16 @@ class _Ledger:
         self.flags += posted.flags
         return posted.postings
 
-    def _event(self, row: EventRow) -> Receipt | Return | Void:
+    def _event(self, row: EventRow) -> Receipt | Reversal:
         if isinstance(row, ReceiptRow):
             return _receipt(row)
         if isinstance(row, ReturnRow):
             return _return(row, self.refs[row.of] if row.of else None)
         assert isinstance(row, VoidRow)
+        undone = self.rows[self.refs[row.of].seq - 1]
+        if isinstance(undone, ReturnRow):
+            returned = _return(undone, self.refs[undone.of] if undone.of else None)
+            return close_return_void(returned, self.refs[row.of], _place(undone.partner_id, row.on))
         return Void(receipt_id=f"void:{row.of}", place=_place("", row.on), of=self.refs[row.of])
 
 

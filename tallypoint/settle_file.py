@@ -81,7 +81,7 @@ class ReturnRow(_Row, frozen=True, tag="return", tag_field="type"):
 
 
 class VoidRow(_Row, frozen=True, tag="void", tag_field="type"):
-    """A whole receipt undone."""
+    """A whole receipt undone, or a whole return."""
 
     of: Id
     on: date
@@ -149,7 +149,7 @@ def read_document(data: bytes) -> Document:
 
     Raises:
         Malformed: not the documented form; the sentence names the place in the file.
-        UnknownReceipt: a return or void of a receipt that is not in the file.
+        UnknownReceipt: a return of a receipt, or a void of a receipt or return, that is not in the file.
         UnknownPartner: a payment of a partner without a contract.
         SameId: one id twice with different content.
         BadTerms, UnknownCurrency: of the kernel.
@@ -206,7 +206,8 @@ def _check_events(document: Document) -> None:
         if name is not None and seen.setdefault(name, row) != row:
             raise SameId(f"The id {name} appears twice with different content; give each receipt its own.", id=name)
     for row in document.events:
-        if isinstance(row, ReturnRow | VoidRow) and row.of and not isinstance(seen.get(row.of), ReceiptRow):
+        undone = ReceiptRow | ReturnRow if isinstance(row, VoidRow) else ReceiptRow
+        if isinstance(row, ReturnRow | VoidRow) and row.of and not isinstance(seen.get(row.of), undone):
             raise UnknownReceipt(
                 f"Receipt {row.of} is to be undone but is not in the file; add it or correct the id.", of=row.of
             )

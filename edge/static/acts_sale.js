@@ -9,15 +9,30 @@ import { money, number, points, t } from "./tongue.js";
 const receiptField = (desk, values, more = {}) => field("receipt", { value: values.receipt ?? desk.lastReceipt, hint: t("field.receiptHint"), ...more });
 const cashOf = (desk, amount) => money(amount, desk.screen.currency, desk.screen.exponent);
 
+// What can be undone whole, and where; an exchange leaves one sum, whichever way it goes.
+const UNDONE = { receipt: ["field.voidReceipt", "receipts"], return: ["field.voidReturn", "returns"], exchange: ["field.voidExchange", "exchanges"] };
+
 const voided = {
   name: "void", key: "V", isFinal: true,
-  draw: (desk, values) => [receiptField(desk, values, { hint: "", required: true })],
+  draw: (desk, values) => [
+    field("receipt", { label: "field.slipNumber", value: values.receipt ?? desk.lastReceipt, required: true }),
+    picks(t("act.void"), ...Object.entries(UNDONE).map(([what, [words]]) => pick("what", what, t(words), what === (values.what || "receipt")))),
+  ],
   async send(desk, values, step, { call }) {
-    if (!values.receipt) throw new Error(t("field.receipt"));
-    const said = await call("POST", `/v1/receipts/${encodeURIComponent(values.receipt)}/void`, desk.stamp());
-    return { say: t("say.voided", { r: values.receipt }), slip: { quiet: true, title: t("act.void"), text: said.text } };
+    if (!values.receipt) throw new Error(t("field.slipNumber"));
+    const what = values.what || "receipt";
+    const said = await call("POST", `/v1/${UNDONE[what][1]}/${encodeURIComponent(values.receipt)}/void`, desk.stamp());
+    return { say: undone(desk, what, values.receipt, said), slip: { quiet: true, title: t("act.void"), text: said.text } };
   },
 };
+
+function undone(desk, what, number, said) {
+  const told = (words, amount) => t(words, { r: number, m: cashOf(desk, amount) });
+  if (what === "receipt") return t("say.voided", { r: number });
+  if (what === "return") return told("say.returnVoided", said.to_take_in_minor);
+  if (said.to_hand_out_minor) return told("say.exchangeVoidedOut", said.to_hand_out_minor);
+  return said.to_take_in_minor ? told("say.exchangeVoidedPay", said.to_take_in_minor) : told("say.exchangeVoidedEven", 0);
+}
 
 // Lines of a receipt to tick, with how many come back and what is handed out for them.
 async function linesToReturn(desk, values) {

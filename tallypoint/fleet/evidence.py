@@ -129,7 +129,7 @@ class Centre:
         return kept
 
     def _posted(self) -> Counter[str]:
-        kinds = "('receipt.v1', 'return.v1', 'void.v1')"
+        kinds = "('receipt.v1', 'return.v1', 'void.v1', 'return_void.v1')"
         posted = f"SELECT receipt_id FROM event WHERE state = 'posted' AND kind IN {kinds}"
         return Counter(receipt_id for (receipt_id,) in self.disk.execute(posted))
 

@@ -172,6 +172,8 @@ class Oracle:
         record = self._record
         bound = self._granted + record.reclaimed + record.doubled + record.restored_points
         bound += sum(record.told[place].spent for place in record.removed if place in record.told)
+        # Points that a return gave back may be spent elsewhere before its void spends them again.
+        bound += sum(told.spent for told in record.told.values() if told.kind == "return")
         if record.overspent > bound:
             self.violations.append(f"overspent: {record.overspent} points, where at most {bound} could be")
         return bound

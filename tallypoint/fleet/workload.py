@@ -11,11 +11,24 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from edge.asks import Asked, CommitAsk, Committed, HoldAsk, ReturnAsk, SaleAsk, TakenBack, VoidAsk
+from edge.asks import (
+    Asked,
+    CommitAsk,
+    Committed,
+    HoldAsk,
+    ReturnAsk,
+    SaleAsk,
+    TakenBack,
+    Unreturned,
+    VoidAsk,
+    Voided,
+    VoidExchangeAsk,
+)
 from edge.day import close_day
 from edge.exchanging import ExchangeAsk, exchange
 from edge.taking_back import take_back, void_receipt
 from edge.till import Till
+from edge.voiding_returns import void_exchange
 from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt
@@ -72,6 +85,7 @@ class Pos:
         self.does(doings)
         self._sold: deque[tuple[CommitAsk, Receipt, Place]] = deque(maxlen=_KEPT)
         self._reversed: set[str] = set()
+        self._exchanges: dict[str, tuple[str, CommitAsk, Receipt]] = {}  # by the sale's id: what came back for it
         self._numbers = 0
 
     def does(self, doings: Mapping[str, int]) -> None:
@@ -160,6 +174,7 @@ class Pos:
             )
             self._came_back(sold, receipt, done.back, approved=supervisor.said is not None)
             self._sold_by(machine, ask, done.sold)
+            self._exchanges[ids[2]] = (ids[0], sold, receipt)
 
         return do
 
@@ -169,24 +184,37 @@ class Pos:
         def do(machine: Machine) -> None:
             if receipt.receipt_id in self._reversed:
                 return
+            if receipt.receipt_id in self._exchanges:
+                exchange_id, back, of = self._exchanges[receipt.receipt_id]
+                both = supervisor.send(
+                    lambda said: void_exchange(
+                        machine.till, VoidExchangeAsk(exchange_id=exchange_id, sold_at_ms=at.ms(machine), override=said)
+                    )
+                )
+                self._voided(sold, receipt, both.sold, approved=supervisor.said is not None)
+                self._stays(back, of, both.back, approved=supervisor.said is not None)
+                return
             voided = supervisor.send(
                 lambda said: void_receipt(
                     machine.till, VoidAsk(receipt_id=receipt.receipt_id, sold_at_ms=at.ms(machine), override=said)
                 )
             )
-            self._gone(receipt)
-            earned, spent = _points(receipt)
-            who, void = self._customers.who(sold.sale.card), voided.void
-            told = Told(
-                _place(voided.head), "void", void.receipt_id, who, spent - earned,
-                of=(_ref(void.of), receipt.receipt_id),
-                gifts=moved((*void.uses, *void.shared_uses), taken_off=void.certificates_back),
-                approved=supervisor.said is not None, named=receipt.account_id or 0,
-            )  # fmt: skip
-            if self._record.tell(told):
-                self._record.trade(self._customers.person_of(who), earned=0, spent=-spent)
+            self._voided(sold, receipt, voided, approved=supervisor.said is not None)
 
         return do
+
+    def _voided(self, sold: CommitAsk, receipt: Receipt, voided: Voided, *, approved: bool) -> None:
+        self._gone(receipt)
+        earned, spent = _points(receipt)
+        who, void = self._customers.who(sold.sale.card), voided.void
+        told = Told(
+            _place(voided.head), "void", void.receipt_id, who, spent - earned,
+            of=(_ref(void.of), receipt.receipt_id),
+            gifts=moved((*void.uses, *void.shared_uses), taken_off=void.certificates_back),
+            approved=approved, named=receipt.account_id or 0,
+        )  # fmt: skip
+        if self._record.tell(told):
+            self._record.trade(self._customers.person_of(who), earned=0, spent=-spent)
 
     def _gift_sale(self) -> Any:
         """A certificate is sold among other goods."""
@@ -302,6 +330,19 @@ class Pos:
         )  # fmt: skip
         if self._record.tell(told):
             self._record.trade(self._customers.person_of(who), earned=earned, spent=-one.restored_points)
+
+    def _stays(self, sold: CommitAsk, receipt: Receipt, back: Unreturned, *, approved: bool) -> None:
+        """A return was undone: what it took is there again, what it gave back is spent again."""
+        self._reversed.discard(receipt.receipt_id)
+        one, who = back.void, self._customers.who(sold.sale.card)
+        given, anew = sum(part.points for part in one.earned), sum(part.points for part in one.reversed)
+        told = Told(
+            _place(back.head), "return", one.receipt_id, who, given - anew - one.spent_points, one.spent_points,
+            restored=-one.spent_points, of=(_ref(one.of), receipt.receipt_id) if one.of else None, approved=approved,
+            named=receipt.account_id or 0, gifts=moved((*one.uses, *one.shared_uses)),
+        )  # fmt: skip
+        if self._record.tell(told):
+            self._record.trade(self._customers.person_of(who), earned=0, spent=one.spent_points)
 
     def _is_done_with(self, receipt: Receipt) -> bool:
         """Whether goods of a receipt came back, or it was claimed: then only a void undoes it."""

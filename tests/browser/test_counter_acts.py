@@ -11,7 +11,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from edge.approving import hash_of_code
-from edge.presenting import code_token
+from edge.certificate_names import code_token
 from edge.service import TillService
 from loyalty.certificates import CertificateRow
 from loyalty.programme import read_programme

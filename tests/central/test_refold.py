@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import central.refold
 import central.refold_own
+import central.refold_return_voids
 import central.stored
 import central.verify
 import central.verify_lines
@@ -24,6 +25,7 @@ import central.verify_statements
 import central.verify_streams
 from central.refold import Leg, Refold
 from central.refold_own import ACCOUNT_EVENTS, fold_own
+from central.refold_return_voids import RETURN_VOID, fold_return_void
 from loyalty.books import Books, Posting
 from loyalty.centre_events import Adjusted, Carried, Expired, Moved, Taken
 from loyalty.events import Event, encode
@@ -31,6 +33,7 @@ from loyalty.expiry import expire_lots
 from loyalty.lots import EventRef, Expiry, Lot, LotKey, Redated, Slice, points_in
 from loyalty.postings import post_event
 from loyalty.receipts import Funded, Receipt
+from loyalty.return_voids import close_return_void
 from loyalty.reversals import Return, Void
 from loyalty.terms import Terms
 from tests.loyalty.build import MONDAY_NOON_MS, day, earned, place, redemption, ref, sale, take_back, void
@@ -54,6 +57,7 @@ class Twice:
         self.postings: list[Posting] = []
         self.told: list[tuple[int, bool, EventRef, bytes, bool]] = []
         self.merged: dict[int, int] = {}
+        self.returns: dict[EventRef, Return] = {}
 
     def feed(self, event: Event, at: EventRef, whom: int | None, *, alone: bool = False) -> None:
         """Post an event; `alone` posts it without the receipt it names, as after the grace."""
@@ -63,6 +67,8 @@ class Twice:
             return
         self.books.take(posted)
         self.postings += posted.postings
+        if isinstance(event, Return):
+            self.returns[at] = event
         whose, later = posted.account_id, posted.account_id == NOBODY and not isinstance(event, Receipt)
         self.told.append((whose, later, at, encode(event), alone and whose == NOBODY))
 
@@ -73,6 +79,8 @@ class Twice:
             event, place_of = json.loads(payload), (at.till_id, at.epoch, at.seq)
             if event["type"] in ACCOUNT_EVENTS:
                 fold_own(fold, place_of, event, whose)
+            elif event["type"] == RETURN_VOID:
+                fold_return_void(fold, place_of, event, whose)
             else:
                 fold.fold(place_of, event, whose, alone=alone)
         return fold
@@ -186,6 +194,8 @@ STEPS = st.lists(
         st.tuples(st.just("part"), WHOM, PLACES, WHICH),
         st.tuples(st.just("return"), WHOM, PLACES, WHICH, EARNED, st.integers(0, 60), FUNDED, MORE),
         st.tuples(st.just("void"), PLACES, WHICH, st.booleans()),
+        st.tuples(st.just("unreturn"), PLACES, WHICH),
+        st.tuples(st.just("unreturn"), PLACES, WHICH),
         st.tuples(st.just("unreferenced"), WHOM, PLACES, EARNED, FUNDED, MORE),
         st.tuples(st.just("overdue"), WHOM, WHOM, PLACES, EARNED, FUNDED),
         st.tuples(st.just("waiting"), WHOM, PLACES, EARNED),
@@ -231,6 +241,11 @@ def play(steps: list[tuple[Any, ...]]) -> Twice:
             where, which, clamp = facts
             of, bought = sales[which % len(sales)]
             both.feed(Void(receipt_id=f"void:{bought.receipt_id}", place=where, of=of, clamp=clamp), at, None)
+        elif kind == "unreturn" and both.returns:
+            where, which = facts
+            of, back = list(both.returns.items())[which % len(both.returns)]
+            del both.returns[of]
+            both.feed(close_return_void(back, of, where), at, None)
         elif kind == "unreferenced":
             whom, where, back, funded, more = facts
             both.feed(take_back(f"B{seq}", None, *back, funded=tuple(funded), place=where, **more), at, whom)
@@ -315,8 +330,21 @@ def move(both: Twice, at: EventRef, who: dict[str, Any], whom: int, other: int, 
         both.merged[whom] = other
 
 
+# Points that came back lapse before the void of their return arrives; or they are spent elsewhere and owed again.
+NOON = somewhere("acme", "2026-03-02", 0)
+CAME_BACK = [
+    ("sale", 7, NOON, [earned(80, "acme", "2026-03-03")], None, [], False),
+    ("sale", 7, NOON, [earned(9)], redemption(80), [], False),
+    ("whole", 7, NOON, 1),
+]
+LAPSED, SPENT_AGAIN = ("expiry", 7, "2026-03-04", Expiry()), ("sale", 7, NOON, [], redemption(20), [], False)
+
+
 @settings(max_examples=800)
 @given(STEPS)
+@example([*CAME_BACK, LAPSED, ("unreturn", NOON, 0)])
+@example([*CAME_BACK, SPENT_AGAIN, ("unreturn", NOON, 0), ("whole", 7, NOON, 1)])
+@example([*CAME_BACK, SPENT_AGAIN, LAPSED, ("unreturn", NOON, 0), ("part", 7, NOON, 1), ("unreturn", NOON, 0)])
 def test_kernel_and_refold_agree_on_every_lot_debt_and_sum(steps: list[tuple[Any, ...]]) -> None:
     assert_same(play(steps))
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from edge.certificate_names import code_token
 from edge.certificates import (
     KNOWN_FOR_MS,
     CertificateAmount,
@@ -20,7 +21,6 @@ from edge.certificates import (
     order_certificate,
 )
 from edge.covering import CertificateNotCovered
-from edge.presenting import code_token
 from edge.refusals import IdReused
 from edge.taking_back import take_back, void_receipt
 from edge.till import Till

@@ -164,9 +164,11 @@ def test_neither_half_is_voided_alone(rim: Rim) -> None:
     answer = rim.post("/v1/receipts/X1-sale/void", {})
     assert (answer.status_code, answer.json["code"]) == (409, "void.exchange")
     assert answer.json["detail"] == (
-        "This sale is half of an exchange, and its return stands. Take the new goods back as a return, or exchange "
-        "them again."
+        "This sale is half of exchange X1. Void the exchange instead, or take its goods back as a return."
     )
+    answer = rim.post("/v1/returns/X1-back/void", {})
+    assert (answer.status_code, answer.json["code"], answer.json["figures"]) == (
+        409, "void.exchange", {"exchange_id": "X1"})  # fmt: skip
     assert rim.post("/v1/receipts/X1-back/void", {}).json["code"] == "receipt.unknown"
     # What it says to do works, and ends where an exchange undone would have.
     back = rim.post("/v1/returns", {"return_id": "B9", "of": "X1-sale", "lines": [{"line": 1}]})

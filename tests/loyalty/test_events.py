@@ -96,11 +96,15 @@ STORED_VALUE = [
     b'"reason":"uncollectable","asked_by":"ana","approved_by":"eva"}',
     b'{"type":"delta.v1","receipt_id":"delta:T1:1:3","of":["T1",1,3],"of_period_no":1,"bearer_id":"operator",'
     b'"partner_id":"acme","amount_minor":10,"on":"2026-03-02","version":"v"}',
+    b'{"type":"return_void.v1","receipt_id":"void:B1","place":["acme","S1","T1","store",1,0,"2026-03-02",""],'
+    b'"undoes":["T1",1,5],"net_minor":400,"of":["T1",1,3],"of_receipt":"R1","account_id":7,'
+    b'"earned":[["acme","2026-12-31",4]],"spent_points":2,"uses":[["promo:a",1]],"funded":[["bolt",50]],'
+    b'"restored":[["cccccccccccccccccccccccccccccccc",100]]}',
 ]
 
 
 @pytest.mark.parametrize("payload", STORED_VALUE, ids=lambda payload: json.loads(payload)["type"])
-def test_certificates_write_offs_and_deltas_of_release_one_stay_readable(payload):
+def test_certificates_write_offs_deltas_and_voids_of_returns_of_release_one_stay_readable(payload):
     again = encode(read_head(payload))
     assert {name: value for name, value in json.loads(again).items() if value is not None} == json.loads(payload)
 

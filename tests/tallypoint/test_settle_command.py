@@ -95,6 +95,23 @@ def test_a_return_that_arrives_before_its_receipt_waits_for_it() -> None:
     assert settle(document(back, SALE)) == settle(document(SALE, {**back}))
 
 
+def test_a_return_that_is_voided_settles_as_if_it_had_never_been_in_whatever_order_they_arrive() -> None:
+    back = {"type": "return", "receipt_id": "T1", "of": "R1", "partner_id": "C", "on": "2026-03-02", "account_id": 1,
+            "reversed": [{"points": 1002}], "net_minor": 1002}  # fmt: skip
+    undone = {"type": "void", "of": "T1", "on": "2026-03-02"}
+    again = {**back, "receipt_id": "T2"}
+    sold = amounts(settle(document(SALE)), 1)
+    for rows in ((SALE, back, undone), (back, undone, SALE), (undone, SALE, back), (undone, back, SALE)):
+        result = settle(document(*rows))
+        assert (amounts(result, 1), result.flags) == (sold, ())
+    # What is back again has come back once.
+    assert amounts(settle(document(SALE, back, undone, again)), 1) == amounts(settle(document(SALE, back)), 1)
+    # Undone in the next period, it corrects the period of the receipt back to what it was.
+    result = settle(document(SALE, back, CLOSE, {**undone, "on": "2026-04-02"}))
+    assert amounts(result, 1) == [("C", "fee", 1, 120)]
+    assert amounts(result, 2) == [("C", "advance", 1, 476)]
+
+
 def test_the_same_receipt_twice_is_settled_once() -> None:
     assert amounts(settle(document(SALE, SALE)), 1) == [("C", "fee", 1, 120), ("C", "advance", 1, 476)]
 

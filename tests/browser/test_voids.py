@@ -1,0 +1,59 @@
+"""What is undone at the cashier's panel: a return, an exchange, and half of one, which is not."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from edge.service import TillService
+from tests.browser.conftest import OpenPage
+from tests.browser.counter import GOODS, post, richer, sign_in
+from tests.browser.test_cashier import begin
+from tests.edge.rim import commit, line
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def panel(service: TillService, open_page: OpenPage) -> Page:
+    """R1 is sold today, its first line exchanged as X1 for a mug of 3.00."""
+    richer(service)
+    post(service, "/v1/receipts", commit(card=None, basket=GOODS, sold_at=None))
+    post(service, "/v1/exchanges", {
+        "exchange_id": "X1", "return": {"return_id": "X1-back", "of": "R1", "lines": [{"line": 1}]},
+        "receipt": {"receipt_id": "X1-sale", "basket": {"currency": GOODS["currency"],
+                                                        "lines": [line(1, "mug", 300)]}},
+    })  # fmt: skip
+    page = open_page(f"{service.url}/cashier")
+    sign_in(page)
+    return page
+
+
+def undo(page: Page, number: str, what: str) -> None:
+    begin(page, "void")
+    page.fill("#f-receipt", number)
+    page.check(f'input[name="what"][value="{what}"]')
+    page.click("#act-send")
+
+
+def test_an_exchange_is_undone_as_a_whole_and_not_in_half(service: TillService, panel: Page) -> None:
+    undo(panel, "X1-sale", "receipt")
+    expect(panel.locator("#act-problem")).to_have_text(
+        "It is half of exchange X1. Void the exchange, or take the goods back as a return."
+    )
+    panel.fill("#f-receipt", "X1")
+    panel.check('input[name="what"][value="exchange"]')
+    panel.click("#act-send")
+    told = panel.locator("#latest li").first
+    expect(told).to_contain_text("Exchange X1 is void.")
+    told.locator("button").click()
+    expect(panel.locator("#slip-text")).to_contain_text("CANCELLED")
+    assert service.journal.find("void:X1-back") is not None
+
+
+def test_a_return_is_undone_and_the_customer_pays_again(service: TillService, panel: Page) -> None:
+    post(service, "/v1/returns", {"return_id": "B1", "of": "X1-sale", "lines": [{"line": 1}]})
+    undo(panel, "B1", "return")
+    expect(panel.locator("#latest li").first).to_contain_text("Return B1 is void. The customer pays €3.00.")
+    undo(panel, "B9", "return")
+    expect(panel.locator("#act-problem")).to_have_text(
+        "This till keeps no such return. Void it at the till that took the goods back."
+    )

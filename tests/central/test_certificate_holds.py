@@ -1,0 +1,103 @@
+"""Money of a certificate set aside for one till: what others may have meanwhile, and when it ends, on both engines."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import pytest
+from sqlalchemy import select
+
+from central import tables as t
+from central.certificate_holds import LASTS_MS, REMEMBERED_MS
+from sync.desk import CertificateHeld, DeskAsk
+from tests.central.busy_day import verify
+from tests.central.test_certificates import CODE, gifts, sell
+from tests.central.tills import DAY, Centre, Till
+
+__all__ = ["gifts"]
+
+
+def hold(centre: Centre, till: Till, amount: int, code: str = CODE) -> CertificateHeld:
+    ask = DeskAsk(till_id=till.head.till_id, epoch=1, key_no=1, counter=0, sent_at_ms=centre.now,
+                  what="hold_certificate", certificate=code, amount_minor=amount)  # fmt: skip
+    told = centre.store.take_desk_ask(ask, centre.now)
+    assert told.held is not None
+    return told.held
+
+
+@pytest.fixture
+def acme(gifts: Centre) -> Till:
+    """50.00 are on a certificate that this till sold."""
+    till = gifts.till()
+    sell(till, "R1", sold={CODE: 5_000})
+    return till
+
+
+def test_what_one_till_holds_no_other_gets(gifts: Centre, acme: Till) -> None:
+    bolt, third = gifts.till("S2"), gifts.till()
+    assert hold(gifts, acme, 1_800) == CertificateHeld(amount_minor=1_800, until_ms=gifts.now + LASTS_MS)
+    assert hold(gifts, bolt, 5_000).amount_minor == 3_200
+    assert hold(gifts, third, 1).amount_minor == 0
+    # Asked again it takes the place of what the till had.
+    assert hold(gifts, acme, 5_000).amount_minor == 1_800
+    assert hold(gifts, bolt, 1_000).amount_minor == 1_000
+    assert hold(gifts, acme, 5_000).amount_minor == 4_000
+
+
+def test_what_is_given_back_or_over_is_there_for_others(gifts: Centre, acme: Till) -> None:
+    bolt = gifts.till("S2")
+    hold(gifts, acme, 5_000)
+    assert hold(gifts, bolt, 5_000).amount_minor == 0
+    assert hold(gifts, acme, 0).amount_minor == 0
+    assert hold(gifts, bolt, 5_000).amount_minor == 5_000
+    gifts.now += LASTS_MS - 1
+    assert hold(gifts, acme, 5_000).amount_minor == 0
+    gifts.now += 1
+    assert hold(gifts, acme, 5_000).amount_minor == 5_000
+
+
+def test_a_hold_ends_as_its_sale_arrives_and_no_other_till_s_does(gifts: Centre, acme: Till) -> None:
+    bolt = gifts.till("S2")
+    hold(gifts, acme, 2_000)
+    hold(gifts, bolt, 1_000)
+    sell(acme, "R2", goods=1_800, pays=[(CODE, 1_800, 5_000)])
+    # 32.00 are left, 10.00 of them held by bolt.
+    assert hold(gifts, gifts.till(), 5_000).amount_minor == 2_200
+    assert hold(gifts, bolt, 5_000).amount_minor == 1_000
+    assert verify(gifts).violations == ()
+
+
+def test_what_was_not_held_is_booked_all_the_same(gifts: Centre, acme: Till) -> None:
+    bolt = gifts.till("S2")
+    hold(gifts, acme, 5_000)
+    sell(bolt, "R2", goods=5_000, pays=[(CODE, 5_000, 5_000)])
+    assert hold(gifts, acme, 5_000).amount_minor == 0
+    assert gifts.flags() == []
+
+
+@pytest.mark.parametrize("code", ["d" * 32, ""])
+def test_nothing_is_held_of_what_nobody_sold(gifts: Centre, acme: Till, code: str) -> None:
+    assert hold(gifts, acme, 100, code).amount_minor == 0
+    assert gifts.rows(select(t.certificate.c.code)) == [(CODE,)]
+
+
+def test_nothing_is_held_of_a_blocked_one_or_of_money_whose_last_day_is_over(gifts: Centre, acme: Till) -> None:
+    last_day = date(2026, 4, 1)
+    start = gifts.now
+    gifts.now = start + (last_day - date(2026, 3, 2)).days * DAY + DAY  # the day after may be the last one elsewhere
+    assert hold(gifts, acme, 100).amount_minor == 100
+    gifts.now += DAY
+    assert hold(gifts, acme, 100).amount_minor == 0
+
+
+def test_rows_of_holds_that_are_long_over_go(gifts: Centre, acme: Till) -> None:
+    hold(gifts, acme, 100)
+    gifts.now += LASTS_MS + REMEMBERED_MS + 1
+    hold(gifts, acme, 0, "d" * 32)
+    assert gifts.rows(select(t.certificate_hold.c.code)) == [("d" * 32,)]
+
+
+def test_tills_that_ask_at_once_get_no_more_than_there_is(gifts: Centre, acme: Till) -> None:
+    tills = [gifts.till() for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        held = [one.amount_minor for one in pool.map(lambda till: hold(gifts, till, 2_000), tills)]
+    assert sorted(held) == [0, 0, 0, 1_000, 2_000, 2_000]

@@ -1,0 +1,168 @@
+"""Certificates with head office asked before they pay: what it set aside, what it would not, and when it is silent."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge.certificate_holds import SPARE_MS, UNHEARD_MS, CertificateHolds
+from edge.certificate_names import code_token
+from loyalty.certificates import CertificateRow
+from loyalty.programme import read_programme
+from sync.desk import CertificateHeld, DeskAnswer, DeskWanted
+from sync.lanes import LaneState
+from sync.wire import Ack, Lanes, Page
+from tests.edge.rim import PROGRAMME, Rim, commit, quote
+
+CODE = "GC-7781-0042"
+QUARTER_MS = 15 * 60_000
+
+
+class Office:
+    """Head office as one till hears it: it sets `free` aside at most, says nothing while `silent`, and counts."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self.free, self.silent, self.asked = 5_000, False, list[tuple[str, int]]()
+        self._now_ms = now_ms
+
+    def ask(self, wanted: DeskWanted) -> DeskAnswer | None:
+        self.asked.append((wanted.certificate, wanted.amount_minor))
+        if self.silent:
+            return None
+        held = CertificateHeld(amount_minor=min(self.free, wanted.amount_minor), until_ms=self._now_ms() + QUARTER_MS)
+        return DeskAnswer(key_no=1, answers="00" * 32, server_at_ms=self._now_ms(), about="", held=held)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> tuple[Rim, Office]:
+    """A till in reach of head office, with 50.00 on a certificate; 10.00 of it may be taken without the line."""
+    rim = Rim(tmp_path)
+    rim.cache.load_programme(read_programme(PROGRAMME + "certificates: {sold: {sku: [gift]}, offline_minor: 1000}\n"))
+    told(rim, 5_000)
+    office = Office(lambda: rim.clock.wall_ms)
+    rim.desk.till.certificate_holds = CertificateHolds(rim.clock, office.ask)
+    return rim, office
+
+
+def told(rim: Rim, amount: int, own_seq: int = 0) -> None:
+    code = code_token(rim.identity.card_key, CODE)
+    row = CertificateRow(code=code, parts=((date(2027, 1, 31), amount),), own_seq=own_seq)
+    before = rim.cache.lane("certificates")
+    after = LaneState(cursor=str(int(before.cursor or 0) + 1), version=before.version + 1)
+    page = Page(lane="certificates", from_cursor=before.cursor, to_cursor=after.cursor, version=after.version,
+                more=False, rows=(msgspec.Raw(msgspec.json.encode(row)),))  # fmt: skip
+    rim.cache.take_page(page, after)
+
+
+def pays(amount: int = 0) -> dict[str, Any]:
+    return {"certificates": [{"code": CODE, "amount_minor": amount}]}
+
+
+def to_pay(rim: Rim, amount: int = 0) -> int:
+    return int(rim.post("/v1/quotes", quote(**pays(amount))).json["totals"]["to_pay_minor"])
+
+
+def test_what_head_office_set_aside_pays_and_is_asked_for_once(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    assert [to_pay(rim, 600), to_pay(rim, 600), to_pay(rim, 500)] == [450, 450, 550]
+    assert rim.post("/v1/receipts", commit(**pays(600))).json["totals"]["to_pay_minor"] == 450
+    code = code_token(rim.identity.card_key, CODE)
+    assert office.asked == [(code, 600)]
+
+
+def test_without_an_amount_all_that_is_on_it_is_set_aside(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    assert to_pay(rim) == 0
+    assert [amount for _, amount in office.asked] == [5_000]
+
+
+def test_what_another_till_has_set_aside_does_not_pay_here(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    office.free = 300
+    assert to_pay(rim) == 750
+    rim.clock.move(UNHEARD_MS)
+    office.free = 0
+    said = rim.post("/v1/quotes", quote(**pays())).json
+    assert said["totals"]["to_pay_minor"] == 1_050
+    (refused,) = said["stored"]["refused"]
+    assert (refused["code"], refused["reason"]) == (CODE, "held_elsewhere")
+    assert refused["say"].endswith("Take another tender, or try again later.")
+    answer = rim.post("/v1/receipts", commit(**pays(400)))
+    assert (answer.status_code, answer.json["code"]) == (409, "certificate.not_covered")
+    # A little later the other till has let go of it.
+    rim.clock.move(UNHEARD_MS)
+    office.free = 5_000
+    assert rim.post("/v1/receipts", commit(**pays(400))).status_code == 201
+
+
+def test_silence_is_as_if_the_line_were_down(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    office.silent = True
+    assert [to_pay(rim), to_pay(rim)] == [50, 50]
+    assert len(office.asked) == 1  # nobody waits twice in a row
+    office.silent = False
+    rim.clock.move(UNHEARD_MS)
+    assert to_pay(rim) == 0
+
+
+def test_without_the_line_nobody_is_asked_and_the_rule_of_the_programme_holds(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    rim.offline = True
+    assert to_pay(rim) == 50
+    assert office.asked == []
+
+
+def test_a_hold_is_asked_for_anew_before_it_ends(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    to_pay(rim, 600)
+    rim.clock.move(QUARTER_MS - SPARE_MS - 1)
+    to_pay(rim, 600)
+    assert len(office.asked) == 1
+    rim.clock.move(1)
+    to_pay(rim, 600)
+    assert len(office.asked) == 2
+
+
+def test_after_a_sale_head_office_must_have_heard_of_it_before_it_is_asked_again(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    rim.post("/v1/receipts", commit(**pays(600)))
+    # 44.00 are left; 4.00 of the 10.00 that this till may take unasked.
+    assert to_pay(rim, 1_050) == 650
+    assert len(office.asked) == 1
+    rim.journal.outbox.take_ack(Ack(
+        key_no=1, answers="00" * 32, server_at_ms=0, head=rim.journal.head(), generation=0, block_no=0,
+        block_hash="00" * 32, lanes=Lanes(),
+    ))  # fmt: skip
+    rim.clock.move(UNHEARD_MS)
+    assert to_pay(rim, 1_050) == 0
+    assert [amount for _, amount in office.asked] == [600, 1_050]
+
+
+def test_an_enquiry_and_training_ask_nobody(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    rim.post("/v1/certificates", {"request_id": "c1", "action": "enquire", "code": CODE})
+    rim.post("/v1/quotes", quote(training=True, **pays()))
+    assert office.asked == []
+
+
+def test_a_retry_of_a_sale_asks_nobody(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    first = rim.post("/v1/receipts", commit(**pays(600))).json
+    again = rim.post("/v1/receipts", commit(**pays(600)))
+    assert (again.status_code, again.json["event"]) == (200, first["event"])
+    assert len(office.asked) == 1
+
+
+def test_an_exchange_asks_too(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    rim.post("/v1/receipts", commit())
+    told = rim.post("/v1/exchanges", {
+        "exchange_id": "X1", "return": {"return_id": "X1-b", "of": "R1", "lines": [{"line": 2}]},
+        "receipt": {"receipt_id": "X1-s", "basket": {"currency": "EUR",
+                                                     "lines": [{"line": 1, "sku": "mug", "amount_minor": 890}]},
+                    **pays(500)},
+    })  # fmt: skip
+    assert told.status_code == 201 and [amount for _, amount in office.asked] == [500]

@@ -1,0 +1,272 @@
+"""A return undone, and an exchange undone in both halves: points, money over the counter, what is said and refused."""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge.certificate_names import code_token
+from loyalty.certificates import CertificateRow
+from loyalty.programme import read_programme
+from sync.lanes import LaneState
+from sync.wire import Page
+from tests.edge.rim import CARD, PROGRAMME, Rim, basket, commit, line
+from tests.edge.test_exchanging import AT, swap
+
+
+@pytest.fixture
+def rim(tmp_path: Path) -> Rim:
+    """R1 is sold: coffee 8.00 (80 points) and bread 2.50 (25)."""
+    rim = Rim(tmp_path, in_files=True)
+    rim.post("/v1/receipts", commit())
+    return rim
+
+
+def bring(rim: Rim, name: str = "B1", *numbers: int, **more: Any) -> Any:
+    lines = [{"line": number} for number in numbers or (2,)]
+    return rim.post("/v1/returns", {"return_id": name, "of": "R1", "lines": lines, "sold_at": AT, **more}).json
+
+
+def balance(rim: Rim) -> int:
+    return int(rim.client.get(f"/v1/balance?card={CARD}").json["member"]["balance_points"])
+
+
+# A return
+
+
+def test_a_return_undone_gives_its_points_again_and_its_goods_may_come_back_once_more(rim: Rim) -> None:
+    first = bring(rim)
+    assert (first["paid_out_minor"], first["points_reversed"], balance(rim)) == (250, 25, 1240 + 80)
+    done = rim.post("/v1/returns/B1/void", {"cashier": "4", "sold_at": AT})
+    assert done.status_code == 201
+    told = done.json
+    assert (told["to_take_in_minor"], told["points_given"], told["points_taken"]) == (250, 25, 0)
+    assert balance(rim) == 1240 + 105
+    left = rim.client.get("/v1/returnable?of=R1").json["lines"]
+    assert [(one["line"], one["left"]) for one in left] == [(1, "1.000"), (2, "1.000")]
+    again = bring(rim, "B2")
+    assert {name: again[name] for name in ("net_minor", "points_reversed")} == {"net_minor": 250, "points_reversed": 25}
+    assert balance(rim) == 1240 + 80
+
+
+def test_a_return_undone_is_answered_the_same_again_whoever_asks(rim: Rim) -> None:
+    bring(rim)
+    first = rim.post("/v1/returns/B1/void", {"sold_at": AT}).json
+    head = rim.journal.head()
+    again = rim.post("/v1/returns/B1/void", {"cashier": "9"})
+    assert (again.status_code, again.json) == (200, {**first, "replayed": True})
+    assert rim.journal.head() == head
+
+
+def test_the_slip_says_what_is_cancelled_and_what_the_customer_pays_again(rim: Rim) -> None:
+    bring(rim)
+    told = rim.post("/v1/returns/B1/void", {"sold_at": AT}).json
+    for words in ("CANCELLED", "B1", "2.50", "Given back", "25"):
+        assert words in told["text"]
+    again = rim.client.get("/v1/receipts/void:B1").json
+    assert "*** COPY ***" in again["text"] and again["event"] == told["event"]
+    assert "ANULOWANIE" in rim.client.get("/v1/receipts/void:B1?language=pl").json["text"]
+
+
+def test_points_that_came_back_are_spent_again(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.post("/v1/receipts", commit(basket=basket(line(1, "lamp", 5000)), points_to_spend=1000))
+    before = balance(rim)
+    bring(rim, "B1", 1)
+    told = rim.post("/v1/returns/B1/void", {"sold_at": AT}).json
+    # 40.00 in money, 1,000 points for the other 10.00; it had earned 800.
+    assert (told["to_take_in_minor"], told["points_given"], told["points_taken"]) == (4000, 800, 1000)
+    assert balance(rim) == before
+
+
+def test_points_that_came_back_and_were_spent_since_keep_the_return(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.post("/v1/receipts", commit(basket=basket(line(1, "lamp", 500)), points_to_spend=500))
+    bring(rim, "B1", 1)
+    rim.post("/v1/receipts", commit(receipt_id="R2", basket=basket(line(1, "sofa", 1000)), points_to_spend=1000))
+    answer = rim.post("/v1/returns/B1/void", {"sold_at": AT})
+    assert (answer.status_code, answer.json["code"]) == (409, "void.points_spent")
+    assert answer.json["figures"] == {"asked": 500, "left": 240}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/v1/returns/B9/void", 404, "void.return_unknown"),
+        ("/v1/returns/R1/void", 404, "void.return_unknown"),
+        ("/v1/returns/B1/void", 409, "void.has_returns"),
+    ],
+)
+def test_what_cannot_be_undone_is_refused(rim: Rim, path: str, status: int, code: str) -> None:
+    bring(rim, "B1", 1)
+    bring(rim, "B2", 2)
+    head = rim.journal.head()
+    answer = rim.post(path, {})
+    assert (answer.status_code, answer.json["code"]) == (status, code)
+    assert rim.journal.head() == head
+
+
+def test_the_last_return_goes_first_and_then_the_one_before(rim: Rim) -> None:
+    bring(rim, "B1", 1)
+    bring(rim, "B2", 2)
+    assert [rim.post(f"/v1/returns/{name}/void", {}).status_code for name in ("B2", "B1")] == [201, 201]
+    # Nothing has come back any more, so the receipt itself can be voided.
+    assert rim.post("/v1/receipts/R1/void", {}).status_code == 201
+    assert balance(rim) == 1240
+
+
+def test_after_the_close_a_return_stands(rim: Rim) -> None:
+    bring(rim)
+    rim.post("/v1/day-close", {"business_date": "2026-03-05"})
+    answer = rim.post("/v1/returns/B1/void", {})
+    assert (answer.status_code, answer.json["code"]) == (409, "void.day_closed")
+
+
+def test_a_return_that_took_a_certificate_out_of_use_stands(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.cache.load_programme(read_programme(PROGRAMME + "certificates: {sold: {sku: [gift]}}\n"))
+    sold = line(1, "gift", 2000, certificate="GC-7781-0042")
+    assert rim.post("/v1/receipts", commit(basket=basket(sold, line(2, "bread", 250)))).status_code == 201
+    bring(rim, "B1", 1)
+    answer = rim.post("/v1/returns/B1/void", {})
+    assert (answer.status_code, answer.json["code"]) == (409, "void.certificate_gone")
+
+
+def test_what_went_back_onto_a_certificate_is_paid_with_it_again(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.cache.load_programme(read_programme(PROGRAMME + "certificates: {sold: {sku: [gift]}, offline_minor: 9000}\n"))
+    token = code_token(rim.identity.card_key, "GC-7781-0042")
+    row = msgspec.Raw(msgspec.json.encode(CertificateRow(code=token, parts=((date(2027, 1, 31), 5000),))))
+    after = LaneState(cursor="1", version=rim.cache.lane("certificates").version + 1)
+    page = Page(lane="certificates", from_cursor="", to_cursor="1", version=after.version, more=False, rows=(row,))
+    rim.cache.take_page(page, after)
+    paid = rim.post("/v1/receipts", commit(certificates=[{"code": "GC-7781-0042", "amount_minor": 250}])).json
+    assert paid["totals"]["to_pay_minor"] == 1050 - 250, paid
+
+    def left() -> int:
+        ask = {"request_id": "c1", "action": "enquire", "code": "GC-7781-0042", "sold_at": AT}
+        told = rim.post("/v1/certificates", ask).json
+        return int(told["balance_minor"])
+
+    assert left() == 4750
+    back = bring(rim, "B1", 1, 2)
+    assert (back["to_certificates_minor"], left()) == (250, 5000)
+    told = rim.post("/v1/returns/B1/void", {"sold_at": AT}).json
+    assert (told["to_take_in_minor"], left()) == (1050 - 250, 4750)
+
+
+# An exchange
+
+
+def test_an_exchange_undone_leaves_everything_as_it_was(rim: Rim) -> None:
+    before = balance(rim)
+    rim.post("/v1/exchanges", swap())
+    done = rim.post("/v1/exchanges/X1/void", {"cashier": "4", "sold_at": AT})
+    assert done.status_code == 201
+    told = done.json
+    # The mug's 8.90 less the bread's 2.50: what the customer had paid.
+    assert (told["to_hand_out_minor"], told["to_take_in_minor"], told["points_net"]) == (640, 0, 25 - 89)
+    assert (told["receipt"]["points_reversed"], told["return"]["points_given"]) == (89, 25)
+    assert told["return"]["event"]["seq"] == told["receipt"]["event"]["seq"] + 1
+    assert balance(rim) == before
+    for event_id in ("void:X1-sale", "void:X1-back"):
+        detail = json.loads(bytes(rim.journal.find(event_id).event.detail))
+        assert (detail["exchange"], detail["cashier"]) == ("X1", "4")
+    # The bread can be exchanged anew, and the receipt can be voided after that is undone too.
+    assert rim.post("/v1/exchanges", swap(exchange_id="X2", back={"return_id": "b2"}, sale={"receipt_id": "s2"})
+                    ).status_code == 201  # fmt: skip
+    assert rim.post("/v1/exchanges/X2/void", {}).status_code == 201
+    assert rim.post("/v1/receipts/R1/void", {}).status_code == 201
+    assert balance(rim) == 1240
+
+
+def test_an_exchange_for_less_undone_is_paid_for_again(rim: Rim) -> None:
+    rim.post("/v1/exchanges", swap(line(1, "roll", 100)))
+    told = rim.post("/v1/exchanges/X1/void", {"sold_at": AT}).json
+    assert (told["to_hand_out_minor"], told["to_take_in_minor"], told["points_net"]) == (0, 150, 25 - 10)
+
+
+def test_points_that_the_return_gave_and_the_sale_spent_go_round(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.post("/v1/receipts", commit(basket=basket(line(1, "lamp", 5000)), points_to_spend=1000))
+    before = balance(rim)
+    sofa = {"basket": basket(line(1, "sofa", 9000)), "points_to_spend": 400}
+    rim.post("/v1/exchanges", swap(back={"lines": [{"line": 1}]}, sale=sofa))
+    assert rim.post("/v1/exchanges/X1/void", {"sold_at": AT}).status_code == 201
+    assert balance(rim) == before
+
+
+def test_an_exchange_undone_is_answered_the_same_again_and_survives_a_restart(rim: Rim, tmp_path: Path) -> None:
+    rim.post("/v1/exchanges", swap())
+    first = rim.post("/v1/exchanges/X1/void", {"sold_at": AT}).json
+    head = rim.journal.head()
+    rim.journal.close()
+    later = Rim(tmp_path, in_files=True, with_programme=False)
+    again = later.post("/v1/exchanges/X1/void", {})
+    halves = {name: {**first[name], "replayed": True} for name in ("return", "receipt")}
+    assert (again.status_code, again.json) == (200, {**first, **halves, "replayed": True})
+    assert later.journal.head() == head
+
+
+def test_goods_of_an_exchange_that_came_back_keep_it_whole(rim: Rim) -> None:
+    rim.post("/v1/exchanges", swap())
+    rim.post("/v1/returns", {"return_id": "B9", "of": "X1-sale", "lines": [{"line": 1}]})
+    head = rim.journal.head()
+    assert rim.post("/v1/exchanges/X1/void", {}).json["code"] == "void.has_returns"
+    # More of the first receipt came back, too: the return is not the last one.
+    rim.post("/v1/returns/B9/void", {})
+    bring(rim, "B8", 1)
+    assert rim.post("/v1/exchanges/X1/void", {}).json["code"] == "void.has_returns"
+    assert rim.journal.find("void:X1-sale") is None and rim.journal.head().seq == head.seq + 2
+
+
+def test_the_close_counts_both_voids_and_knows_what_they_explain(rim: Rim) -> None:
+    rim.post("/v1/exchanges", swap())
+    rim.post("/v1/exchanges/X1/void", {"sold_at": AT})
+    totals = {"receipts": 1, "voids": 2, "returns": 0, "returned_minor": 0}
+    told = rim.post("/v1/day-close", {"business_date": "2026-03-05", "totals": totals}).json
+    assert (told["receipts"], told["voids"], told["returns"]) == (2, 2, 1)
+    differ = {one["figure"]: [(row["receipt_id"], row["why"]) for row in one["receipts"]]
+              for one in told["differences"]}  # fmt: skip
+    assert differ["returned_minor"] == [("X1-back", "voided")]
+
+
+def test_a_supervisor_approves_both_voids_at_once(tmp_path: Path) -> None:
+    rim = Rim(tmp_path, approvals={"void": 500})
+    rim.post("/v1/receipts", commit())
+    rim.post("/v1/exchanges", swap())
+    assert rim.post("/v1/exchanges/X1/void", {}).json["code"] == "override.wanted"
+    assert rim.journal.find("void:X1-sale") is None
+    override = {"supervisor": "91", "reason": "wrong customer"}
+    told = rim.post("/v1/exchanges/X1/void", {"override": override}).json
+    assert (told["approved_by"], told["return"]["approved_by"]) == ("91", "91")
+    assert "wrong customer" in told["text"]
+
+
+def test_an_unknown_exchange_is_not_undone(rim: Rim) -> None:
+    answer = rim.post("/v1/exchanges/X9/void", {})
+    assert (answer.status_code, answer.json["code"]) == (404, "exchange.unknown")
+
+
+def test_voids_are_practised_too(rim: Rim) -> None:
+    head = rim.journal.head()
+    rim.post("/v1/receipts", commit(training=True))
+    rim.post("/v1/exchanges", swap(training=True))
+    told = rim.post("/v1/exchanges/X1/void", {"training": True, "sold_at": AT}).json
+    assert (told["to_hand_out_minor"], told["training"]) == (640, True)
+    assert "TRAINING" in told["text"]
+    bring(rim, "B1", training=True)
+    assert rim.post("/v1/returns/B1/void", {"training": True}).json["training"] is True
+    assert rim.journal.head() == head
+    assert rim.client.get("/v1/training").json["voids"] == 3
+
+
+def test_goods_of_a_sale_to_nobody_may_come_back_once_more(rim: Rim) -> None:
+    rim.post("/v1/receipts", commit(receipt_id="R5", card=None))
+    rim.post("/v1/returns", {"return_id": "B5", "of": "R5", "lines": [{"line": 1}, {"line": 2}], "sold_at": AT})
+    assert rim.client.get("/v1/returnable?of=R5").json["lines"][0]["left"] == "0.000"
+    rim.post("/v1/returns/B5/void", {"sold_at": AT})
+    assert [one["left"] for one in rim.client.get("/v1/returnable?of=R5").json["lines"]] == ["1.000", "1.000"]
