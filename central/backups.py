@@ -20,8 +20,8 @@ import msgspec
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, text
 
-from central.card_keys import later_files
 from central.centre_keys import NEXT
+from central.key_files import later_files
 from central.ports import Randomness, Settings, open_engine, read_key, reading, writing
 from central.postgres_programs import dump
 from central.registry import generation
@@ -68,7 +68,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, tag="backup.v1"):
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
     """The secrets of the centre, in hex. `signing_next` is of a rotation that was cut short, "" for none; `people` of
-    personal data, "" in a backup of before there was any; `card` is the first card key, `later_cards` the others by id.
+    personal data, "" in a backup of before there was any; `card` is the first card key, `later_cards` the others by id,
+    and `later_people` those of personal data.
     """
 
     signing: str
@@ -76,6 +77,7 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     signing_next: str = ""
     people: str = ""
     later_cards: dict[str, str] = {}
+    later_people: dict[str, str] = {}
 
 
 def make_backup(
@@ -180,11 +182,13 @@ def _keys(settings: Settings, randomness: Randomness) -> Keys:
         card=read_key(settings.folder / settings.card_key, randomness).hex(),
         signing_next=read_key(waits, randomness).hex() if waits.exists() else "",
         people=read_key(settings.folder / settings.person_key, randomness).hex(),
-        later_cards={
-            key_id: read_key(path, randomness).hex()
-            for key_id, path in later_files(settings.folder / settings.card_key).items()
-        },
+        later_cards=_later(settings.folder / settings.card_key, randomness),
+        later_people=_later(settings.folder / settings.person_key, randomness),
     )
+
+
+def _later(first: Path, randomness: Randomness) -> dict[str, str]:
+    return {key_id: read_key(path, randomness).hex() for key_id, path in later_files(first).items()}
 
 
 def _write_part(folder: Path, name: str, plain: Iterable[bytes], sealing: Sealing) -> Part:

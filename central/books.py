@@ -21,6 +21,7 @@ from central.plain_sales import plain_sales
 from central.ports import Randomness, without_waiting
 from central.recorded import RECEIPT, key_columns, key_of, lot_key, recorded_receipts
 from central.registry import all_terms
+from central.returned import posted_returns
 from central.rows import Cells, OnConflict, Soon, find, find_soon, hold_soon, put, put_cells, put_soon, remove
 from central.tables import account, debt, event, lease, lease_slice, lot, posting, reversed_, shared_use, use
 from loyalty.books import NOBODY, Account, Books, Posted
@@ -32,7 +33,7 @@ from loyalty.member_events import MemberEvent, owned_tokens
 from loyalty.members import REVERSED, SPENT, Use, add_uses
 from loyalty.postings import post_event
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, Void
+from loyalty.reversals import ReturnVoid, Reversal, Void
 from loyalty.trouble import InvariantBroken
 
 _STANDS = ("account_id", "version", "merged_into")
@@ -89,8 +90,8 @@ class CentreBooks:
         """
         told_events = tuple(events)
         events = tuple(one.fact if isinstance(one, Fixed) else one for one in told_events)
-        heads = [one for one in events if isinstance(one, Receipt | Return | Void)]
-        refs = {one.of for one in heads if isinstance(one, Return | Void) and one.of is not None}
+        heads = [one for one in events if isinstance(one, Receipt | Reversal)]
+        refs = {one.of for one in heads if isinstance(one, Reversal) and one.of is not None}
         arrived = {EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq): row
                    for row in find(self._tx, event, [msgspec.structs.asdict(ref) for ref in refs])}  # fmt: skip
         beside = {name for name in names_of(heads) if not _is_at(arrived.get(name[0]), name[1])}
@@ -120,6 +121,9 @@ class CentreBooks:
         # arrived before we locked.
         for recorded in recorded_receipts(self._tx, arrived, self.books, self._merged, instead):
             self.books.remember(recorded)
+        undone = {one.undoes for one in heads if isinstance(one, ReturnVoid)}
+        for returned in posted_returns(self._tx, undone, arrived.keys(), self._merged) if undone else ():
+            self.books.remember_return(returned)
 
     def _lock(self, account_ids: set[int], told: set[int]) -> None:
         known = find_soon(self._tx, account, [{"account_id": one} for one in told], ("account_id",))
@@ -230,7 +234,7 @@ class CentreBooks:
         for row in find(self._tx, lease, named, (), *_RECLAIMED, told={}):
             self.books.account(row.account_id).reclaimed.add(row.lease_id)
 
-    def account_of(self, head: Receipt | Return | Void) -> int | None:
+    def account_of(self, head: Receipt | Reversal) -> int | None:
         """Whom an event concerns: the account it names, or the one behind its card; none when anonymous.
 
         What names an account that was merged away concerns the one it lives on in.
@@ -244,7 +248,7 @@ class CentreBooks:
         told, head = head, head.fact if isinstance(head, Fixed) else head
         done = self._decided.get(ref)
         if done is None:
-            whom = self.account_of(head) if isinstance(head, Receipt | Return | Void) else None
+            whom = self.account_of(head) if isinstance(head, Receipt | Reversal) else None
             posted = post_event(told, ref, whom, self.books)
             self.books.take(posted)
             if posted.waits_for is not None:
@@ -297,7 +301,9 @@ class CentreBooks:
         self._write_debts(touched)
         self._write_leases(everything)
         write_certificates(self._tx, everything)
-        self.mark(touched, mark)
+        # A till that named an account which lives on in another keeps uses of its own for it until it hears, as of this
+        # very event, that it is gone.
+        self.mark(touched | self._merged.keys(), mark)
 
     def _write_lots(self, everything: Iterable[Posted]) -> None:
         """The lots that postings moved."""

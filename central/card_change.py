@@ -11,9 +11,9 @@ from central.card_keys import KeyRing, set_retired
 from central.card_names import name_card
 from central.lanes import mark_changed
 from central.ports import Randomness, reading, writing
-from central.registry import held_in
+from central.registry import card_keys_in, said_by_tills
 from central.rows import find
-from central.tables import card, card_key, hotlist, stream, till
+from central.tables import card, card_key, hotlist
 from loyalty.card_keys import CardKeys
 from loyalty.cards import Card
 from loyalty.trouble import Refusal
@@ -156,10 +156,7 @@ def tills_without(connection: Connection, key_id: str) -> tuple[str, ...]:
 
 def _held(connection: Connection) -> list[tuple[str, tuple[str, ...]]]:
     """Of each till that may upload, its label and the keys that it said it holds."""
-    present = (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch)
-    chosen = select(till.c.label, stream.c.about).join_from(till, stream, present)
-    rows = connection.execute(chosen.where(stream.c.state.in_(("active", "suspended"))).order_by(till.c.label))
-    return [(row.label, held_in(row.about)) for row in rows]
+    return [(label, card_keys_in(said)) for label, said in said_by_tills(connection)]
 
 
 def _cards_without(connection: Connection, key_id: str, newer: list[str]) -> int:

@@ -23,8 +23,9 @@ WHY = {
     "charged_differs": "The cash register took another discount than the one quoted. What was charged was booked.",
     "quote_differs": "The cash register paid for another basket than the one it had quoted. Both are in the receipt.",
     "posted_unreferenced": "The receipt that it takes back never came. After the grace it was booked without one.",
-    "void_of_nothing": "It voids a receipt that never came, so nothing was booked. Look for what is missing.",
-    "account_unknown": "The till named an account that was not here. It was opened and booked on; find whose it is.",
+    "void_of_nothing": "It voids what never came, so nothing was booked. Look for what is missing.",
+    "account_unknown": "The till named an account that was not here. It was opened and booked on. After a restore "
+    "tills say by themselves whose it is; else find out.",
     "partner_differs": "The receipt names another partner than its store's on that day. It was booked as it says.",
     "till_differs": "The receipt names another till than the one that sent it. Look at this till's enrolment.",
     "void_elsewhere": "It voids a receipt of another till, which a till never does by itself. It was booked.",

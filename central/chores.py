@@ -39,7 +39,7 @@ WATCH_S = 10.0
 EVERY_S = {
     "stamp": 1, "seal": 2, "recompute": 2, "arrived": 30, "overdue": 600, "reclaim": 600, "expiry": 300,
     "alerts": 60, "snapshots": 60, "tombstones": 21_600, "replay": 3600, "claims": 5, "strays": 30,
-    "parked": 600,
+    "parked": 600, "reseal": 60,
 }  # fmt: skip
 _LONGEST_NOTE = 200
 _OUTCOMES = {
@@ -121,7 +121,7 @@ def chores_of(
     work = {"stamp": store.stamp, "seal": seal, "recompute": recompute, "arrived": arrived, "overdue": overdue,
             "reclaim": reclaim, "expiry": expiry, "alerts": alerts, "snapshots": snapshots.step,
             "tombstones": tombstones, "replay": replay, "claims": claims, "strays": strays,
-            "parked": parked}  # fmt: skip
+            "parked": parked, "reseal": store.reseal}  # fmt: skip
     return tuple(Chore(name=name, every_s=EVERY_S[name], do=do) for name, do in work.items())
 
 

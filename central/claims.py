@@ -31,8 +31,9 @@ from loyalty.lots import EventRef
 from loyalty.member_events import Claimed
 from loyalty.member_rules import ClaimRules
 from loyalty.receipts import Receipt, ReceiptDetail, read_detail
+from loyalty.return_voids import standing_returns
 from loyalty.returned_lines import ReturnLine
-from loyalty.reversals import Return, ReturnDetail, Void
+from loyalty.reversals import ReturnDetail, Void
 from loyalty.trouble import Trouble
 
 STREAM = "claims"
@@ -240,7 +241,7 @@ def _with_returns(tx: Connection, sale: Row[Any]) -> tuple[Receipt, ReceiptDetai
         if not isinstance(receipt, Receipt):
             raise No("not_priceable")
         detail = read_detail(receipt)
-        returns = [head for ref, head in heads.items() if ref != of and isinstance(head, Return)]
+        returns = standing_returns(head for ref, head in heads.items() if ref != of)
         lines = [line for head in returns for line in msgspec.json.decode(head.detail, type=ReturnDetail).lines]
     except (Trouble, msgspec.MsgspecError):
         raise No("not_priceable") from None

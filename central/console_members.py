@@ -17,7 +17,8 @@ from loyalty.cards import Card, read_card
 
 MOST_FOUND = 50
 KINDS = {
-    "receipt.v1": "Sale", "return.v1": "Return", "void.v1": "Void", "adjustment.v1": "Correction",
+    "receipt.v1": "Sale", "return.v1": "Return", "void.v1": "Void",
+    "return_void.v1": "Void of a return", "adjustment.v1": "Correction",
     "expiry.v1": "Lapsed", "move.v1": "Moved", "opening.v1": "Brought over", "write_off.v1": "Written off",
     "grant.v1": "Set aside for a till",
     "lease.v1": "Given back by a till", "reclaim.v1": "Taken back from a till",

@@ -1,5 +1,6 @@
 """What head office answers a till at the counter: see `sync.desk`."""
 
+import logging
 import re
 
 import msgspec
@@ -7,19 +8,23 @@ from sqlalchemy import Connection, select
 
 from central.card_keys import KeyRing
 from central.card_spans import NumbersUsedUp, grant_numbers, spans_after
+from central.certificate_holds import hold_certificate
 from central.consents import consents_of_card
 from central.lanes import mark_changed
 from central.parked_baskets import give_basket, keep_basket, list_baskets
 from central.people import People
+from central.people_keys import PeopleKeyMissing
 from central.ports import Randomness
 from central.rows import find, put
+from central.shown_accounts import take_shown
 from central.tables import account, enrolment, member, receipt_claim
 from loyalty.card_keys import CardKeys
 from loyalty.card_numbers import RangeTooSmall
-from sync.desk import DeskAsk
+from sync.desk import UNREADABLE, DeskAsk
 from sync.ports import DeskTold
 from sync.refusals import BadBody
 
+_log = logging.getLogger(__name__)
 _MONTH_AND_DAY = re.compile("(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
 
@@ -29,23 +34,26 @@ def answer_desk(
     """Answer one; the same again is answered the same, or with what came since."""
     match ask.what:
         case "numbers":
-            told = _numbers(tx, ask, ring.read(tx), now_ms)
+            return _numbers(tx, ask, ring.read(tx), now_ms)
         case "sealed":
-            told = _take_sealed(tx, ask, people, now_ms, randomness)
+            return _take_sealed(tx, ask, people, now_ms, randomness)
         case "find":
-            told = _find(tx, ask, people)
+            return _find(tx, ask, people)
         case "consents":
-            told = DeskTold(consents=consents_of_card(tx, ask.card_token))
+            return DeskTold(consents=consents_of_card(tx, ask.card_token))
         case "claim":
-            told = _claim(tx, ask)
+            return _claim(tx, ask)
+        case "accounts":
+            take_shown(tx, ask, now_ms)
+            return DeskTold(took=True)
         case "park":
-            told = DeskTold(basket=keep_basket(tx, ask, now_ms))
+            return DeskTold(basket=keep_basket(tx, ask, now_ms))
         case "parked":
-            told = DeskTold(parked=list_baskets(tx, ask, now_ms))
+            return DeskTold(parked=list_baskets(tx, ask, now_ms))
         case "resume":
-            told = DeskTold(basket=give_basket(tx, ask, now_ms))
-    sealing_key = people.sealing_key if people else ""
-    return msgspec.structs.replace(told, sealing_key=sealing_key)
+            return DeskTold(basket=give_basket(tx, ask, now_ms))
+        case "hold_certificate":
+            return DeskTold(held=hold_certificate(tx, ask, now_ms))
 
 
 def _numbers(tx: Connection, ask: DeskAsk, card_keys: CardKeys, now_ms: int) -> DeskTold:
@@ -69,10 +77,13 @@ def _take_sealed(tx: Connection, ask: DeskAsk, people: People | None, now_ms: in
     if owner != "registered":
         return DeskTold(took=True, refused="members.erased")
     try:
-        who = people.opened(ask.sealed, till_id=ask.till_id, about=ask.about)
+        who = people.opened(tx, ask.sealed, till_id=ask.till_id, about=ask.about)
+        people.keep(tx, row.account_id, who, randomness, now_ms)
+    except PeopleKeyMissing as missing:
+        _log.error("who a new member is waits at the till: %s", missing)
+        return DeskTold()
     except (BadBody, msgspec.MsgspecError):
-        return DeskTold(took=True, refused="members.sealed_unreadable")
-    people.keep(tx, row.account_id, who, randomness, now_ms)
+        return DeskTold(took=True, refused=UNREADABLE)
     if _MONTH_AND_DAY.fullmatch(who.birthday):
         born = {"account_id": row.account_id, "birthday_mmdd": who.birthday}
         put(tx, member, [born], {"birthday_mmdd": "given"})
@@ -84,10 +95,13 @@ def _find(tx: Connection, ask: DeskAsk, people: People | None) -> DeskTold:
     if people is None or ask.sealed is None:
         return DeskTold()
     try:
-        who = people.opened(ask.sealed, till_id=ask.till_id, about=ask.about)
+        who = people.opened(tx, ask.sealed, till_id=ask.till_id, about=ask.about)
+        return DeskTold(found=people.cards_of(tx, who))
+    except PeopleKeyMissing as missing:
+        _log.error("nobody is found by telephone or e-mail: %s", missing)
+        return DeskTold()
     except (BadBody, msgspec.MsgspecError):
-        return DeskTold(refused="members.sealed_unreadable")
-    return DeskTold(found=people.cards_of(tx, who))
+        return DeskTold(refused=UNREADABLE)
 
 
 def _claim(tx: Connection, ask: DeskAsk) -> DeskTold:

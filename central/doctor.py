@@ -13,13 +13,14 @@ from sqlalchemy import Connection, Engine, select, text
 from central.ailments import Ailment, worst_first
 from central.block_copies import copy_path
 from central.card_change import tills_without
-from central.card_keys import file_of, later_files
 from central.centre_keys import NEXT, notices
 from central.doctor_books import look_at_books
+from central.key_files import file_of, later_files
+from central.people_change import people_under
 from central.ports import Settings, reading
 from central.registry import generation
 from central.sealing import newest_block
-from central.tables import block, card_key
+from central.tables import block, card_key, people_key
 from central.versions import our_version
 from sync.keys import Signer
 
@@ -49,6 +50,7 @@ def examine(settings: Settings, engine: Engine, now_ms: int) -> Examined:
         found += [
             *_key(settings, tx),
             *_card_keys(settings, tx),
+            *_people_keys(settings, tx),
             *_clock(tx, now_ms),
             *_copies(settings, tx, now_ms),
             *look_at_books(settings, tx, now_ms),
@@ -69,9 +71,12 @@ def _files(settings: Settings, engine: Engine) -> Iterator[Ailment]:
     folder = settings.folder
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
         yield _open_to_others(folder, 0o700)
-    later = [path.name for path in later_files(folder / settings.card_key).values()]
-    for name in (settings.signing_key, settings.card_key, *later):
+    firsts = settings.card_key, settings.person_key
+    later = [path.name for first in firsts for path in later_files(folder / first).values()]
+    for name in (settings.signing_key, *firsts, *later):
         path = folder / name
+        if name == settings.person_key and not path.exists():
+            continue  # made at the first start; `_people_keys` says where it is missed
         if not path.exists():
             yield Ailment(
                 level="danger", code="key.missing", about=name, say=f"{name} is gone; the next start makes another.",
@@ -128,6 +133,28 @@ def _card_keys(settings: Settings, tx: Connection) -> Iterator[Ailment]:
             level="advice", code="card_key.change", about=row.key_id,
             say=f"Card key {newest} is to replace {row.key_id}; {len(tills_without(tx, newest))} tills do not hold it.",
             do="Look at `tallypoint central card-key list`; retire the old key once few enough cards are left.",
+        )  # fmt: skip
+
+
+def _people_keys(settings: Settings, tx: Connection) -> Iterator[Ailment]:
+    """Every key of personal data that the database names has its file; and how many people a change has left."""
+    first = settings.folder / settings.person_key
+    rows = tx.execute(select(people_key).order_by(people_key.c.no)).all()
+    kept = people_under(tx)
+    wanted = {row.key_id for row in rows} | set(kept)
+    gone = sorted(path.name for key_id in wanted if not (path := file_of(first, key_id)).exists())
+    for name in gone:
+        yield Ailment(
+            level="danger", code="key.missing", about=name,
+            say=f"{name} is gone; who is kept under it cannot be read, and what tills seal to it waits there.",
+            do="Put the file back from a backup before anything is started; a start makes another first one.",
+        )  # fmt: skip
+    in_force = [row.key_id for row in rows if not row.retired_ms]
+    for key_id in in_force[:-1]:
+        yield Ailment(
+            level="advice", code="people_key.change", about=key_id,
+            say=f"Key {in_force[-1]} of personal data is to replace {key_id}, which keeps {kept.get(key_id, 0)} still.",
+            do="Look at `tallypoint central people-key list`; retire the old key once nobody is left under it.",
         )  # fmt: skip
 
 

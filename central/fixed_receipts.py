@@ -15,18 +15,18 @@ from loyalty.events import Event, read_head
 from loyalty.fixed import FIXED, Fixed
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, Void, receipt_named
+from loyalty.reversals import Reversal, receipt_named
 
 Named = tuple[EventRef, str]
 """The place of a receipt and its id."""
 
 
 def names_of(heads: Iterable[Event]) -> frozenset[Named]:
-    """What the returns and voids among these events take back; those that say no id left out."""
+    """What the reversals among these events take back; those that say no id left out."""
     return frozenset(
         (head.of, name)
         for head in heads
-        if isinstance(head, Return | Void) and head.of is not None and (name := receipt_named(head))
+        if isinstance(head, Reversal) and head.of is not None and (name := receipt_named(head))
     )
 
 
@@ -36,16 +36,21 @@ def fixed_receipts(connection: Connection, wanted: Collection[Named]) -> dict[Ev
     outcomes = find(connection, quarantine_outcome, keys, ("fact_id",), quarantine_outcome.c.outcome == "fixed")
     facts = [{"receipt_id": row.fact_id} for row in outcomes if row.fact_id]
     places = find(connection, event, facts, ("till_id", "epoch", "seq"), event.c.kind == FIXED)
+    found = fixed_at(connection, [EventRef(**place._mapping) for place in places])
+    return {ref: one for ref, one in found.items() if isinstance(one.fact, Receipt) and _name(one) in wanted}
+
+
+def fixed_at(connection: Connection, refs: Iterable[EventRef]) -> dict[EventRef, Fixed]:
+    """What people posted, by place in head office's own stream; other places are left out."""
     found = {}
-    for row in find(connection, centre_event, [dict(place._mapping) for place in places]):
-        fixed = read_head(bytes(row.payload))
-        if isinstance(fixed, Fixed) and isinstance(fixed.fact, Receipt) and _name(fixed) in wanted:
+    for row in find(connection, centre_event, [msgspec.structs.asdict(ref) for ref in refs]):
+        if isinstance(fixed := read_head(bytes(row.payload)), Fixed):
             found[EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq)] = fixed
     return found
 
 
 def receipt_of(
-    head: Return | Void, receipts: Mapping[EventRef, Event], fixed: Mapping[EventRef, Fixed]
+    head: Reversal, receipts: Mapping[EventRef, Event], fixed: Mapping[EventRef, Fixed]
 ) -> EventRef | None:
     """The place of the receipt that a reversal takes back; none while it is not here.
 

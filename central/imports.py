@@ -6,7 +6,8 @@ Source: sync.md section 7: "exported to a signed file central can import".
 import msgspec
 
 from sync.centre_session import CentreSession
-from sync.exports import ExportHeader, open_export, seal_answers
+from sync.desk import DeskAsk
+from sync.exports import CarriedPerson, ExportHeader, TakenPerson, open_export, seal_answers
 from sync.keys import Signer
 from sync.ports import CentreStore
 from sync.refusals import UnknownTill
@@ -15,11 +16,14 @@ from sync.wire import SALVAGE_PATH
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """Whose file it was, how many of its batches are in the books (now, or since before), how many are kept apart or
-    were refused, and the file of answers for the till."""
+    were refused, how many new members' data was kept, how many wait for their event or their key, and the file of
+    answers for the till."""
 
     header: ExportHeader
     taken: int
     apart: int
+    people: int
+    people_wait: int
     answers: bytes
 
 
@@ -36,13 +40,29 @@ def import_file(data: bytes, *, session: CentreSession, store: CentreStore, sign
             raise UnknownTill("The till that wrote this file is not enrolled here.", till_id=till_id)
         return till.keys.find(key_no)
 
-    header, batches = open_export(data, key_of)
+    file = open_export(data, key_of)
+    header = file.header
     # This path knows both, batches of the present epoch and of those that are over.
-    answers = [session.answer(now_ms, SALVAGE_PATH, batch, store) for batch in batches]
-    taken = sum(one.status == 200 for one in answers)
+    answers = [session.answer(now_ms, SALVAGE_PATH, batch, store) for batch in file.batches]
+    # After the events that they belong to. What is not theirs, or of an event that is kept apart, is not kept.
+    people = [_take_person(header, one, store, now_ms) for one in file.people]
+    taken, kept = sum(one.status == 200 for one in answers), sum(one.took and not one.refused for one in people)
     return Imported(
         header=header,
         taken=taken,
         apart=len(answers) - taken,
-        answers=seal_answers(data, answers, now_ms=now_ms, signer=signer),
+        people=kept,
+        people_wait=sum(not one.took for one in people),
+        answers=seal_answers(
+            data, answers, now_ms=now_ms, signer=signer, till_id=header.till_id if people else "", people=people
+        ),
     )
+
+
+def _take_person(header: ExportHeader, one: CarriedPerson, store: CentreStore, now_ms: int) -> TakenPerson:
+    ask = DeskAsk(
+        till_id=header.till_id, epoch=header.epoch, key_no=header.key_no, counter=0, sent_at_ms=header.made_at_ms,
+        what="sealed", about=one.about, sealed=one.sealed,
+    )  # fmt: skip
+    told = store.take_desk_ask(ask, now_ms)
+    return TakenPerson(about=one.about, took=told.took, refused=told.refused)

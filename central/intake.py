@@ -27,7 +27,7 @@ from loyalty.lease_events import LeaseMoved
 from loyalty.lots import EventRef
 from loyalty.programme import Programme
 from loyalty.receipts import Receipt, points_drawn
-from loyalty.reversals import Return, Void
+from loyalty.reversals import ReturnVoid, Reversal, Void
 from sync.envelope import OpenedBatch
 from sync.refusals import StreamMoved
 from sync.verdicts import Take
@@ -180,7 +180,7 @@ def _seen_before(
 def _strange_places(tx: Connection, heads: Heads) -> list[Flag]:
     """What an event says of its place is booked as it says, for it may be right: a person looks."""
     own = {row.till_id: row.store_id for row in find(tx, till, _tills(heads), ("till_id", "store_id"))}
-    sales = {ref: head for ref, head in heads.items() if isinstance(head, Receipt | Return | Void)}
+    sales = {ref: head for ref, head in heads.items() if isinstance(head, Receipt | Reversal)}
     days = {(head.place.store_id, head.place.business_date) for head in sales.values()}
     owners = {(store_id, on): partner_of(tx, store_id, on.isoformat()) for store_id, on in days}
     flags = []
@@ -193,8 +193,9 @@ def _strange_places(tx: Connection, heads: Heads) -> list[Flag]:
             flags.append(Flag(of=ref, cause="store_differs", figures=figures))
         elif place.partner_id != (owner := owners[place.store_id, place.business_date]):
             flags.append(Flag(of=ref, cause="partner_differs", figures={"told": place.partner_id, "owner": owner}))
-        if isinstance(head, Void) and head.of.till_id != ref.till_id:
-            flags.append(Flag(of=ref, cause="void_elsewhere", figures={"of_till": head.of.till_id}))
+        undone = head.undoes if isinstance(head, ReturnVoid) else head.of if isinstance(head, Void) else ref
+        if undone.till_id != ref.till_id:
+            flags.append(Flag(of=ref, cause="void_elsewhere", figures={"of_till": undone.till_id}))
     return flags
 
 

@@ -9,6 +9,7 @@ from central.centre_keys import centre_signer
 from central.chore_notes import Runs, note_runs
 from central.chores import Chores, chores_of
 from central.people import People
+from central.people_keys import people_files
 from central.ports import Clock, Randomness, Settings, read_key, replayable, writing
 from central.sealing import Sealer
 from central.store import SqlCentreStore
@@ -21,7 +22,7 @@ def open_store(settings: Settings, engine: Engine, randomness: Randomness) -> Sq
         randomness,
         card_key=read_key(settings.folder / settings.card_key, randomness),
         card_key_file=settings.folder / settings.card_key,
-        people=People(read_key(settings.folder / settings.person_key, randomness)),
+        people=People(*people_files(settings, randomness)),
         lane_days={"hotlist": settings.hotlist_days, "programme": settings.programme_days},
     )
 

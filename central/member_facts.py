@@ -31,7 +31,7 @@ from loyalty.member_events import (
     MemberEvent,
     tokens_of,
 )
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Reversal
 
 CARD_TAKEN = "card_taken"
 REPLACED_TWICE = "card_replaced_twice"
@@ -153,7 +153,10 @@ class _Taking:
                 continue
             self._tx.execute(update(card).where(card.c.card_token == token).values(account_id=owner))
             self._owner[token] = owner
-            self._flag(ref, CARD_HAS_POINTS, account_id=theirs, into=owner)
+        # Whatever is on them: points, a consent, or a claim that is decided later.
+        for theirs in dict.fromkeys(owners):
+            if theirs != owner and theirs not in registered:
+                self._flag(ref, CARD_HAS_POINTS, account_id=theirs, into=owner)
 
     def _give(self, ref: EventRef, head: CardChanged) -> None:
         """The card is the member's, unless it is somebody else's."""
@@ -217,7 +220,7 @@ class _Taking:
 
 def _note_reversals(tx: Connection, heads: Iterable[Event]) -> None:
     """Goods came back of receipts that were claimed: what they earned is looked at again."""
-    of = {head.of for head in heads if isinstance(head, Return | Void) and head.of is not None}
+    of = {head.of for head in heads if isinstance(head, Reversal) and head.of is not None}
     keys = [{"of_till": ref.till_id, "of_epoch": ref.epoch, "of_seq": ref.seq} for ref in of]
     for row in find(tx, receipt_claim, keys, ["till_id", "epoch", "seq"], receipt_claim.c.state == "granted"):
         here = (receipt_claim.c[name] == row._mapping[name] for name in ("till_id", "epoch", "seq"))

@@ -24,7 +24,7 @@ from loyalty.events import Event, points_told
 from loyalty.fixed import Fixed
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, Void, receipt_named
+from loyalty.reversals import Return, ReturnVoid, Reversal, receipt_named
 from loyalty.trouble import InvariantBroken
 
 Heads = Mapping[EventRef, Event]
@@ -72,7 +72,7 @@ class Poster:
         """
         self._mark = mark
         self._told = {ref: self._row(ref, head, batch_seq) for ref, head in heads.items()}
-        self._names = {ref: receipt_named(head) for ref, head in heads.items() if isinstance(head, Return | Void)}
+        self._names = {ref: receipt_named(head) for ref, head in heads.items() if isinstance(head, Reversal)}
         self._approvals = Approvals(self._tx, heads)
         self._waiters = self._waiters_for(heads)
         late = {ref: head for rows in self._waiters.values() for ref, head in rows.items()}
@@ -188,7 +188,7 @@ class Poster:
         return self._state(state, account_id=self._whom(head, posted), version=posted.account_version)
 
     def _whom(self, head: Event, posted: Posted) -> int:
-        if posted.waits_for and isinstance(head, Return | Void):
+        if posted.waits_for and isinstance(head, Reversal):
             return self._books.account_of(head) or 0
         return posted.account_id
 
@@ -217,9 +217,9 @@ class Poster:
         place, on = getattr(fact, "place", None), getattr(fact, "on", None)
         if place is not None:
             on = place.business_date
-        told = isinstance(fact, Receipt | Return)
+        told = isinstance(fact, Receipt | Return | ReturnVoid)
         earned, spent, reversed_ = points_told(fact) if told else (0, 0, 0)
-        of = fact.of if isinstance(fact, Return | Void) else None
+        of = fact.of if isinstance(fact, Reversal) else None
         return {
             "till_id": ref.till_id, "epoch": ref.epoch, "seq": ref.seq,
             "kind": kind_of(head) if head else "", "state": "", "reason": "",
@@ -230,7 +230,8 @@ class Poster:
             "points_earned": earned, "points_spent": spent, "points_reversed": reversed_,
             "of_till": of.till_id if of else "", "of_epoch": of.epoch if of else 0, "of_seq": of.seq if of else 0,
             "period_no": self._period_no, "batch_seq": batch_seq,
-            "checked": "" if isinstance(head, Receipt | Return | Void) else "nothing",
+            # Of what people posted, a receipt is looked at for what everybody may have together.
+            "checked": "" if isinstance(head, Receipt | Reversal) or isinstance(fact, Receipt) else "nothing",
         }  # fmt: skip
 
 

@@ -10,8 +10,8 @@ import msgspec
 from sqlalchemy import Connection, Engine, Row, exists, select
 
 from central.explaining import Finding, History, histories, overshot, unexplained
-from central.fixed_receipts import fixed_receipts, names_of, receipt_of
-from central.judging import Judged, judge_receipt, judge_return, judge_void
+from central.fixed_receipts import fixed_at, fixed_receipts, names_of, receipt_of
+from central.judging import Judged, judge_receipt, judge_return, judge_return_void, judge_void
 from central.ports import reading, replayable, writing
 from central.posting import Heads, stored_heads
 from central.programmes import compiled
@@ -21,10 +21,10 @@ from central.tables import event, waiting
 from central.worklist import CONTEXT, raise_flags
 from loyalty.books import Flag
 from loyalty.compiled import Compiled
-from loyalty.fixed import Fixed
+from loyalty.fixed import FIXED, Fixed
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt, ReceiptDetail, read_detail
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Return, ReturnVoid, Reversal
 from loyalty.trouble import Trouble
 
 AT_ONCE = 500
@@ -93,8 +93,10 @@ def _context(row: Row[Any]) -> dict[str, Any]:
 def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[dict[EventRef, Judged], Findings]:
     """Each event as it is judged by itself; and the receipts that went beyond what all may have together."""
     heads = stored_heads(connection, [_ref(row) for row in rows])
-    named = {head.of for head in heads.values() if isinstance(head, Return | Void) and head.of is not None}
-    receipts = stored_heads(connection, named)
+    heads |= fixed_at(connection, [_ref(row) for row in rows if row.kind == FIXED])
+    named = {head.of for head in heads.values() if isinstance(head, Reversal) and head.of is not None}
+    undone = {head.undoes for head in heads.values() if isinstance(head, ReturnVoid)}
+    receipts = stored_heads(connection, named | undone)
     beside = {name for name in names_of(heads.values()) if not _is_at(receipts.get(name[0]), name[1])}
     fixed = fixed_receipts(connection, beside) if beside else {}
     programmes = compiled(connection, _versions(heads))
@@ -111,6 +113,9 @@ def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[dict[E
                 programme = programmes.get(detail.programme_version)
                 more = _second(connection, row, head, detail, programme, history)
                 sales[_ref(row)] = (head, programme)
+            elif isinstance(head, Fixed) and isinstance(head.fact, Receipt):
+                # People looked at its figures; what everybody may have together is counted with it all the same.
+                sales[_ref(row)] = (head.fact, programmes.get(_version_of(head.fact)))
         except WILD as trouble:
             # Whatever one till wrote down, the events of the others behind it get their turn.
             one, more = Judged(state="differs", findings=(("detail_malformed", {"say": _said(trouble)}),)), []
@@ -132,7 +137,10 @@ def _judge(
 ) -> Judged:
     if isinstance(head, Receipt):
         return judge_receipt(head, programmes)
-    if not isinstance(head, Return | Void):
+    if isinstance(head, ReturnVoid):
+        there = receipts.get(head.undoes)
+        return judge_return_void(head, there if isinstance(there, Return) else None)
+    if not isinstance(head, Reversal):
         return Judged(state="skipped")
     of = receipt_of(head, receipts, fixed)
     named = (fixed[of].fact if of in fixed else receipts[of]) if of is not None else None
@@ -159,14 +167,17 @@ def _second(
 
 def _versions(heads: Heads) -> set[str]:
     """Programme versions that the details name."""
-    found = set()
-    for head in heads.values():
-        if isinstance(head, Receipt | Return):
-            try:
-                found.add(msgspec.json.decode(head.detail, type=_Version).programme_version)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
-                continue  # judged as malformed
+    told = (head.fact if isinstance(head, Fixed) else head for head in heads.values())
+    found = {_version_of(head) for head in told if isinstance(head, Receipt | Return)}
     return {version for version in found if "\0" not in version}  # PostgreSQL would turn the whole list away
+
+
+def _version_of(head: Receipt | Return) -> str:
+    """The programme that a detail names; "" where it cannot be read, which is judged as malformed."""
+    try:
+        return msgspec.json.decode(head.detail, type=_Version).programme_version
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
 
 
 def _said(trouble: Exception) -> str:

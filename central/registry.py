@@ -390,7 +390,20 @@ def held_by(connection: Connection, till_id: str, epoch: int) -> tuple[str, ...]
 
 def held_in(about: str) -> tuple[str, ...]:
     """The same, of what its last hello said."""
-    return tuple(msgspec.json.decode(about, type=dict[str, Any]).get("card_keys") or (FIRST_KEY,))
+    return card_keys_in(msgspec.json.decode(about, type=dict[str, Any]))
+
+
+def card_keys_in(said: dict[str, Any]) -> tuple[str, ...]:
+    """The same, read already."""
+    return tuple(said.get("card_keys") or (FIRST_KEY,))
+
+
+def said_by_tills(connection: Connection) -> list[tuple[str, dict[str, Any]]]:
+    """Of each till that may upload, its label and what its last hello said of itself, by label."""
+    present = (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch)
+    chosen = select(till.c.label, stream.c.about).join_from(till, stream, present)
+    rows = connection.execute(chosen.where(stream.c.state.in_(("active", "suspended"))).order_by(till.c.label))
+    return [(row.label, msgspec.json.decode(row.about, type=dict[str, Any])) for row in rows]
 
 
 # Made once, for making a statement takes longer than running it.

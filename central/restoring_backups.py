@@ -16,8 +16,8 @@ from sqlalchemy import Engine, create_engine, inspect
 
 import central.migrations
 from central.backups import DATABASE, KEYS, MAC, MANIFEST, Keys, Manifest, part_of
-from central.card_keys import file_of, later_files
 from central.centre_keys import NEXT
+from central.key_files import file_of, later_files
 from central.migrations import upgrade
 from central.ports import Settings, open_engine, reading, writing
 from central.postgres_programs import load
@@ -94,8 +94,9 @@ def restore_backup(settings: Settings, folder: Path, passphrase: str, *, now_ms:
             keys = msgspec.json.decode(b"".join(sealing.open(KEYS, sealed)), type=Keys)
         _write_key(settings.folder / settings.signing_key, bytes.fromhex(keys.signing))
         _write_key(settings.folder / settings.card_key, bytes.fromhex(keys.card))
-        for key_id, key in keys.later_cards.items():
-            _write_key(file_of(settings.folder / settings.card_key, key_id), bytes.fromhex(key))
+        for first, later in ((settings.card_key, keys.later_cards), (settings.person_key, keys.later_people)):
+            for key_id, key in later.items():
+                _write_key(file_of(settings.folder / first, key_id), bytes.fromhex(key))
         if keys.people:
             _write_key(settings.folder / settings.person_key, bytes.fromhex(keys.people))
         if keys.signing_next:
@@ -111,7 +112,8 @@ def _check_place(settings: Settings, engine: Engine, manifest: Manifest) -> None
             f"The backup is of {manifest.engine}, the settings name {engine.dialect.name}. Set database_url to an empty"
             f" database of {manifest.engine}, or leave it out for SQLite."
         )
-    later = [path.name for path in later_files(settings.folder / settings.card_key).values()]
+    firsts = settings.card_key, settings.person_key
+    later = [path.name for first in firsts for path in later_files(settings.folder / first).values()]
     for name in (settings.signing_key, settings.card_key, *later, settings.person_key, settings.signing_key + NEXT):
         if (settings.folder / name).exists():
             raise NotEmpty(f"There is a {name} in {settings.folder} already. Restore into an empty folder.")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from central.fixed_receipts import Named, fixed_at, fixed_receipts, names_of
 from central.judging import Figures
 from central.posting import stored_heads
 from central.rows import as_table, find
@@ -20,7 +21,7 @@ from loyalty.events import Event
 from loyalty.lots import EventRef
 from loyalty.members import coupon_use
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, Void, receipt_named
+from loyalty.reversals import Reversal, receipt_named
 
 Finding = tuple[str, Figures]
 Sales = Mapping[EventRef, tuple[Receipt, Compiled | None]]
@@ -115,8 +116,13 @@ def _had(connection: Connection, names: Iterable[str]) -> dict[str, list[_Had]]:
     events = _events(connection, {_ref(row) for row in rows})
     # A void or return names its receipt, and takes from what that had.
     heads = stored_heads(connection, [ref for ref, row in events.items() if row.of_till])
-    events |= _events(connection, {_of(row) for row in events.values() if row.of_till} - events.keys())
-    of = {ref: _taken_back(ref, row, heads.get(ref), events) for ref, row in events.items()}
+    heads |= {ref: one.fact for ref, one in fixed_at(connection, events.keys() - heads.keys()).items()}
+    # People may have posted it from what is in quarantine; it stands elsewhere then than its goods say.
+    fixed = {(one.of, one.fact.receipt_id): ref
+             for ref, one in fixed_receipts(connection, names_of(heads.values())).items()}  # fmt: skip
+    named = {_of(row) for row in events.values() if row.of_till} | set(fixed.values())
+    events |= _events(connection, named - events.keys())
+    of = {ref: _taken_back(ref, row, heads.get(ref), events, fixed) for ref, row in events.items()}
     sums: dict[str, dict[EventRef, int]] = {}
     for row in rows:
         by_receipt, ref = sums.setdefault(row.name, {}), of[_ref(row)]
@@ -136,9 +142,16 @@ def _events(connection: Connection, refs: Iterable[EventRef]) -> dict[EventRef, 
     return {_ref(row): row for row in find(connection, event, [msgspec.structs.asdict(ref) for ref in refs], columns)}
 
 
-def _taken_back(ref: EventRef, row: Any, head: Event | None, events: Mapping[EventRef, Any]) -> EventRef:
-    """The receipt whose counters an event changes: its own, unless it takes back one that stands where it says."""
-    if not isinstance(head, Return | Void) or (there := events.get(_of(row))) is None:
+def _taken_back(
+    ref: EventRef, row: Any, head: Event | None, events: Mapping[EventRef, Any], fixed: Mapping[Named, EventRef]
+) -> EventRef:
+    """The receipt whose counters an event changes: its own, unless it takes back one that stands where it says, or
+    where people posted it."""
+    if not isinstance(head, Reversal):
+        return ref
+    if head.of is not None and (posted := fixed.get((head.of, receipt_named(head)))) is not None:
+        return posted
+    if (there := events.get(_of(row))) is None:
         return ref
     return _of(row) if receipt_named(head) in ("", there.receipt_id) else ref
 

@@ -12,6 +12,7 @@ from central import digests, epochs, evidence, granting, intake, lanes, leasing,
 from central.card_keys import CardKeyMissing, KeyRing
 from central.desk_asks import answer_desk
 from central.people import People
+from central.people_keys import PeopleKeyMissing
 from central.ports import Randomness, reading, replayable, writing
 from central.programmes import current_programme
 from central.sealing import check_block, newest_block
@@ -116,8 +117,9 @@ class SqlCentreStore:
             peers = registry.peers_of(tx, hello.till_id) if hello.lan else ()
             new_key = registry.is_key_wanted(tx, hello.till_id)
             return msgspec.structs.replace(
-                facts, peers=peers, granted_no=known_no, new_key=new_key, card_keys=self._card_keys(tx)
-            )
+                facts, peers=peers, granted_no=known_no, new_key=new_key, card_keys=self._card_keys(tx),
+                sealing_key=self._sealing_key(tx),
+            )  # fmt: skip
 
     def _card_keys(self, tx: Connection) -> CardKeys | None:
         """The card keys; none where a file is gone: tills go on with those they hold, and the doctor says so."""
@@ -126,6 +128,14 @@ class SqlCentreStore:
         except CardKeyMissing as missing:
             _log.error("tills are told of no card keys: %s", missing)
             return None
+
+    def _sealing_key(self, tx: Connection) -> str:
+        """What tills seal personal data to; "" where its file is gone: they go on with the key they hold."""
+        try:
+            return self._people.sealing_key(tx) if self._people else ""
+        except PeopleKeyMissing as missing:
+            _log.error("tills are told of no key for personal data: %s", missing)
+            return ""
 
     @replayable
     def take_key(self, said: NewKey, now_ms: int) -> int:
@@ -220,6 +230,14 @@ class SqlCentreStore:
             return lanes.stamp(tx)
 
     @replayable
+    def reseal(self) -> int:
+        """The worker's: a portion of the people whom an older key keeps goes under the newest; how many they were."""
+        if self._people is None:
+            return 0
+        with writing(self.engine) as tx:
+            return self._people.reseal(tx, self._randomness)
+
+    @replayable
     def take_lease_ask(self, ask: LeaseAsk, now_ms: int) -> LeaseTaken:
         with writing(self.engine) as tx:
             return leasing.take_ask(tx, ask, now_ms, self._randomness)
@@ -227,7 +245,8 @@ class SqlCentreStore:
     @replayable
     def take_desk_ask(self, ask: DeskAsk, now_ms: int) -> DeskTold:
         with writing(self.engine) as tx:
-            return answer_desk(tx, ask, self._people, self._ring, now_ms, self._randomness)
+            told = answer_desk(tx, ask, self._people, self._ring, now_ms, self._randomness)
+            return msgspec.structs.replace(told, sealing_key=self._sealing_key(tx))
 
     @replayable
     def grants_after(self, till_id: str, epoch: int, grant_no: int) -> Sequence[Grant]:
@@ -271,5 +290,5 @@ def _keep(tx: Connection, till_id: str, epoch: int, code: str, proof: bytes, now
 
 def _about(hello: Hello) -> str:
     told = {"version": hello.version, "boot": hello.boot, "cursors": hello.cursors, "suspended": hello.suspended,
-            "lan": hello.lan, "card_keys": hello.card_keys}  # fmt: skip
+            "lan": hello.lan, "card_keys": hello.card_keys, "sealing_key": hello.sealing_key}  # fmt: skip
     return msgspec.json.encode(told).decode()

@@ -52,6 +52,16 @@ PATHS = {
     NEW_KEY_PATH: "Take a till's new key",
     CENTRE_KEYS_PATH: "Which keys of the centre came after one",
 }
+# Any bytes fit the document, so any of them may be refused; each refusal is signed and says why in words.
+REFUSALS = {
+    400: "No message of TPS/1, or one that cannot be",
+    401: "Not signed by the till that it names",
+    403: "Not this till, or not any more",
+    404: "No such till, code or chunk",
+    409: "It does not follow on what is here",
+    410: "What it goes on from is not kept any more",
+    426: "A protocol that is not spoken here",
+}
 Kind = Literal["urgent", "upload", "members"]
 KINDS: dict[str, Kind] = {
     NEW_KEY_PATH: "urgent", CENTRE_KEYS_PATH: "urgent", ENROL_PATH: "urgent", HELLO_PATH: "urgent",
@@ -154,8 +164,8 @@ def openapi() -> dict[str, Any]:
     for path, summary in PATHS.items():
         answers: dict[str, Any] = {
             "200": {"description": "A signed answer", "content": binary},
-            "4XX": {"description": "A signed refusal", "content": binary},
-            "413": {"description": "The body is larger than 320 KiB"},
+            **{str(status): {"description": says, "content": binary} for status, says in REFUSALS.items()},
+            "413": {"description": "The body is larger than 320 KiB, or empty", "content": binary},
             "503": {"description": "Come again after Retry-After seconds"},
         }
         said = {"operationId": path.rsplit("/", 1)[1], "summary": summary, "responses": answers}

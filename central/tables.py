@@ -121,6 +121,12 @@ card_key = _table(
     UniqueConstraint("key_id"),
 )  # fmt: skip
 
+# The same of the keys of personal data.
+people_key = _table(
+    "people_key", "ref", _whole("no", key=True), _text("key_id"), _whole("made_ms"), _whole("retired_ms", default=0),
+    UniqueConstraint("key_id"),
+)  # fmt: skip
+
 # sync.enrolment.Slot; the code itself and the card keys are not here.
 slot = _table(
     "slot", "local",
@@ -365,14 +371,15 @@ consent = _table(
 Index("consent_of_account", consent.c.account_id)
 Index("consent_by_code", consent.c.code)
 
-# Who a member is, under a key of their own that is itself sealed: without the row nothing of it can be read. `found_by`
-# are keyed hashes of telephone and e-mail.
+# Who a member is, under a key of their own that is itself sealed under `key_id`: without the row nothing of it can be
+# read. `found_by` are keyed hashes of telephone and e-mail.
 person = _table(
     "person", "A",
     _whole("account_id", ForeignKey("account.account_id"), key=True),
     _bytes("key"), _bytes("data"),
-    _whole("changed_at_ms"),
+    _whole("changed_at_ms"), _text("key_id", default="1"),
 )  # fmt: skip
+Index("person_under_key", person.c.key_id)
 found_by = _table("found_by", "local", _text("mark", key=True), _whole("account_id", key=True))
 Index("found_by_account", found_by.c.account_id)
 
@@ -556,6 +563,13 @@ parked_basket = _table(
 )  # fmt: skip
 Index("parked_basket_of", parked_basket.c.partner_id, parked_basket.c.state, parked_basket.c.parked_at_ms)
 
+# What a till has set aside of a certificate for a sale of its own, and until when.
+certificate_hold = _table(
+    "certificate_hold", "local",
+    _text("code", key=True), _text("till_id", key=True),
+    _whole("amount_minor"), _whole("until_ms"),
+)  # fmt: skip
+
 # In which order events were folded into a certificate.
 certificate_move = _table(
     "certificate_move", "local",
@@ -574,6 +588,7 @@ reversed_ = _table(
     _whole("restored_points"), _whole("net_minor"),
     _text("granted"),  # JSON of Slices
     _text("funded"),  # JSON of Funded
+    _text("regranted"), _text("refunded"),  # the same, given back by the void of a return
 )  # fmt: skip
 
 # Publishing

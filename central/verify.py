@@ -16,6 +16,7 @@ from central.ports import reading
 from central.refold import Leg, Ref, Refold
 from central.refold_leases import LEASE_EVENTS, check_leases, float_points, fold_lease, grants_shown
 from central.refold_own import ACCOUNT_EVENTS, fold_own
+from central.refold_return_voids import RETURN_VOID, fold_return_void
 from central.verify_approvals import approval_told, check_approvals
 from central.verify_blocks import check_blocks
 from central.verify_certificates import CERTIFICATE_KEPT, STORED, check_certificates
@@ -32,7 +33,7 @@ from sync.keys import PublicKeys
 
 NOBODY = 0
 OF_PARTNERS = ("funded", "withheld")  # sums that are no points of an issuer
-BOOKED = ("receipt.v1", "return.v1", "void.v1")
+BOOKED = ("receipt.v1", "return.v1", "void.v1", RETURN_VOID)
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,13 +195,13 @@ class _Verification:
         reversing = {(r.by_till, r.by_epoch, r.by_seq) for r in self.db.execute(select(t.reversed_))}
         posted = [(ref, row) for ref, row in self.index.items() if row.state == "posted" and ref in self.events]
 
-        def turn(one: tuple[Ref, Row[Any]]) -> tuple[int, int, int, bool]:
+        def turn(one: tuple[Ref, Row[Any]]) -> tuple[int, int, int, bool, Ref]:
             # An account that was merged into another one comes before it: its sales come back there.
             ref, row = one
             before = -len(homes(row.account_id, self.merged))
             event = self.events[ref]
             fact = event["fact"] if event["type"] == FIXED else event
-            return before, row.account_id, row.account_version, fact["type"] != "receipt.v1"
+            return before, row.account_id, row.account_version, fact["type"] != "receipt.v1", ref
 
         for ref, row in sorted(posted, key=turn):
             event, account_id = self.events[ref], row.account_id
@@ -221,6 +222,8 @@ class _Verification:
                     fold_lease(self.fold, event, account_id, ref)
                 elif event["type"] in ACCOUNT_EVENTS:
                     fold_own(self.fold, ref, event, account_id)
+                elif event["type"] == RETURN_VOID:
+                    fold_return_void(self.fold, ref, event, account_id)
                 else:
                     self.fold.fold(ref, event, account_id, alone=not account_id and ref not in reversing)
             if len(self.found.all) > before:

@@ -227,6 +227,20 @@ class VoidSaid(Answer, frozen=True, kw_only=True):
     training: bool = False
 
 
+class ReturnVoidSaid(Answer, frozen=True, kw_only=True):
+    """A whole return undone: the money taken in again, points granted again, and points taken that it had given."""
+
+    return_id: str
+    event: Event
+    to_take_in_minor: int
+    points_given: int
+    points_taken: int
+    text: str
+    replayed: bool
+    approved_by: str = ""
+    training: bool = False
+
+
 class HoldSaid(Answer, frozen=True, kw_only=True):
     """Points set aside until `until`, or until the receipt that names the hold: by head office (`hold`), on what the
     till has of the member's (`lease`), or on what it may promise by itself (`float`): `authority`, and

@@ -20,7 +20,7 @@ from loyalty.members import MemberView
 from loyalty.quotes import Quote
 from loyalty.receipts import Charged, Receipt, ReceiptDetail
 from loyalty.returned_lines import ReturnLine
-from loyalty.reversals import Return, ReturnDetail, Void
+from loyalty.reversals import Return, ReturnDetail, ReturnVoid, Void
 from sync.chain import StreamHead
 
 
@@ -77,6 +77,18 @@ class VoidAsk(Asked, frozen=True, kw_only=True):
     """A whole committed receipt to undo."""
 
     receipt_id: str
+
+
+class VoidReturnAsk(Asked, frozen=True, kw_only=True):
+    """A whole return to undo."""
+
+    return_id: str
+
+
+class VoidExchangeAsk(Asked, frozen=True, kw_only=True):
+    """Both halves of an exchange to undo."""
+
+    exchange_id: str
 
 
 class ReturnAsk(Asked, frozen=True, kw_only=True):
@@ -160,11 +172,13 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
 class Committed(Written, frozen=True, kw_only=True):
     """A receipt. `quote` is made again from what was recorded, the same as at the sale; none when its
-    programme has left this till. `card_token` is of the card on the ask, none where it is only looked up."""
+    programme has left this till. `card_token` is of the card on the ask, none where it is only looked up;
+    `language` is of what is said of it."""
 
     receipt: Receipt
     detail: ReceiptDetail
     quote: Quote | None
+    language: Language
     card_token: str | None = None
 
 
@@ -180,6 +194,29 @@ class TakenBack(Written, frozen=True, kw_only=True):
 
     returned: Return
     detail: ReturnDetail
+
+
+class Unreturned(Written, frozen=True, kw_only=True):
+    """A return that is undone."""
+
+    void: ReturnVoid
+    returned: Return
+    detail: ReturnDetail
+
+    @property
+    def points_given(self) -> int:
+        """Points that the return had taken, granted again."""
+        return sum(part.points for part in self.void.earned)
+
+    @property
+    def points_taken(self) -> int:
+        """Points that the return had given back or granted anew."""
+        return self.void.spent_points + sum(part.points for part in self.void.reversed)
+
+    @property
+    def points_net(self) -> int:
+        """What the member has more, or less, than before."""
+        return self.points_given - self.points_taken
 
 
 class DayClosed(Written, frozen=True, kw_only=True):

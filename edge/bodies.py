@@ -8,17 +8,29 @@ from typing import Annotated
 
 import msgspec
 
+from loyalty.amounts import CURRENCIES, LARGEST_MINOR
+from loyalty.baskets import MOST_CODES, MOST_LINES
 from loyalty.document import Language
 
 # Long enough for any key of a POS, short enough for an index; no control characters, so it can be printed.
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+(?!\n)$")]
-Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$", extra_json_schema={"enum": list(CURRENCIES)})]
 Quantity = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?$", description="at most three decimals")]
-Points = Annotated[int, msgspec.Meta(ge=0)]
+# Said in the document; the kernel refuses what is beyond it in words for the cashier (`basket.malformed`).
+_MINOR = {"minimum": 0, "maximum": LARGEST_MINOR}
+Minor = Annotated[int, msgspec.Meta(extra_json_schema=_MINOR)]
+Points = Annotated[int, msgspec.Meta(ge=0, extra_json_schema={"maximum": LARGEST_MINOR})]
 Text = Annotated[str, msgspec.Meta(max_length=200)]
+_MOST_CODES = msgspec.Meta(extra_json_schema={"maxItems": MOST_CODES})
+Codes = Annotated[tuple[Text, ...], _MOST_CODES]
 DaySum = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 Scan = Annotated[str, msgspec.Meta(min_length=1, max_length=2048, description="what the reader sent, as it came")]
-Instant = Annotated[str, msgspec.Meta(description="RFC 3339 with offset, 2026-03-05T18:30:00+01:00")]
+Instant = Annotated[
+    str,
+    msgspec.Meta(
+        description="RFC 3339 with offset, 2026-03-05T18:30:00+01:00", extra_json_schema={"format": "date-time"}
+    ),
+]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,16 +42,16 @@ class BasketLine(Body, frozen=True, kw_only=True):
 
     line: Annotated[int, msgspec.Meta(ge=1)]
     sku: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
-    amount_minor: int
+    amount_minor: Minor
     name: Text = ""
     category: tuple[str, ...] = ()
     brand: str = ""
     tags: tuple[str, ...] = ()
     quantity: Quantity = "1.000"
-    unit_price_minor: int = 0
+    unit_price_minor: Minor = 0
     discountable: bool = True
     accrual: bool = True
-    floor_unit_minor: int = 0
+    floor_unit_minor: Minor = 0
     tax_bp: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
     certificate: Text = ""  # of a line that sells a gift certificate or tops one up: its code
 
@@ -48,7 +60,7 @@ class BasketBody(Body, frozen=True, kw_only=True):
     """Goods in one currency, each amount with its tax where `tax_included`."""
 
     currency: Currency
-    lines: tuple[BasketLine, ...]
+    lines: Annotated[tuple[BasketLine, ...], msgspec.Meta(extra_json_schema={"maxItems": MOST_LINES})]
     tax_included: bool = True
 
 
@@ -56,7 +68,7 @@ class TenderBody(Body, frozen=True, kw_only=True):
     """A means of payment laid against the basket; in the basket's currency where none is named."""
 
     kind: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
-    amount_minor: int
+    amount_minor: Minor
     currency: Currency | None = None
 
 
@@ -86,7 +98,7 @@ class CertificateBody(Body, frozen=True, kw_only=True):
     """A gift certificate laid against the basket; an amount of 0 asks for as much as there is on it."""
 
     code: Text
-    amount_minor: Annotated[int, msgspec.Meta(ge=0)] = 0
+    amount_minor: Annotated[int, msgspec.Meta(ge=0, extra_json_schema={"maximum": LARGEST_MINOR})] = 0
 
 
 class SaleBody(When, frozen=True, kw_only=True):
@@ -97,12 +109,12 @@ class SaleBody(When, frozen=True, kw_only=True):
     card: Scan | None = None
     cards: Annotated[tuple[Scan, ...], msgspec.Meta(description="in order; the last is the sale's")] = ()
     hold_id: Id | None = None
-    coupons: tuple[Text, ...] = ()
+    coupons: Codes = ()
     points_to_spend: Points = 0
-    events: tuple[Text, ...] = ()
-    prizes: tuple[Text, ...] = ()
-    certificates: tuple[CertificateBody, ...] = ()
-    from_wallet_minor: Annotated[int, msgspec.Meta(ge=0)] = 0
+    events: Codes = ()
+    prizes: Codes = ()
+    certificates: Annotated[tuple[CertificateBody, ...], _MOST_CODES] = ()
+    from_wallet_minor: Annotated[int, msgspec.Meta(ge=0, extra_json_schema={"maximum": LARGEST_MINOR})] = 0
     tenders: tuple[TenderBody, ...] = ()
 
 
@@ -167,13 +179,13 @@ class ReturnedLine(Body, frozen=True, kw_only=True):
 
     line: Annotated[int, msgspec.Meta(ge=1)]
     quantity: Quantity = "1.000"
-    amount_minor: int = 0
+    amount_minor: Minor = 0
     sku: Annotated[str, msgspec.Meta(max_length=80)] = ""
     name: Text = ""
     category: tuple[str, ...] = ()
     brand: str = ""
     tags: tuple[str, ...] = ()
-    unit_price_minor: int = 0
+    unit_price_minor: Minor = 0
     discountable: bool = True
     accrual: bool = True
 
@@ -190,6 +202,14 @@ class ReturnBody(When, frozen=True, kw_only=True):
 
 class VoidBody(When, frozen=True, kw_only=True):
     """POST /v1/receipts/{id}/void: the whole receipt, same till, before its close."""
+
+
+class ReturnVoidBody(When, frozen=True, kw_only=True):
+    """POST /v1/returns/{id}/void: the whole return, same till, before its close."""
+
+
+class ExchangeVoidBody(When, frozen=True, kw_only=True):
+    """POST /v1/exchanges/{id}/void: both halves, same till, before its close."""
 
 
 class ExchangedReturn(Body, frozen=True, kw_only=True):
@@ -210,12 +230,12 @@ class ExchangedSale(Body, frozen=True, kw_only=True):
     quote_id: Annotated[str, msgspec.Meta(max_length=80)] = ""
     card: Scan | None = None
     hold_id: Id | None = None
-    coupons: tuple[Text, ...] = ()
+    coupons: Codes = ()
     points_to_spend: Points = 0
-    events: tuple[Text, ...] = ()
-    prizes: tuple[Text, ...] = ()
-    certificates: tuple[CertificateBody, ...] = ()
-    from_wallet_minor: Annotated[int, msgspec.Meta(ge=0)] = 0
+    events: Codes = ()
+    prizes: Codes = ()
+    certificates: Annotated[tuple[CertificateBody, ...], _MOST_CODES] = ()
+    from_wallet_minor: Annotated[int, msgspec.Meta(ge=0, extra_json_schema={"maximum": LARGEST_MINOR})] = 0
     tenders: tuple[TenderBody, ...] = ()
     programme_version: str = ""
     digest: Annotated[str, msgspec.Meta(max_length=64)] = ""

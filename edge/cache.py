@@ -124,15 +124,27 @@ class Cache:
 
     def member(self, card_token: str) -> PublishedMember | None:
         """The member a card belongs to; None for a card that this till does not know."""
-        found = self._database.row(
+        found = self._database.remembered(
             "SELECT m.row FROM card c JOIN member m USING (account_id) WHERE c.card_token = ?", (card_token,)
         )
-        return msgspec.json.decode(found[0], type=PublishedMember) if found else None
+        return msgspec.json.decode(found[0][0], type=PublishedMember) if found else None
 
     def member_of_account(self, account_id: int) -> PublishedMember | None:
         """The member whose lots lie on an account; None for one that this till does not know."""
         found = self._database.row("SELECT row FROM member WHERE account_id = ?", (account_id,))
         return msgspec.json.decode(found[0], type=PublishedMember) if found else None
+
+    def cards_of_accounts(self, account_ids: Iterable[int]) -> dict[int, list[str]]:
+        """The cards that lead to accounts; those that this till does not know are left out."""
+        cards: dict[int, list[str]] = {}
+        for account_id in account_ids:
+            for (token,) in self._database.rows("SELECT card_token FROM card WHERE account_id = ?", (account_id,)):
+                cards.setdefault(account_id, []).append(token)
+        return cards
+
+    def has_members_before(self, generation: int) -> bool:
+        """Whether members are here whom head office told of before it was put back, and has not told of since."""
+        return bool(self._database.rows("SELECT 1 FROM member WHERE generation < ? LIMIT 1", (generation,)))
 
     def certificate(self, code: str) -> CertificateRow | None:
         """A certificate by its token, as it was told; None for one that this till has not heard of."""
@@ -141,8 +153,8 @@ class Cache:
 
     def blocked(self, card_token: str) -> str | None:
         """Why a card must not be served; None when it may."""
-        found = self._database.row("SELECT reason FROM hotlist WHERE card_token = ?", (card_token,))
-        return str(found[0]) if found else None
+        found = self._database.remembered("SELECT reason FROM hotlist WHERE card_token = ?", (card_token,))
+        return str(found[0][0]) if found else None
 
     def programmes(self) -> tuple[Compiled, ...]:
         """The programmes this till holds, newest first: two at most."""

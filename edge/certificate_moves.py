@@ -9,7 +9,7 @@ from loyalty.certificate_events import CertificateMoved
 from loyalty.certificate_postings import codes_of
 from loyalty.events import Event
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, Void
+from loyalty.reversals import ReturnVoid, Reversal
 from sync.chain import StreamHead
 
 
@@ -73,7 +73,7 @@ def _moves(event: Event) -> Iterable[tuple[str, str, int]]:
     if isinstance(event, CertificateMoved):
         yield event.code, "blocked" if event.what == "blocked" else "sold", event.amount_minor
         return
-    if not isinstance(event, Receipt | Return | Void):
+    if not isinstance(event, Receipt | Reversal):
         return
     for code, amount in codes_of((*event.uses, *event.shared_uses)).items():
         if amount:
@@ -81,6 +81,6 @@ def _moves(event: Event) -> Iterable[tuple[str, str, int]]:
     if isinstance(event, Receipt):
         for sold in event.certificates_sold:
             yield sold.code, "sold", sold.amount_minor
-    else:
+    elif not isinstance(event, ReturnVoid):
         for back in event.certificates_back:
             yield back.code, "back", back.amount_minor

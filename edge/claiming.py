@@ -22,7 +22,8 @@ from loyalty.claiming import NotPriceable, claimed_points
 from loyalty.member_events import Claimed, DeskDetail
 from loyalty.member_rules import ClaimRules
 from loyalty.receipts import Receipt, read_detail
-from loyalty.reversals import Return, ReturnDetail, Void
+from loyalty.return_voids import standing_returns
+from loyalty.reversals import ReturnDetail, Void
 from loyalty.trouble import Refusal
 from sync.chain import StreamHead
 
@@ -178,7 +179,7 @@ def _points(till: Till, entry: Entry, receipt: Receipt) -> int | None:
     reversals = [one.event for one in till.journal.reversals_of(receipt.receipt_id)]
     if any(isinstance(one, Void) for one in reversals):
         raise ClaimVoided("This receipt was voided; nothing of it can be claimed.")
-    lines = [line for one in reversals if isinstance(one, Return)
+    lines = [line for one in standing_returns(reversals)
              for line in msgspec.json.decode(one.detail, type=ReturnDetail).lines]  # fmt: skip
     detail = read_detail(receipt)
     compiled = next((one for one in till.cache.programmes() if one.version == detail.programme_version), None)

@@ -10,15 +10,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from edge.asks import CommitAsk, HoldAsk, OverrideAsk, ReturnAsk, SaleAsk, VoidAsk
+from edge.asks import CommitAsk, HoldAsk, OverrideAsk, ReturnAsk, SaleAsk, VoidAsk, VoidExchangeAsk, VoidReturnAsk
 from edge.bodies import (
     BasketLine,
     CommitBody,
+    ExchangeVoidBody,
     HoldBody,
     OverrideBody,
     QuoteBody,
     ReturnBody,
     ReturnedLine,
+    ReturnVoidBody,
     SaleBody,
     VoidBody,
     When,
@@ -165,6 +167,16 @@ def hold_ask(body: HoldBody) -> HoldAsk:
 def void_ask(body: VoidBody, receipt_id: str, here: Here) -> VoidAsk:
     """A void as the till takes it."""
     return VoidAsk(**asked(body, here), receipt_id=receipt_id)
+
+
+def return_void_ask(body: ReturnVoidBody, return_id: str, here: Here) -> VoidReturnAsk:
+    """The void of a return as the till takes it."""
+    return VoidReturnAsk(**asked(body, here), return_id=return_id)
+
+
+def exchange_void_ask(body: ExchangeVoidBody, exchange_id: str, here: Here) -> VoidExchangeAsk:
+    """The void of an exchange as the till takes it."""
+    return VoidExchangeAsk(**asked(body, here), exchange_id=exchange_id)
 
 
 def return_ask(body: ReturnBody, here: Here) -> ReturnAsk:

@@ -49,10 +49,11 @@ class CounterLine:
         self._looked_up: deque[int] = deque(maxlen=LOOKUPS)
 
     def keep(self) -> int:
-        """A chore: fetch numbers and the key, bring what is sealed, let the hotlist speak for own blocks. How much of
-        what was sealed arrived."""
+        """A chore: fetch numbers and the key, bring what is sealed, show accounts after a restore of head office, let
+        the hotlist speak for own blocks. How much of what was sealed arrived."""
         self.fetch_numbers()
         brought = self.bring_sealed()
+        self.show_accounts()
         self._settle_blocks()
         return brought
 
@@ -71,12 +72,32 @@ class CounterLine:
                 break
             if told.took:
                 with self._journal.writing():
-                    if told.refused:
-                        kept.forget_sealed(event_id)
-                    else:
-                        kept.sealed_taken(event_id, self._clock.now().wall_ms)
+                    kept.sealed_taken(event_id, told.refused, self._clock.now().wall_ms)
                 brought += 1
         return brought
+
+    def show_accounts(self) -> None:
+        """After head office was put back: say what cards led to the accounts that events here name, once these are
+        there. Until all members have come again, sales still name accounts of before."""
+        journal, told = self._journal, self._journal.told_accounts
+        if (through := told.through()) is None:
+            return
+        head, is_over = journal.head().seq, not self._cache.has_members_before(journal.outbox.generation())
+        if head > through:
+            cards = self._cache.cards_of_accounts(told.named_after(through))
+            with journal.writing():
+                told.note(cards, head)
+        if journal.backlog():
+            return
+        while shown := told.waiting():
+            answer = self._ask(DeskWanted(what="accounts", accounts=shown))
+            if answer is None or not answer.took:
+                return
+            with journal.writing():
+                told.taken(shown)
+        if is_over:
+            with journal.writing():
+                told.end()
 
     def seal(self, person: Person, about: str) -> Sealed | None:
         """Seal to head office; none while its key is not known."""

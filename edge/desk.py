@@ -25,15 +25,17 @@ from edge.answers import (
     ReturnSaid,
     VoidSaid,
 )
-from edge.asks import CommitAsk, Committed, Identified, Quoted, SaleAsk, TakenBack, Voided, Written
+from edge.asks import CommitAsk, Committed, Identified, Quoted, SaleAsk, TakenBack, Unreturned, Voided, Written
 from edge.at_hand import AtHand
 from edge.balances import balance_said
 from edge.bodies import CommitBody, HoldBody, IdentifyBody, QuoteBody, ReturnBody, VoidBody
 from edge.cards_presented import CardsPresented, replaced_said
+from edge.certificates import hold_certificates
 from edge.identity import TillIdentity
 from edge.instants import show_instant, show_known
 from edge.joining import would_earn
-from edge.ports import Clock, Settings
+from edge.journal import Entry
+from edge.ports import Clock, Instant, Settings
 from edge.screens import Screen, Screens
 from edge.slips import Reader, Slips
 from edge.taking_back import reversal_again, sale_of, take_back, void_receipt
@@ -142,14 +144,16 @@ class Desk:
         if (desk := self.at(body.training)) is not self:
             return desk.commit(body)
         body = self.cards.the_one(body)
+        if body.certificates and self.till.journal.find(body.receipt_id) is None:
+            hold_certificates(self.till, body.certificates)
         if body.override is None:
-            told = self.till.commit_now(lambda: self._commit_ask(body))
+            told = self.till.commit_now(body.receipt_id, lambda before: self._commit_ask(body, before))
         else:
             with self.writing:
-                told = self.till.commit(self._commit_ask(body))
+                told = self.till.commit(self._commit_ask(body, self.till.journal.find(body.receipt_id)))
         names = contract.names_in(body)
         self.remember_names(names)
-        reader = self.reader(body.language, told.receipt.account_id, self.face(body.card, told.card_token))
+        reader = Reader(language=told.language, last4=self.face(body.card, told.card_token).last4)
         view = self.slips.of_receipt(told, reader)
         if not told.replayed:
             self.cards.forget(body.quote_id)
@@ -158,17 +162,19 @@ class Desk:
         in_words = self.in_words(telling.spent_under(told.receipt))
         return self._as_training(telling.receipt_said(told, render(view, "text", self.slips.paper), in_words))
 
-    def _commit_ask(self, body: CommitBody) -> CommitAsk:
-        # When it was written matters to a body that does not say when it was sold, and to no other.
-        return contract.commit_ask(body, self.here("" if body.sold_at else body.receipt_id))
+    def _commit_ask(self, body: CommitBody, before: Entry | None) -> CommitAsk:
+        return contract.commit_ask(body, self._here_since(before))
 
     def show_paid(self, told: Committed, names: Mapping[str, str], reader: Reader) -> None:
         """The sale at hand is paid: the screens say so."""
         self.at_hand.leave()
-        blank, programme = self.blank_screen(reader.language), self._programme(told.detail.programme_version)
-        self.screens.publish(
-            lambda: display.screen_of_receipt(told, blank, names=names, last4=reader.last4, programme=programme)
-        )
+        now, is_offline, programme = self.clock.now(), self.is_offline(), self._programme(told.detail.programme_version)
+
+        def screen() -> Screen:
+            blank = self._blank_at(now, is_offline, reader.language)
+            return display.screen_of_receipt(told, blank, names=names, last4=reader.last4, programme=programme)
+
+        self.screens.publish(screen)
 
     def leave_sale(self) -> None:
         """The sale at hand was laid aside: the screens go back to between sales."""
@@ -251,21 +257,24 @@ class Desk:
 
     def blank_screen(self, language: str = "") -> Screen:
         """The display between sales."""
-        now = self.clock.now()
+        return self._blank_at(self.clock.now(), self.is_offline(), language)
+
+    def _blank_at(self, now: Instant, is_offline: bool, language: str) -> Screen:
         currency = self.currency()
         return Screen(
             language=language or self.settings.language,
             currency=currency,
             exponent=exponent_of(currency) if currency else 2,
             now=show_instant(now.wall_ms, self.settings.offset_min),
-            offline=self.is_offline(),
+            offline=is_offline,
             training=self.till.is_training,
         )
 
     def _show(self, told: Quoted, ask: SaleAsk, names: Mapping[str, str], face: Face, quote_id: str) -> None:
-        lines, blank = ask.basket.lines, self.blank_screen(ask.language or face.language)
+        lines, now, is_offline = ask.basket.lines, self.clock.now(), self.is_offline()
 
         def screen() -> Screen:
+            blank = self._blank_at(now, is_offline, ask.language or face.language)
             nameless = tuple({line.sku for line in lines if line.sku not in names})
             return display.screen_of_quote(
                 told,
@@ -352,6 +361,10 @@ class Desk:
                 return told, self.slips.of_return(told, sold, reader, copy=copy)
             case Voided() as told:
                 return told, self.slips.of_void(told, self.reader(language, told.void.account_id), copy=copy)
+            case Unreturned() as told:
+                sold = sale_of(self.till, told.void.of_receipt)
+                reader = self.reader(language, told.void.account_id)
+                return told, self.slips.of_return_void(told, sold, reader, copy=copy)
         sale = self.till.receipt(event_id, language)
         reader = self.reader(language, sale.receipt.account_id)
         return sale, self.slips.of_receipt(sale, reader, copy=copy)
@@ -362,7 +375,9 @@ class Desk:
     def here(self, event_id: str = "") -> contract.Here:
         """This till, now; for an event that is written already, when it was: a body without `sold_at`, sent again,
         is still the same body."""
-        entry = self.till.journal.find(event_id) if event_id else None
+        return self._here_since(self.till.journal.find(event_id) if event_id else None)
+
+    def _here_since(self, entry: Entry | None) -> contract.Here:
         place = getattr(entry.event, "place", None) if entry else None
         return contract.Here(
             now_ms=place.sold_at_ms if place else self.clock.now().wall_ms,

@@ -14,12 +14,14 @@ import msgspec
 from edge.enrol import JOURNAL_FILE
 from edge.identity import TillIdentity
 from edge.journal import Journal
+from edge.members_kept import SEALED_WAITING
 from edge.sending_left import left_batch, signer_of
 from loyalty.trouble import Fault, Refusal
 from sync.blocks import BlockMark
 from sync.chain import StreamHead
+from sync.desk import Sealed
 from sync.envelope import MAX_EVENTS, SealedBatch, Sender, Unsent, seal_batch
-from sync.exports import open_answers, open_export, seal_export
+from sync.exports import CarriedPerson, open_answers, open_export, seal_export
 from sync.framing import open_signed, read_json, split
 from sync.wire import ACK_TAG, PROBLEM_TAG, Ack, BatchHeader, Lanes, Problem
 
@@ -38,22 +40,25 @@ class OtherFile(Refusal):
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """The bytes of the file, and how many batches and events are in it."""
+    """The bytes of the file, and how many batches, events and new members' data are in it."""
 
     data: bytes
     batches: int
     events: int
+    people: int
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of an answer file: how far head office now is in the present epoch, and what it kept apart, by code."""
+    """What came of an answer file: how far head office now is in the present epoch, what it kept apart, by code, and
+    how many new members' data it has, or never will."""
 
     acked_seq: int
     apart: tuple[str, ...]
+    people: int
 
 
 def export(folder: Path, identity: TillIdentity, now_ms: int) -> Exported:
-    """Everything that is not acknowledged, of every epoch.
+    """Everything that is not acknowledged, of every epoch, and who new members are, sealed as it goes with the line.
 
     Raises:
         NothingToExport: head office has acknowledged all of it.
@@ -63,30 +68,37 @@ def export(folder: Path, identity: TillIdentity, now_ms: int) -> Exported:
         with closing(_reading(folder / JOURNAL_FILE)) as journal:
             sealed = list(_batches(journal, folder, identity, now_ms))
             loose = [bytes(batch) for (batch,) in journal.execute("SELECT batch FROM loose ORDER BY epoch, first_seq")]
+            people = [
+                CarriedPerson(about=event_id, sealed=Sealed(exchange_key=key, body=body))
+                for event_id, key, body in journal.execute(SEALED_WAITING, (-1,))
+            ]
     except sqlite3.Error as error:
         raise NotReadable(f"The journal cannot be read: {error}. Start the service once, then export again.") from None
     batches = [*(one.data for one in sealed), *loose]
-    if not batches:
+    if not batches and not people:
         raise NothingToExport("Head office has acknowledged everything; there is nothing to carry to it.")
     headers = [read_json(split(batch), BatchHeader) for batch in batches]
     return Exported(
         data=seal_export(
             batches, till_id=identity.till_id, epoch=identity.epoch, made_at_ms=now_ms, why="export",
-            signer=identity.signer,
+            signer=identity.signer, people=people,
         ),
         batches=len(batches),
         events=sum(one.last_seq - one.first_seq + 1 for one in headers),
+        people=len(people),
     )  # fmt: skip
 
 
-def take_answers(journal: Journal, identity: TillIdentity, data: bytes) -> Settled:
+def take_answers(journal: Journal, identity: TillIdentity, data: bytes, now_ms: int) -> Settled:
     """Keep what head office acknowledged of an export file. Again changes nothing.
 
     Raises:
         BadEnvelope, BadSignature, BadBody: not head office's answer, or not all of it.
         OtherFile: it is about another till.
     """
-    _, answers = open_answers(data, identity.centre_keys)
+    said, answers = open_answers(data, identity.centre_keys)
+    if said.till_id not in ("", identity.till_id):
+        raise OtherFile("These answers are for another till.", till_id=said.till_id)
     apart = []
     for one in answers:
         if one.status == 200:
@@ -94,7 +106,11 @@ def take_answers(journal: Journal, identity: TillIdentity, data: bytes) -> Settl
             _take_ack(journal, identity, ack)
         else:
             apart.append(open_signed(PROBLEM_TAG, one.body, Problem, identity.centre_keys)[0].code)
-    return Settled(acked_seq=journal.outbox.acked().seq, apart=tuple(apart))
+    taken = [one for one in said.people if one.took and said.till_id]
+    with journal.writing():
+        for person in taken:
+            journal.members.sealed_taken(person.about, person.refused, now_ms)
+    return Settled(acked_seq=journal.outbox.acked().seq, apart=tuple(apart), people=len(taken))
 
 
 def covers(journal: Journal, identity: TillIdentity, data: bytes) -> bool:
@@ -103,16 +119,19 @@ def covers(journal: Journal, identity: TillIdentity, data: bytes) -> bool:
     Raises:
         BadEnvelope, BadSignature, BadBody: not a file of this till, or not all of it.
     """
-    header, batches = open_export(data, lambda _till_id, _key_no: identity.signer.public)
-    if header.till_id != identity.till_id:
-        raise OtherFile("This file was exported from another till.", till_id=header.till_id)
-    held = [read_json(split(batch), BatchHeader) for batch in batches]
+    file = open_export(data, lambda _till_id, _key_no: identity.signer.public)
+    if file.header.till_id != identity.till_id:
+        raise OtherFile("This file was exported from another till.", till_id=file.header.till_id)
+    held = [read_json(split(batch), BatchHeader) for batch in file.batches]
     ends = {(one.epoch, one.last_seq, one.head_hash) for one in held}
     starts = {(one.epoch, one.first_seq - 1, one.prev_hash) for one in held}
     left = [(after, journal.left.tip(after.epoch)) for after in journal.left.heads()]
     wanted = [(journal.outbox.acked(), journal.head()), *left]
     sound = all(_is_held(after, head, starts, ends) for after, head in wanted if head.seq > after.seq)
-    return sound and {one.batch for one in journal.left.loose()} <= set(batches)
+    carried = {(one.about, one.sealed) for one in file.people}
+    return sound and {one.batch for one in journal.left.loose()} <= set(file.batches) and (
+        set(journal.members.sealed_waiting(-1)) <= carried
+    )
 
 
 def _is_held(

@@ -26,6 +26,7 @@ from edge.parked_kept import ParkedKept
 from edge.ports import Clock, Instant
 from edge.promises import FloatLeft, Hold, Promises
 from edge.refusals import EventTooLarge
+from edge.told_accounts import ToldAccounts
 from edge.transfers import Transfers
 from loyalty.books import NOBODY
 from loyalty.events import Event, Opened, encode, read_head
@@ -102,6 +103,7 @@ class Journal:
         self.promises = Promises(database, identity.epoch)
         self.transfers = Transfers(database, identity.epoch)
         self.members = MembersKept(database, identity.epoch)
+        self.told_accounts = ToldAccounts(database, identity.epoch)
         self.tries = OverrideTries(database)
         self.parked = ParkedKept(database, identity.till_id)
         self.exchanges = ExchangesKept(database)
@@ -175,6 +177,7 @@ class Journal:
             yield
         except BaseException:
             self._next = before
+            self._database.taken_back()
             if writer.in_transaction:  # a full disk has rolled back by itself already
                 writer.execute("ROLLBACK TO part")
                 writer.execute("RELEASE part")
@@ -283,7 +286,7 @@ class Journal:
         `loyalty.members.add_uses` would."""
         return tuple(
             Use(name=name, amount=amount)
-            for name, amount in self._database.rows(
+            for name, amount in self._database.remembered(
                 "SELECT name, CASE WHEN name LIKE 'last:%' THEN max(amount) ELSE sum(amount) END FROM own_use"
                 " WHERE account_id = ? AND epoch = ? AND seq > ? GROUP BY name",
                 (account_id, self._start.epoch, own_seq),
@@ -292,7 +295,7 @@ class Journal:
 
     def float_sales_after(self, account_id: int, own_seq: int) -> int:
         """How many sales later than `own_seq` an account paid with points on floats."""
-        found = self._database.rows(
+        found = self._database.remembered(
             "SELECT count(*) FROM own_use s WHERE account_id = ? AND epoch = ? AND seq > ? AND name = ? AND amount > 0"
             " AND NOT EXISTS (SELECT 1 FROM own_use l WHERE l.account_id = s.account_id AND l.epoch = s.epoch"
             " AND l.seq = s.seq AND l.name = ?)",
@@ -304,7 +307,7 @@ class Journal:
         """Counters of no account, as far as this till ever moved them; sorted by name, those at zero left out."""
         wanted = sorted(set(names))
         marks = ", ".join("?" * len(wanted))
-        found = self._database.rows(
+        found = self._database.remembered(
             "SELECT name, amount FROM own_use WHERE account_id = ? AND epoch = 0 AND seq = 0"
             f" AND name IN ({marks}) AND amount <> 0 ORDER BY name",
             (NOBODY, *wanted),
@@ -338,6 +341,7 @@ class Journal:
         with self.writing():
             has_risen = answer.generation > self.outbox.generation()
             self.outbox.keep_hello(answer)
+            self.members.take(answer.sealing_key, ())
             if has_risen:
                 self.left.again()
                 self.members.sealed_again()
@@ -371,10 +375,10 @@ class Journal:
 
     def reached_ms(self) -> int:
         """A wall time that was reached for certain: that of the last event."""
-        last = self._database.row(
+        last = self._database.remembered(
             "SELECT written_ms FROM event WHERE epoch = ? AND seq = ?", (self._start.epoch, self._head.seq)
         )
-        return last[0] if last else 0
+        return last[0][0] if last else 0
 
     def open_holds(self) -> tuple[Hold, ...]:
         """Holds that keep points now."""

@@ -243,3 +243,12 @@ def leaner_sales(tables: Database) -> None:
     tables.execute("ALTER TABLE own_use_by_key RENAME TO own_use")
     tables.execute("DROP INDEX lease_left")
     tables.execute("CREATE INDEX lease_float ON lease (epoch, grant_no) WHERE account_id IS NULL")
+
+
+@_journal()
+def told_accounts(tables: Database) -> None:
+    """What cards led to the accounts that events name, until a head office that was put back has heard of it."""
+    tables.execute(
+        "CREATE TABLE told_account (account_id INTEGER NOT NULL, card_token TEXT NOT NULL,"
+        " PRIMARY KEY (account_id, card_token)) STRICT"
+    )

@@ -112,14 +112,17 @@ def wipe(folder: Path) -> None:
 
 
 def _check_unsent(journal: Journal, identity: TillIdentity, exported: bytes | None) -> None:
+    people = len(journal.members.sealed_waiting(-1))
     unsent = journal.backlog() + journal.outbox.left_unsent() + len(journal.left.loose())
-    if not unsent:
+    if not unsent and not people:
         return
     if exported is None:
         raise StillUnsent(
-            f"{unsent} events are not at head office yet. Let the service send them, or export them to a file "
+            f"{unsent} events, and who {people} new members are, are not at head office yet. Let the service send them,"
+            " or export them to a file "
             "(tallypoint edge export), keep it for head office, and leave with --exported FILE.",
             unsent=unsent,
+            people=people,
         )
     if not covers(journal, identity, exported):
         raise NotCovered("Something was written after this file was exported. Export again, then leave.")

@@ -123,7 +123,7 @@ class Outbox:
     def is_resting(self) -> bool:
         """Whether no points may be promised: the stream is suspended, or its leases are."""
         query = "SELECT suspended <> '' OR leases_suspended <> '' FROM stream WHERE epoch = ?"
-        return bool(self._database.rows(query, (self._epoch,))[0][0])
+        return bool(self._database.remembered(query, (self._epoch,))[0][0])
 
     def leases_suspended(self) -> str:
         """Why this till told that it spends nothing of its leases and floats; "" while it does."""

@@ -10,12 +10,12 @@ import msgspec
 
 from edge.asks import ask_sha256
 from edge.bodies import ParkBody, QuoteBody
+from edge.certificate_names import new_name
 from edge.contract import without_payment, without_personal
 from edge.holding import let_go
 from edge.journal import Journal
 from edge.knowing import token_of
 from edge.parked_kept import KeptBasket
-from edge.presenting import code_token
 from edge.recalling import check_id
 from edge.refusals import ParkedGone, ParkedIdReused, ParkedTaken, ParkedTooLarge, ParkedUnknown
 from edge.till import Till
@@ -174,7 +174,7 @@ def _made(till: Till, body: ParkBody) -> tuple[KeptBasket, ParkedSale]:
         )
     # Codes are hashed with the programme's key: else a file that is copied could be tried until they are found.
     spoken = (*body.coupons, *(one.code for one in body.certificates), *_sold_codes(body))
-    codes = tuple(code_token(till.identity.card_key, code) for code in spoken)
+    codes = tuple(new_name(till.identity, code) for code in spoken)
     basket = KeptBasket(
         park_id=body.park_id,
         ask_sha256=ask_sha256(_Hashed(sale=sale, hold_id=body.hold_id, codes=codes)),

@@ -119,7 +119,7 @@ class Promises:
 
     def _floats(self, now: Instant, at_least_wall_ms: int) -> list["_Float"]:
         floats = []
-        for lease_id, left, spend_for_s, boot, mono_ms, wall_ms in self._database.rows(
+        for lease_id, left, spend_for_s, boot, mono_ms, wall_ms in self._database.remembered(
             "SELECT lease_id, points - spent, spend_for_s, boot, mono_ms, wall_ms FROM lease"
             " WHERE epoch = ? AND account_id IS NULL AND spent < points ORDER BY grant_no",
             (self._epoch,),
@@ -212,7 +212,7 @@ class Promises:
         self.kept.prune(before_wall_ms)
 
     def _holds(self, where: str, *values: str) -> list[Hold]:
-        found = self._database.rows(
+        found = self._database.remembered(
             "SELECT h.hold_id, h.account_id, h.points, h.lease_id, h.ask_sha256, h.boot, h.mono_ms, h.wall_ms, h.state,"
             " h.receipt_id, coalesce(l.kind, 'float') FROM hold h LEFT JOIN lease l USING (lease_id)"
             f" WHERE h.epoch = ? AND h.{where}",

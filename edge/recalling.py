@@ -51,6 +51,7 @@ def recall(programmes: Iterable[Compiled], entry: Entry, language: Language) -> 
         receipt=receipt,
         detail=detail,
         quote=_same_quote(compiled, receipt, detail, language) if compiled else None,
+        language=language,
         head=entry.head,
         record=record_of(entry.head),
         replayed=True,

@@ -118,6 +118,19 @@ class HasReturns(Refusal):
     code = "void.has_returns"
 
 
+class ReturnUnknown(Refusal):
+    code = "void.return_unknown"
+    status = 404
+
+
+class VoidOfCertificate(Refusal):
+    code = "void.certificate_gone"
+
+
+class VoidPointsSpent(Refusal):
+    code = "void.points_spent"
+
+
 class ReturnOfUnknownReceipt(Refusal):
     code = "return.receipt_unknown"
     status = 404

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edge.cache import Cache
+from edge.certificate_holds import CertificateHolds
 from edge.chores import Chore, Chores, chores_of
 from edge.counter_line import CounterLine
 from edge.desk import Desk
@@ -107,6 +108,7 @@ class TillService:
             on_closed=self.tail.note,
             ask_points=self.uplink.set_aside if settings.centre_url else None,
             ask_peers=self.sharing.ask if settings.lan_listen else None,
+            certificate_holds=CertificateHolds(clock, self.uplink.ask_desk) if settings.centre_url else None,
         )
         self.desk = Desk(
             till=till, identity=self.identity, settings=settings, clock=clock, is_offline=self.uplink.is_offline

@@ -18,11 +18,11 @@ from edge.asks import (
     Quoted,
     SaleAsk,
     Warn,
-    ask_sha256,
 )
 from edge.cache import Cache
 from edge.card_names import CardNames
-from edge.certificates import lay_down
+from edge.certificate_holds import CertificateHolds
+from edge.certificates import end_holds, hold_certificates, lay_down
 from edge.covering import check_prizes, check_stored
 from edge.group_commit import GroupCommit
 from edge.holding import hold_of_sale, let_go, set_aside
@@ -30,7 +30,7 @@ from edge.identity import TillIdentity
 from edge.journal import Entry, Journal
 from edge.knowing import Known, authority, know, not_covered, scan, token_of, warnings_for
 from edge.ports import FARTHEST_OFFSET_MIN, Clock, Instant, Settings
-from edge.presenting import Presented, as_hashed, present, with_coupon_codes
+from edge.presenting import Presented, present, sha_of_before, sha_of_sale, with_coupon_codes
 from edge.priced import Priced, Told
 from edge.promises import Hold
 from edge.recalling import check_id, check_same, recall, record_of
@@ -54,7 +54,7 @@ from loyalty.leases import Authority
 from loyalty.members import UNKNOWN_CARD
 from loyalty.programme import Programme
 from loyalty.quotes import Quote
-from loyalty.receipts import Receipt, close_receipt, points_drawn, read_detail
+from loyalty.receipts import ClosedSale, Receipt, close_sale, points_drawn, read_detail
 from sync.chain import StreamHead
 from sync.wire import LeaseAnswer
 
@@ -99,6 +99,15 @@ class ReadySale(msgspec.Struct, frozen=True, kw_only=True):
     exchange: str = ""
 
 
+class _Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """A sale that may be written, the quote that it was made of, and the hold that it ends."""
+
+    closed: ClosedSale
+    quote: Quote
+    language: Language
+    hold: Hold | None
+
+
 class Till:
     """One till. Every method may be called from any thread; an id asked again is answered the same again.
 
@@ -108,6 +117,7 @@ class Till:
             was closed.
         ask_points: asks head office to set points aside for a hold; none for a till that stays alone.
         ask_peers: gets rights to spend points from another till of the store; none where tills do not share.
+        certificate_holds: has head office set money of certificates aside; none where nobody is asked.
         approver: knows the supervisors; that of the settings where none is given.
         is_training: nothing here counts: it takes the asks of training, and no others.
     """
@@ -125,6 +135,7 @@ class Till:
         on_closed: Callable[[StreamHead], object] = _ignore,
         ask_points: AskPoints | None = None,
         ask_peers: AskPeers | None = None,
+        certificate_holds: CertificateHolds | None = None,
         approver: Approver | None = None,
         is_training: bool = False,
     ) -> None:
@@ -138,6 +149,7 @@ class Till:
         self.on_closed = on_closed
         self.ask_points = ask_points
         self.ask_peers = ask_peers
+        self.certificate_holds = certificate_holds
         self.names = CardNames(lambda: self.identity, journal, cache)
         self.shown = ShownCards(clock, identity, self.names)
         self.priced = Priced()
@@ -216,17 +228,18 @@ class Till:
             BadBasket, WrongCurrency, BadTime, NoProgramme.
             HoldUnknown, HoldCaptured, HoldOfAnotherCard: ask again without the hold.
         """
-        compiled, now = self.current(), self.clock.now()
+        compiled, now, place = self.current(), self.clock.now(), self.place(ask)
         token = token_of(compiled.programme, self.identity, ask.card, self.shown)
-        known = self._serve(token, now, but_hold=ask.hold_id, on=self.place(ask).business_date)
+        known = self._serve(token, now, but_hold=ask.hold_id, on=place.business_date)
         hold = hold_of_sale(self.journal, ask.hold_id, known, now)
-        allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now, self.place(ask))
+        allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now, place)
         if hold is None:
             allowed = self.shown.limited(compiled.programme.cards, token, allowed)
-        presented = present(compiled, ask.basket, known.view, self.journal, self.identity, self.place(ask))
-        presented = lay_down(self, compiled, presented, self.place(ask).business_date)
+        presented = present(compiled, ask.basket, known.view, self.journal, self.identity, place, self.cache)
+        hold_certificates(self, ask.basket.certificates)
+        presented = lay_down(self, compiled, presented, place.business_date)
         return Quoted(
-            quote=self.priced.quote(self._told(compiled, ask, presented, known, allowed)),
+            quote=self.priced.quote(self._told(compiled, ask, place, presented, known, allowed)),
             entered=presented.entered,
             card_token=token,
             known=known.member is not None,
@@ -294,12 +307,23 @@ class Till:
             JournalFull: nothing was written; send the same again once there is space.
         """
         ready = self.ready(ask)
+        hold_certificates(self, ask.sale.basket.certificates)
         return self._written(lambda: self.write(ready))
 
-    def commit_now(self, asked: Callable[[], CommitAsk]) -> Committed:
+    def commit_now(self, receipt_id: str, asked: Callable[[Entry | None], CommitAsk]) -> Committed:
         """The same of an ask that is made inside the transaction, so that what it is made of stands still meanwhile;
-        nobody has approved it. Raises: as `commit`."""
-        return self._written(lambda: self.write(self.ready(asked())))
+        nobody has approved it.
+
+        Args:
+            asked: makes the ask; told what stands under its id already.
+        Raises: as `commit`.
+        """
+
+        def write() -> Committed:
+            before = self.journal.find(receipt_id)
+            return self._write(self.ready(asked(before)), before)
+
+        return self._written(write)
 
     def _written(self, write: Callable[[], Committed]) -> Committed:
         done = self.together.do(write)
@@ -314,25 +338,32 @@ class Till:
         token = token_of(self.current().programme, self.identity, ask.sale.card, self.shown, ask.receipt_id)
         sale, approval = approve(self.approver, self.journal, ask.sale, ask.receipt_id)
         ask = msgspec.structs.replace(ask, sale=msgspec.structs.replace(sale, card=token))
-        sha = ask_sha256(as_hashed(ask, self.identity))
+        sha = sha_of_sale(ask, self.identity)
         return ReadySale(ask=ask, sha=sha, now=self.clock.now(), approval=approval, exchange=exchange)
 
     def write(self, ready: ReadySale) -> Committed:
         """Write a sale inside the journal's transaction, or find it there. Raises: as `commit`."""
+        return self._write(ready, self.journal.find(ready.ask.receipt_id))
+
+    def _write(self, ready: ReadySale, before: Entry | None) -> Committed:
         ask = ready.ask
-        if (before := self.journal.find(ask.receipt_id)) is not None:
-            check_same(before, ready.sha)
+        if before is not None:
+            if before.ask_sha256 not in sha_of_before(ask, self.identity):
+                check_same(before, ready.sha)
             return msgspec.structs.replace(self._recall(before, ask.sale.language), card_token=ask.sale.card)
-        receipt, quote, hold = self._decide(ready)
+        decided = self._decide(ready)
+        receipt, hold = decided.closed.receipt, decided.hold
         self.names.say(receipt.place, ask.sale.card)
         head = self.journal.append(receipt, ask_sha256=ready.sha, uses=own_uses(receipt))
+        end_holds(self, receipt)
         self._spend(receipt, ready.now)
         if hold is not None:
             self.journal.promises.end_hold(hold.hold_id, "captured", ask.receipt_id)
         return Committed(
             receipt=self._with_codes(receipt),
-            detail=read_detail(receipt),
-            quote=quote,
+            detail=decided.closed.detail,
+            quote=decided.quote,
+            language=decided.language,
             card_token=ask.sale.card,
             head=head,
             record=record_of(head),
@@ -401,12 +432,12 @@ class Till:
         return know(self.journal, self.cache, token, now, but_hold=but_hold, on=on)
 
     def _told(
-        self, compiled: Compiled, ask: Asked, presented: Presented, known: Known, allowed: Authority
+        self, compiled: Compiled, ask: Asked, place: Place, presented: Presented, known: Known, allowed: Authority
     ) -> Told:
         return Told(
             compiled=compiled,
             basket=presented.basket,
-            place=self.place(ask),
+            place=place,
             view=known.view,
             authority=allowed,
             bearer=presented.bearer,
@@ -414,30 +445,31 @@ class Till:
             language=self.language(ask.language, known),
         )
 
-    def _decide(self, ready: ReadySale) -> tuple[Receipt, Quote, Hold | None]:
+    def _decide(self, ready: ReadySale) -> "_Decided":
         """Quote once more under the programme of the quote, where this till still has it, and close."""
         ask, now, token = ready.ask, ready.now, ready.ask.sale.card
-        sale, newest = ask.sale, self.current()
+        sale, newest, place = ask.sale, self.current(), self.place(ask.sale)
         compiled = next((held for held in self.cache.programmes() if held.version == ask.programme_version), newest)
-        known = self._serve(token, now, but_hold=sale.hold_id, on=self.place(sale).business_date)
+        known = self._serve(token, now, but_hold=sale.hold_id, on=place.business_date)
         hold = hold_of_sale(self.journal, sale.hold_id, known, now)
-        allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now, self.place(sale))
+        allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now, place)
         if hold is None:
             allowed = self.shown.limited(compiled.programme.cards, token, allowed)
         basket = msgspec.structs.replace(sale.basket, receipt_id=ask.receipt_id)
-        presented = present(compiled, basket, known.view, self.journal, self.identity, self.place(sale))
-        presented = lay_down(self, compiled, presented, self.place(sale).business_date)
+        presented = present(compiled, basket, known.view, self.journal, self.identity, place, self.cache)
+        presented = lay_down(self, compiled, presented, place.business_date)
         basket = presented.basket
-        quote = self.priced.again(self._told(compiled, sale, presented, known, allowed), ask.digest)
+        told = self._told(compiled, sale, place, presented, known, allowed)
+        quote = self.priced.again(told, ask.digest)
         if quote.digest != ask.digest:
             check_prizes(quote)
             check_stored(quote, basket)
             if tender_points(quote) < basket.points_to_spend:
                 self._check_points(compiled, ask, presented, known, quote, hold, now)
-        receipt = close_receipt(
+        closed = close_sale(
             quote,
             basket,
-            self.place(sale),
+            place,
             compiled=compiled,
             card_token=token,
             charged=ask.charged,
@@ -446,8 +478,11 @@ class Till:
             offline=self.is_offline(),
         )
         approval = self.approver.wanted(found_in_sale(quote, ask.charged, tender_points(quote)), ready.approval)
-        detail = stamped(receipt.detail, approval, ready.exchange)
-        return msgspec.structs.replace(receipt, detail=detail), quote, hold
+        if approval is not None or ready.exchange:
+            receipt = closed.receipt
+            receipt = msgspec.structs.replace(receipt, detail=stamped(receipt.detail, approval, ready.exchange))
+            closed = ClosedSale(receipt=receipt, detail=read_detail(receipt))
+        return _Decided(closed=closed, quote=quote, language=told.language, hold=hold)
 
     def _spend(self, receipt: Receipt, now: Instant) -> None:
         """Take what a sale spent off the authority that it was spent under; call inside its transaction."""
@@ -468,7 +503,7 @@ class Till:
         enough = Authority(kind="float", points=asked + sum(prize.points for prize in quote.prizes))
         if known.view is not None:
             known = msgspec.structs.replace(known, view=msgspec.structs.replace(known.view, lapsing_points=0))
-        free = self.priced.anew(self._told(compiled, ask.sale, presented, known, enough))
+        free = self.priced.anew(self._told(compiled, ask.sale, self.place(ask.sale), presented, known, enough))
         if compiled.programme.spending is not None and tender_points(free) == tender_points(quote):
             return
         if hold is not None:

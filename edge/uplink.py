@@ -70,13 +70,23 @@ class JournalStore:
         self._journal.outbox.take_ack(ack)
 
     def take_hello(self, answer: HelloAnswer) -> None:
-        now = self._clock.now()
-        self._journal.take_hello(
-            answer, restored=lambda: show_grants(self._journal, answer.generation, answer.granted_no, now)
-        )
+        now, through = self._clock.now(), self._journal.head().seq
+        cards: dict[int, list[str]] = {}
+        if answer.generation > self._journal.outbox.generation():
+            # Read before the transaction, which a sale at hand may wait for.
+            cards = self._cache.cards_of_accounts(self._journal.told_accounts.named_after(answer.head.seq))
+
+        def restored() -> None:
+            show_grants(self._journal, answer.generation, answer.granted_no, now)
+            self._journal.told_accounts.note(cards, through)
+
+        self._journal.take_hello(answer, restored)
 
     def generation(self) -> int:
         return self._journal.outbox.generation()
+
+    def sealing_key(self) -> str:
+        return self._journal.members.sealing_key()
 
     def newest_block(self) -> BlockMark:
         return self._journal.outbox.newest_block()

@@ -48,6 +48,9 @@ def wipe_revoked(
         granted = msgspec.structs.replace(identity.granted, card_key=key, card_key_id=WIPED, card_keys=None)
         found[path] = msgspec.structs.replace(identity, granted=granted, later_card_keys=None)
         _replace(path, found[path])
+    with journal.writing():
+        journal.told_accounts.forget()
+    journal.checkpoint()
     cache.wipe()
     return found.get(folder / IDENTITY_FILE)
 

@@ -253,6 +253,7 @@ class CentreSession:
             granted_no=facts.granted_no,
             new_key=facts.new_key,
             card_keys=self._card_keys(facts, hello, data),
+            sealing_key=facts.sealing_key if facts.sealing_key != hello.sealing_key else "",
         )
         return pack(HELLO_ANSWER_TAG, answer, self._signer)
 
@@ -429,6 +430,7 @@ class CentreSession:
             refused=told.refused,
             parked=told.parked,
             basket=told.basket,
+            held=told.held,
         )
         return pack(DESK_ANSWER_TAG, answer, self._signer)
 

@@ -12,13 +12,14 @@ from typing import Annotated, Literal
 import msgspec
 
 from loyalty.card_numbers import NumberSpan
+from loyalty.members import AccountId
 from sync.chain import Hex32, Hex64
 from sync.framing import open_signed, pack
 from sync.keys import PublicKeys, Signer, decrypt_from, encrypt_to, exchange_public
 from sync.parked import MOST_LISTED
 from sync.parked_office import OfficeBasket, OfficeRow, OfficeTold
 from sync.refusals import NotOurAnswer
-from sync.wire import CentreMessage, Count, Short, TillMessage
+from sync.wire import CentreMessage, Count, SealingKey, Short, TillMessage
 
 DESK_PATH = "/sync/v1/desk"
 DESK_ASK_TAG = b"TP-DESK1\0"
@@ -26,8 +27,13 @@ DESK_ANSWER_TAG = b"TP-DESKSAID1\0"
 SPAN_TAG = b"TP-NUMBERS1\0"
 PERSON_TAG = b"TP-PERSON1\0"
 MOST_SEALED = 8 * 1024
+UNREADABLE = "members.sealed_unreadable"  # what was sealed is for no key that head office has
 
-What = Literal["numbers", "sealed", "find", "consents", "claim", "park", "parked", "resume"]
+MOST_ACCOUNTS = 200
+
+What = Literal[
+    "numbers", "sealed", "find", "consents", "claim", "park", "parked", "resume", "hold_certificate", "accounts"
+]
 ClaimState = Literal["unknown", "asked", "granted", "refused"]
 
 
@@ -55,16 +61,26 @@ class Sealed(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(bytes.fromhex(self.exchange_key) + bytes.fromhex(self.body)).hexdigest()
 
 
+class ToldAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that the till's events name, and the cards by which it was told of it."""
+
+    account_id: AccountId
+    cards: Annotated[tuple[Hex32, ...], msgspec.Meta(min_length=1, max_length=100)]
+
+
 class DeskAsk(TillMessage, frozen=True, kw_only=True):
     """What is asked, and what for.
 
     Attributes:
         what: `numbers`: the next span, if fewer than half a span is `left`; `sealed`: take who a new member is;
             `find`: whose telephone or e-mail is this; `consents` of a card; `claim`: what became of one; `park`: keep
-            a basket; `parked`: which ones wait; `resume`: give one, see `sync.parked_office`.
+            a basket; `parked`: which ones wait; `resume`: give one, see `sync.parked_office`; `hold_certificate`: set
+            money of one aside for this till; `accounts`: whose the accounts are that the till's events name and that a
+            restored head office may not know.
         about: of `sealed` and `claim` the id of the till's event; of `find` an id of the till's, to which it is bound.
         taken: the newest span that the till has.
         basket: that is parked; `about` of `resume` is its id, `of_till` the till that parked it.
+        certificate: its token; `amount_minor`: how much is to be held, 0 to give it back.
     """
 
     what: What
@@ -76,6 +92,9 @@ class DeskAsk(TillMessage, frozen=True, kw_only=True):
     basket: OfficeBasket | None = None
     of_till: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
     resume_id: Short = ""
+    certificate: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
+    amount_minor: Count = 0
+    accounts: Annotated[tuple[ToldAccount, ...], msgspec.Meta(max_length=MOST_ACCOUNTS)] = ()
 
 
 class DeskWanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +109,16 @@ class DeskWanted(msgspec.Struct, frozen=True, kw_only=True):
     basket: OfficeBasket | None = None
     of_till: str = ""
     resume_id: str = ""
+    certificate: str = ""
+    amount_minor: int = 0
+    accounts: tuple[ToldAccount, ...] = ()
+
+
+class CertificateHeld(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a certificate is set aside for the till that asked, and until when by head office's clock."""
+
+    amount_minor: Count
+    until_ms: int
 
 
 class FoundCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +144,7 @@ class DeskAnswer(CentreMessage, frozen=True, kw_only=True):
     why there are none. `took`: the sealed data is kept, or never will be (then `refused` says why)."""
 
     about: Short
-    sealing_key: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    sealing_key: SealingKey = ""
     spans: tuple[bytes, ...] = ()
     took: bool = False
     found: tuple[FoundCard, ...] = ()
@@ -126,6 +155,7 @@ class DeskAnswer(CentreMessage, frozen=True, kw_only=True):
     refused: Short = ""
     parked: Annotated[tuple[OfficeRow, ...], msgspec.Meta(max_length=MOST_LISTED)] = ()
     basket: OfficeTold | None = None
+    held: CertificateHeld | None = None
 
 
 def seal_person(person: Person, to: str, private: bytes, *, till_id: str, about: str) -> Sealed:

@@ -13,7 +13,7 @@ from loyalty.card_keys import CardKeys
 from loyalty.card_numbers import NumberSpan
 from sync.blocks import BlockMark
 from sync.chain import StreamHead
-from sync.desk import ClaimState, ConsentNow, DeskAsk, FoundCard
+from sync.desk import CertificateHeld, ClaimState, ConsentNow, DeskAsk, FoundCard
 from sync.enrolment import Slot
 from sync.envelope import OpenedBatch, Unsent
 from sync.keys import PublicKeys
@@ -68,8 +68,12 @@ class TillStore(Protocol):
         """The centre's generation, as the last hello answer named it."""
 
     def take_hello(self, answer: HelloAnswer) -> None:
-        """Keep where the centre stands. After a restore of the centre the head may be lower than before; where its
-        generation rose, also write down what was granted beyond `granted_no`, for it to be restored."""
+        """Keep where the centre stands, and what personal data is sealed to, where it says so. After a restore of the
+        centre the head may be lower than before; where its generation rose, also write down what was granted beyond
+        `granted_no`, for it to be restored."""
+
+    def sealing_key(self) -> str:
+        """What personal data is sealed to, as the centre last told; "" until it has."""
 
     def newest_block(self) -> BlockMark:
         """The highest block that an ack or a hello answer named; once the centre's generation rises, the last named.
@@ -137,7 +141,8 @@ class TillRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 class CentreFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What an ack or a hello answer reports; `head` is the stream's head after the transaction. `peers` and
-    `granted_no`, the newest grant to the till, are for hellos alone, as are `card_keys`, the programme's."""
+    `granted_no`, the newest grant to the till, are for hellos alone, as are `card_keys`, the programme's, and
+    `sealing_key`, for personal data."""
 
     head: StreamHead
     generation: int
@@ -152,6 +157,7 @@ class CentreFacts(msgspec.Struct, frozen=True, kw_only=True):
     granted_no: int = 0
     new_key: bool = False
     card_keys: CardKeys | None = None
+    sealing_key: str = ""
 
 
 class LeaseTaken(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +182,7 @@ class DeskTold(msgspec.Struct, frozen=True, kw_only=True):
     refused: str = ""
     parked: tuple[OfficeRow, ...] = ()
     basket: OfficeTold | None = None
+    held: CertificateHeld | None = None
 
 
 class SpanDigest(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,6 +121,7 @@ def compose_hello(
         block_hash=block.hash,
         card_keys=card_keys,
         exchange_key=exchange_key,
+        sealing_key=store.sealing_key(),
     )
     body = pack(HELLO_TAG, hello, speaker.signer)
     return Request(kind="hello", path=HELLO_PATH, body=body, deadline_ms=speaker.settings.deadline_ms, sent=now)

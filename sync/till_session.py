@@ -278,6 +278,8 @@ class TillSession:
         self._take_terms(now, answer)
         self._take_grants(request, answer.grants)
         self._take_recalls(answer.recalls)
+        if answer.sealing_key:
+            self._schedule.hello_now(now)  # which says that it is here
         if answer.new_key and self._own_keys:
             self._own_keys.make_next()
             self._no_new_key = False

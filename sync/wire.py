@@ -53,6 +53,7 @@ LANES: tuple[Lane, ...] = ("hotlist", "programme", "certificates", "members")
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Short = Annotated[str, msgspec.Meta(max_length=200)]
+SealingKey = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")]  # for personal data; "" for none
 
 
 class Lanes(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +100,7 @@ class Hello(TillMessage, frozen=True, kw_only=True):
     block_hash: Hex64 = ZERO_HASH
     card_keys: Annotated[tuple[KeyId, ...], msgspec.Meta(max_length=100)] = ()  # those in force here, oldest first
     exchange_key: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""  # what newer ones are sealed to
+    sealing_key: SealingKey = ""  # what personal data is sealed to here, "" for none
 
 
 class BatchHeader(TillMessage, frozen=True, kw_only=True):
@@ -267,6 +269,7 @@ class HelloAnswer(CentreMessage, frozen=True, kw_only=True):
     granted_no: Count = 0  # the newest grant to this till that the centre knows of
     new_key: bool = False  # please make a new key
     card_keys: SealedCardKeys | None = None  # where the till holds others than are in force
+    sealing_key: SealingKey = ""  # what personal data is sealed to from now on; "" where the till said so already
 
 
 class LeaseAnswer(CentreMessage, frozen=True, kw_only=True):

@@ -16,11 +16,11 @@ from central.history import Entry, history_of
 from central.login import person_named
 from central.members import UnknownAccount
 from central.opening_file import keep_opening, read_opening
-from central.ports import read_key, reading, writing
+from central.ports import reading, writing
 from central.programmes import current_programme
 from central.tables import account
 from central.wishes import EndingWish, OpeningWish
-from edge.presenting import code_token
+from edge.certificate_names import code_token
 from loyalty.moments import utc_date
 from tallypoint.central_corrections import account_named, add_asking, ask_or_preview
 from tallypoint.central_office import CLOCK, RANDOMNESS, Adder, open_office, say, secret
@@ -100,10 +100,12 @@ def run_free(args: argparse.Namespace) -> int:
     """The code is asked for, so that it stands in no list of commands."""
     settings, engine = open_office(args)
     with reading(engine) as tx:
-        by = person_named(tx, args.by)
-    code = code_token(read_key(settings.folder / settings.card_key, RANDOMNESS), secret("Code: "))
-    now_ms = CLOCK.wall_ms()
-    done = free_certificate(engine, code, utc_date(now_ms), by.login, now_ms, RANDOMNESS)
+        by, keys = person_named(tx, args.by), ring_of(settings, RANDOMNESS).read(tx)
+    code, now_ms = secret("Code: "), CLOCK.wall_ms()
+    # Whichever card key it was named under, by however many tills.
+    names = [code_token(one.secret, code) for one in keys.keys]
+    freed = [free_certificate(engine, name, utc_date(now_ms), by.login, now_ms, RANDOMNESS) for name in names]
+    done = any(freed)
     return say(args, {"freed": done}, "It may be used again." if done else "No such certificate is blocked.")
 
 

@@ -39,6 +39,7 @@ from tallypoint.central_import import add_import
 from tallypoint.central_keys import add_keys
 from tallypoint.central_members import add_members
 from tallypoint.central_office import CLOCK, RANDOMNESS, adder, open_office, say, secret, settings_of
+from tallypoint.central_people_keys import add_people_keys
 from tallypoint.central_quarantine import add_quarantine
 from tallypoint.central_upkeep import add_upkeep
 from tallypoint.files import BadFile, read_text
@@ -83,6 +84,7 @@ def register(commands: Any) -> None:
     add_quarantine(action)
     add_keys(action)
     add_card_keys(actions)
+    add_people_keys(actions)
     action("verify", run_verify, "rebuild the books from evidence; exit 1 when anything differs")
     action("status", run_status, "tills, worklist, what is still to be recomputed")
 
@@ -91,7 +93,8 @@ def run_init(args: argparse.Namespace) -> int:
     """Keys, schema and fingerprint; again changes nothing."""
     settings, engine = open_office(args)
     signer = centre_signer(settings, engine, RANDOMNESS)
-    read_key(settings.folder / settings.card_key, RANDOMNESS)
+    for name in (settings.card_key, settings.person_key):
+        read_key(settings.folder / name, RANDOMNESS)
     shown = fingerprint(signer.public)
     engine.dispose()
     return say(args, {"fingerprint": shown}, f"Head office is set up. Fingerprint of its key: {shown}")

@@ -32,8 +32,11 @@ def run_import(args: argparse.Namespace) -> int:
     )
     beside = args.file.with_name(args.file.name + ".ack")
     _write(beside, done.answers)
-    told = {"till_id": done.header.till_id, "taken": done.taken, "apart": done.apart, "answers": str(beside)}
+    told = {"till_id": done.header.till_id, "taken": done.taken, "apart": done.apart, "answers": str(beside),
+            "people": done.people, "people_wait": done.people_wait}  # fmt: skip
     apart = f"; {done.apart} are kept apart, see `central quarantine`" if done.apart else ""
+    apart += f". Who {done.people} new members are is kept" if done.people else ""
+    apart += f". Who {done.people_wait} new members are stays at the till for now" if done.people_wait else ""
     say(args, told, f"{done.taken} batches of till {done.header.till_id} are in the books{apart}. Answers: {beside}")
     return 1 if done.apart else 0
 

@@ -41,7 +41,9 @@ def run_export(args: argparse.Namespace) -> int:
     settings = _settings(args)
     made = export(settings.folder, _identity(settings), SystemClock().now().wall_ms)
     write_durably(args.to, made.data)
-    print(f"{args.to}: {made.events} events in {made.batches} batches. Head office: tallypoint central import FILE.")
+    people = f", who {made.people} new members are" if made.people else ""
+    told = f"{args.to}: {made.events} events in {made.batches} batches{people}."
+    print(f"{told} Head office: tallypoint central import FILE.")
     return 0
 
 
@@ -54,12 +56,14 @@ def run_import_ack(args: argparse.Namespace) -> int:
         kept = Kept(days=settings.kept_days, events=settings.kept_events)
         journal = Journal.open(settings.folder / JOURNAL_FILE, identity, SystemClock(), kept)
         try:
-            settled = take_answers(journal, identity, data)
+            settled = take_answers(journal, identity, data, SystemClock().now().wall_ms)
         finally:
             journal.close()
     finally:
         lock.close()
     print(f"Head office has everything up to event {settled.acked_seq} of epoch {identity.epoch}.")
+    if settled.people:
+        print(f"It has answered for {settled.people} new members.")
     for code in settled.apart:
         print(f"One batch was not taken: {code}; a person there decides.")
     return 1 if settled.apart else 0

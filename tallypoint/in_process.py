@@ -92,7 +92,7 @@ class InProcess:
         self.card_key = read_key(folder / "programme-card.key", self.randomness)
         with writing(self.engine) as tx:
             registry.load_coalition(tx, coalition, clock.wall_ms())
-        self.people = People(read_key(folder / "people.key", self.randomness))
+        self.people = People(read_key(folder / "people.key", self.randomness), folder / "people.key")
         self._store = SqlCentreStore(
             self.engine, self.randomness, card_key=self.card_key, card_key_file=folder / "programme-card.key",
             people=self.people,

@@ -9,13 +9,15 @@ from sqlalchemy import select
 
 from central.card_keys import CardKeyMissing
 from central.card_names import name_card, names_of_token, one_a_card, owner_of
+from central.consents import consents_of
 from central.members import CardTaken, block_card, create_account, issue_card, lift_block, register_card
 from central.ports import reading, writing
+from central.stray_points import bring_home
 from central.tables import account, card, card_key, event, flag, hotlist
 from central.verify import verify_books
 from loyalty.card_keys import CardKey, CardKeys, CardName
 from loyalty.cards import Card, CardRules
-from loyalty.member_events import CardChanged, CardNamed, Enrolled
+from loyalty.member_events import CardChanged, CardNamed, ConsentChanged, ConsentSaid, Enrolled
 from loyalty.members import MemberView
 from sync.wire import HelloAnswer
 from tests.central.test_claims_at_once import at_once
@@ -211,4 +213,31 @@ def test_tills_that_name_the_same_cards_at_once_and_in_other_orders_make_one_acc
     sold = select(event.c.account_id).where(event.c.kind == "receipt.v1").distinct()
     assert len(centre.rows(sold)) == len(centre.rows(select(card.c.account_id).distinct())) == 40
     assert flags(centre) == []
+    sound(centre)
+
+
+def test_a_consent_on_an_account_without_points_follows_the_card_to_the_member(centre: Centre) -> None:
+    """Nothing was ever booked on the account that one name led to, so nothing but the finding brings it home."""
+    till = centre.till()
+    said = ConsentSaid(purpose="marketing", channel="email", version="v1", language="en", given=True)
+    post(till, ConsentChanged(receipt_id="K1", place=till.place(), what="given", card_token=OLD, said=said,
+                              asked_on="kiosk"))  # fmt: skip
+    post(till, Enrolled(receipt_id="E1", place=till.place(), card_token=NEW, kind="ean13"))
+    (theirs,), (ours,) = owners(centre, OLD), owners(centre, NEW)
+    assert centre.rows(select(account.c.version).where(account.c.account_id == theirs)) == [(0,)]
+    post(till, named(till, "N1"))
+    assert flags(centre) == ["card_has_points"]
+    assert bring_home(centre.engine, centre.now, centre.random) == 1
+    with reading(centre.engine) as tx:
+        assert [(one.purpose, one.state) for one in consents_of(tx, ours)] == [("marketing", "given")]
+    sound(centre)
+
+
+def test_two_names_of_one_account_are_one_finding(centre: Centre) -> None:
+    till, third = centre.till(), b"T" * 32
+    post(till, named(till, "N1", BEN, ("1", CARD_KEY), ("2", NEW_KEY)))  # nobody's yet, by two names
+    post(till, Enrolled(receipt_id="E1", place=till.place(), card_token=name(BEN, third), kind="ean13"))
+    post(till, named(till, "N2", BEN, ("1", CARD_KEY), ("2", NEW_KEY), ("3", third)))
+    assert flags(centre) == ["card_has_points"]
+    assert bring_home(centre.engine, centre.now, centre.random) == 1
     sound(centre)

@@ -18,7 +18,7 @@ from sync.framing import open_signed, split
 from sync.keys import one_key
 from sync.wire import ACK_TAG, Ack, Answer
 from tests.central.recovering import Lane, NoLine, apart, in_order, receipts
-from tests.central.tills import Centre, Till
+from tests.central.tills import NOW, Centre, Till
 
 POSTED = "posted"
 
@@ -51,7 +51,7 @@ def test_a_file_is_taken_as_the_line_would_have_been_and_its_answers_settle_the_
     assert (done.taken, done.apart) == (1, 0)
     assert receipts(centre) == [("r1", POSTED), ("r2", POSTED), ("r3", POSTED)]
     assert lane.journal.backlog() == 2
-    settled = take_answers(lane.journal, lane.identity, done.answers)
+    settled = take_answers(lane.journal, lane.identity, done.answers, NOW)
     assert (settled.acked_seq, settled.apart, lane.journal.backlog()) == (4, (), 0)
     with pytest.raises(NothingToExport):
         exported(lane)
@@ -86,7 +86,7 @@ def test_a_file_that_was_overtaken_by_the_line_changes_nothing(lane: Lane, centr
     lane.sell("r2")
     lane.settle()
     done = imported(centre, data)
-    settled = take_answers(lane.journal, lane.identity, done.answers)
+    settled = take_answers(lane.journal, lane.identity, done.answers, NOW)
     assert (done.apart, settled.acked_seq, len(receipts(centre))) == (0, 3, 2)
     in_order(centre)
 
@@ -98,7 +98,7 @@ def test_more_than_five_hundred_events_are_several_batches(lane: Lane, centre: C
     assert told.batches == 2
     done = imported(centre, told.data)
     assert done.taken == 2
-    assert take_answers(lane.journal, lane.identity, done.answers).acked_seq == 621
+    assert take_answers(lane.journal, lane.identity, done.answers, NOW).acked_seq == 621
 
 
 @pytest.mark.parametrize("at", [10, 100, -20])
@@ -120,12 +120,12 @@ def test_answers_of_another_till_or_another_centre_are_not_believed(lane: Lane, 
     other.sell("x1")
     theirs = imported(centre, exported(other)).answers
     with pytest.raises(Refusal) as refused:
-        take_answers(lane.journal, lane.identity, theirs)
+        take_answers(lane.journal, lane.identity, theirs, NOW)
     assert refused.value.code == "export.other_till"
     forged = bytearray(imported(centre, exported(lane)).answers)
     forged[2 + 20] ^= 1
     with pytest.raises(Refusal):
-        take_answers(lane.journal, lane.identity, bytes(forged))
+        take_answers(lane.journal, lane.identity, bytes(forged), NOW)
     assert lane.journal.backlog() == 1
 
 
@@ -145,7 +145,7 @@ def test_what_a_revoked_till_brings_is_kept_apart(lane: Lane, centre: Centre):
         revoke_till(tx, lane.identity.till_id, "stolen")
     done = imported(centre, exported(lane))
     assert (done.taken, done.apart, receipts(centre), apart(centre)) == (0, 1, [], ["sync.revoked"])
-    settled = take_answers(lane.journal, lane.identity, done.answers)
+    settled = take_answers(lane.journal, lane.identity, done.answers, NOW)
     assert settled.apart == ("sync.revoked",)
     assert lane.journal.backlog() == 1
 
@@ -204,7 +204,7 @@ def test_a_till_does_not_leave_while_anything_is_unsent(lane: Lane, centre: Cent
     lane.sell("r1")
     with pytest.raises(StillUnsent) as refused:
         left(lane)
-    assert refused.value.figures == {"unsent": 1}
+    assert refused.value.figures == {"unsent": 1, "people": 0}
     assert (lane.folder / "identity.json").exists()
     assert state_of(centre, lane) == ("active", "")
 

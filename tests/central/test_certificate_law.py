@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from central.verify_certificates import CertificateFold, _codes
@@ -19,13 +19,14 @@ from loyalty.lots import EventRef
 from loyalty.members import Use
 from loyalty.postings import post_event
 from loyalty.receipts import Receipt
-from loyalty.reversals import Void
+from loyalty.return_voids import close_return_void
+from loyalty.reversals import Return, Void
 
 CODES = ("a" * 32, "b" * 32)
 START = date(2026, 3, 2)
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["sell", "spend", "void", "refund", "lapse", "top_up", "block"]),
+        st.sampled_from(["sell", "spend", "void", "refund", "back", "again", "lapse", "top_up", "block"]),
         st.sampled_from(CODES),
         st.sampled_from(["acme", "bolt"]),
         st.integers(1, 900),
@@ -42,7 +43,10 @@ def place(partner: str, day: int) -> Place:
                  business_date=on)  # fmt: skip
 
 
-def event_of(n: int, step: tuple[Any, ...], sold: list[tuple[EventRef, Receipt]]) -> Event | None:
+Made = list[tuple[EventRef, Any]]
+
+
+def event_of(n: int, step: tuple[Any, ...], sold: Made, back: Made) -> Event | None:
     what, code, partner, amount, day, more = step
     on = START + timedelta(days=day)
     if what == "sell":
@@ -60,6 +64,15 @@ def event_of(n: int, step: tuple[Any, ...], sold: list[tuple[EventRef, Receipt]]
         back = receipt.certificates_sold if what == "void" else ()
         name = f"void:{receipt.receipt_id}"
         return Void(receipt_id=name, place=place(partner, day), of=ref, shared_uses=uses, certificates_back=back)
+    if what == "back" and sold:
+        ref, receipt = sold[more % len(sold)]
+        uses = tuple(Use(name=use.name, amount=-use.amount // 2) for use in receipt.shared_uses)
+        return Return(receipt_id=f"b{n}", place=place(partner, day), net_minor=1, of=ref, shared_uses=uses)
+    if what == "again" and back:
+        ref, returned = back.pop(more % len(back))
+        return close_return_void(returned, ref, place(partner, day))
+    if what in ("back", "again"):
+        return None
     if what == "lapse":
         return CertificateKept(receipt_id=f"k{n}", what="lapsed", code=code, on=on)
     moved = {"receipt_id": f"c{n}", "place": place(partner, day), "code": code}
@@ -68,19 +81,37 @@ def event_of(n: int, step: tuple[Any, ...], sold: list[tuple[EventRef, Receipt]]
     return CertificateMoved(what="topped_up", amount_minor=amount, valid_through=on + timedelta(days=more), **moved)
 
 
+# Half of what a sale paid comes back, and that is undone: while the money is there, once it has lapsed, once it is
+# spent, and where all that was spent had come back.
+UNDONE = [
+    ("top_up", CODES[0], "acme", 500, 0, 20),
+    ("spend", CODES[0], "acme", 300, 1, 0),
+    ("back", CODES[0], "bolt", 1, 2, 0),
+]
+AGAIN = ("again", CODES[0], "bolt", 1, 3, 0)
+
+
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
+@example([*UNDONE, AGAIN, ("void", CODES[0], "acme", 1, 4, 0)])
+@example([*UNDONE, ("lapse", CODES[0], "acme", 1, 40, 0), AGAIN])
+@example([*UNDONE, ("spend", CODES[0], "bolt", 300, 3, 0), AGAIN, ("top_up", CODES[0], "bolt", 900, 3, 20)])
+@example([*UNDONE, ("back", CODES[0], "bolt", 1, 2, 0), AGAIN, AGAIN, ("top_up", CODES[0], "bolt", 900, 3, 20)])
 def test_ledger_and_fold_agree_on_every_certificate_and_every_sum(steps: list[tuple[Any, ...]]) -> None:
-    books, fold, sold = Books((), 1), CertificateFold(), list[tuple[EventRef, Receipt]]()
+    books, fold = Books((), 1), CertificateFold()
+    sold: Made = []
+    back: Made = []
     legs: dict[Any, int] = defaultdict(int)
     for n, step in enumerate(steps, 1):
-        ref, event = EventRef(till_id="T1", epoch=1, seq=n), event_of(n, step, sold)
+        ref, event = EventRef(till_id="T1", epoch=1, seq=n), event_of(n, step, sold, back)
         if event is None:
             continue
         posted = post_event(event, ref, None, books)
         books.take(posted)
         if isinstance(event, Receipt):
             sold.append((ref, event))
+        if isinstance(event, Return):
+            back.append((ref, event))
         plain = json.loads(encode(event))
         assert _codes(plain, is_named=True) == {code for code, _ in posted.certificates}
         for code, _ in posted.certificates:

@@ -16,6 +16,7 @@ from loyalty.cards import Card, card_token
 from loyalty.lots import EventRef
 from loyalty.member_events import Claimed, ReceiptNamed
 from loyalty.receipts import Receipt
+from loyalty.return_voids import close_return_void
 from loyalty.reversals import ReturnLine
 from tests.central.tills import ANNA, BEN, CARD_KEY, DAY, PROGRAMME, TODAY, Centre, Till, told
 
@@ -221,6 +222,27 @@ def test_goods_that_come_back_after_the_claim_take_their_points_along(centre: Ce
     till.upload()
     settle(centre)
     assert (points(centre, anna), settle(centre)) == (0, 0)
+    assert violations(centre) == []
+
+
+def test_goods_whose_return_was_voided_earn_what_they_earned_before(centre: Centre) -> None:
+    anna, till = centre.member(ANNA), centre.till()
+    ref, receipt = sold(till, "R-1", 1000)
+    claim(till, "L-1", "R-1", of_till=till.head.till_id)
+    back = till.returned("B-1", ref, receipt, half())
+    of = till.append(back)
+    till.upload()
+    settle(centre)
+    assert points(centre, anna) == 5
+    till.append(close_return_void(back, of, till.place()))
+    till.upload()
+    settle(centre)
+    assert (claims(centre), points(centre, anna)) == ([("L-1", "granted", "", 10)], 10)
+    # Voided as a whole the receipt earns nothing, whatever was undone before.
+    till.append(till.returned("B-2", ref, receipt, whole()))
+    till.upload()
+    settle(centre)
+    assert points(centre, anna) == 0
     assert violations(centre) == []
 
 

@@ -1,10 +1,13 @@
 """Drills, played through on every run: head office is lost and put back from a backup; a key is stolen."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from sqlalchemy import select, text
 
 from central import tables as t
@@ -14,6 +17,9 @@ from central.card_keys import KeyRing, make_card_key
 from central.centre_keys import centre_keys, centre_signer, notices, rotate_centre_key
 from central.members import create_account, issue_card
 from central.overview import overview
+from central.people import People
+from central.people_change import people_standing, retire_people_key
+from central.people_keys import PeopleKey, PeopleRing, make_people_key
 from central.ports import Settings, open_engine, reading, writing
 from central.registry import open_slot, revoke_till
 from central.restoring_backups import restore_backup
@@ -25,8 +31,10 @@ from edge.ports import Settings as TillSettings
 from loyalty.card_keys import one_card_key
 from loyalty.cards import Card, CardRules, card_token
 from sync.centre_session import CentreSession
+from sync.desk import Person, open_person, seal_person
 from sync.enrolment import fingerprint
 from sync.keys import Signer, one_key
+from sync.refusals import BadBody
 from sync.wire import Problem
 from tallypoint.in_process import NOWHERE, InProcess, Node, StoryClock
 from tests.central.tills import ANNA, BEN, CARDS, COALITION, NOW, Centre
@@ -42,7 +50,7 @@ class Shops(InProcess):
         """The line leads to another head office from now on."""
         self.engine.dispose()
         self.engine, self.signer, self.card_key = other.engine, other.signer, other.card_key
-        self._store, self._session = other._store, other._session
+        self._store, self._session, self.people = other._store, other._session, other.people
 
     def settle(self) -> None:
         for _ in range(3):
@@ -242,6 +250,64 @@ def test_a_stolen_till_gives_the_card_key_away_so_it_is_changed_and_the_old_one_
     shops.settle()
     assert points_of(one) == 300
     assert shops.violations() == ()
+
+
+def test_the_stolen_key_of_personal_data_is_changed_over_a_loss_of_head_office_and_reads_nobody(
+    shops: Shops, tmp_path: Path, lost_and_restored: Callable[[Shops, Path], None]
+) -> None:
+    one, two = shops.nodes
+    settings = Settings(data_dir=str(shops.folder), database_url=_url(shops))
+    with writing(shops.engine) as tx:
+        anna, ben = tx.execute(select(t.account.c.account_id).order_by(t.account.c.account_id)).scalars()
+        for account_id, name in ((anna, "Anna Kowal"), (ben, "Ben Adler")):
+            who = Person(name=name, phone=f"60070080{account_id}")
+            shops.people.keep(tx, account_id, who, shops.randomness, shops.clock.wall_ms())
+        before = {row.account_id: (bytes(row.key), bytes(row.data)) for row in tx.execute(select(t.person))}
+    stolen = PeopleKey("1", (shops.folder / "people.key").read_bytes())
+    # What the thief could read with a copy of the database of that day.
+    assert _reads(stolen, anna, *before[anna]) == "Anna Kowal"
+
+    make_people_key(settings, shops.engine, shops.randomness, shops.clock.wall_ms())
+    with writing(shops.engine) as tx:
+        assert shops.people.reseal(tx, shops.randomness, 1) == 1
+    # In the middle of it head office is lost: both keys come back, and the worker goes on.
+    backup, _ = make_backup(
+        settings, shops.engine, tmp_path / "to", PASSPHRASE, randomness=shops.randomness, now_ms=shops.clock.wall_ms()
+    )
+    lost_and_restored(shops, backup)
+    folder = tmp_path / "new"
+    assert (folder / "people-2.key").stat().st_mode & 0o777 == 0o600
+    shops.settle()
+    while shops._store.reseal():
+        pass
+    ring = PeopleRing((folder / "people.key").read_bytes(), folder / "people.key")
+    retire_people_key(shops.engine, ring, "1", shops.clock.wall_ms())
+    with reading(shops.engine) as tx:
+        after = {row.account_id: (bytes(row.key), bytes(row.data)) for row in tx.execute(select(t.person))}
+        (first, second) = people_standing(tx, ring)
+        people = People((folder / "people.key").read_bytes(), folder / "people.key")
+        read = people.read(tx, anna)
+    assert read is not None and read.name == "Anna Kowal"
+    assert (first.people, second.people, second.tills_without) == (0, 2, ())
+    for account_id in (anna, ben):
+        with pytest.raises(InvalidTag):
+            _reads(stolen, account_id, *after[account_id])
+    # Nor does he read what tills seal from now on.
+    sealed = seal_person(Person(name="Cleo"), one.journal.members.sealing_key(), b"7" * 32, till_id="0" * 32, about="E")
+    with pytest.raises(BadBody):
+        open_person(sealed, stolen.private, till_id="0" * 32, about="E")
+    assert two.journal.members.sealing_key() == second_key(folder).sealing_key
+    assert shops.violations() == ()
+
+
+def second_key(folder: Path) -> PeopleKey:
+    return PeopleKey("2", (folder / "people-2.key").read_bytes())
+
+
+def _reads(stolen: PeopleKey, account_id: int, key: bytes, data: bytes) -> str:
+    about = str(account_id).encode()
+    own = ChaCha20Poly1305(stolen.rest).decrypt(key[:12], key[12:], about)
+    return str(json.loads(ChaCha20Poly1305(own).decrypt(data[:12], data[12:], about))["name"])
 
 
 def _url(shops: Shops) -> str:

@@ -172,6 +172,20 @@ def test_tills_hear_that_the_account_is_closed_and_whose_the_card_is_now(office:
     assert str(anna).encode() in closed and str(ben).encode() in stays
 
 
+def test_a_till_that_still_names_the_closed_account_is_told_again_as_of_that_sale(
+    office: Office, anna: int, ben: int
+) -> None:
+    """Else it would keep its own uses of that account for good: they go with a row that has the sale in it."""
+    till = office.centre.till()
+    office.ask(merge(anna, ben))
+    before = till.page("members")
+    ref = till.sell("R1", 1_000, told(anna))
+    till.upload()
+    rows = [msgspec.json.decode(row) for row in till.page("members", cursor=before.to_cursor).rows]
+    assert [one["row"]["own_seq"] for one in rows if one.get("closed")] == [ref.seq]
+    assert office.adds_up()
+
+
 def test_sales_returns_and_voids_that_name_the_closed_account_are_booked_on_the_one_it_lives_on_in(
     office: Office, anna: int, ben: int
 ) -> None:

@@ -13,6 +13,7 @@ from central.programmes import publish
 from central.recompute import recompute_pending
 from central.tables import event, flag
 from central.verify import verify_books
+from central.wishes import FixWish
 from loyalty.baskets import Basket, Line
 from loyalty.compiled import compile_programme
 from loyalty.lots import EventRef
@@ -21,6 +22,7 @@ from loyalty.programme import programme_from
 from loyalty.quotes import quote_basket
 from loyalty.receipts import Receipt, close_receipt
 from loyalty.returned_lines import ReturnLine
+from tests.central.office import Office
 from tests.central.tills import DAY, MINUTE, NOW, PROGRAMME, Centre, Till, told
 
 LIMITED: dict[str, Any] = {
@@ -285,3 +287,57 @@ def test_goods_of_a_receipt_that_is_not_here_take_nothing_from_what_another_one_
     found = select(flag.c.receipt_id).where(flag.c.cause == "limit_overshot").order_by(flag.c.receipt_id)
     assert centre.rows(found) == [("R5",), ("R6",)]
     assert verify_books(centre.engine).violations == ()
+
+
+def overshot(centre: Centre) -> list[tuple[str, str]]:
+    """Event and receipt of what went beyond the only tea; the worklist also names what was in quarantine."""
+    chosen = select(flag.c.till_id, flag.c.epoch, flag.c.seq, flag.c.receipt_id).where(flag.c.cause == "limit_overshot")
+    return sorted((f"{till}:{epoch}:{seq}", receipt_id) for till, epoch, seq, receipt_id in centre.rows(chosen))
+
+
+@pytest.mark.parametrize("how", ["return", "void"])
+def test_goods_of_a_receipt_that_people_posted_take_back_what_it_had(
+    centre: Centre, pair: tuple[Till, Till], how: str
+) -> None:
+    """R1 stands in head office's own stream, its goods name the place that its till gave it: one tea of the three that
+    were sold came back, so the second of the others is one too many, and the first is not."""
+    one, other = pair
+    sound = sold(one, "R1", "tea", 500)
+    ref = one.append(msgspec.structs.replace(sound, shared_uses=(*sound.shared_uses, Use(name="x", amount=10**13))))
+    one.upload()
+    assert centre.rows(select(event.c.state)) == [("quarantined",)]
+    wish = FixWish(till_id=ref.till_id, epoch=ref.epoch, seq=ref.seq, fact=sound, reason="wrong_figures")
+    Office(centre).done(wish)
+    if how == "void":
+        one.void(ref, sound)
+    else:
+        one.take_back("B1", ref, sound, 1_000)
+    assert one.upload().flagged == ()
+    second = other.append(sold(other, "R2", "tea", 500, minute=5))
+    third = other.append(sold(other, "R3", "tea", 500, minute=6))
+    other.upload()
+    centre.recompute()
+    assert overshot(centre) == [(name_of(third), "R3")]
+    assert centre.figures("limit_overshot") == {
+        "counter": "promo:tea", "limit": 1, "used": 2, "other": name_of(second)}  # fmt: skip
+    assert verify_books(centre.engine).violations == ()
+
+
+def test_a_receipt_that_people_posted_and_kept_counts_in_the_order_of_its_sale(
+    centre: Centre, pair: tuple[Till, Till]
+) -> None:
+    one, other = pair
+    sound = sold(one, "R1", "tea", 500)
+    ref = one.append(msgspec.structs.replace(sound, shared_uses=(*sound.shared_uses, Use(name="x", amount=10**13))))
+    one.upload()
+    second = other.append(sold(other, "R2", "tea", 500, minute=5))
+    other.upload()
+    centre.recompute()
+    assert overshot(centre) == []
+    wish = FixWish(till_id=ref.till_id, epoch=ref.epoch, seq=ref.seq, fact=sound, reason="wrong_figures")
+    Office(centre).done(wish)
+    centre.recompute()
+    third = other.append(sold(other, "R3", "tea", 500, minute=6))
+    other.upload()
+    centre.recompute()
+    assert overshot(centre) == [(name_of(second), "R2"), (name_of(third), "R3")]

@@ -8,9 +8,9 @@ from typing import Any
 
 from edge.asks import CommitAsk, SaleAsk
 from edge.cache import Cache
+from edge.certificate_names import code_token
 from edge.journal import Journal, open_epoch
 from edge.ports import Settings
-from edge.presenting import code_token
 from edge.till import Till
 from loyalty.baskets import Basket, CertificateAsk, Line
 from loyalty.members import PublishedMember, WalletItem

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.presenting import code_token
+from edge.certificate_names import code_token
 from loyalty.certificates import CertificateRow
 from loyalty.programme import read_programme
 from sync.lanes import LaneState

@@ -191,6 +191,32 @@ def test_a_body_that_the_document_refuses_is_refused(tmp_path: Path):
         assert rim.post("/v1/quotes", body).status_code == 400
 
 
+TOGETHER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    # path, what lacks something, what makes it whole
+    ("/v1/members/find", {}, {"phone": "600700800"}),
+    ("/v1/cards", {"card_id": "C", "what": "issue", "old_card": CARD}, {"member_card": CARD}),
+    ("/v1/cards", {"card_id": "C", "what": "block"}, {"card": CARD}),
+    ("/v1/claims", {"claim_id": "L", "card": CARD}, {"receipt_id": "R"}),
+    ("/v1/claims", {"claim_id": "L", "card": CARD, "printed": {"receipt_id": "R", "total_minor": 5}},
+     {"printed": {"receipt_id": "R", "total_minor": 5, "sold_at": "2026-03-05 18:30"}}),
+    ("/v1/returns", {"return_id": "B", "lines": []}, {"of": "R", "lines": [{"line": 1}]}),
+    ("/v1/returns", {"return_id": "B", "lines": [{"line": 1}]}, {"lines": [{"line": 1, "sku": "bread"}]}),
+    ("/v1/quotes", {"basket": basket(line(1, "a", 1, certificate="GC", tax_bp=5))},
+     {"basket": basket(line(1, "a", 1, certificate="GC"))}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "lacking", "more"), TOGETHER)
+def test_what_goes_together_the_document_says_and_the_till_wants(
+    tmp_path: Path, path: str, lacking: dict[str, Any], more: dict[str, Any]
+) -> None:
+    rim, document = Rim(tmp_path), openapi()
+    schema = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert mistakes(lacking, schema, document) != []
+    assert rim.post(path, lacking).status_code in (400, 422)
+    assert mistakes({**lacking, **more}, schema, document) == []
+
+
 def test_the_document_is_served_as_it_is_made(tmp_path: Path):
     served = Rim(tmp_path).client.get("/openapi.json").json
     assert served == msgspec.json.decode(msgspec.json.encode(openapi()))
@@ -207,7 +233,7 @@ def test_a_mistake_is_named_by_its_path_and_never_by_its_value():
 
 
 EXAMPLES = ("QuoteBody", "QuoteBody", "QuoteSaid", "VoidBody", "ParkBody", "ExchangeBody", "ExchangeSaid",
-            "DayCloseBody", "CloseSaid")  # fmt: skip
+            "ExchangeVoidSaid", "ReturnVoidSaid", "DayCloseBody", "CloseSaid")  # fmt: skip
 _LINES = [{"line": 1, "quantity": "1"}]
 _EXCHANGE = {
     "exchange_id": "X1", "return": {"return_id": "B2", "of": "R1", "lines": [{"line": 2}]},
@@ -240,6 +266,8 @@ A_DAY: list[tuple[str, str, str, Any]] = [
     ("GET", f"/v1/balance?card={CARD}", "/v1/balance", None),
     ("POST", "/v1/exchanges", "/v1/exchanges", _EXCHANGE),
     ("POST", "/v1/exchanges", "/v1/exchanges", {**_EXCHANGE, "override": {"supervisor": "91"}}),
+    ("POST", "/v1/exchanges/X1/void", "/v1/exchanges/{exchange_id}/void", {"cashier": "4"}),
+    ("POST", "/v1/returns/B2/void", "/v1/returns/{return_id}/void", {}),
     ("GET", "/v1/exchanges/X1", "/v1/exchanges/{exchange_id}", None),
     ("POST", "/v1/quotes", "/v1/quotes", quote(cards=["2099999999998", CARD])),
     ("POST", "/v1/parked", "/v1/parked", {**quote(coupons=["X"]), "park_id": "P1", "note": "blue"}),

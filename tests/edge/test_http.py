@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.presenting import code_token
+from edge.certificate_names import code_token
 from loyalty.members import WalletItem
 from loyalty.programme import read_programme
 from tests.edge.laden import PROGRAMME

@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge.certificate_names import code_token
 from edge.covering import CertificateNotCovered, PrizeNotCovered, WalletNotCovered
 from edge.journal import Journal, open_epoch
-from edge.presenting import code_token, present
+from edge.presenting import present
 from edge.taking_back import take_back, void_receipt
 from edge.till import Till
 from loyalty.card_keys import CardKey, CardKeys
@@ -309,7 +310,7 @@ def test_a_new_epoch_does_not_bring_the_offers_back(till: Till, tmp_path: Path, 
     journal = Journal.open(tmp_path / "journal.db", identity(epoch=2), clock)
     open_epoch(journal, "rewound")
     asked = laying(("tea", 250), coupons=(code,))
-    told = present(till.current(), asked.basket, None, journal, identity(epoch=2), till.place(asked)).shared
+    told = present(till.current(), asked.basket, None, journal, identity(epoch=2), till.place(asked), till.cache).shared
     assert told is not None and {use.name.partition(":")[0]: use.amount for use in told} == {"coupon": 1, "promo": 1}
 
 

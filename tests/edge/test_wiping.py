@@ -60,6 +60,9 @@ def test_no_card_key_and_no_card_stay_on_the_disk(machine: Machine) -> None:
     assert machine.holds(CARD_KEY) == ["identity-1.json", "identity.json"]
     assert any(name.startswith(CACHE_FILE) for name in machine.holds(TOKEN))
     assert machine.holds(LATER_KEY) == ["identity.json"]
+    with machine.journal.writing():
+        machine.journal.told_accounts.note({77: [TOKEN]}, 1)  # head office was put back a minute ago
+    assert any(name.startswith(JOURNAL_FILE) for name in machine.holds(TOKEN))
     wiped = machine.wipe()
     assert machine.holds(CARD_KEY) == machine.holds(LATER_KEY) == []
     assert machine.holds(TOKEN) == []

@@ -168,7 +168,8 @@ def test_events_behind_one_that_is_lost_are_in_the_signed_file_and_in_no_stream(
     opened.journal.close()
     assert rows_in(folder / "journal.db") == told[:10]
     (file,) = folder.glob("salvage-1-*.export")
-    header, batches = open_export(file.read_bytes(), lambda till, key: identity().signer.public)
+    held = open_export(file.read_bytes(), lambda till, key: identity().signer.public)
+    header, batches = held.header, held.batches
     assert (header.till_id, header.why, len(batches)) == (TILL_ID, "salvage", 2)
 
 

@@ -71,6 +71,9 @@ class MemoryTill:
     def generation(self) -> int:
         return self.heard_generation
 
+    def sealing_key(self) -> str:
+        return ""
+
     def newest_block(self) -> BlockMark:
         return BlockMark()
 

@@ -12,7 +12,9 @@ from central.ports import reading
 from central.positions import lines_of_period
 from central.verify import verify_books
 from edge.asks import CommitAsk, SaleAsk
+from edge.certificate_holds import UNHEARD_MS, CertificateHolds
 from edge.certificates import CertificateOrder, order_certificate
+from edge.covering import CertificateNotCovered
 from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
 from loyalty.programme import programme_from
 from tallypoint.in_process import InProcess, Node, StoryClock
@@ -117,3 +119,31 @@ def test_tills_ask_for_certificates_only_where_the_programme_has_some(tmp_path: 
     there.sync(node)
     assert (before.version, node.cache.lane("certificates").version) == (0, 1)
     there.close()
+
+
+def test_two_tills_with_the_line_never_take_one_certificate_twice(shops: Shops) -> None:
+    for node in (shops.acme, shops.bolt):
+        node.till.certificate_holds = CertificateHolds(node.till.clock, node.uplink.ask_desk)
+    shops.sell(shops.acme, "R1", **gift(5000))
+    shops.level()
+    # Both know of 50.00, and neither has heard of the other's sale.
+    shops.sell(shops.acme, "R2", **paid(4000))
+    with pytest.raises(CertificateNotCovered):
+        shops.sell(shops.bolt, "R3", **paid_just(1001))
+    # The first is at head office, but nobody was told of it yet: what it left may be taken, and no more.
+    shops.all.sync(shops.acme)
+    with pytest.raises(CertificateNotCovered):
+        shops.clock.move(UNHEARD_MS)
+        shops.sell(shops.bolt, "R4", **paid_just(1001))
+    shops.clock.move(UNHEARD_MS)
+    shops.sell(shops.bolt, "R5", **paid_just(1000))
+    shops.level()
+    assert shops.left(shops.acme) == shops.left(shops.bolt) == ("used_up", 0)
+    with reading(shops.all.engine) as tx:
+        assert tx.execute(select(t.flag.c.cause)).all() == []
+    assert verify_books(shops.all.engine).violations == ()
+
+
+def paid_just(amount: int) -> dict[str, Any]:
+    return {"line": Line(line=1, sku="bread", amount_minor=amount),
+            "certificates": (CertificateAsk(code=CODE, amount_minor=amount),)}  # fmt: skip

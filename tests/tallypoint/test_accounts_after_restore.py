@@ -1,0 +1,180 @@
+"""Head office comes back from a backup of before a member joined: what was sold to them meanwhile is theirs again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from central.members import account_of
+from central.ports import reading, writing
+from central.shown_accounts import take_shown
+from central.stray_points import bring_home
+from central.tables import account, card, flag, lot
+from central.verify import verify_books
+from loyalty.programme import programme_from
+from sync.desk import DeskAsk, ToldAccount
+from tallypoint.in_process import StoryClock
+from tests.central.test_told_leases import backup, put_back
+from tests.central.tills import ANNA, COALITION, NOW, PROGRAMME
+from tests.tallypoint.test_members_and_cards import ANA, HOUR, Coalition, Counter, join
+
+OTHER = "c" * 32
+
+
+class Shops(Coalition):
+    def hear(self, *counters: Counter) -> None:
+        for _ in range(3):
+            self.clock.move(2 * HOUR)
+            for counter in counters:
+                self.sync(counter.node)
+                counter.line.keep()
+            bring_home(self.engine, self.clock.wall_ms(), self.randomness)
+
+    def owner(self, token: str) -> int:
+        with reading(self.engine) as tx:
+            found = account_of(tx, token)
+        assert found is not None
+        return found
+
+    def points(self) -> dict[int, int]:
+        """By account, where there are any."""
+        sums: dict[int, int] = {}
+        with reading(self.engine) as tx:
+            for account_id, points in tx.execute(select(lot.c.account_id, lot.c.points)):
+                sums[account_id] = sums.get(account_id, 0) + points
+        return {account_id: points for account_id, points in sums.items() if points}
+
+    def flags(self) -> list[tuple[str, str]]:
+        with reading(self.engine) as tx:
+            rows = tx.execute(select(flag.c.cause, flag.c.state))
+            return sorted((cause, state) for cause, state in rows if cause in ("account_unknown", "card_has_points"))
+
+    def show(self, counter: Counter, account_id: int, *cards: str) -> None:
+        identity = counter.node.till.identity
+        ask = DeskAsk(
+            till_id=identity.till_id, epoch=1, key_no=1, counter=0, sent_at_ms=0, what="accounts",
+            accounts=(ToldAccount(account_id=account_id, cards=cards),),
+        )  # fmt: skip
+        with writing(self.engine) as tx:
+            take_shown(tx, ask, self.clock.wall_ms())
+
+
+@pytest.fixture
+def shops(tmp_path: Path, central_url: str) -> Iterator[Shops]:
+    there = Shops(tmp_path, StoryClock(NOW), COALITION, central_url)
+    there.publish(programme_from({**PROGRAMME, "members": {"numbers_at_once": 120}}))
+    there.counters = (Counter(there, "S1", "one"), Counter(there, "S2", "two"))
+    there.level()
+    yield there
+    there.close()
+
+
+def joined_and_lost(shops: Shops) -> tuple[Any, int]:
+    """Ana joins at one till, buys at it and, once it has heard of her, at the other; then head office is as before."""
+    one, two = shops.counters
+    before = backup(shops)  # type: ignore[arg-type]
+    made = one.enrol(enrol_id="E-1", person=ANA)
+    one.sell("R-1", 1_000, made.card_number)
+    shops.hear(one, two)
+    two.sell("R-2", 2_000, made.card_number)
+    shops.hear(one, two)
+    lost = shops.owner(made.card_token)
+    assert shops.points() == {lost: 30}
+    put_back(shops, before)  # type: ignore[arg-type]
+    return made, lost
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["her till is heard first", "the other till is heard first"])
+def test_points_of_a_member_who_joined_since_the_backup_are_on_one_account(shops: Shops, first: int) -> None:
+    made, lost = joined_and_lost(shops)
+    for counter in (shops.counters[first], shops.counters[1 - first]):
+        shops.hear(counter)
+    shops.hear(*shops.counters)
+    owner = shops.owner(made.card_token)
+    # Where the other till came first, the card led to the account of before, and she joined on that.
+    assert (owner == lost) == (first == 1)
+    assert shops.points() == {owner: 30}
+    with reading(shops.engine) as tx:
+        assert tx.execute(select(account.c.status).where(account.c.account_id == owner)).scalar() == "registered"
+        who = shops.people.read(tx, owner)
+    assert who is not None and who.name == ANA["name"]
+    flags = [("account_unknown", "settled")] + [("card_has_points", "settled")] * (first == 0)
+    assert shops.flags() == flags
+    # And on: both tills name her by what head office says now.
+    for n, counter in enumerate(shops.counters):
+        counter.sell(f"R-1{n}", 1_000, made.card_number)
+    shops.hear(*shops.counters)
+    assert shops.points() == {owner: 50}
+    assert [counter.node.till.balance(made.card_number).view.balance_points for counter in shops.counters] == [50, 50]
+    assert verify_books(shops.engine).violations == ()
+    for counter in shops.counters:
+        told = counter.node.journal.told_accounts
+        assert (told.through(), told.waiting()) == (None, ())
+
+
+def test_a_till_that_sells_on_while_members_come_anew_shows_that_too(shops: Shops) -> None:
+    """Between the hello that tells of the restore and the last page it still names the account of before."""
+    made, lost = joined_and_lost(shops)
+    one, two = shops.counters
+    shops.clock.move(2 * HOUR)
+    for _ in range(100):
+        two.node.uplink.run_once()
+        if two.node.journal.told_accounts.through() is not None:
+            break
+    two.sell("R-3", 4_000, made.card_number)
+    event = two.node.journal.find("R-3").event
+    assert event.account_id == lost
+    shops.hear(one)
+    shops.hear(two, one)
+    assert shops.points() == {shops.owner(made.card_token): 70}
+    assert verify_books(shops.engine).violations == ()
+
+
+def test_what_tills_show_moves_no_account_that_is_somebodys(shops: Shops) -> None:
+    one, two = shops.counters
+    join(shops, ANNA)
+    shops.hear(one, two)
+    one.sell("R-1", 1_000, ANNA)
+    shops.hear(one, two)
+    (anna,) = shops.points()
+    with reading(shops.engine) as tx:
+        cards = set(tx.execute(select(card.c.card_token, card.c.account_id)))
+    shops.show(two, anna, OTHER)
+    shops.show(two, 4711, OTHER)  # that nothing names
+    with reading(shops.engine) as tx:
+        assert set(tx.execute(select(card.c.card_token, card.c.account_id))) == cards
+    assert shops.flags() == []
+
+
+def test_an_account_whose_cards_are_two_members_is_left_for_a_person(shops: Shops) -> None:
+    made, lost = joined_and_lost(shops)
+    one, two = shops.counters
+    join(shops, ANNA)
+    told = two.node.journal.told_accounts
+    shops.clock.move(2 * HOUR)
+    shops.sync(one.node)
+    shops.sync(two.node)  # its event is there; what it shows goes with a chore
+    assert [each.account_id for each in told.waiting()] == [lost]
+    with reading(shops.engine) as tx:
+        anna_card = tx.execute(select(card.c.card_token).where(card.c.card_token != made.card_token)).scalars().first()
+    assert anna_card
+    shops.show(two, lost, made.card_token, anna_card)
+    assert shops.flags() == [("account_unknown", "open")]
+    assert shops.points()[lost] == 20
+    # A till that says less is believed; said again, it changes nothing.
+    shops.show(two, lost, made.card_token)
+    shops.show(two, lost, made.card_token)
+    assert shops.flags() == [("account_unknown", "settled"), ("card_has_points", "open")]
+    bring_home(shops.engine, shops.clock.wall_ms(), shops.randomness)
+    assert shops.points() == {shops.owner(made.card_token): 30}
+
+
+def test_no_card_stays_in_the_journal_once_head_office_has_heard(shops: Shops) -> None:
+    joined_and_lost(shops)
+    shops.hear(*shops.counters)
+    shops.hear(*shops.counters)
+    for counter in shops.counters:
+        rows = counter.node.journal._database.rows("SELECT * FROM told_account")
+        assert rows == []
