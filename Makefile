@@ -3,6 +3,8 @@ PYTHON ?= python3
 EXTRA ?= dev
 UV ?= uv
 VENV := .venv/bin
+# One more than there are processors: many tests wait for a browser, a disk or another process.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## */  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -14,10 +16,10 @@ demo: env  ## a small coalition, alive in the browser (ONCE=1: play the story on
 	$(VENV)/tallypoint demo $(if $(ONCE),--once)
 
 test: env  ## all tests
-	$(VENV)/python -m pytest -n auto --dist worksteal
+	$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal
 
 coverage: env  ## all tests, with the lines they did not reach
-	$(VENV)/python -m pytest -n auto --dist worksteal --cov --cov-report=term
+	$(VENV)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 faults: env  ## kills, power cuts, bad disks and bad lines, all of them (up to an hour; a spread of them runs with the tests)
 	TALLYPOINT_FAULTS_LONG=1 $(VENV)/python -m pytest tests/faults -s -q
