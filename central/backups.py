@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, text
 
 from central.centre_keys import NEXT
 from central.key_files import later_files
-from central.ports import Randomness, Settings, open_engine, read_key, reading, writing
+from central.ports import Randomness, Settings, open_engine, read_key, reading, sync_folder, writing
 from central.postgres_programs import dump
 from central.registry import generation
 from central.rows import put
@@ -111,9 +111,9 @@ def make_backup(
         said = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
         _write(unfinished / MANIFEST, (said,))
         _write(unfinished / MAC, (sealing.mac(said).encode(),))
-        _sync(unfinished)
+        sync_folder(unfinished)
         unfinished.rename(folder)
-        _sync(target)
+        sync_folder(target)
     except (OSError, sqlite3.Error) as trouble:
         raise BackupFailed(f"The backup cannot be made in {target}: {trouble}. Mend it and do it again.") from None
     finally:
@@ -223,12 +223,3 @@ def _write(path: Path, pieces: Iterable[bytes]) -> None:
             file.write(piece)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """The names of new files are in their folder, which has to reach the disk as well."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

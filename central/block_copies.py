@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Connection, select
 
+from central.ports import sync_folder
 from central.tables import block
 from loyalty.trouble import Fault
 from sync.blocks import BlockMark, SealedBlock
@@ -97,14 +98,5 @@ def _write(folder: Path, made: SealedBlock) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.rename(path)
-    _sync_folder(path.parent)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    """The name of a new file is in its folder, which has to reach the disk as well."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(path.parent)
+    sync_folder(folder)

@@ -8,13 +8,12 @@ After 1 alone the old key goes on and the next try uses the same new seed; after
 sync.md section 7.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 from sqlalchemy import Connection, Engine, select
 
-from central.ports import Randomness, Settings, read_key, reading, writing
+from central.ports import Randomness, Settings, read_key, reading, sync_folder, writing
 from central.tables import centre_key
 from loyalty.trouble import Refusal
 from sync.keys import PublicKey, PublicKeys, Signer
@@ -69,7 +68,7 @@ def rotate_centre_key(
     old = centre_signer(settings, engine, randomness)
     waits = _next(path)
     new = Signer(read_key(waits, randomness), old.key_no + 1)
-    _sync(waits.parent)
+    sync_folder(waits.parent)
     notice = make_notice(old, new, made_at_ms=now_ms, old_until_ms=now_ms + overlap_days * DAY_MS)
     with writing(engine) as tx:
         row = {"key_no": new.key_no, "public": new.public}
@@ -96,12 +95,4 @@ def _next(path: Path) -> Path:
 
 def _replace(waits: Path, path: Path) -> None:
     waits.rename(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(path.parent)

@@ -7,12 +7,11 @@ A new key is written beside the first, durably, before its row is: a change that
 file. A file never changes. Source: docs/operations.md "When a key is stolen".
 """
 
-import os
 from pathlib import Path
 
 from sqlalchemy import Engine, Table, select
 
-from central.ports import Randomness, read_key, writing
+from central.ports import Randomness, read_key, sync_folder, writing
 from central.rows import put
 from loyalty.card_keys import FIRST_KEY
 from loyalty.trouble import Fault, InvariantBroken
@@ -72,7 +71,7 @@ def make_next_key(engine: Engine, table: Table, first: Path, randomness: Randomn
         newest = tx.execute(select(table.c.no).order_by(table.c.no.desc()).limit(1)).scalar_one()
         key_id = str(newest + 1)
         read_key(file_of(first, key_id), randomness)
-        _sync(first.parent)
+        sync_folder(first.parent)
         put(tx, table, [{"no": newest + 1, "key_id": key_id, "made_ms": now_ms}])
     return key_id
 
@@ -82,11 +81,3 @@ class _Never:
 
     def bytes(self, n: int) -> bytes:
         raise InvariantBroken("the file of a key vanished while it was read", bytes=n)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -177,6 +177,15 @@ def read_key(path: Path, randomness: Randomness) -> bytes:
     return key
 
 
+def sync_folder(folder: Path) -> None:
+    """The names of new files are in their folder, which has to reach the disk as well."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 WRITING_KIB = 32_768  # of SQLite's page cache: all pages that a batch touches, so that none is written twice
 READING_KIB = 4_096
 
