@@ -326,7 +326,7 @@ def test_a_crash_while_the_centre_makes_its_new_key(
     def crash(*_: Any, **__: Any) -> None:
         raise Crash
 
-    where = {"seed": "_sync", "notice": "make_notice", "rename": "_replace"}[point]
+    where = {"seed": "sync_folder", "notice": "make_notice", "rename": "_replace"}[point]
     with monkeypatch.context() as broken, pytest.raises(Crash):
         broken.setattr(centre_keys, where, crash)
         rotate(office)
