@@ -51,11 +51,11 @@ def ask_one(connection: Connection, statement: Any, told: Mapping[str, Any] = _N
 
 def ask_soon(connection: Connection, statement: Any, told: Mapping[str, Any] = _NOTHING) -> Soon:
     """The same; within `without_waiting`, the answer is read only when somebody wants it."""
-    driver: Any = connection.connection.driver_connection
     if not connection.in_transaction():
         result = connection.execute(statement, told)  # SQLAlchemy begins one, as it does for whatever comes next
         rows = result.all() if result.returns_rows else []
         return lambda: rows
+    driver: Any = connection.connection.driver_connection
     text, values = _kept(connection.dialect.name, statement)
     try:
         cursor = driver.execute(text, {**values, **told} if values else told)

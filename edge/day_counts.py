@@ -11,7 +11,7 @@ from loyalty.baskets import Place
 from loyalty.day_totals import PAID_HERE, TENDER, DayEntry
 from loyalty.events import Event
 from loyalty.receipts import Receipt, ReceiptDetail, read_detail
-from loyalty.reversals import Return, ReturnVoid, Void
+from loyalty.reversals import VOID, Return, ReturnVoid, Void
 from loyalty.stored_value import stored_paid
 
 Moves = Receipt | Return | Void | ReturnVoid
@@ -30,7 +30,7 @@ def day_of(entries: Iterable[Entry], business_date: date) -> Day:
     """What bears a business date: sales, returns and voids, and how much of anything was approved."""
     of_day = [event for entry in entries if _day_of(event := entry.event) == business_date]
     moves = tuple(event for event in of_day if isinstance(event, Moves))
-    voided = {move.receipt_id.removeprefix("void:") for move in moves if isinstance(move, Void | ReturnVoid)}
+    voided = {move.receipt_id.removeprefix(VOID) for move in moves if isinstance(move, Void | ReturnVoid)}
     details = {move.receipt_id: read_detail(move) for move in moves if isinstance(move, Receipt)}
     return Day(
         moves=moves,

@@ -46,6 +46,7 @@ from edge.taking_back import sale_of
 from edge.voiding_returns import void_exchange, void_return
 from loyalty.day_totals import DayTotals, SaleTotal, TenderTotal
 from loyalty.document import Language
+from loyalty.reversals import VOID
 from receipt_templates.render import render
 from receipt_templates.reversal_views import ReturnView
 from receipt_templates.slip_views import CloseView, Control, ExchangeView, Figure
@@ -114,7 +115,7 @@ class DayDesk:
         desk = self._desk.at(body.training)
         with desk.writing:
             kept = find_exchange(desk.till, exchange_id)
-            here = desk.here(f"void:{kept.receipt_id}")
+            here = desk.here(VOID + kept.receipt_id)
             told = void_exchange(desk.till, contract.exchange_void_ask(body, exchange_id, here))
         reader = desk.reader(body.language, told.sold.void.account_id)
         sold = desk.slips.of_void(told.sold, reader)
@@ -144,7 +145,7 @@ class DayDesk:
         """A whole return undone."""
         desk = self._desk.at(body.training)
         with desk.writing:
-            told = void_return(desk.till, contract.return_void_ask(body, return_id, desk.here(f"void:{return_id}")))
+            told = void_return(desk.till, contract.return_void_ask(body, return_id, desk.here(VOID + return_id)))
         reader = desk.reader(body.language, told.void.account_id)
         view = desk.slips.of_return_void(told, sale_of(desk.till, told.void.of_receipt), reader)
         if not told.replayed:

@@ -45,6 +45,7 @@ from loyalty.amounts import exponent_of
 from loyalty.document import Language
 from loyalty.leases import Kind
 from loyalty.programme import Programme
+from loyalty.reversals import VOID
 from loyalty.trouble import Fault, Refusal
 from receipt_templates.compose import AnyView
 from receipt_templates.languages import authority_in_words, tongue_of
@@ -232,7 +233,7 @@ class Desk:
         if (desk := self.at(body.training)) is not self:
             return desk.void(receipt_id, body)
         with self.writing:
-            told = void_receipt(self.till, contract.void_ask(body, receipt_id, self.here(f"void:{receipt_id}")))
+            told = void_receipt(self.till, contract.void_ask(body, receipt_id, self.here(VOID + receipt_id)))
         view = self.slips.of_void(told, self.reader(body.language, told.void.account_id))
         if not told.replayed:
             self.slips.print_new(view)

@@ -27,9 +27,10 @@ from loyalty.events import own_uses, voided_uses
 from loyalty.members import MemberView
 from loyalty.quotes import quote_basket
 from loyalty.receipts import Receipt
-from loyalty.return_voids import VOID, standing_returns
+from loyalty.return_voids import standing_returns
 from loyalty.returned_points import AtHand
 from loyalty.reversals import (
+    VOID,
     Return,
     ReturnDetail,
     ReturnVoid,
@@ -57,7 +58,7 @@ def void_receipt(till: Till, ask: VoidAsk) -> Voided:
     """
     till.check_training(ask)
     journal = till.journal
-    ask, approval = approve(till.approver, journal, ask, f"void:{ask.receipt_id}")
+    ask, approval = approve(till.approver, journal, ask, VOID + ask.receipt_id)
     with journal.writing():
         done = write_void(till, ask, ask.receipt_id, approval)
     if not done.replayed:
@@ -79,7 +80,7 @@ def write_void(
     receipt = entry.event if entry else None
     if entry is None or not isinstance(receipt, Receipt):
         raise ReceiptUnknown("This till keeps no such receipt. Void it at the till that sold it.")
-    if (before := journal.find(f"void:{receipt_id}")) is not None:
+    if (before := journal.find(VOID + receipt_id)) is not None:
         return _voided(before, receipt)
     _check_may_void(journal, entry, receipt_id, exchange)
     check_unused(till, receipt.certificates_sold)
@@ -151,7 +152,7 @@ def reversal_again(till: Till, event_id: str) -> TakenBack | Voided | Unreturned
     match entry.event if entry else None:
         case Return() as returned if entry:
             return _taken_back(returned, entry.head, replayed=True)
-        case Void() if entry and (receipt := sale_of(till, event_id.removeprefix("void:"))):
+        case Void() if entry and (receipt := sale_of(till, event_id.removeprefix(VOID))):
             return _voided(entry, receipt)
         case ReturnVoid() if entry:
             return unreturned_again(till, entry)

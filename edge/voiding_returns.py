@@ -15,8 +15,8 @@ from edge.taking_back import check_day, member_now, read_return, sale_of, unretu
 from edge.till import Till
 from loyalty.approvals import Override, approved_in, stamped
 from loyalty.events import own_uses
-from loyalty.return_voids import VOID, close_return_void, standing_returns
-from loyalty.reversals import Return, ReturnVoid
+from loyalty.return_voids import close_return_void, standing_returns
+from loyalty.reversals import VOID, Return, ReturnVoid
 from loyalty.stored_value import stored_paid
 from loyalty.trouble import InvariantBroken
 

@@ -12,9 +12,7 @@ import msgspec
 from loyalty.baskets import Place
 from loyalty.lots import EventRef
 from loyalty.members import Use
-from loyalty.reversals import Return, ReturnVoid, VoidDetail
-
-VOID = "void:"
+from loyalty.reversals import VOID, Return, ReturnVoid, VoidDetail
 
 
 def close_return_void(

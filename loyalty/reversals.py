@@ -28,7 +28,7 @@ from loyalty.returned_uses import StoredBack
 from loyalty.withholding import Withheld, withhold
 
 NOTHING_AT_HAND = AtHand()
-_VOID = "void:"
+VOID = "void:"
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True, tag="return.v1", tag_field="type", omit_defaults=True):
@@ -278,7 +278,7 @@ def close_void(receipt: Receipt, of: EventRef, place: Place, *, cashier: str = "
     """The fact that a receipt was undone whole. What a void does to counters, a return of everything does too."""
     uses, shared_uses, clamp = void_figures(receipt, read_detail(receipt))
     return Void(
-        receipt_id=_VOID + receipt.receipt_id,
+        receipt_id=VOID + receipt.receipt_id,
         place=place,
         of=of,
         account_id=receipt.account_id,
@@ -294,7 +294,7 @@ def close_void(receipt: Receipt, of: EventRef, place: Place, *, cashier: str = "
 def receipt_named(event: Reversal) -> str:
     """The id of the receipt that a reversal takes back; "" where it does not say, and only its place is known."""
     if isinstance(event, Void):
-        return event.receipt_id.removeprefix(_VOID) if event.receipt_id.startswith(_VOID) else ""
+        return event.receipt_id.removeprefix(VOID) if event.receipt_id.startswith(VOID) else ""
     return event.of_receipt
 
 

@@ -8,7 +8,7 @@ import msgspec
 from loyalty.messages import Said
 from loyalty.receipts import Receipt, ReceiptDetail, read_detail
 from loyalty.returned_lines import ReturnLine, return_lines
-from loyalty.reversals import Return, ReturnDetail, ReturnVoid, Void, VoidDetail
+from loyalty.reversals import VOID, Return, ReturnDetail, ReturnVoid, Void, VoidDetail
 from receipt_templates.view import Shop, Slip, local_time, said_on_paper
 
 
@@ -172,7 +172,7 @@ def view_of_return_void(
         language=language,
         shop=shop,
         currency=currency or shop.currency,
-        number=void.receipt_id.removeprefix("void:"),
+        number=void.receipt_id.removeprefix(VOID),
         till_id=void.place.till_id,
         sold_at=local_time(void.place),
         cashier=detail.cashier,

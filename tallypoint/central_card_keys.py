@@ -7,6 +7,7 @@ import msgspec
 
 from central.card_change import KeyStanding, name_again, retire_card_key, standing
 from central.card_keys import make_card_key, ring_of
+from central.people_change import PeopleKeyStanding
 from central.ports import reading, writing
 from loyalty.moments import utc_date
 from tallypoint.central_office import CLOCK, RANDOMNESS, adder, open_office, say
@@ -64,12 +65,21 @@ def run_name(args: argparse.Namespace) -> int:
     return say(args, {"account_id": account_id}, f"The card of account {account_id} is known to tills again.")
 
 
-def _line(one: KeyStanding) -> str:
+def state_of(one: KeyStanding | PeopleKeyStanding) -> str:
+    """Whether a key is in force, and since when it is there."""
     state = "retired" if one.retired_ms else "newest" if one.is_newest else "in force"
-    since = f", made {utc_date(one.made_ms).isoformat()}" if one.made_ms else ""
-    tills = f"{len(one.tills_with)} tills hold it"
+    return state + (f", made {utc_date(one.made_ms).isoformat()}" if one.made_ms else "")
+
+
+def tills_of(one: KeyStanding | PeopleKeyStanding, do: str) -> str:
+    """How many tills do something with a key, and the first of those that do not."""
+    told = f"{len(one.tills_with)} tills {do} it"
     if one.tills_without:
         more = " …" if len(one.tills_without) > SHOWN_TILLS else ""
-        tills += f", {len(one.tills_without)} do not: {', '.join(one.tills_without[:SHOWN_TILLS])}{more}"
+        told += f", {len(one.tills_without)} do not: {', '.join(one.tills_without[:SHOWN_TILLS])}{more}"
+    return told
+
+
+def _line(one: KeyStanding) -> str:
     cards = "" if one.is_newest else f"; {one.cards_without} cards have no newer name"
-    return f"Card key {one.key_id}, {state}{since}: {tills}{cards}"
+    return f"Card key {one.key_id}, {state_of(one)}: {tills_of(one, 'hold')}{cards}"

@@ -8,8 +8,7 @@ import msgspec
 from central.people_change import PeopleKeyStanding, people_standing, retire_people_key
 from central.people_keys import PeopleRing, make_people_key, people_files
 from central.ports import reading
-from loyalty.moments import utc_date
-from tallypoint.central_card_keys import SHOWN_TILLS
+from tallypoint.central_card_keys import state_of, tills_of
 from tallypoint.central_office import CLOCK, RANDOMNESS, adder, open_office, say
 
 
@@ -50,12 +49,5 @@ def run_retire(args: argparse.Namespace) -> int:
 
 
 def _line(one: PeopleKeyStanding) -> str:
-    state = "retired" if one.retired_ms else "newest" if one.is_newest else "in force"
-    since = f", made {utc_date(one.made_ms).isoformat()}" if one.made_ms else ""
-    told = f"Key {one.key_id} of personal data, {state}{since}: {one.people} people under it"
-    if one.is_newest:
-        more = " …" if len(one.tills_without) > SHOWN_TILLS else ""
-        told += f"; {len(one.tills_with)} tills seal to it"
-        if one.tills_without:
-            told += f", {len(one.tills_without)} do not: {', '.join(one.tills_without[:SHOWN_TILLS])}{more}"
-    return told
+    tills = f"; {tills_of(one, 'seal to')}" if one.is_newest else ""
+    return f"Key {one.key_id} of personal data, {state_of(one)}: {one.people} people under it{tills}"
