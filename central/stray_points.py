@@ -1,12 +1,14 @@
 """Points of a card that was used before head office heard whose it is: they follow the card to its member.
 
 A new card is known to one till first. Where another till sells on it before, its points lie on an account that nobody
-claims; once the card is given, that account is merged into the member's. Source: docs/members.md "Cards".
+claims; once the card is given, that account is merged into the member's. Where that card led to an account that has
+itself gone home meanwhile, the points follow it. Source: docs/members.md "Cards".
 """
 
 import msgspec
 from sqlalchemy import Engine, Row, select
 
+from central.accounts import survivor_of
 from central.adjusting import Signed
 from central.leasing import recall
 from central.member_facts import CARD_HAS_POINTS
@@ -37,7 +39,7 @@ def _open(engine: Engine) -> list[Row]:
 @replayable
 def _merge(engine: Engine, row: Row, now_ms: int, randomness: Randomness) -> bool:
     figures = msgspec.json.decode(row.figures)
-    wish = MergeWish(account_id=figures["account_id"], into_account_id=figures["into"], reason="card_given")
+    here = figures["account_id"]
     signed = Signed(
         correction_id=f"card:{row.till_id}:{row.epoch}:{row.seq}", asked_by=BY, approved_by="",
         on=utc_date(now_ms), now_ms=now_ms,
@@ -45,13 +47,15 @@ def _merge(engine: Engine, row: Row, now_ms: int, randomness: Randomness) -> boo
     key = FlagKey(till_id=row.till_id, epoch=row.epoch, seq=row.seq, cause=row.cause, n=row.n)
     try:
         with writing(engine) as tx:
-            merge(tx, wish, signed, randomness)
+            into = survivor_of(tx, figures["into"])
+            merge(tx, MergeWish(account_id=here, into_account_id=into, reason="card_given"), signed, randomness)
             settle_flag(tx, key, note="merged", by=BY, now_ms=now_ms)
         return True
     except PointsLeased:
         with writing(engine) as tx:
-            recall(tx, [wish.account_id], now_ms)
-    except AccountClosed:
+            recall(tx, [here], now_ms)
+    except AccountClosed as closed:
+        is_home = closed.figures["account_id"] == here
         with writing(engine) as tx:
-            settle_flag(tx, key, note="merged already", by=BY, now_ms=now_ms)
+            settle_flag(tx, key, note="merged already" if is_home else "the member is erased", by=BY, now_ms=now_ms)
     return False

@@ -8,15 +8,17 @@ from sqlalchemy import select
 
 from central.claims import settle_claims
 from central.consents import WrongCode, confirm_by_code, consents_of, evidence_of, withdraw
+from central.erasing import erase_member
 from central.ports import reading, writing
 from central.stray_points import bring_home
-from central.tables import account, card, enrolment, hotlist, lot, member
+from central.tables import account, card, enrolment, flag, hotlist, lot, member
 from central.verify import verify_books
 from loyalty.card_keys import one_card_key
 from loyalty.cards import Card, card_token
 from loyalty.confirming import confirm_code, confirm_key, confirm_number
 from loyalty.member_events import CardChanged, Claimed, ConsentChanged, ConsentSaid, Enrolled, ReceiptNamed
 from loyalty.members import UNKNOWN_CARD
+from tests.central.test_leasing import ONLINE, back, under_rules
 from tests.central.tills import ANNA, BEN, CARD_KEY, NOW, Centre, Till
 
 NEW, NEWER = "2900000000032", "2900000000049"  # check digits worked out by hand
@@ -192,6 +194,45 @@ def test_who_joined_at_a_till_that_was_not_heard_is_a_member_though_points_came_
     assert centre.account_of(token(NEW)) == account_id
     assert (points(centre, account_id), [cause for _, cause in centre.flags()]) == (4, ["card_has_points"])
     assert centre.rows(select(account.c.status).where(account.c.account_id == account_id)) == [("registered",)]
+    assert violations(centre) == []
+
+
+def test_points_follow_a_card_given_for_one_that_went_home_meanwhile(centre: Centre) -> None:
+    """NEWER was given for NEW before head office heard that NEW is ANNA's; a till has points of NEWER until after."""
+    anna, till, other = centre.member(ANNA), centre.till(), centre.till()
+    under_rules(centre, ONLINE, till, other)
+    for number in (NEW, NEWER):
+        other.sell(f"R-{number}", 400, UNKNOWN_CARD, token=token(number))
+    other.upload()
+    till.append(changed(till, "C-2", "issued", NEWER, NEW))
+    till.upload()
+    (grant,) = other.leases(other.ask("H1", stray := centre.figures("card_has_points")["account_id"], 3))
+    till.append(changed(till, "C-1", "replaced", NEW, ANNA, reason="damaged"))
+    till.upload()
+    assert bring_home(centre.engine, centre.now, centre.random) == 1
+    assert (points(centre, anna), points(centre, stray)) == (4, 1)
+    back(other, grant, 3)
+    other.upload()
+    assert bring_home(centre.engine, centre.now, centre.random) == 1
+    assert (points(centre, anna), centre.account_of(token(NEWER))) == (8, anna)
+    assert bring_home(centre.engine, centre.now, centre.random) == 0
+    assert violations(centre) == []
+
+
+def test_points_of_a_card_whose_member_is_erased_stay_and_say_why(centre: Centre) -> None:
+    anna, till, other = centre.member(ANNA), centre.till(), centre.till()
+    other.sell("R-9", 400, UNKNOWN_CARD, token=token(NEW))
+    other.upload()
+    till.append(changed(till, "C-1", "issued", NEW, ANNA))
+    till.upload()
+    stray = centre.figures("card_has_points")["account_id"]
+    with writing(centre.engine) as tx:
+        erase_member(tx, anna, by="dpo", now_ms=centre.now, randomness=centre.random)
+    assert bring_home(centre.engine, centre.now, centre.random) == 0
+    assert centre.rows(select(flag.c.state, flag.c.note).where(flag.c.cause == "card_has_points")) == [
+        ("settled", "the member is erased")
+    ]
+    assert points(centre, stray) == 4
     assert violations(centre) == []
 
 
