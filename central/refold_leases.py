@@ -19,6 +19,8 @@ from sync.keys import PublicKeys
 from sync.keys import verify as signature_holds
 
 LEASE_EVENTS = ("grant.v1", "lease.v1", "reclaim.v1")
+# A number alone may be that of another grant: one of a history that a restore lost.
+_GRANT = ("till_id", "epoch", "grant_no", "lease_id", "account_id", "points", "granted_at_ms")
 
 
 def fold_lease(fold: Refold, event: Mapping[str, Any], account_id: int, ref: Ref) -> None:
@@ -87,12 +89,12 @@ def grants_shown(
         events: that are posted.
         keys: head office's; without them signatures are not looked at.
     """
-    taken = {(r.till_id, r.epoch, r.grant_no) for r in db.execute(select(t.till_grant))}
+    taken = {tuple(getattr(row, name) for name in _GRANT) for row in db.execute(select(t.till_grant))}
     shown: dict[Ref, list[dict[str, Any]]] = {}
     for ref, event in events.items():
         for text in event.get("grants", ()) if event["type"] == "lease.v1" else ():
             grant, signed, signature = _opened(base64.b64decode(text))
-            if (grant.get("till_id"), grant.get("epoch"), grant.get("grant_no")) not in taken:
+            if tuple(grant.get(name) for name in _GRANT) not in taken:
                 continue  # head office set nothing aside for it
             if keys:
                 public = keys.find(grant["key_no"]) or ""

@@ -5,7 +5,7 @@ once, whoever shows it and however often. Source: house.md section 4, point 6; o
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, update
@@ -35,6 +35,14 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     rest: tuple[Slice, ...]
     shown_by: tuple[str, ...] = ()
     is_known: bool = False
+
+
+class _Here(NamedTuple):
+    """A grant in the books: what it grants, what of it was not set aside again, the tills that showed it."""
+
+    what: tuple[Any, ...]
+    rest: tuple[Slice, ...]
+    shown_by: tuple[str, ...]
 
 
 Proofs = Mapping[EventRef, Sequence[Proof]]
@@ -97,10 +105,14 @@ def _proofs(tx: Connection, heads: Heads, shown: Shown) -> dict[EventRef, list[P
         proofs[ref] = []
         for grant in (one for seq, one in shown if seq == ref.seq):
             key = _key(grant)
-            rest, shown_by = rests.get(key, (grant.slices, ()))
-            if _fits(grant, head, ref) and key[:2] in known and key not in seen and ref.till_id not in shown_by:
+            here = rests.get(key, _Here(_what(grant), grant.slices, ()))
+            if here.what != _what(grant) or not _fits(grant, head, ref) or key[:2] not in known:
+                continue
+            if key not in seen and ref.till_id not in here.shown_by:
                 seen.add(key)
-                proofs[ref].append(Proof(grant=grant, rest=rest, shown_by=shown_by, is_known=key in rests))
+                proofs[ref].append(
+                    Proof(grant=grant, rest=here.rest, shown_by=here.shown_by, is_known=key in rests)
+                )
     return proofs
 
 
@@ -111,12 +123,13 @@ def _fits(grant: Grant, head: LeaseMoved, ref: EventRef) -> bool:
     return (grant.account_id, grant.lease_id) == (head.account_id, head.lease_id)
 
 
-def _rests(tx: Connection, grants: Iterable[Grant]) -> dict[GrantKey, tuple[tuple[Slice, ...], tuple[str, ...]]]:
+def _rests(tx: Connection, grants: Iterable[Grant]) -> dict[GrantKey, "_Here"]:
     """Of grants that are here: what was not set aside again, and the tills that showed them."""
     names = ("till_id", "epoch", "grant_no")
     keys = [dict(zip(names, key, strict=True)) for key in {_key(one) for one in grants}]
     return {
-        (row.till_id, row.epoch, row.grant_no): (
+        (row.till_id, row.epoch, row.grant_no): _Here(
+            _what(row),
             msgspec.json.decode(row.unrestored, type=_SLICES),
             msgspec.json.decode(row.shown_by, type=tuple[str, ...]),
         )
@@ -205,6 +218,12 @@ def _merged(parts: Iterable[Iterable[Slice]]) -> tuple[Slice, ...]:
 
 def _key(grant: Grant) -> GrantKey:
     return grant.till_id, grant.epoch, grant.grant_no
+
+
+def _what(grant: Any) -> tuple[Any, ...]:
+    """A till whose disk was put back asks for numbers again that a restore of head office had lost: what is shown then
+    under such a number is not what is here under it."""
+    return grant.lease_id, grant.account_id, grant.points, grant.granted_at_ms
 
 
 def _of(key: tuple[str, int]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sync.framing import open_signed, pack
 from sync.keys import Signer, one_key
 from sync.wire import GRANT_TAG, Ack, Grant, HelloAnswer
 from tests.central.test_leasing import LEASING, ONLINE, available, leased, states, under_rules
-from tests.central.tills import TODAY, Centre, Till, told, under
+from tests.central.tills import BEN, TODAY, Centre, Till, told, under
 
 Rows = Mapping[str, Sequence[Any]]
 
@@ -268,6 +268,32 @@ def test_each_till_shows_what_it_has_of_a_lease_that_went_over_the_lan(centre: C
     refill(one, grants=2)
     refill(other, grants=0)
     assert (available(centre, member), leased(centre, member)) == (850, 150)
+    in_order(centre)
+
+
+def test_a_grant_under_a_number_that_was_given_anew_sets_nothing_aside(centre: Centre) -> None:
+    """Head office and a till were both put back to before a lease of which another till has a part."""
+    one, other = centre.till(), centre.till()
+    member, first, second = centre.member(), centre.member(BEN), centre.member("2900000000032")
+    other.sell("R0", 100_000, told(member))
+    other.upload()
+    under_rules(centre, LEASING, one, other)
+    before, at_start = backup(centre), one.head
+    one.sell("R1", 1_000, told(member))
+    ((lease, signed),) = kept(centre, one.upload())["lease"]
+    one.sell("R2", 50_000, told(member, 2, 1_010), spend=100, authority=under(lease))
+    ((grown, signed_too),) = kept(centre, one.upload(grants=2))["lease"]
+    assert (grown.lease_id, grown.grant_no) == (lease.lease_id, 3)
+    put_back(centre, before)
+    one.head, one.events, one.sent = at_start, [], 0
+    for anew in (first, second):
+        one.sell(f"R{anew}", 100_000, told(anew))
+    ((_, _), (other_lease, _)) = kept(centre, one.upload())["lease"]
+    assert (other_lease.grant_no, other_lease.lease_id) != (3, lease.lease_id)
+    show(other, "1", lease, 60, signed, signed_too)
+    refill(other, grants=0)
+    assert (available(centre, member), leased(centre, member)) == (1_000, 0)
+    assert centre.figures("lease_not_proven") == {"lease_id": lease.lease_id, "points": 60}
     in_order(centre)
 
 

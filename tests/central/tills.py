@@ -304,9 +304,9 @@ class Till:
         answer = self.centre.session.answer(self.centre.now, BATCH_PATH, data, self.centre.store)
         return self._read(ACK_TAG, Ack, answer)
 
-    def upload(self) -> Ack:
+    def upload(self, **header: Any) -> Ack:
         """Send all that was not sent; the centre must take it."""
-        ack = self.send(self.batch())
+        ack = self.send(self.batch(**header))
         assert isinstance(ack, Ack), ack
         assert ack.head == self.head
         self.sent = self.head.seq
