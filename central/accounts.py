@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
+from central.asking import ask_one
 from central.ports import Randomness
 from central.rows import find, put
 from central.tables import account, card
@@ -66,10 +67,13 @@ def _give_names(tx: Connection, named: Iterable[CardNamed], now_ms: int, randomn
     put(tx, card, rows.values(), "nothing")
 
 
+_INTO = select(account.c.merged_into).where(account.c.account_id == bindparam("of"))
+
+
 def survivor_of(connection: Connection, account_id: int) -> int:
     """The account that an account lives on in; itself where it was not merged."""
-    while rows := find(connection, account, [{"account_id": account_id}], ["merged_into"], account.c.merged_into > 0):
-        account_id = rows[0].merged_into
+    while into := ask_one(connection, _INTO, {"of": account_id}):
+        account_id = into
     return account_id
 
 

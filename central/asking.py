@@ -67,6 +67,36 @@ def ask_soon(connection: Connection, statement: Any, told: Mapping[str, Any] = _
     return lambda: found
 
 
+def tell(connection: Connection, statement: Any, told: Mapping[str, Any] = _NOTHING) -> None:
+    """Run a statement that gives nothing back; within `without_waiting` nobody waits for it."""
+    ask_soon(connection, statement, told)
+
+
+def tell_each(connection: Connection, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Run a statement that gives nothing back once for each of some rows.
+
+    Args:
+        rows: the values of all its parameters. None, and nothing is run.
+    Raises:
+        DBAPIError: as from SQLAlchemy.
+    """
+    if rows:
+        text, fixed = _kept(connection.dialect.name, statement)
+        run_each(connection, text, [{**fixed, **row} for row in rows] if fixed else rows)
+
+
+def run_each(connection: Connection, text: str, rows: Sequence[Any]) -> None:
+    """The same of a text as the driver takes it."""
+    if not connection.in_transaction():
+        connection.exec_driver_sql(text, rows)  # SQLAlchemy begins one
+        return
+    driver: Any = connection.connection.driver_connection
+    try:
+        driver.cursor().executemany(text, rows)
+    except (psycopg.Error, sqlite3.Error) as trouble:
+        raise as_ever(connection, driver, trouble) from trouble
+
+
 def _rows_of(cursor: Any) -> Sequence[Any]:
     cells = cursor.fetchall()  # first: until it is there, an answer that is on its way has no columns
     return list(map(_shape(tuple(one[0] for one in cursor.description))._make, cells)) if cells else []

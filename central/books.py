@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Row, bindparam, update
 
 from central.accounts import accounts_of_cards, give_cards
+from central.asking import tell
 from central.book_rows import debt_of, debt_row, lot_row, posting_row, reversed_row, use_rows
 from central.certificate_books import open_certificates, write_certificates
 from central.fixed_receipts import fixed_receipts, names_of
@@ -320,11 +321,9 @@ class CentreBooks:
         put(self._tx, lease_slice, [{"account_id": who, "lease_id": name, **key_columns(key), "points": points}
                                     for who, name, key, points in left], {"points": "given"})  # fmt: skip
         given = {one.reclaimed for one in everything}
-        ended = {"state": "ended", "ended_at_ms": self._now_ms}
         for who, name in sorted(moved - {(who, name) for who, name, _, points in left if points}):
-            here = lease.c.account_id == who, lease.c.lease_id == name, lease.c.state == "active"
-            values = {**ended, "state": "reclaimed"} if name in given else ended
-            self._tx.execute(update(lease).where(*here).values(values))
+            state = "reclaimed" if name in given else "ended"
+            tell(self._tx, _ENDED, {"of": who, "named": name, "to": state, "now_ms": self._now_ms})
 
     def _write_debts(self, touched: set[int]) -> None:
         moved = [one for one in touched if self._owed_before.get(one, ()) != tuple(self.books.account(one).debts)]
@@ -333,6 +332,11 @@ class CentreBooks:
                              for n, one in enumerate(self.books.account(account_id).debts)])  # fmt: skip
 
 
+_ENDED = (
+    update(lease)
+    .where(lease.c.account_id == bindparam("of"), lease.c.lease_id == bindparam("named"), lease.c.state == "active")
+    .values(state=bindparam("to"), ended_at_ms=bindparam("now_ms"))
+)
 _OF_A_LOT: OnConflict = {"points": "given", "earned_on": "given", "expired": "given", "redated_to": "given"}
 
 

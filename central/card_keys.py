@@ -9,11 +9,16 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select, update
 
+from central.asking import ask, ask_one
 from central.key_files import KeyFiles, make_next_key
 from central.ports import Randomness, Settings, read_key
 from central.tables import card_key
 from loyalty.card_keys import FIRST_KEY, CardKey, CardKeys, one_card_key
 from loyalty.trouble import Fault
+
+_ALL = select(card_key).order_by(card_key.c.no)
+_NEWEST = select(card_key.c.key_id).order_by(card_key.c.no.desc()).limit(1)
+_RETIRED = select(card_key.c.key_id).where(card_key.c.retired_ms > 0)
 
 
 class CardKeyMissing(Fault):
@@ -33,7 +38,7 @@ class KeyRing:
 
     def read(self, connection: Connection) -> CardKeys:
         """All keys, oldest first. Raises: CardKeyMissing: the file of one is not there."""
-        rows = connection.execute(select(card_key).order_by(card_key.c.no)).all()
+        rows = ask(connection, _ALL)
         if not rows:
             return one_card_key(self._files.secret(FIRST_KEY))
         return CardKeys(
@@ -67,10 +72,9 @@ def set_retired(tx: Connection, key_id: str, now_ms: int) -> None:
 
 def newest_id(connection: Connection) -> str:
     """The id of the newest key; "" where the first was never followed by another."""
-    newest = select(card_key.c.key_id).order_by(card_key.c.no.desc()).limit(1)
-    return connection.execute(newest).scalar() or ""
+    return ask_one(connection, _NEWEST) or ""
 
 
 def retired_ids(connection: Connection) -> tuple[str, ...]:
     """The keys under which a token is no card's name any more."""
-    return tuple(connection.execute(select(card_key.c.key_id).where(card_key.c.retired_ms > 0)).scalars())
+    return tuple(row.key_id for row in ask(connection, _RETIRED))

@@ -8,8 +8,9 @@ is not posted, are left apart. Source: sync.md section 3, "Convergence proof"; h
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
+from central.asking import ask
 from central.lanes import newest
 from central.rows import find
 from central.snapshots import chunk_spans, span_of, sums_of, waiting_in
@@ -20,6 +21,31 @@ from sync.snapshots import Span, digest_of, row_hash
 from sync.wire import DigestAsk
 
 MOST_APART = 2_500  # numbers of 16 digits, in a message below 64 KiB
+
+
+def _moved_since() -> Any:
+    told = member_page.c
+    chosen = select(told.account_id, told.no, account.c.version, account.c.status, member.c.home_store_id)
+    joined = chosen.join_from(member_page, account, account.c.account_id == told.account_id, isouter=True)
+    joined = joined.join(member, member.c.account_id == told.account_id, isouter=True)
+    return joined.where(told.no > bindparam("after"), _within(told.account_id))
+
+
+def _within(account_id: Any) -> Any:
+    return account_id.between(bindparam("first"), bindparam("last"))
+
+
+def _accounts(column: Any, *more: Any) -> Any:
+    return select(column).where(_within(column), *more).distinct()
+
+
+_DAY = bindparam("day")
+_MOVED = _moved_since()
+_IN_CHANGE = _accounts(changed.c.account_id)
+_LAPSING = (
+    _accounts(lot.c.account_id, lot.c.points > 0, lot.c.valid_through <= _DAY),
+    _accounts(lease_slice.c.account_id, lease_slice.c.valid_through < _DAY),
+)
 
 
 def digest_for(connection: Connection, asking: TillRecord, ask: DigestAsk, today: str) -> SpanDigest | None:
@@ -51,12 +77,7 @@ def _digest(connection: Connection, telling: Telling, span: Span, moved: list[Ro
 
 def _moved(connection: Connection, after: int, span: Span) -> list[Row[Any]]:
     """Accounts of the span's numbers that were told since, whosever members they are now or were."""
-    told = member_page.c
-    chosen = select(told.account_id, told.no, account.c.version, account.c.status, member.c.home_store_id)
-    joined = chosen.join_from(member_page, account, account.c.account_id == told.account_id, isouter=True)
-    joined = joined.join(member, member.c.account_id == told.account_id, isouter=True)
-    here = told.account_id.between(span.first, span.last)
-    return list(connection.execute(joined.where(told.no > after, here)).all())
+    return list(ask(connection, _MOVED, {"after": after, "first": span.first, "last": span.last}))
 
 
 def _is_in(row: Row[Any], span: Span) -> bool:
@@ -65,14 +86,10 @@ def _is_in(row: Row[Any], span: Span) -> bool:
 
 def _changing(connection: Connection, span: Span, today: str) -> set[int]:
     """Accounts whose rows are not the same at every till that is up to date."""
-    found = set(waiting_in(connection, span))
-    for table, column, *more in (
-        (changed, changed.c.account_id),
-        (lot, lot.c.account_id, lot.c.points > 0, lot.c.valid_through <= today),
-        (lease_slice, lease_slice.c.account_id, lease_slice.c.valid_through < today),
-    ):
-        here = column.between(span.first, span.last)
-        found |= {one for (one,) in connection.execute(select(column).select_from(table).where(here, *more).distinct())}
+    here = {"first": span.first, "last": span.last}
+    found = waiting_in(connection, span) | {row.account_id for row in ask(connection, _IN_CHANGE, here)}
+    for lapsing in _LAPSING:
+        found |= {row.account_id for row in ask(connection, lapsing, {**here, "day": today})}
     return _of_store(connection, span, found)
 
 

@@ -5,10 +5,12 @@ arrived waits for it, and the sequence advances all the same. Source: sync.md se
 """
 
 from collections.abc import Iterable, Mapping, Set
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
+from central.asking import ask, ask_one, tell, tell_each
 from central.evidence import payloads_of
 from central.granting import top_up
 from central.heads import Unfit, read_fit_head
@@ -95,28 +97,48 @@ def take_events(
     return frozenset(poster.rows[ref]["account_id"] for ref in sold) - {NOBODY}
 
 
+_HERE = at(bindparam("till"), bindparam("in_epoch"))
+_CONTACT = {
+    "counter": raised(stream.c.counter, bindparam("said")),
+    "announced_seq": raised(stream.c.announced_seq, bindparam("announced")),
+    "heard_at_ms": bindparam("now_ms"),
+    "backlog": bindparam("behind"),
+}
+_HEARD = update(stream).where(_HERE).values(_CONTACT)
+
+
+@cache
+def _advanced(states: tuple[str, ...]) -> Any:
+    """Moves a stream on from just where it is thought to be."""
+    is_taken = or_(*(stream.c.state == state for state in states))
+    guard = stream.c.seq == bindparam("from_seq"), stream.c.hash == bindparam("from_hash"), is_taken
+    values = {"seq": bindparam("to_seq"), "hash": bindparam("to_hash"), **_CONTACT}
+    return update(stream).where(_HERE, *guard).values(values).returning(stream.c.period_no)
+
+
 def note_contact(tx: Connection, header: BatchHeader, now_ms: int) -> None:
     """A batch that was here already still says that the till lives, and how far it is."""
-    tx.execute(update(stream).where(at(header.till_id, header.epoch)).values(_contact(header, now_ms)))
+    tell(tx, _HEARD, _contact(header, now_ms))
 
 
 def _advance(tx: Connection, header: BatchHeader, verdict: Take, now_ms: int, states: tuple[str, ...]) -> int:
     """Move the stream on from just where the verdict saw it; the period that its new events belong to."""
-    guard = stream.c.seq == verdict.after.seq, stream.c.hash == verdict.after.hash, stream.c.state.in_(states)
-    moved = update(stream).where(at(header.till_id, header.epoch), *guard)
-    values = {"seq": header.last_seq, "hash": header.head_hash, **_contact(header, now_ms)}
-    row = tx.execute(moved.values(values).returning(stream.c.period_no)).first()
-    if row is None:
+    seen = {"from_seq": verdict.after.seq, "from_hash": verdict.after.hash}
+    moved = {"to_seq": header.last_seq, "to_hash": header.head_hash, **_contact(header, now_ms)}
+    period_no = ask_one(tx, _advanced(states), {**seen, **moved})
+    if period_no is None:
         raise StreamMoved("The stream moved on meanwhile.", retry_after_s=1)
-    return int(row.period_no)
+    return int(period_no)
 
 
 def _contact(header: BatchHeader, now_ms: int) -> dict[str, Any]:
     return {
-        "counter": raised(stream.c.counter, header.counter),
-        "announced_seq": raised(stream.c.announced_seq, header.last_seq + header.backlog),
-        "heard_at_ms": now_ms,
-        "backlog": header.backlog,
+        "till": header.till_id,
+        "in_epoch": header.epoch,
+        "said": header.counter,
+        "announced": header.last_seq + header.backlog,
+        "now_ms": now_ms,
+        "behind": header.backlog,
     }
 
 
@@ -203,12 +225,15 @@ def _tills(heads: Iterable[EventRef]) -> list[dict[str, str]]:
     return [{"till_id": till_id} for till_id in {ref.till_id for ref in heads}]
 
 
+_STORED = batch.insert()
+
+
 def _store_batch(tx: Connection, opened: OpenedBatch, posted_from: int, now_ms: int) -> None:
     header = opened.header
     place = {"till_id": header.till_id, "epoch": header.epoch, "last_seq": header.last_seq}
     kept = {"header": opened.header_bytes, "signature": opened.signature, "body": opened.body}
     seqs = {"first_seq": header.first_seq, "posted_from": posted_from}
-    tx.execute(batch.insert().values(**place, **seqs, **kept, received_at_ms=now_ms))
+    tell_each(tx, _STORED, [{**place, **seqs, **kept, "received_at_ms": now_ms}])
 
 
 def _settle_float(
@@ -225,15 +250,19 @@ def _settle_float(
     top_up(tx, programme, *whose, now_ms, randomness, taken=header.grants)
 
 
+_FLOATS = select(stream.c.float_granted, stream.c.float_spent).where(_HERE)
+_SPENT = update(stream).where(_HERE).values(float_spent=bindparam("to"))
+
+
 def count_spent(tx: Connection, whose: tuple[str, int], heads: Heads, now_ms: int) -> None:
     """Points spent on the till's floats, so that they can be topped up: never more than it was granted."""
     paid = [head for head in heads.values() if isinstance(head, Receipt) and head.redemption]
     spent = sum(points_drawn(head) for head in paid if head.redemption and head.redemption.authority == "float")
     if not spent:
         return
-    here = at(*whose)
-    row = tx.execute(select(stream.c.float_granted, stream.c.float_spent).where(here)).one()
+    here = {"till": whose[0], "in_epoch": whose[1]}
+    (row,) = ask(tx, _FLOATS, here)
     left = row.float_granted - row.float_spent
-    tx.execute(update(stream).where(here).values(float_spent=row.float_spent + min(spent, left)))
+    tell(tx, _SPENT, {**here, "to": row.float_spent + min(spent, left)})
     if spent > left:
         raise_alarm(tx, "float_overspent", whose[0], now_ms, epoch=whose[1], spent=spent, float_left=left)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select, update
 
-from central.asking import ask, ask_one
+from central.asking import ask, ask_one, tell
 from central.rows import put, remove
 from central.tables import account, certificate, changed, hotlist, lane, lane_mark, member_page
 from sync.wire import LANES, Lane, Lanes
@@ -39,6 +39,9 @@ def mark_changed(tx: Connection, account_ids: set[int], mark: str) -> None:
 
 
 _UNNUMBERED = certificate.c.no == 0, certificate.c.n > 0
+_MARKS = select(changed.c.account_id, changed.c.mark).limit(STAMPED_AT_ONCE)
+_CODES = select(certificate.c.code).where(*_UNNUMBERED).order_by(certificate.c.code).limit(STAMPED_AT_ONCE)
+_NUMBERED = update(certificate).where(certificate.c.code == bindparam("of")).values(no=bindparam("to"))
 _WAITS = select(or_(exists(select(changed.c.account_id)), exists(select(certificate.c.code).where(*_UNNUMBERED))))
 
 
@@ -49,7 +52,7 @@ def stamp(tx: Connection) -> int:
     """
     next_no(tx, "members", 0)  # the lock: one stamper at a time
     numbered_too = _stamp_certificates(tx)
-    marks = tx.execute(select(changed.c.account_id, changed.c.mark).limit(STAMPED_AT_ONCE)).all()
+    marks = ask(tx, _MARKS)
     if not marks:
         return numbered_too
     accounts = sorted({row.account_id for row in marks})
@@ -62,13 +65,12 @@ def stamp(tx: Connection) -> int:
 
 def _stamp_certificates(tx: Connection) -> int:
     """Whoever changed a certificate left it without a number."""
-    unnumbered = select(certificate.c.code).where(*_UNNUMBERED)
-    codes = list(tx.execute(unnumbered.order_by(certificate.c.code).limit(STAMPED_AT_ONCE)).scalars())
-    if codes:
-        first = next_no(tx, "certificates", len(codes)) - len(codes) + 1
-        for no, code in enumerate(codes, first):
-            tx.execute(update(certificate).where(certificate.c.code == code).values(no=no))
-    return len(codes)
+    rows = ask(tx, _CODES)
+    if rows:
+        first = next_no(tx, "certificates", len(rows)) - len(rows) + 1
+        for no, row in enumerate(rows, first):
+            tell(tx, _NUMBERED, {"of": row.code, "to": no})
+    return len(rows)
 
 
 def has_changes(connection: Connection) -> bool:

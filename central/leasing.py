@@ -143,10 +143,13 @@ def _lease(account_id: int, points: int, rules: LeaseRules, now_ms: int) -> Set:
     )
 
 
+_TO_RECALL = lease.c.state == "active", lease.c.kind == "lease", lease.c.recalled_at_ms == 0
+
+
 def recall(tx: Connection, account_ids: Iterable[int], now_ms: int) -> int:
     """Ask for all leases of these accounts back; each till hears it with its next answer. How many there were."""
     keys = [{"account_id": one} for one in account_ids]
-    rows = find(tx, lease, keys, (), lease.c.state == "active", lease.c.kind == "lease", lease.c.recalled_at_ms == 0)
+    rows = find(tx, lease, keys, (), *_TO_RECALL, told={})
     put(tx, lease, [{**row._mapping, "recalled_at_ms": now_ms} for row in rows], {"recalled_at_ms": "given"})
     return len(rows)
 
@@ -267,11 +270,17 @@ def _set_aside(
     return sum(fact.points for fact in facts)
 
 
+_OWN = (
+    lease.c.till_id == bindparam("till"), lease.c.epoch == bindparam("in_epoch"), lease.c.kind == "lease",
+    lease.c.state != "reclaimed",
+)  # fmt: skip
+
+
 def _extended(tx: Connection, till_id: str, epoch: int, account_ids: Sequence[int]) -> dict[int, str]:
     """The lease of each account that a till has or had, which a new grant makes larger; one that was reclaimed stays
     apart, for what its holder spent on it may still come."""
-    own = lease.c.till_id == till_id, lease.c.epoch == epoch, lease.c.kind == "lease", lease.c.state != "reclaimed"
-    found = find(tx, lease, [{"account_id": one} for one in account_ids], ("account_id", "lease_id", "grant_no"), *own)
+    keys, names = [{"account_id": one} for one in account_ids], ("account_id", "lease_id", "grant_no")
+    found = find(tx, lease, keys, names, *_OWN, told={"till": till_id, "in_epoch": epoch})
     return {row.account_id: row.lease_id for row in sorted(found, key=lambda row: row.grant_no)}
 
 

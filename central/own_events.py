@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, update
 
-from central.asking import ask, ask_first
+from central.asking import ask, ask_first, tell, tell_each
 from central.ports import Randomness
 from central.registry import at, begin_stream
 from central.tables import centre_event, stream
@@ -25,6 +25,7 @@ def centre_stream_id(name: str) -> str:
 
 _HERE = update(stream).where(at(bindparam("of"), EPOCH))
 _LOCKED = _HERE.values(heard_at_ms=bindparam("now_ms")).returning(stream.c.seq, stream.c.hash, stream.c.genesis)
+_WRITTEN = centre_event.insert()
 _MOVED = _HERE.values(seq=bindparam("to"), hash=bindparam("to_hash"))
 
 
@@ -51,6 +52,6 @@ def append_own(
         written = {"till_id": stream_id, "epoch": EPOCH, "seq": link.seq, "hash": link.hash, "at_ms": now_ms}
         rows.append({"payload": payload, **written})
     if rows:
-        tx.execute(centre_event.insert(), rows)
-        ask(tx, _MOVED, {"of": stream_id, "to": head.seq, "to_hash": head.hash})
+        tell_each(tx, _WRITTEN, rows)
+        tell(tx, _MOVED, {"of": stream_id, "to": head.seq, "to_hash": head.hash})
     return head

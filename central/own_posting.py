@@ -6,8 +6,9 @@ Source: house.md ideas 3 and 5.
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
+from central.asking import ask_one
 from central.own_events import append_own
 from central.ports import Randomness
 from central.posting import Poster
@@ -16,6 +17,8 @@ from central.tables import stream
 from loyalty.books import Posted
 from loyalty.events import Event
 from loyalty.lots import EventRef
+
+_PAGE = select(stream.c.period_no).where(at(bindparam("of"), bindparam("in_epoch")))
 
 
 def post_own(
@@ -32,7 +35,7 @@ def post_own(
     heads = {EventRef(till_id=head.till_id, epoch=head.epoch, seq=seq): event
              for seq, event in enumerate(events, head.seq - len(events) + 1)}  # fmt: skip
     # The stream's own page: a close turns it while it holds the stream, as it does with those of tills.
-    period_no = tx.execute(select(stream.c.period_no).where(at(head.till_id, head.epoch))).scalar_one()
+    period_no = ask_one(tx, _PAGE, {"of": head.till_id, "in_epoch": head.epoch})
     poster = Poster(tx, period_no=period_no, now_ms=now_ms, randomness=randomness)
     poster.open(heads, batch_seq=0)
     poster.post(heads)

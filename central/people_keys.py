@@ -11,12 +11,15 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select
 
+from central.asking import ask
 from central.key_files import KeyFiles, make_next_key
 from central.ports import Randomness, Settings, read_key
 from central.tables import people_key
 from loyalty.card_keys import FIRST_KEY
 from loyalty.trouble import Fault
 from sync.keys import exchange_public
+
+_ALL = select(people_key).order_by(people_key.c.no)
 
 
 class PeopleKeyMissing(Fault):
@@ -53,7 +56,7 @@ class PeopleRing:
 
     def in_force(self, connection: Connection) -> tuple[PeopleKey, ...]:
         """Oldest first; the last is what is written under. Raises: PeopleKeyMissing."""
-        rows = connection.execute(select(people_key).order_by(people_key.c.no)).all()
+        rows = ask(connection, _ALL)
         ids = [row.key_id for row in rows if not row.retired_ms] or [FIRST_KEY]
         return tuple(map(self.key, ids))
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, exists, select
+from sqlalchemy import Connection, Engine, Row, bindparam, exists, select
 
+from central.asking import ask
 from central.explaining import Finding, History, histories, overshot, unexplained
 from central.fixed_receipts import fixed_at, fixed_receipts, names_of, receipt_of
 from central.judging import Judged, judge_receipt, judge_return, judge_return_void, judge_void
@@ -53,7 +54,7 @@ def recompute_pending(engine: Engine, limit: int, now_ms: int) -> Recomputed:
     Running it twice on the same events raises nothing twice.
     """
     with reading(engine) as connection:
-        rows = _pending(connection, min(limit, AT_ONCE))
+        rows = ask(connection, _UNCHECKED, {"at_most": min(limit, AT_ONCE)})
         judged, beyond = _judge_all(connection, rows)
     with writing(engine) as tx:
         about = {_ref(row): _context(row) for row in rows}
@@ -66,14 +67,17 @@ def recompute_pending(engine: Engine, limit: int, now_ms: int) -> Recomputed:
     return Recomputed(same=states.count("same"), differs=states.count("differs"), skipped=states.count("skipped"))
 
 
-def _pending(connection: Connection, limit: int) -> Sequence[Row[Any]]:
+def _unchecked() -> Any:
     """Posted and unchecked, but for those whose till had an event of the same account before that still waits."""
     earlier = event.alias("earlier")
     its_own = [earlier.c[name] == waiting.c[name] for name in KEY]
     same = [earlier.c[name] == event.c[name] for name in ("till_id", "epoch", "account_id")]
     blocked = exists().where(*its_own, *same, earlier.c.seq < event.c.seq, event.c.account_id > 0)
     chosen = select(event).where(event.c.checked == "", event.c.state == "posted", ~blocked)
-    return connection.execute(chosen.order_by(*(event.c[name] for name in KEY)).limit(limit)).all()
+    return chosen.order_by(*(event.c[name] for name in KEY)).limit(bindparam("at_most"))
+
+
+_UNCHECKED = _unchecked()
 
 
 def _raise_beyond(tx: Connection, beyond: Findings, about: dict[EventRef, dict[str, Any]], now_ms: int) -> None:

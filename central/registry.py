@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from sqlalchemy import Connection, bindparam, case, select, update
 
-from central.asking import ask, ask_first, ask_one
+from central.asking import ask, ask_first, ask_one, tell
 from central.ports import Randomness
 from central.rows import put
 from central.tables import partner, period, setting, slot, store, store_partner, stream, terms, till, till_key
@@ -21,7 +21,7 @@ from sync.keys import PublicKey, PublicKeys
 from sync.ports import TillRecord, TillState
 from sync.refusals import KeyRefused
 from sync.rotation import NewKey
-from sync.wire import Claim, Peer
+from sync.wire import Claim, Hello, Peer
 
 LONG_AGO = date(1970, 1, 1)
 OPERATOR_MOST = "operator_most_minor"
@@ -350,9 +350,12 @@ def want_new_key(tx: Connection, till_id: str) -> None:
     tx.execute(update(till).where(till.c.till_id == till_id).values(new_key_wanted=1))
 
 
+_KEY_WANTED = select(till.c.new_key_wanted).where(till.c.till_id == bindparam("till_id"))
+
+
 def is_key_wanted(connection: Connection, till_id: str) -> bool:
     """Whether the till was asked and has not done it yet."""
-    return bool(connection.execute(select(till.c.new_key_wanted).where(till.c.till_id == till_id)).scalar())
+    return bool(ask_one(connection, _KEY_WANTED, {"till_id": till_id}))
 
 
 def revoke_key(tx: Connection, till_id: str, key_no: int) -> bool:
@@ -361,19 +364,26 @@ def revoke_key(tx: Connection, till_id: str, key_no: int) -> bool:
     return tx.execute(update(till_key).where(*here).values(state="revoked")).rowcount == 1
 
 
-def peers_of(connection: Connection, till_id: str) -> tuple[Peer, ...]:
-    """The other tills of a till's store that listen on its LAN and may upload, as they last said."""
-    own = select(till.c.store_id).where(till.c.till_id == till_id).scalar_subquery()
+def _beside() -> Any:
+    """The other tills of a till's store that may upload, with the keys that they sign by."""
+    own = select(till.c.store_id).where(till.c.till_id == bindparam("till_id")).scalar_subquery()
     here = (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch)
     key = (till_key.c.till_id == till.c.till_id) & (till_key.c.epoch == till.c.epoch)
     others = select(till.c.till_id, till.c.epoch, till_key.c.key_no, till_key.c.public, stream.c.about).select_from(
         till.join(stream, here).join(till_key, key)
     )
-    chosen = others.where(
-        till.c.store_id == own, till.c.till_id != till_id, stream.c.state == "active", till_key.c.state == "active"
-    )
+    chosen = others.where(till.c.store_id == own, till.c.till_id != bindparam("till_id"), stream.c.state == "active",
+                          till_key.c.state == "active")  # fmt: skip
+    return chosen.order_by(till.c.till_id, till_key.c.key_no)
+
+
+_BESIDE = _beside()
+
+
+def peers_of(connection: Connection, till_id: str) -> tuple[Peer, ...]:
+    """The other tills of a till's store that listen on its LAN and may upload, as they last said."""
     peers = []
-    for row in connection.execute(chosen.order_by(till.c.till_id, till_key.c.key_no)):
+    for row in ask(connection, _BESIDE, {"till_id": till_id}):
         address = msgspec.json.decode(row.about, type=dict[str, Any]).get("lan", "")
         if address:
             peers.append(
@@ -431,9 +441,30 @@ def take_counter(tx: Connection, till_id: str, epoch: int, counter: int) -> bool
     return bool(ask(tx, _COUNTED, {"till": till_id, "in_epoch": epoch, "to": counter}))
 
 
-def raised(column: Any, to: int) -> Any:
-    """The greater of a column and a number, in the SQL that all engines share."""
+def raised(column: Any, to: Any) -> Any:
+    """The greater of a column and a number, or a parameter, in the SQL that all engines share."""
     return case((column < to, to), else_=column)
+
+
+_GREETED = (
+    update(stream)
+    .where(at(bindparam("till"), bindparam("in_epoch")))
+    .values(
+        announced_seq=raised(stream.c.announced_seq, bindparam("announced")),
+        heard_at_ms=bindparam("now_ms"),
+        backlog=bindparam("behind"),
+        about=bindparam("said"),
+    )
+)
+
+
+def note_hello(tx: Connection, hello: Hello, now_ms: int) -> None:
+    """What a till says of itself."""
+    about = {"version": hello.version, "boot": hello.boot, "cursors": hello.cursors, "suspended": hello.suspended,
+             "lan": hello.lan, "card_keys": hello.card_keys, "sealing_key": hello.sealing_key}  # fmt: skip
+    told = {"announced": hello.head_seq, "now_ms": now_ms, "behind": hello.backlog,
+            "said": msgspec.json.encode(about).decode()}  # fmt: skip
+    tell(tx, _GREETED, {"till": hello.till_id, "in_epoch": hello.epoch, **told})
 
 
 def stop_stream(tx: Connection, till_id: str, epoch: int, reason: str) -> bool:

@@ -36,7 +36,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from sqlalchemy.sql.selectable import FromClause, Join
 
-from central.asking import Soon, ask, ask_soon
+from central.asking import Soon, ask, ask_soon, run_each
 
 Given = Mapping[str, Any]
 Cells = tuple[Any, ...]
@@ -95,7 +95,7 @@ def _put(
 ) -> None:
     if tx.dialect.name == "sqlite":
         # SQLite reads a row of JSON anew for each of its columns; the driver's own loop takes a third of the time.
-        tx.exec_driver_sql(_insert_one(table, names, _how(on_conflict)), rows)
+        run_each(tx, _insert_one(table, names, _how(on_conflict)), rows)
         return
     told = {f"given_{name}": _array(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)}
     ask_soon(tx, _insert(tx.dialect.name, table, names, _how(on_conflict), ()), told)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, and_, bindparam, func, select
 
-from central.asking import ask, ask_first, ask_one
+from central.asking import ask, ask_first, ask_one, tell_each
 from central.block_copies import copied_beyond, copy_blocks
 from central.ports import Clock, reading, replayable, writing
 from central.rows import put
@@ -152,18 +152,20 @@ def _moved(connection: Connection, at_most: int) -> Sequence[StreamHead]:
     return sorted((StreamHead(**row._mapping) for row in rows), key=lambda head: (head.till_id, head.epoch))
 
 
+_MADE = block.insert()
+
+
 def _write(tx: Connection, made: Block, done: SealedBlock) -> None:
-    tx.execute(
-        block.insert().values(
-            block_no=made.block_no,
-            prev_hash=made.prev_hash,
-            hash=done.hash,
-            body=done.body.encode(),
-            signature=bytes.fromhex(done.signature),
-            key_no=done.key_no,
-            sealed_at_ms=made.sealed_at_ms,
-        )
-    )
+    row = {
+        "block_no": made.block_no,
+        "prev_hash": made.prev_hash,
+        "hash": done.hash,
+        "body": done.body.encode(),
+        "signature": bytes.fromhex(done.signature),
+        "key_no": done.key_no,
+        "sealed_at_ms": made.sealed_at_ms,
+    }
+    tell_each(tx, _MADE, [row])
     named = [{"till_id": head.till_id, "epoch": head.epoch, "seq": head.seq, "hash": head.hash,
               "block_no": made.block_no} for head in made.heads]  # fmt: skip
     put(tx, sealed, named, {"seq": "given", "hash": "given", "block_no": "given"})

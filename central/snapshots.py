@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, and_, delete, func, select, update
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, func, select, update
 
+from central.asking import ask, ask_one
 from central.lanes import floor_of, mark_changed, newest, next_no
 from central.ports import Clock, reading, replayable, writing
 from central.registry import generation
@@ -57,6 +58,19 @@ class _Made(msgspec.Struct, frozen=True, kw_only=True):
     sums: bytes
     digest: int
     apart: tuple[int, ...]
+
+
+_MARKS = select(*(chunk.c[name] for name in ("home", "bits", "part", "sha256", "rows", "wire_bytes", "raw_bytes",
+                                             "as_of", "snapshot_no", "made_at_ms", "digest")))  # fmt: skip
+_SUMS = select(chunk.c.sums).where(
+    chunk.c.home == bindparam("in_home"), chunk.c.bits == bindparam("of_bits"), chunk.c.part == bindparam("no")
+)
+_WAITING = (
+    select(event.c.account_id)
+    .join_from(waiting, event, and_(*(event.c[name] == waiting.c[name] for name in ("till_id", "epoch", "seq"))))
+    .where(event.c.account_id > 0)
+    .distinct()
+)
 
 
 class SnapshotMaker:
@@ -108,14 +122,14 @@ class SnapshotMaker:
 
     def _plan(self, connection: Connection, now_ms: int) -> tuple[list[Span], list[Span], list[Span]]:
         """Spans whose chunks are due, the oldest first; those whose chunks are superseded; those as good as new."""
-        held = {_span(row): row for row in connection.execute(_marks())}
+        held = {_span(row): row for row in ask(connection, _MARKS)}
         wanted = _spans(connection, self._rows)
         version = newest(connection).members
         moved = _moved(connection, min((row.as_of for row in held.values()), default=version))
         lag = max(LEAST_LAG, sum(row.rows for span, row in held.items() if not span.home) // 10)
         due, untouched, floor = [], [], floor_of(connection, "members")
         busy = {account_id for (account_id,) in connection.execute(select(changed.c.account_id))}
-        busy |= {account_id for (account_id,) in connection.execute(_waiting_accounts())}
+        busy |= {row.account_id for row in ask(connection, _WAITING)}
         for span in wanted:
             row = held.get(span)
             if row is None:
@@ -143,7 +157,7 @@ def manifest_for(connection: Connection, asking: TillRecord, now_ms: int) -> Man
     """What a till begins from: its own store's chunks, then those of everybody; none where these are not complete."""
     version = newest(connection).members
     store_id = connection.execute(select(till.c.store_id).where(till.c.till_id == asking.till_id)).scalar() or ""
-    rows = [row for row in connection.execute(_marks()) if row.home in ("", store_id)]
+    rows = [row for row in ask(connection, _MARKS) if row.home in ("", store_id)]
     everybody = _complete([row for row in rows if not row.home])
     of_store = _complete([row for row in rows if row.home])
     chosen = [*of_store, *everybody] if everybody else []
@@ -163,7 +177,7 @@ def manifest_for(connection: Connection, asking: TillRecord, now_ms: int) -> Man
 
 def has_snapshot(connection: Connection) -> bool:
     """Whether there are chunks of all members."""
-    return bool(_complete(connection.execute(_marks().where(chunk.c.home == "")).all()))
+    return bool(_complete([row for row in ask(connection, _MARKS) if not row.home]))
 
 
 def chunk_part(connection: Connection, name: str, start: int, most_bytes: int) -> bytes | None:
@@ -175,7 +189,7 @@ def chunk_part(connection: Connection, name: str, start: int, most_bytes: int) -
 
 def chunk_spans(connection: Connection, store_id: str) -> list[Row[Any]]:
     """The chunks that a till of a store shares, in the order of a manifest."""
-    rows = connection.execute(_marks()).all()
+    rows = ask(connection, _MARKS)
     mine = _complete([row for row in rows if row.home == store_id]) if store_id else []
     return [*mine, *_complete([row for row in rows if not row.home])]
 
@@ -187,14 +201,14 @@ def span_of(row: Row[Any]) -> Span:
 
 def sums_of(connection: Connection, span: Span) -> Sums:
     """The accounts of a chunk and the hashes of their rows."""
-    data = connection.execute(select(chunk.c.sums).where(_at(span))).scalar_one()
+    data = ask_one(connection, _SUMS, {"in_home": span.home, "of_bits": span.bits, "no": span.part})
     half = len(data) // 2
     return Sums(ids=_read_numbers(data[:half]), hashes=_read_numbers(data[half:]))
 
 
 def waiting_in(connection: Connection, span: Span) -> set[int]:
     """Accounts of a span that an event of any till waits for."""
-    return {account_id for (account_id,) in connection.execute(_waiting_accounts()) if span.has(account_id)}
+    return {row.account_id for row in ask(connection, _WAITING) if span.has(row.account_id)}
 
 
 def _make(connection: Connection, span: Span, today: str) -> _Made:
@@ -281,12 +295,6 @@ def _complete(rows: Iterable[Row[Any]]) -> list[Row[Any]]:
     return sorted(by_bits[max(whole)], key=lambda row: row.part) if whole else []
 
 
-def _marks() -> Any:
-    names = ("home", "bits", "part", "sha256", "rows", "wire_bytes", "raw_bytes", "as_of", "snapshot_no", "made_at_ms",
-             "digest")  # fmt: skip
-    return select(*(chunk.c[name] for name in names))
-
-
 def _mark(row: Row[Any], own_seq: int) -> ChunkMark:
     return ChunkMark(
         span=_span(row), sha256=row.sha256, rows=row.rows, wire_bytes=row.wire_bytes, raw_bytes=row.raw_bytes,
@@ -300,11 +308,6 @@ def _span(row: Row[Any]) -> Span:
 
 def _at(span: Span) -> Any:
     return (chunk.c.home == span.home) & (chunk.c.bits == span.bits) & (chunk.c.part == span.part)
-
-
-def _waiting_accounts() -> Any:
-    its_own = and_(*(event.c[name] == waiting.c[name] for name in ("till_id", "epoch", "seq")))
-    return select(event.c.account_id).join_from(waiting, event, its_own).where(event.c.account_id > 0).distinct()
 
 
 def _write_numbers(numbers: Iterable[int]) -> bytes:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Connection, Engine, update
+from sqlalchemy import Connection, Engine
 
 from central import digests, epochs, evidence, granting, intake, lanes, leasing, publish, registry, snapshots
 from central.card_keys import CardKeyMissing, KeyRing
@@ -16,7 +16,7 @@ from central.people_keys import PeopleKeyMissing
 from central.ports import Randomness, reading, replayable, writing
 from central.programmes import current_programme
 from central.sealing import check_block, newest_block
-from central.tables import quarantine, stream
+from central.tables import quarantine
 from central.worklist import flagged_in, raise_alarm
 from loyalty.card_keys import CardKeys
 from loyalty.moments import utc_date
@@ -103,13 +103,7 @@ class SqlCentreStore:
     def take_hello(self, hello: Hello, now_ms: int) -> CentreFacts:
         self.stamp()
         with writing(self.engine) as tx:
-            heartbeat = {
-                "announced_seq": registry.raised(stream.c.announced_seq, hello.head_seq),
-                "heard_at_ms": now_ms,
-                "backlog": hello.backlog,
-                "about": _about(hello),
-            }
-            tx.execute(update(stream).where(registry.at(hello.till_id, hello.epoch)).values(heartbeat))
+            registry.note_hello(tx, hello, now_ms)
             known_no = granting.newest_grant(tx, hello.till_id, hello.epoch)
             programme, whose = current_programme(tx), (hello.till_id, hello.epoch)
             granting.top_up(tx, programme, *whose, now_ms, self._randomness, taken=hello.grants)
@@ -288,7 +282,3 @@ def _keep(tx: Connection, till_id: str, epoch: int, code: str, proof: bytes, now
     return True
 
 
-def _about(hello: Hello) -> str:
-    told = {"version": hello.version, "boot": hello.boot, "cursors": hello.cursors, "suspended": hello.suspended,
-            "lan": hello.lan, "card_keys": hello.card_keys, "sealing_key": hello.sealing_key}  # fmt: skip
-    return msgspec.json.encode(told).decode()

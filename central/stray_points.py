@@ -10,6 +10,7 @@ from sqlalchemy import Engine, Row, select
 
 from central.accounts import survivor_of
 from central.adjusting import Signed
+from central.asking import ask
 from central.leasing import recall
 from central.member_facts import CARD_HAS_POINTS
 from central.members import AccountClosed
@@ -24,6 +25,14 @@ AT_ONCE = 50
 BY = "head office"
 
 
+_OPEN = (
+    select(flag)
+    .where(flag.c.cause == CARD_HAS_POINTS, flag.c.state == "open")
+    .order_by(flag.c.raised_at_ms)
+    .limit(AT_ONCE)
+)
+
+
 def bring_home(engine: Engine, now_ms: int, randomness: Randomness) -> int:
     """Merge what can be merged now; how many accounts went. Points at tills are asked back for a later run."""
     return sum(_merge(engine, row, now_ms, randomness) for row in _open(engine))
@@ -32,8 +41,7 @@ def bring_home(engine: Engine, now_ms: int, randomness: Randomness) -> int:
 @replayable
 def _open(engine: Engine) -> list[Row]:
     with reading(engine) as tx:
-        wanted = select(flag).where(flag.c.cause == CARD_HAS_POINTS, flag.c.state == "open")
-        return list(tx.execute(wanted.order_by(flag.c.raised_at_ms).limit(AT_ONCE)).all())
+        return list(ask(tx, _OPEN))
 
 
 @replayable
