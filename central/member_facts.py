@@ -177,6 +177,7 @@ class _Taking:
         if other.status == "registered":
             self._flag(ref, CARD_TAKEN, account_id=theirs)
             return
+        self.changed.add(theirs)  # tills are told that the card is not its own any more
         known = {"account_id": owner, "kind": head.kind, "last4": head.last4}
         self._tx.execute(update(card).where(card.c.card_token == head.card_token).values(**known))
         # It was used at a till before this was heard. What it earned lies on an account that nobody claims now; so does

@@ -17,7 +17,7 @@ from loyalty.card_keys import one_card_key
 from loyalty.cards import Card, card_token
 from loyalty.confirming import confirm_code, confirm_key, confirm_number
 from loyalty.member_events import CardChanged, Claimed, ConsentChanged, ConsentSaid, Enrolled, ReceiptNamed
-from loyalty.members import UNKNOWN_CARD
+from loyalty.members import UNKNOWN_CARD, PublishedMember
 from tests.central.test_leasing import ONLINE, back, under_rules
 from tests.central.tills import ANNA, BEN, CARD_KEY, NOW, Centre, Till
 
@@ -142,6 +142,19 @@ def test_points_earned_on_a_new_card_before_it_was_heard_of_come_home(centre: Ce
     assert (points(centre, anna), centre.account_of(token(NEW))) == (4, anna)
     assert bring_home(centre.engine, centre.now, centre.random) == 0
     assert violations(centre) == []
+
+
+def test_tills_hear_that_a_card_left_the_account_it_had_been_used_under(centre: Centre) -> None:
+    """Its points may be at a till for long, and until they are home the account stands without a card."""
+    anna, till, other = centre.member(ANNA), centre.till(), centre.till()
+    other.sell("R-9", 400, UNKNOWN_CARD, token=token(NEW))
+    other.upload()
+    stray, cursor = centre.account_of(token(NEW)), other.page("members").to_cursor
+    till.append(changed(till, "C-1", "replaced", NEW, ANNA, reason="damaged"))
+    till.upload()
+    told = [msgspec.json.decode(row, type=PublishedMember) for row in other.page("members", cursor).rows]
+    cards = {one.row.account_id: set(one.cards) for one in told}
+    assert cards == {stray: set(), anna: {token(ANNA), token(NEW)}}
 
 
 def test_a_claim_and_a_consent_of_a_new_card_before_it_was_heard_of_are_the_members(centre: Centre) -> None:
