@@ -34,6 +34,9 @@ class Whose:
         for one in record.given:
             if one.token and self.is_posted(one.place):
                 self._given[one.token].append(one)
+        # Given by a till that was put back to before, and heard of by a centre that was too: only tills that had been
+        # told of it still say whose it is.
+        self._forgotten = {one.token for one in record.given} - self._given.keys()
         self.posted = self._receipts()
         strays = "SELECT figures FROM flag WHERE cause = 'card_has_points' AND state = 'open'"
         self._strays = {said["account_id"]: said["into"] for (figures,) in disk.execute(strays)
@@ -57,7 +60,8 @@ class Whose:
     def account_of(self, told: Told) -> int:
         """The account of an answer. One that a till named and a centre that was put back had never heard of was opened,
         and people are told: whose it was they find out."""
-        return told.named if told.named in self._unknown else self.account(told.account)
+        is_named = told.named in self._unknown or (told.named and told.account in self._forgotten)
+        return told.named if is_named else self.account(told.account)
 
     def home(self, account_id: int) -> int:
         """The account that the points of one belong to: those of a card that was used before it was heard of follow it
