@@ -208,6 +208,10 @@ class Office:
         points for the member of their card."""
         return any(self._is_there(what) for what in ("changed", "waiting", CLAIMED, STRAYED))
 
+    def chunks(self) -> int:
+        """How many chunks of members there are."""
+        return int(self.disk.connection.execute("SELECT count(*) FROM chunk").fetchone()[0])
+
     def lanes(self) -> dict[str, int]:
         """The newest number of each lane."""
         return dict(self.disk.connection.execute("SELECT lane, no FROM lane"))

@@ -34,7 +34,7 @@ from tallypoint.fleet.talk import Talk
 from tallypoint.fleet.timeline import Timeline
 from tallypoint.fleet.workload import SELDOM, USUAL, Pos
 
-HEAL_MS = 8 * HOUR_MS  # within which everything must be level once the faults end
+HEAL_MS = 8 * HOUR_MS  # within which everything must be level once the faults end, at least
 CHORES_MS = 5_000
 PERSON_MS = 10 * MINUTE_MS
 TRIES = 5
@@ -85,6 +85,7 @@ class Fleet:
         self.plan = plan
         dice = self._dice = dice_for(plan.seed, "world")
         self.pace = _pace(plan, dice_for(plan.seed, "pace"))
+        self._intervals = _intervals(plan, self.pace)
         self.world = World()
         self.time = Timeline(self.world)
         self.record = Record()
@@ -136,17 +137,9 @@ class Fleet:
             self.talk.speak_in(machine, 0)
 
     def _machine(self, name: str, lane: int, skew_ms: int) -> Machine:
-        slow = 6 if self.plan.is_big else min(3, max(1, self.pace.gap_ms // MINUTE_MS))
-        intervals = Intervals(
-            hello_ms=HOUR_MS,
-            hotlist_ms=10 * MINUTE_MS * slow,
-            programme_ms=30 * MINUTE_MS * slow,
-            members_ms=10 * MINUTE_MS * slow,
-            digest_ms=10 * MINUTE_MS * slow,
-        )
         machine = Machine(
             name, lane, store_name(lane // TILLS_OF_A_STORE), MachineClock(self.world, name, skew_ms),
-            dice_for(self.plan.seed, name, "session"), intervals,
+            dice_for(self.plan.seed, name, "session"), self._intervals,
         )  # fmt: skip
 
         def ask(kind: str) -> Exchange:
@@ -183,7 +176,8 @@ class Fleet:
         while self._left > 0:
             self.time.step()
         self._heal()
-        ends_ms = self.world.now_ms + HEAL_MS
+        # A till compares one chunk of the members after the other, and new ones may be cut meanwhile.
+        ends_ms = self.world.now_ms + max(HEAL_MS, 2 * self.office.chunks() * self._intervals.digest_ms)
         looks_at = self.world.now_ms
         while self.world.now_ms < ends_ms:
             if self.world.now_ms >= looks_at:
@@ -354,6 +348,17 @@ class Fleet:
         newest, stopped = self.office.lanes(), self.office.stopped()
         return [one.name for one in self.machines
                 if one.is_clone or one.identity.till_id in stopped or one.is_behind(newest)]  # fmt: skip
+
+
+def _intervals(plan: Plan, pace: Pace) -> Intervals:
+    slow = 6 if plan.is_big else min(3, max(1, pace.gap_ms // MINUTE_MS))
+    return Intervals(
+        hello_ms=HOUR_MS,
+        hotlist_ms=10 * MINUTE_MS * slow,
+        programme_ms=30 * MINUTE_MS * slow,
+        members_ms=10 * MINUTE_MS * slow,
+        digest_ms=10 * MINUTE_MS * slow,
+    )
 
 
 def _pace(plan: Plan, dice: Random) -> Pace:
