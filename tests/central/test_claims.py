@@ -74,6 +74,20 @@ def test_a_receipt_without_a_card_earns_for_who_brings_one_later(centre: Centre)
     assert violations(centre) == []
 
 
+def test_a_receipt_that_its_till_sent_twice_is_claimed_once(centre: Centre) -> None:
+    """Its disk went back, and the POS asked again: the second is kept apart."""
+    anna, till = centre.member(ANNA), centre.till()
+    _, receipt = sold(till, "R-1", 1250)
+    till.append(receipt)
+    assert till.upload().flagged == ((2, "receipt_id_reused"),)
+    claim(till, "L-1", "R-1", of_till=till.head.till_id)
+    claim(till, "L-2", "R-1", of_till=till.head.till_id)
+    till.upload()
+    assert settle(centre) == 2
+    assert claims(centre) == [("L-1", "granted", "", 12), ("L-2", "refused", "claimed", 0)]
+    assert points(centre, anna) == 12
+
+
 def test_the_points_are_those_of_the_store_and_day_of_the_receipt(centre: Centre) -> None:
     anna, till, bolt = centre.member(ANNA), centre.till(), centre.till("S2")
     sold(bolt, "R-7", 800, on=TODAY - timedelta(days=3))
