@@ -23,7 +23,7 @@ from central.gate import COOKIE, LOGIN_COOKIE, check_token, guard, here, set_coo
 from central.login import Role
 from central.ports import reading
 from central.registry import get_setting
-from central.tables import period
+from central.tables import partner, period
 from loyalty.moments import utc_date
 from loyalty.trouble import Trouble
 
@@ -75,7 +75,7 @@ def console_pages(console: Console) -> Blueprint:
     )
     allow_files(pages, console)
     guard(pages, console.logins, RIGHTS, PUBLIC)
-    add_filters(pages, console.clock)
+    add_filters(pages, console.clock, lambda: _partner_names(console))
 
     @pages.errorhandler(Trouble)
     def explain(trouble: Trouble) -> Any:
@@ -114,6 +114,11 @@ def console_pages(console: Console) -> Blueprint:
         raise UnknownPage("There is no page under this address. Go on from the overview.")
 
     return pages
+
+
+def _partner_names(console: Console) -> dict[str, str]:
+    with reading(console.engine) as tx:
+        return {row.partner_id: row.name for row in tx.execute(select(partner.c.partner_id, partner.c.name))}
 
 
 def _add_login(pages: Blueprint, console: Console) -> None:

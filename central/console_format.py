@@ -1,5 +1,6 @@
 """How pages write money, instants, ages and ids."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,12 +12,22 @@ from central.wishes import FixWish
 from loyalty.amounts import format_minor
 
 
-def add_filters(pages: Blueprint, clock: Clock) -> None:
-    """Teach the templates of a blueprint to write figures as people read them."""
+def add_filters(pages: Blueprint, clock: Clock, names: Callable[[], dict[str, str]]) -> None:
+    """Teach the templates of a blueprint to write figures as people read them.
+
+    Args:
+        names: of partners by their ids; asked once for a page.
+    """
 
     def ago(at_ms: int) -> str:
         return age(clock.wall_ms() - at_ms) if at_ms else "never"
 
+    def named(partner_id: str) -> str:
+        if "names" not in g:
+            g.names = {"operator": "Operator"} | names()
+        return str(g.names.get(partner_id, partner_id))
+
+    pages.add_app_template_filter(named)
     pages.add_app_template_filter(money)
     pages.add_app_template_filter(count)
     pages.add_app_template_filter(figure)

@@ -12,12 +12,18 @@ from receipt_templates.layout import GAP
 from receipt_templates.markup import INDENT, as_printed
 from receipt_templates.view import ReceiptView
 
+LEAST_SHARED = 3  # lines
+
 GoodsRow = tuple[str, str, int]  # the left text, the right one ("" where there is none), the indent
 
 
 def goods_rows(view: ReceiptView, tongue: Tongue) -> list[GoodsRow]:
-    """A row for each good and each discount, and one more for what is bought by number or weight."""
+    """A row for each good and each discount, and one more for what is bought by number or weight.
+
+    What one promotion took off most of the goods stands once, beneath them all.
+    """
     currency, rows = view.currency, []
+    shared = _shared(view)
     for line in view.lines:
         costs = amount(tongue, line.amount_minor, currency)
         if line.quantity_milli in (0, 1000):
@@ -28,9 +34,26 @@ def goods_rows(view: ReceiptView, tongue: Tongue) -> list[GoodsRow]:
             rows.append((as_printed(line.name), "", 0))
             rows.append((f"{units}{each}" if each else f"x {units}", costs, INDENT))
         for off in line.discounts:
-            name = as_printed(off.name or tongue.words.discount)
-            rows.append((name, amount(tongue, -off.amount_minor, currency), INDENT))
+            if off.name not in shared:
+                name = as_printed(off.name or tongue.words.discount)
+                rows.append((name, amount(tongue, -off.amount_minor, currency), INDENT))
+    rows += [(as_printed(name), amount(tongue, -taken, currency), 0) for name, taken in shared.items()]
     return rows
+
+
+def _shared(view: ReceiptView) -> dict[str, int]:
+    """Promotions that took something off three lines at least and more than half of them all, and what altogether.
+
+    Source: money off a whole basket is shared out over its lines, each of which would print it: a paper twice as long.
+    """
+    if len(view.lines) < LEAST_SHARED:
+        return {}
+    taken: dict[str, list[int]] = {}
+    for line in view.lines:
+        for off in line.discounts:
+            taken.setdefault(off.name, []).append(off.amount_minor)
+    least = max(LEAST_SHARED, len(view.lines) // 2 + 1)
+    return {name: sum(parts) for name, parts in taken.items() if name and len(parts) >= least}
 
 
 def goods_of(view: ReceiptView, tongue: Tongue) -> Iterator[Block]:

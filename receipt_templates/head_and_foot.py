@@ -39,9 +39,7 @@ def head(view: Slip, tongue: Tongue, title: str) -> Iterator[Block]:
         yield _copy(tongue)
     yield Rule()
     if view.number:
-        is_receipt = view.what == "receipt" if isinstance(view, VoidView) else named == words.receipt
-        what = words.receipt if is_receipt else words.number
-        yield Pair(left=what, right=as_printed(view.number))
+        yield Pair(left=_kind_of_number(view, tongue, named), right=as_printed(view.number))
     if isinstance(view, ReturnView | ClaimView) and view.of_number:
         yield Pair(left=words.of_receipt, right=as_printed(view.of_number))
     yield Pair(left=date_and_time(tongue, view.sold_at), right=as_printed(f"{words.till} {view.till_id}"))
@@ -52,6 +50,17 @@ def head(view: Slip, tongue: Tongue, title: str) -> Iterator[Block]:
         if view.reason:
             yield Text(text=as_printed(f"{words.reason}: {view.reason}"))
     yield Rule()
+
+
+def _kind_of_number(view: Slip, tongue: Tongue, named: str) -> str:
+    """What the number is one of; of a void, what was undone."""
+    words = tongue.words
+    undone = view.what if isinstance(view, VoidView) else ""
+    if undone == "return":
+        return words.return_slip.capitalize()
+    if undone == "exchange":
+        return words.exchange_slip.capitalize()
+    return words.receipt if undone or named == words.receipt else words.number
 
 
 def foot(view: Slip, tongue: Tongue) -> Iterator[Block]:

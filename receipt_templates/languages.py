@@ -114,6 +114,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     parked_expired: str
     close_agrees: str
     close_differs: str
+    close_unexplained: str
     signature: str
 
 

@@ -13,7 +13,7 @@ LEAST_LEFT = 8  # columns a left text needs beside a long right one; with less i
 GAP = 2  # columns between the two
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One printed line; where `large` letters can be printed, each takes two columns."""
 
     text: str = ""

@@ -81,14 +81,14 @@ class NextTier(msgspec.Struct, frozen=True, kw_only=True):
     short_of: int
 
 
-class ViewDiscount(msgspec.Struct, frozen=True, kw_only=True):
+class ViewDiscount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one promotion took off a line; no name where the POS took another discount than we quoted."""
 
     name: str
     amount_minor: int
 
 
-class ViewLine(msgspec.Struct, frozen=True, kw_only=True):
+class ViewLine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A line item. `amount_minor` before discounts; `unit_price_minor` 0 where the POS sent none."""
 
     name: str

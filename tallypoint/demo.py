@@ -8,6 +8,7 @@ ledger's sums.
 import argparse
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -39,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     folder = args.data or Path(tempfile.mkdtemp(prefix="tallypoint-demo-"))
     folder.mkdir(parents=True, exist_ok=True)
     shop = open_shop(folder, args.seed, console)
+    # Whatever ends us in mid-story ends the services too, and the folder goes.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         shop.start()
         story = Story(args.seed, shop.cards)

@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from central.causes import title, why
 from loyalty.amounts import format_minor
 from tallypoint.demo_counter import Counter
 from tallypoint.demo_shop import Shop
@@ -77,11 +78,12 @@ def _points(console: Console, verified: dict[str, Any]) -> None:
 
 
 def _worklist(console: Console, status: dict[str, Any]) -> None:
-    table = _table("Worklist", "reason", "open")
+    table = _table("Worklist: what tills did while they were apart, for a person to look at", "reason", "open")
+    table.add_column("what it means", overflow="fold")
     for cause, count in sorted(status["worklist"].items()):
-        table.add_row(cause, str(count))
+        table.add_row(title(cause).capitalize(), str(count), why(cause))
     if not status["worklist"]:
-        table.add_row("nothing", "0")
+        table.add_row("nothing", "0", "Everything adds up.")
     console.print(table)
 
 

@@ -18,7 +18,7 @@ export async function open(act, desk, preset = {}) {
   $("act-title").textContent = t(`act.${act.name}`);
   tell(null);
   show("act-again", "");
-  $("act-send").textContent = t(act.sends ?? "cashier.send");
+  busy(false);
   $("act-send").className = `button ${act.isFinal ? "bad" : "main"}`;
   $("act-send").hidden = false;
   $("act-body").replaceChildren();
@@ -32,7 +32,9 @@ async function draw() {
     const parts = await now.act.draw(now.desk, now.values, now.step, again);
     if (at !== now) return;
     $("act-body").replaceChildren(...parts);
-    $("act-send").hidden = Boolean(now.act.onlyShows?.(now.step));
+    $("act-send").hidden = Boolean(now.act.onlyShows?.(now.step, now.values));
+    $("act-close").textContent = t($("act-send").hidden ? "common.close" : "common.cancel");
+    busy(false);
     (document.querySelector("#act-body :is(input, select, button):not([type=hidden])") ?? $("act-close")).focus();
   } catch (problem) { fail(problem); }
 }
@@ -71,7 +73,7 @@ async function send(event) {
 
 function busy(on) {
   $("act-send").disabled = on;
-  if (at) $("act-send").textContent = t(on ? "cashier.sending" : at.act.sends ?? "cashier.send");
+  if (at) $("act-send").textContent = t(on ? "cashier.sending" : at.act.sends?.(at.step, at.desk) ?? `do.${at.act.name}`);
 }
 
 function fail(problem) {
@@ -132,11 +134,12 @@ function approval(problem) {
   });
 }
 
-// A scan while an act is open goes into its card field, as a token, shown by its end. Whether it was taken.
+// A scan while an act is open goes into the field for one that has the caret, else into the first: a card as a token,
+// shown by its end. Whether it was taken.
 export function takeScan(text) {
   if ($("override")?.open) { $("o-code").value = text; return true; }
   if (!$("act")?.open) return isOpen();
-  const field = $("act-body").querySelector("[data-scan]");
+  const field = $("act-body").querySelector("[data-scan]:focus") ?? $("act-body").querySelector("[data-scan]");
   if (!field) return true;
   fill(field, text);
   return true;
@@ -146,6 +149,13 @@ async function fill(field, text) {
   if (field.dataset.scan === "code") { field.value = text; return; }
   try {
     const said = await ask("POST", "/v1/cards/identify", { card: text });
+    if (field.dataset.scan === "number") {
+      // Of a receipt, by the code printed on it. The till looks at it first: no payment card stands in a field.
+      if (said.outcome !== "code") throw new Error(t("refusal.receipt_id_reserved"));
+      field.value = said.text;
+      tell(null);
+      return;
+    }
     if (said.outcome !== "card") throw new Error(t("refusal.card_not_ours"));
     field.dataset.token = said.card_token;
     field.value = said.member?.card ?? "…";
@@ -175,6 +185,15 @@ export function select(name, options, { label = `field.${name}`, value = "" } = 
   const id = `f-${name}`;
   return make("div", { class: "field" }, make("label", { for: id }, t(label)),
     make("select", { id, name }, ...options.map(([one, words]) => make("option", { value: one, selected: one === value }, words))));
+}
+
+// Fields that only some answers to a choice ask for: [[field, answers]].
+export function only(choice, ...asked) {
+  const input = choice.querySelector("select");
+  const look = () => asked.forEach(([box, answers]) => { box.hidden = !answers.includes(input.value); });
+  input.addEventListener("change", look);
+  look();
+  return choice;
 }
 
 export const two = (...parts) => make("div", { class: "two" }, ...parts);

@@ -1,6 +1,6 @@
 // Acts about members and cards.
 
-import { cardField, field, lead, minor, select, two } from "./act.js";
+import { cardField, field, lead, minor, only, select, two } from "./act.js";
 import { drop, get, post } from "./api.js";
 import { drawAgreements } from "./consents.js";
 import { make } from "./dom.js";
@@ -23,7 +23,7 @@ async function tokenOf(text) {
 }
 
 const findCard = {
-  name: "card", key: "C", sends: "cashier.next",
+  name: "card", key: "C",
   draw: (desk, values, step) => step === 0
     ? [cardField(desk, "card", { empty: true }), two(field("phone", { type: "tel" }), field("email", { type: "email" }))]
     : [picks(t("kiosk.chooseCard"), ...values.found.map((one, i) => pick("chosen", one.card_token, `…${one.last4}`, i === 0)))],
@@ -100,7 +100,7 @@ const enrol = {
     const terms = asked.consents.filter((one) => one.purpose === "terms");
     return [
       asked.say ? make("p", { class: "notice" }, t("told.noNumbers")) : null,
-      field("card", { label: "field.newCard", scan: "code", hint: t("field.optional") }),
+      field("card", { label: "field.newCard", scan: "code", hint: t("field.newCardHint") }),
       ...(asked.may_seal ? [two(field("name"), field("phone", { type: "tel" })), two(field("email", { type: "email" }), field("birthday", { hint: "04-17" })), lead(t("kiosk.sealed"))] : [make("p", { class: "notice" }, t("kiosk.noSeal"))]),
       ...terms.map((one, i) => make("label", { class: "check", for: `f-terms${i}` }, make("input", { type: "checkbox", id: `f-terms${i}`, name: `terms${i}` }), make("span", { lang: one.language }, one.text), make("span", { class: "hint" }, t("field.terms")))),
       lead(t("field.marketingElsewhere")),
@@ -124,7 +124,7 @@ const enrol = {
 
 const claim = {
   name: "claim", key: "L",
-  draw: (desk, values) => [cardField(desk), two(field("receipt", { value: values.receipt ?? desk.lastReceipt }), field("record")),
+  draw: (desk, values) => [cardField(desk), two(field("receipt", { value: values.receipt ?? "", scan: "number" }), field("record")),
     make("details", {}, make("summary", {}, t("field.printed")), two(field("store"), field("tillName")), two(field("soldAt", { type: "datetime-local" }), field("total", { mode: "decimal", hint: t("field.money") })))],
   async send(desk, values, step, { id, call }) {
     const { token } = await tokenOf(values.card);
@@ -138,8 +138,11 @@ const claim = {
 
 const trouble = {
   name: "replace", key: "T",
-  draw: (desk) => [select("what", [["replace", t("field.replaceIt")], ["block", t("field.blockIt")], ["issue", t("field.issueOne")]]), cardField(desk),
-    two(field("newCard", { scan: null }), select("reason", [["lost", t("field.lost")], ["stolen", t("field.stolen")], ["damaged", t("field.damaged")]]))],
+  draw(desk) {
+    const card = field("newCard", { scan: "code", hint: t("field.newCardHint") }), reason = select("reason", [["lost", t("field.lost")], ["stolen", t("field.stolen")], ["damaged", t("field.damaged")]]);
+    const what = select("what", [["replace", t("field.replaceIt")], ["block", t("field.blockIt")], ["issue", t("field.issueOne")]]);
+    return [only(what, [card, ["replace", "issue"]], [reason, ["replace", "block"]]), cardField(desk), two(card, reason)];
+  },
   async send(desk, values, step, { id, call }) {
     const card = values.newCard || null, { token } = await tokenOf(values.card);
     const bodies = { replace: { old_card: token, card, reason: values.reason }, block: { card: token, reason: values.reason }, issue: { member_card: token, card } };
@@ -150,7 +153,7 @@ const trouble = {
 };
 
 const consent = {
-  name: "consent", key: "O", onlyShows: (step) => step === 1, sends: "cashier.next",
+  name: "consent", key: "O", onlyShows: (step) => step === 1,
   async draw(desk, values, step, again) {
     if (step === 0) return [cardField(desk), lead(t("field.marketingElsewhere"))];
     const [asked, stands] = await Promise.all([get(`/v1/enrolment?language=${language()}`), get(`/v1/consents?card=${encodeURIComponent(values.token)}`)]);

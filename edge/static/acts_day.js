@@ -1,6 +1,6 @@
 // Acts about the till's day: certificates, training, the close.
 
-import { field, lead, minor, select, two } from "./act.js";
+import { field, lead, minor, only, select, two } from "./act.js";
 import { drop, get } from "./api.js";
 import { make } from "./dom.js";
 import { paperOf } from "./paper.js";
@@ -9,7 +9,11 @@ import { count, day, money, t } from "./tongue.js";
 
 const certificate = {
   name: "certificate", key: "G",
-  draw: () => [field("code", { scan: "code", required: true }), two(select("action", [["enquire", t("field.enquire")], ["activate", t("field.activate")], ["top_up", t("field.topUp")], ["block", t("field.block")]]), field("amountOn", { mode: "decimal", hint: t("field.money") })), field("reason", { hint: t("field.optional") })],
+  draw() {
+    const amount = field("amountOn", { mode: "decimal", hint: t("field.money") }), reason = field("reason", { hint: t("field.optional") });
+    const action = select("action", [["enquire", t("field.enquire")], ["activate", t("field.activate")], ["top_up", t("field.topUp")], ["block", t("field.block")]]);
+    return [field("code", { scan: "code", required: true }), two(only(action, [amount, ["activate", "top_up"]], [reason, ["block"]]), amount, reason)];
+  },
   async send(desk, values, step, { id, call }) {
     const moves = ["activate", "top_up"].includes(values.action), { currency, exponent } = desk.screen;
     const amount = moves ? { amount_minor: minor(values.amountOn, exponent), currency } : {};
@@ -30,7 +34,7 @@ function slipOf({ action, code }, { request_id, balance_minor, valid_through, ce
 }
 
 const training = {
-  name: "training", key: "A", sends: "cashier.next",
+  name: "training", key: "A", sends: (step, desk) => (desk.training ? "do.leave" : "do.training"),
   async draw(desk) {
     const kept = await get("/v1/training");
     return [make("p", { class: "notice" }, t(desk.training ? "cashier.trainingOn" : "say.trainingAsk")),

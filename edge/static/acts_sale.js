@@ -6,8 +6,12 @@ import { pick, picks } from "./acts_cards.js";
 import { make } from "./dom.js";
 import { money, number, points, t } from "./tongue.js";
 
-const receiptField = (desk, values, more = {}) => field("receipt", { value: values.receipt ?? desk.lastReceipt, hint: t("field.receiptHint"), ...more });
+const receiptField = (desk, values, more = {}) => field("receipt", { value: values.receipt ?? "", scan: "number", hint: t("field.receiptHint"), ...more });
 const cashOf = (desk, amount) => money(amount, desk.screen.currency, desk.screen.exponent);
+
+// First the receipt, then its lines: the last button says what it does.
+const whenLines = (words) => (step) => (step ? words : "cashier.next");
+const allBack = (step, { left }) => step === 1 && Boolean(left?.lines.every((line) => Number(line.left) <= 0));
 
 // What can be undone whole, and where; an exchange leaves one sum, whichever way it goes.
 const UNDONE = { receipt: ["field.voidReceipt", "receipts"], return: ["field.voidReturn", "returns"], exchange: ["field.voidExchange", "exchanges"] };
@@ -15,7 +19,7 @@ const UNDONE = { receipt: ["field.voidReceipt", "receipts"], return: ["field.voi
 const voided = {
   name: "void", key: "V", isFinal: true,
   draw: (desk, values) => [
-    field("receipt", { label: "field.slipNumber", value: values.receipt ?? desk.lastReceipt, required: true }),
+    field("receipt", { label: "field.slipNumber", value: values.receipt ?? "", scan: "number", required: true }),
     picks(t("act.void"), ...Object.entries(UNDONE).map(([what, [words]]) => pick("what", what, t(words), what === (values.what || "receipt")))),
   ],
   async send(desk, values, step, { call }) {
@@ -36,7 +40,7 @@ function undone(desk, what, number, said) {
 
 // Lines of a receipt to tick, with how many come back and what is handed out for them.
 async function linesToReturn(desk, values) {
-  if (!values.receipt) return [lead(t("field.receiptHint")), two(field("sku", { required: true }), field("quantity", { value: "1", mode: "decimal" })), two(field("amount", { mode: "decimal", hint: t("field.money") }), cardField(desk))];
+  if (!values.receipt) return [lead(t("field.withoutReceipt")), two(field("sku", { required: true }), field("quantity", { value: "1", mode: "decimal" })), two(field("amount", { mode: "decimal", hint: t("field.money") }), cardField(desk))];
   values.left = await get(`/v1/returnable?of=${encodeURIComponent(values.receipt)}`);
   if (values.left.is_void) throw new Error(t("say.isVoid"));
   const rows = values.left.lines.filter((line) => Number(line.left) > 0).map((line) => rowOf(desk, line));
@@ -64,7 +68,7 @@ function linesOf(desk, values) {
 }
 
 const returned = {
-  name: "return", key: "R", sends: "cashier.next",
+  name: "return", key: "R", sends: whenLines("do.return"), onlyShows: allBack,
   draw: (desk, values, step) => (step === 0 ? [receiptField(desk, values)] : linesToReturn(desk, values)),
   async send(desk, values, step, { id, call }) {
     if (step === 0) return "next";
@@ -75,7 +79,7 @@ const returned = {
 };
 
 const exchanged = {
-  name: "exchange", key: "X", sends: "cashier.next",
+  name: "exchange", key: "X", sends: whenLines("do.exchange"), onlyShows: allBack,
   async draw(desk, values, step) {
     if (step === 0) return [lead(t("say.ringUpFirst")), receiptField(desk, values, { required: true })];
     return linesToReturn(desk, values);
@@ -109,7 +113,7 @@ const parked = {
 };
 
 const resumed = {
-  name: "resume", key: "U",
+  name: "resume", key: "U", onlyShows: (step, { all }) => !all?.length,
   async draw(desk, values) {
     const { parked: all, unheard, office_heard: heard } = await get("/v1/parked");
     values.all = all;

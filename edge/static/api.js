@@ -10,10 +10,13 @@ export class Problem extends Error {
   }
 }
 
-// An id of our own, unlike any other page's.
+// Neither i, l, o nor u (Crockford's base 32): what is printed is typed again when it is undone.
+const SIGNS = "0123456789abcdefghjkmnpqrstvwxyz";
+
+// An id of our own, unlike any other of this till: ten signs of five bits, short enough for a slip.
 export function newId(kind) {
-  const bytes = crypto.getRandomValues(new Uint8Array(12));
-  return `${kind}-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  const bytes = crypto.getRandomValues(new Uint8Array(10));
+  return `${kind}-${[...bytes].map((byte) => SIGNS[byte & 31]).join("")}`;
 }
 
 // The answer as an object. A till that does not answer, or is in trouble itself (5xx), is asked again with the same body.

@@ -17,7 +17,7 @@ const body = document.body;
 
 // What every act works with.
 export const desk = {
-  who: body.dataset.who, screen: null, training: false, lastReceipt: "", drawnLines: 0,
+  who: body.dataset.who, screen: null, training: false, drawnLines: 0,
   card: () => desk.screen?.beside?.card_token || "",
   // Who and when, as every body that writes has it.
   stamp: () => ({ cashier: desk.who, ...(desk.training || desk.screen?.training ? { training: true } : {}) }),
@@ -64,6 +64,7 @@ function draw() {
   train(desk.training);
   show("card", screen.member ? t("common.card", { c: screen.member }) : "");
   drawSale(screen);
+  drawNoSale(screen);
   drawMember(screen);
 }
 
@@ -77,6 +78,13 @@ function drawSale(screen) {
   row("row-stored", t("customer.stored"), stored ? cash(stored, screen) : "");
   if (screen.phase !== "sale") { desk.drawnLines = 0; $("lines").replaceChildren(); show("more", ""); }
   else desk.drawnLines = fillLines($("lines"), screen, desk.drawnLines, (text) => show("more", text));
+}
+
+// Where no lines are: before a sale, and once it is paid.
+function drawNoSale(screen) {
+  const [title, lead] = $("nosale").querySelectorAll("b, span"), paid = screen.phase === "done";
+  title.textContent = t(paid ? "customer.paid" : "cashier.noSale");
+  lead.textContent = !paid ? t("cashier.noSaleLead") : screen.record ? t("cashier.record", { r: screen.record }) : "";
 }
 
 function drawMember(screen) {

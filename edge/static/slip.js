@@ -10,7 +10,7 @@ export function showSlip({ title, facts = [], list = [], text = "" }) {
   show("slip-text", text);
   $("slip-print").hidden = !text;
   $("slip").showModal();
-  $("slip-close").focus();
+  $("slip-close").focus({ preventScroll: true });
 }
 
 if ($("slip")) {

@@ -3,6 +3,9 @@
 export const LANGUAGES = ["en", "pt-BR", "ru", "pl"];
 const AGAIN_MS = 2000;
 
+// Dates and times of day as receipts print them: 27 Nov 2026 07:38.
+const WRITTEN = { en: "en-GB" };
+
 let words = {}, lang = "en", plural = new Intl.PluralRules("en");
 const all = {};
 
@@ -64,9 +67,9 @@ export function money(minor, currency, exponent = 2) {
 export function moment(text, now) {
   const at = new Date(`${text.slice(0, 19)}Z`), today = text.slice(0, 10) === (now || "").slice(0, 10);
   const parts = today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
-  return new Intl.DateTimeFormat(lang, { ...parts, timeZone: "UTC" }).format(at);
+  return new Intl.DateTimeFormat(WRITTEN[lang] ?? lang, { ...parts, timeZone: "UTC" }).format(at);
 }
 
 export function day(text) {
-  return new Intl.DateTimeFormat(lang, { dateStyle: "long", timeZone: "UTC" }).format(new Date(`${text.slice(0, 10)}T00:00:00Z`));
+  return new Intl.DateTimeFormat(WRITTEN[lang] ?? lang, { dateStyle: "long", timeZone: "UTC" }).format(new Date(`${text.slice(0, 10)}T00:00:00Z`));
 }

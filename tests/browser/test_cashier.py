@@ -269,3 +269,54 @@ def test_the_ninth_screen_asks_instead_of_listening_and_says_so(service: TillSer
     expect(page.locator("#row-total dd")).to_have_text("€31.47", timeout=10_000)
     expect(page.locator("#full")).to_contain_text("Many screens are open.")
     assert len(streams) == 7
+
+
+def test_a_button_says_what_it_does_and_an_act_asks_only_for_what_it_needs(service: TillService, panel: Page):
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    begin(panel, "certificate")
+    expect(panel.locator("#f-amountOn")).to_be_hidden()
+    expect(panel.locator("#f-reason")).to_be_hidden()
+    panel.select_option("#f-action", "top_up")
+    expect(panel.locator("#f-amountOn")).to_be_visible()
+    panel.select_option("#f-action", "block")
+    expect(panel.locator("#f-amountOn")).to_be_hidden()
+    expect(panel.locator("#f-reason")).to_be_visible()
+    panel.keyboard.press("Escape")
+    begin(panel, "resume")
+    expect(panel.locator("#act-send")).to_be_hidden()  # nothing is parked
+    expect(panel.locator("#act-close")).to_have_text("Close")
+    panel.keyboard.press("Escape")
+    begin(panel, "return")
+    expect(panel.locator("#act-send")).to_have_text("Next")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    expect(panel.locator("#act-send")).to_have_text("Take back")
+
+
+def test_a_return_has_a_number_short_enough_to_be_typed_when_it_is_voided(service: TillService, panel: Page):
+    post(service, "/v1/receipts", commit(card=None, basket=GOODS, sold_at=None))
+    bodies = sent(panel, "/v1/returns")
+    begin(panel, "return")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    panel.check("#f-line2")
+    panel.click("#act-send")
+    expect(panel.locator("#slip-text")).to_be_visible()
+    number = bodies[0]["return_id"]
+    assert re.fullmatch(r"return-[0-9a-hjkmnp-tv-z]{10}", number)
+    assert number in panel.locator("#slip-text").inner_text()
+    panel.click("#slip-close")
+    begin(panel, "void")
+    panel.fill("#f-receipt", number)
+    panel.check('input[name="what"][value="return"]')
+    panel.click("#act-send")
+    expect(panel.locator("#latest li").first).to_contain_text(f"Return {number} is void. The customer pays €3.45.")
+
+
+def test_a_paid_sale_shows_its_record_where_its_lines_were(service: TillService, panel: Page):
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    expect(panel.locator("#nosale")).to_be_hidden()
+    said = post(service, "/v1/receipts", commit(basket=GOODS))
+    record = service.desk.screens.now().record
+    assert record and record in said["text"]
+    expect(panel.locator("#nosale")).to_contain_text(f"PaidRecord {record}")

@@ -55,7 +55,8 @@ def certificate(page: Page, action: str, code: str = CODE, amount: str = "") -> 
     begin(page, "certificate")
     page.fill("#f-code", code)
     page.select_option("#f-action", action)
-    page.fill("#f-amountOn", amount)
+    if amount:  # only what is paid for has one
+        page.fill("#f-amountOn", amount)
     page.click("#act-send")
 
 
@@ -75,7 +76,7 @@ def test_a_certificate_is_asked_about_topped_up_and_blocked_with_a_slip_each(pan
     expect(panel.locator("#slip-list li")).to_have_text(
         "€50.00 is left on it. It can pay €40.00 here now; take the rest in another tender."
     )
-    expect(panel.locator("#slip-facts")).to_contain_text("December 31, 2099")
+    expect(panel.locator("#slip-facts")).to_contain_text("31 December 2099")
     expect(panel.locator("#slip-text")).to_contain_text("...0042")
     assert "7781" not in panel.locator("#slip").inner_text()
     panel.click("#slip-close")
@@ -377,3 +378,24 @@ def test_without_a_line_it_is_parked_at_the_till_under_another_id(service: TillS
     expect(panel.locator("#latest li").first).to_have_text("Parked. Resume it at any till of the store.")
     begin(panel, "resume")
     expect(panel.locator("#act-body")).to_contain_text("Head office cannot be asked: only baskets of this store.")
+
+
+def test_the_code_on_a_receipt_is_scanned_for_its_return_and_a_payment_card_never_stands_there(
+    service: TillService, panel: Page
+):
+    number = "20260305-lane-3-00417"
+    post(service, "/v1/receipts", commit(receipt_id=number, card=None, basket=GOODS))
+    begin(panel, "return")
+    scan(panel, PAYMENT)
+    expect(panel.locator("#act-problem")).to_have_text(
+        "That is a payment card. Keep it for the payment terminal, and scan the member's card."
+    )
+    expect(panel.locator("#f-receipt")).to_have_value("")
+    scan(panel, CARD)
+    expect(panel.locator("#act-problem")).to_contain_text("Type the receipt number as it is printed.")
+    expect(panel.locator("#f-receipt")).to_have_value("")
+    scan(panel, number)
+    expect(panel.locator("#f-receipt")).to_have_value(number)
+    expect(panel.locator("#act-problem")).to_be_hidden()
+    panel.click("#act-send")
+    expect(panel.locator(".pick input[type=checkbox]")).to_have_count(4)

@@ -52,7 +52,7 @@ def test_by_touch_from_the_first_page_to_thanks(service: TillService, open_page:
     page.click("#key-form button[type=submit]")
     at(page, "member")
     expect(page.locator("#m-balance")).to_have_text("Balance 1,240 points")
-    expect(page.locator("#offers li").first).to_have_text("Yours until January 15, 2030: A free coffee")
+    expect(page.locator("#offers li").first).to_have_text("Yours until 15 January 2030: A free coffee")
     page.click("#shop")
     at(page, "sale")
     expect(page.locator("#empty")).to_be_visible()
@@ -292,3 +292,22 @@ def test_no_step_runs_out_of_its_page_at_any_size(service: TillService, open_pag
     look()
     page.click("#to-spend")
     look()
+
+
+def test_on_a_phone_the_button_to_spend_is_reached_and_on_a_totem_letters_grow(
+    service: TillService, open_page: OpenPage
+):
+    richer(service)
+    page = open_page(f"{service.url}/kiosk?lang=pl", reduced_motion="reduce")
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    at(page, "sale")
+    page.set_viewport_size({"width": 360, "height": 740})
+    # Whole, and not cut off by the panel it stands on: its middle is what a finger there meets.
+    hit = """() => { const button = document.getElementById("to-spend"); button.scrollIntoView({block: "center"});
+      const box = button.getBoundingClientRect(), panel = button.closest(".figures").getBoundingClientRect();
+      const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+      return box.bottom <= panel.bottom && button.contains(document.elementFromPoint(x, y)); }"""
+    assert page.evaluate(hit)
+    page.set_viewport_size(dict(zip(("width", "height"), SIZES["totem"], strict=True)))
+    # 1.35 % of 1920 is 25.92; the letters of a till would be 15.
+    assert page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)") == pytest.approx(25.92)

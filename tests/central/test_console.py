@@ -100,8 +100,8 @@ FINDING = f"/worklist/{TILLS['D']}/1/1/uncovered/0"
 
 def test_the_overview_shows_positions_that_sum_to_zero_with_the_operator(ana: FlaskClient) -> None:
     shown = words(page(ana, "/"))
-    assert "C 10.71" in shown
-    assert "D 9.40" in shown
+    assert "Cobalt Fuel 10.71" in shown
+    assert "Dune &amp; Sons 9.40" in shown
     assert "Operator 1.31" in shown
     assert "Both sides 10.71 10.71" in shown
 
@@ -112,8 +112,8 @@ def test_the_overview_shows_each_till_with_what_is_missing(centre: SmallCentre, 
         tx.execute(stream.update().where(here).values(announced_seq=4, backlog=2, heard_at_ms=NOW - 5 * 60_000))
         stop_stream(tx, TILLS["A"], 1, "stream.forked")
     shown = words(page(ana, "/"))
-    assert "Lane D Dune &amp; Sons Main Street D active 5 min 1 2 3" in shown
-    assert "Lane A Alder Foods Main Street A suspended stream: forked never" in shown
+    assert "Lane D Dune &amp; Sons Main Street Dune &amp; Sons active 5 min 1 2 3" in shown
+    assert "Lane A Alder Foods Main Street Alder Foods suspended stream: forked never" in shown
 
 
 def test_the_overview_counts_the_worklist_by_cause_with_its_age(centre: SmallCentre, ana: FlaskClient) -> None:
@@ -129,7 +129,7 @@ def test_a_row_of_the_worklist_shows_its_event_its_figures_and_why(centre: Small
     assert "More points were spent than the account&#39;s lots held" in shown
     assert "asked 1,500" in shown
     assert "0 earned, 0 spent" in shown
-    assert "available redeemed 1,000 point C for ever D" in shown
+    assert "available redeemed 1,000 point Cobalt Fuel for ever Dune &amp; Sons" in shown
 
 
 def test_figures_of_both_sides_stand_beside_each_other(centre: SmallCentre, ana: FlaskClient) -> None:
@@ -189,11 +189,11 @@ def close(client: FlaskClient):
 
 def test_head_office_closes_a_period_from_its_page(centre: SmallCentre, ana: FlaskClient) -> None:
     shown = words(page(ana, "/periods/1"))
-    assert "C advance operator C1 1,002 4,750 4.76" in shown
+    assert "Cobalt Fuel Advance Operator C1 1,002 4,750 4.76" in shown
     assert close(ana).status_code == 303
     shown = words(page(ana, "/periods/1"))
-    assert "C operator 10.71 due" in shown
-    assert "operator D 9.40 due" in shown
+    assert "Cobalt Fuel Operator 10.71 due" in shown
+    assert "Operator Dune &amp; Sons 9.40 due" in shown
     assert "Period 2" in words(page(ana, "/periods"))
     with reading(centre.engine) as tx:
         assert tx.execute(select(audit.c.action)).scalar_one() == "period.closed"
@@ -252,7 +252,7 @@ def test_a_partner_sees_its_own_figures_and_tills_only(ana: FlaskClient, finn: F
     assert "Lane D" not in page(finn, "/")
     close(ana)
     shown = words(page(finn, "/periods/1"))
-    assert "C operator 10.71 due" in shown
+    assert "Cobalt Fuel Operator 10.71 due" in shown
     assert "9.40" not in shown
 
 
@@ -261,8 +261,8 @@ def test_a_partners_account_shows_what_is_withheld_and_what_it_bears(centre: Sma
     centre.book(sale("D", "D-2", spent=10))
     shown = words(page(ana, "/partners/D"))
     assert "Withheld in suspense:offline 0.08" in shown
-    assert "uncovered D-2 2026-11-03 8 8 0.08 0.00 withheld" in shown
-    assert "suspense:offline operator D1 8 9,400 0.08" in shown
+    assert "Uncovered D-2 2026-11-03 8 8 0.08 0.00 withheld" in shown
+    assert "Suspense:offline Operator D1 8 9,400 0.08" in shown
     answer = ana.get("/console/partners/D/account.csv")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="account-D.csv"'
     last = "D,borne,,,uncovered,,,D-2,2026-11-03,8,8,0.08,0.00,EUR,withheld"
@@ -283,10 +283,10 @@ def test_money_that_moved_is_written_down_once_and_lowers_what_is_unpaid(ana: Fl
     assert "2026-12-04 payment 1 TR-1 10.00" in shown
     assert shown.count("TR-1") == 1
     assert "Billed and not paid 0.71" in shown
-    assert "C operator 10.71 due" in words(page(ana, "/periods/1"))
+    assert "Cobalt Fuel Operator 10.71 due" in words(page(ana, "/periods/1"))
     more = {**form, "entry_id": "e2", "amount": "0.71"}
     assert send(ana, "/partners/C/cash", **more).status_code == 303
-    assert "C operator 10.71 paid" in words(page(ana, "/periods/1"))
+    assert "Cobalt Fuel Operator 10.71 paid" in words(page(ana, "/periods/1"))
     for wrong in ({"amount": "x"}, {"amount": "0.001"}, {"kind": "gift"}, {"on": "today"}):
         assert send(ana, "/partners/C/cash", **{**more, "entry_id": "e3", **wrong}).status_code == 400
     assert 'name="entry_id"' not in page(finn, "/partners/C")

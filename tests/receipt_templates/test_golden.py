@@ -47,7 +47,10 @@ SLIPS: list[tuple[str, Callable[[], AnyView], PrinterProfile]] = [
     ("pl-coupons-42", polish_coupons, PROFILES["polish-42"]),
     ("ru-coupons-42", russian_coupons, PROFILES["russian-42"]),
 ]
-OTHERS = ("balance", "certificate-redeemed", "certificate-sold", "claim", "close", "exchange", "welcome")
+OTHERS = (
+    "balance", "certificate-redeemed", "certificate-sold", "claim", "close", "exchange", "void-exchange", "void-return",
+    "welcome",
+)  # fmt: skip
 PRINTERS = {"en": PAPER[42], "pt-BR": PAPER[42], "pl": PROFILES["polish-42"], "ru": PROFILES["russian-42"]}
 SLIPS += [
     (f"{language}-{name}-42", partial(sample, name, language), printer)

@@ -87,3 +87,28 @@ def test_a_sentence_that_always_stands_is_broken_anew_for_another_paper():
     note = Note(text="Made offline. Nothing is lost, the figures follow.")
     assert notes_that_fit([note], 42)[0].lines == ("Made offline. Nothing is", "lost, the figures follow.")
     assert notes_that_fit([note], 64)[0].lines == ("Made offline. Nothing is lost, the figures follow.",)
+
+
+def test_money_off_most_of_the_basket_stands_once_beneath_the_goods_and_the_rest_with_its_line():
+    dairy, basket, charged = ("Dairy week", 10), ("5.00 off", 167), ("", 4)
+
+    def good(name: str, *taken: tuple[str, int]) -> ViewLine:
+        off = tuple(ViewDiscount(name=what, amount_minor=minor) for what, minor in taken)
+        return ViewLine(name=name, quantity_milli=1000, amount_minor=1_000, discounts=off)
+
+    def printed(*goods: ViewLine) -> list[str]:
+        slip = render(view_with([*goods], "en"), "text", PROFILES["generic-42"])
+        rows = [" ".join(row.split()) for row in slip.split("\n")]
+        first = rows.index("Milk 10.00")
+        return rows[first : rows.index("-" * 42, first)]
+
+    # Three of five lines: more than half, and three. What the POS took by itself has no name to stand under.
+    goods = [good("Milk", dairy, basket), good("Tea", basket, charged), good("Bread", basket)]
+    goods += [good("Gift card"), good("Bag")]
+    assert printed(*goods) == [
+        "Milk 10.00", "Dairy week -0.10", "Tea 10.00", "Discount -0.04", "Bread 10.00", "Gift card 10.00", "Bag 10.00",
+        "5.00 off -5.01",
+    ]  # fmt: skip
+    # Three of six are no more than half; two of two are too few.
+    assert printed(*goods, good("Cup"))[:4] == ["Milk 10.00", "Dairy week -0.10", "5.00 off -1.67", "Tea 10.00"]
+    assert printed(*goods[:2])[2] == "5.00 off -1.67"

@@ -351,6 +351,8 @@ def test_the_close_names_the_receipts_that_explain_a_difference_and_what_the_til
     at = told.index("Sales, net 4,524.80")
     assert told[at + 1 : at + 3] == ["POS 4,512.30", "Difference +12.50"]
     assert "R-77" in told
+    unexplained = " ".join(rows(msgspec.structs.replace(close, look_at=())))
+    assert "No receipt explains it: compare both journals." in unexplained and "these receipts" not in unexplained
     agreed = msgspec.structs.replace(close, controls=close.controls[:3])
     assert "The POS and this till agree." in rows(agreed)
     alone = msgspec.structs.replace(close, controls=(Control(figure="receipts", till=3),))

@@ -26,7 +26,8 @@ def shop(tmp_path):
     centre.executescript(
         "CREATE TABLE till (till_id, label, epoch); INSERT INTO till VALUES ('t', 'one', 1);"
         "CREATE TABLE stream (till_id, epoch, hash); INSERT INTO stream VALUES ('t', 1, 'aa');"
-        "CREATE TABLE event (till_id, receipt_id); INSERT INTO event VALUES ('t', 'R1'), ('t', 'opened:1');"
+        "CREATE TABLE event (till_id, receipt_id, kind);"
+        "INSERT INTO event VALUES ('t', 'R1', 'receipt.v1'), ('t', 'opened:1', 'opened.v1');"
     )
     journal = sqlite3.connect(tmp_path / "tills" / "one" / "journal.db")
     journal.executescript("CREATE TABLE event (epoch, seq, hash); INSERT INTO event VALUES (1, 1, '99'), (1, 2, 'aa');")
@@ -47,7 +48,7 @@ def test_a_receipt_that_was_answered_and_did_not_arrive_is_lost(shop):
 
 
 def test_a_receipt_that_arrived_twice_is_doubled(shop):
-    shop.centre.execute("INSERT INTO event VALUES ('t', 'R1')")
+    shop.centre.execute("INSERT INTO event VALUES ('t', 'R1', 'receipt.v1')")
     shop.centre.commit()
     assert check_all(shop, FINE) == ["doubled: one R1 is at head office more than once"]
 
@@ -55,6 +56,12 @@ def test_a_receipt_that_arrived_twice_is_doubled(shop):
 def test_a_receipt_that_nobody_was_answered_is_invented(shop):
     shop.till.answered.clear()
     assert check_all(shop, FINE) == ["invented: head office has R1 of one, nobody was answered"]
+
+
+def test_points_that_a_till_gave_back_because_head_office_recalled_them_are_not_invented(shop):
+    shop.centre.execute("INSERT INTO event VALUES ('t', 'returned:lease:x:1:67:122', 'lease.v1')")
+    shop.centre.commit()
+    assert check_all(shop, FINE) == []
 
 
 def test_streams_that_end_in_different_hashes_are_named(shop):
