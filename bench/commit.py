@@ -89,7 +89,7 @@ class _Sales:
         with self._journal.writing():
             self._journal.append(receipt, ask_sha256="00" * 32, uses=own_uses(receipt))
             self._journal.promises.spend(100, self._now)
-            self._journal.promises.end_hold("H", "captured", receipt.receipt_id)
+            self._journal.promises.capture("H", receipt.receipt_id)
 
 
 def _raw(ledger: sqlite3.Connection, payload: bytes) -> Callable[[], object]:

@@ -43,21 +43,21 @@ class MemberSaid(Answer, frozen=True, kw_only=True):
     stored_minor: int = 0
 
 
-class DiscountSaid(Answer, frozen=True, kw_only=True):
+class DiscountSaid(Answer, frozen=True, kw_only=True, gc=False):
     """Minor units that one promotion takes off a line."""
 
     promotion: str
     amount_minor: int
 
 
-class PointsSaid(Answer, frozen=True, kw_only=True):
+class PointsSaid(Answer, frozen=True, kw_only=True, gc=False):
     """Points that one promotion grants for a line."""
 
     promotion: str
     points: int
 
 
-class LineSaid(Answer, frozen=True, kw_only=True):
+class LineSaid(Answer, frozen=True, kw_only=True, gc=False):
     """One line: amount - discounts - paid with points = net."""
 
     line: int

@@ -16,6 +16,7 @@ import msgspec
 from edge.database import MENDED
 from edge.enrol import CACHE_FILE, JOURNAL_FILE
 from edge.identity import IDENTITY_FILE, TillIdentity, read_identity_file
+from edge.places import OF_STREAM, places_after
 from edge.ports import Settings
 from edge.room import FULL_MB, LOW_MB, MB, SHORT_MB
 from loyalty.trouble import Trouble
@@ -247,8 +248,9 @@ def _read_journal(
         return
     acked_seq, acked_hash, suspended, leases_rest = stream
     head_seq, oldest_ms = journal.execute(
-        "SELECT coalesce(max(seq), 0), min(CASE WHEN seq > ? THEN written_ms END) FROM event WHERE epoch = ?",
-        (acked_seq, identity.epoch),
+        "SELECT coalesce(max(seq), 0), min(CASE WHEN seq > ? THEN written_ms END) FROM event"
+        " WHERE place BETWEEN ? AND ?",
+        (acked_seq, *places_after(identity.epoch, 0)),
     ).fetchone()
     facts |= {"head_seq": head_seq, "acked_seq": acked_seq, "backlog": max(0, head_seq - acked_seq)}
     if suspended:
@@ -269,8 +271,8 @@ def _read_journal(
             do="Look why head office is not reached. Keep this machine's disk: it is the only copy.",
         )  # fmt: skip
     left = journal.execute(
-        "SELECT coalesce(sum(n), 0) FROM (SELECT max(0, max(e.seq) - s.acked_seq) n FROM stream s JOIN event e"
-        " ON e.epoch = s.epoch WHERE s.epoch <> ? GROUP BY s.epoch)",
+        f"SELECT coalesce(sum(n), 0) FROM (SELECT max(0, max(e.seq) - s.acked_seq) n FROM stream s JOIN event e"
+        f" ON {OF_STREAM} WHERE s.epoch <> ? GROUP BY s.epoch)",
         (identity.epoch,),
     ).fetchone()[0]
     if left:
@@ -283,8 +285,8 @@ def _read_journal(
 
 
 def _chain(journal: sqlite3.Connection, identity: TillIdentity, at: StreamHead) -> Iterator[Ailment]:
-    tail = "SELECT seq, payload, hash FROM event WHERE epoch = ? AND seq > ? ORDER BY seq"
-    for seq, payload, hash_ in journal.execute(tail, (identity.epoch, at.seq)):
+    tail = "SELECT seq, payload, hash FROM event WHERE place BETWEEN ? AND ? ORDER BY place"
+    for seq, payload, hash_ in journal.execute(tail, places_after(identity.epoch, at.seq)):
         at = next_head(at, identity.genesis, payload)
         if (at.seq, at.hash) != (seq, hash_):
             yield Ailment(

@@ -1,5 +1,7 @@
 """Setting points aside for an open basket, and finding them again when it is paid."""
 
+from collections.abc import Iterable
+
 from edge.asks import Held, HoldAsk, ask_sha256
 from edge.cache import Cache
 from edge.giving_back import give_lease_back
@@ -31,6 +33,7 @@ def set_aside(
     now: Instant,
     place: Place,
     told: LeaseAnswer | None = None,
+    earlier: Iterable[str] = (),
 ) -> Held:
     """Hold points, or answer what was answered before under the same id. Call inside a transaction.
 
@@ -38,6 +41,7 @@ def set_aside(
         ask: with the card's token in place of what was scanned.
         place: where and when the hold is asked for.
         told: what head office said; none where it was not asked, or did not answer in time.
+        earlier: what else the ask may have been known by, see `edge.asked_before`.
     Raises:
         HoldIdReused: the id stands for another hold.
         HoldLapsed, HoldCaptured, HoldReleased: it does not keep points any more.
@@ -45,7 +49,7 @@ def set_aside(
     """
     sha = ask_sha256(ask)
     if (before := journal.promises.hold(ask.hold_id)) is not None:
-        _check_again(before, sha, now)
+        _check_again(before, before.ask_sha256 if before.ask_sha256 in earlier else sha, now)
         return _held(before, replayed=True)
     if ask.points < 1:
         raise HoldOfNothing("A hold is for at least one point; leave it out to spend none.", points=ask.points)
@@ -98,7 +102,7 @@ def let_go(journal: Journal, hold_id: str, now: Instant) -> None:
         raise HoldUnknown("This till knows no such hold; nothing is set aside under it.", hold_id=hold_id)
     if hold.state == "captured":
         raise _captured(hold)
-    journal.promises.end_hold(hold_id, "released")
+    journal.promises.release(hold_id)
     lease = journal.promises.leases.of_id(hold.lease_id, now, 0) if hold.kind == "hold" else None
     if lease is not None and lease.slices:
         give_lease_back(journal, lease, now)

@@ -23,8 +23,9 @@ from edge.members_kept import MembersKept
 from edge.outbox import KEPT_EVENTS, Outbox
 from edge.override_tries import OverrideTries
 from edge.parked_kept import ParkedKept
+from edge.places import NEW_PLACE, OF_STREAM, place_of, places_after
 from edge.ports import Clock, Instant
-from edge.promises import FloatLeft, Hold, Promises
+from edge.promises import FloatLeft, Hold, Promises, forget_promised
 from edge.refusals import EventTooLarge
 from edge.told_accounts import ToldAccounts
 from edge.transfers import Transfers
@@ -108,8 +109,8 @@ class Journal:
         self.parked = ParkedKept(database, identity.till_id)
         self.exchanges = ExchangesKept(database)
         self.certificates = CertificateMoves(database, identity.epoch)
-        last = self._entries("epoch = ?", identity.epoch, order="epoch, seq DESC LIMIT 1")
-        self._head = last[0].head if last else self._start
+        last = self._last_of(identity.epoch)
+        self._head = last.head if last else self._start
         self._next = self._head
         self._verify_tail()
 
@@ -206,8 +207,8 @@ class Journal:
         head = next_head(self._next, self._genesis, payload)
         kind = str(type(event).__struct_config__.tag)
         self._database.writer.execute(
-            "INSERT INTO event (epoch, seq, receipt_id, ask_sha256, kind, of_id, written_ms, payload, hash)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO event (place, epoch, seq, receipt_id, ask_sha256, kind, of_id, written_ms, payload, hash)"
+            f" VALUES ({NEW_PLACE}, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             (
                 head.epoch, head.seq, event.receipt_id, ask_sha256, kind, of_id, self._clock.now().wall_ms, payload,
                 head.hash,
@@ -267,19 +268,26 @@ class Journal:
 
     def entries_after(self, seq: int) -> list[Entry]:
         """Events of this epoch after a sequence number."""
-        return self._entries("epoch = ? AND seq > ?", self._start.epoch, seq)
+        return self._entries("place BETWEEN ? AND ?", *places_after(self._start.epoch, seq))
 
     def last_close(self) -> Entry | None:
         """The last till close of this epoch."""
         found = self._entries(
-            "epoch = ? AND kind = 'till_close.v1'", self._start.epoch, order="epoch, seq DESC LIMIT 1"
-        )
+            "kind = 'till_close.v1' AND place BETWEEN ? AND ?", *places_after(self._start.epoch, 0),
+            order="place DESC LIMIT 1",
+        )  # fmt: skip
         return found[0] if found else None
 
     def left_behind(self) -> StreamHead | None:
         """The last event of the epoch before this one; None in the first."""
-        found = self._entries("epoch <> ?", self._start.epoch, order="rowid DESC LIMIT 1")
-        return found[0].head if found else None
+        # An epoch that the till gave itself has a higher number than the enrolment that followed it.
+        found = self._database.row(
+            f"SELECT s.epoch FROM stream s WHERE s.epoch <> ? AND EXISTS (SELECT 1 FROM event e WHERE {OF_STREAM})"
+            " ORDER BY iif(s.granted_epoch > 0, s.granted_epoch, s.epoch) DESC, s.epoch DESC LIMIT 1",
+            (self._start.epoch,),
+        )
+        last = self._last_of(found[0]) if found else None
+        return last.head if last else None
 
     def own_uses_after(self, account_id: int, own_seq: int) -> tuple[Use, ...]:
         """Uses of this epoch's events later than `own_seq`, the last of them that a published row holds; folded as
@@ -376,7 +384,7 @@ class Journal:
     def reached_ms(self) -> int:
         """A wall time that was reached for certain: that of the last event."""
         last = self._database.remembered(
-            "SELECT written_ms FROM event WHERE epoch = ? AND seq = ?", (self._start.epoch, self._head.seq)
+            "SELECT written_ms FROM event WHERE place = ?", (place_of(self._start.epoch, self._head.seq),)
         )
         return last[0][0] if last else 0
 
@@ -396,7 +404,6 @@ class Journal:
             self.members.prune(before_ms)
             self.parked.prune(before_ms)
             self.certificates.prune()
-            self.exchanges.prune()
             self.exchanges.prune()
         return gone
 
@@ -431,19 +438,24 @@ class Journal:
         with self._database.writing() as writer:
             for table in ("own_use", "hold"):
                 writer.execute(f"DELETE FROM {table} WHERE epoch <> ? AND account_id <> ?", (self._start.epoch, NOBODY))
+            forget_promised(writer)
 
     def _verify_tail(self) -> None:
         """Walk from what the centre acknowledged to the head. Raises: JournalDamaged."""
         at = self.outbox.acked()
         while at.seq < self._head.seq:
             for entry in self._entries(
-                "epoch = ? AND seq > ?", at.epoch, at.seq, order=f"epoch, seq LIMIT {_VERIFIED_AT_ONCE}"
+                "place BETWEEN ? AND ?", *places_after(at.epoch, at.seq), order=f"place LIMIT {_VERIFIED_AT_ONCE}"
             ):
                 at = next_head(at, self._genesis, entry.payload)
                 if at != entry.head:
                     raise damaged(f"the chain breaks at event {at.seq}")
 
-    def _entries(self, where: str, *values: str | int, order: str = "epoch, seq") -> list[Entry]:
+    def _last_of(self, epoch: int) -> Entry | None:
+        found = self._entries("place BETWEEN ? AND ?", *places_after(epoch, 0), order="place DESC LIMIT 1")
+        return found[0] if found else None
+
+    def _entries(self, where: str, *values: str | int, order: str = "place") -> list[Entry]:
         found = self._database.rows(
             f"SELECT epoch, seq, hash, ask_sha256, payload FROM event WHERE {where} ORDER BY {order}", values
         )

@@ -6,6 +6,7 @@ Source: sync.md sections 2 and 8.
 from collections.abc import Callable
 
 from edge.database import Database
+from edge.places import OF_STREAM, place_of, places_after
 from loyalty.trouble import InvariantBroken
 from sync.blocks import BlockMark
 from sync.chain import ZERO_HASH, StreamHead
@@ -34,7 +35,7 @@ class Outbox:
 
     def hash_at(self, seq: int) -> str | None:
         """The hash after an event; None when it was never written or is pruned."""
-        found = self._database.row("SELECT hash FROM event WHERE epoch = ? AND seq = ?", (self._epoch, seq))
+        found = self._database.row("SELECT hash FROM event WHERE place = ?", (place_of(self._epoch, seq),))
         return str(found[0]) if found else None
 
     def unsent(self, after_seq: int, max_events: int, max_bytes: int) -> list[Unsent]:
@@ -42,8 +43,8 @@ class Outbox:
         taken: list[Unsent] = []
         size = 0
         for seq, payload, hash_ in self._database.rows(
-            "SELECT seq, payload, hash FROM event WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?",
-            (self._epoch, after_seq, max_events),
+            "SELECT seq, payload, hash FROM event WHERE place BETWEEN ? AND ? ORDER BY place LIMIT ?",
+            (*places_after(self._epoch, after_seq), max_events),
         ):
             size += len(payload) + 1
             if seq != after_seq + len(taken) + 1:
@@ -56,18 +57,18 @@ class Outbox:
     def oldest_unsent_ms(self) -> int | None:
         """When the first event was written that the centre has not acknowledged (wall); None for none."""
         found = self._database.row(
-            "SELECT written_ms FROM event WHERE epoch = ? AND seq = ?", (self._epoch, self._acked.seq + 1)
+            "SELECT written_ms FROM event WHERE place = ?", (place_of(self._epoch, self._acked.seq + 1),)
         )
         return int(found[0]) if found else None
 
     def left_unsent(self) -> int:
         """Events of earlier epochs that the centre has not acknowledged."""
         found = self._database.rows(
-            "SELECT max(e.seq) - s.acked_seq FROM stream s JOIN event e ON e.epoch = s.epoch"
-            " WHERE s.epoch <> ? GROUP BY s.epoch",
+            f"SELECT (SELECT e.seq FROM event e WHERE {OF_STREAM} ORDER BY e.place DESC LIMIT 1) - s.acked_seq"
+            " FROM stream s WHERE s.epoch <> ?",
             (self._epoch,),
         )
-        return sum(max(0, left) for (left,) in found)
+        return sum(max(0, left or 0) for (left,) in found)
 
     def take_ack(self, ack: Ack) -> None:
         """Keep where the centre stands and what it flagged."""
@@ -158,7 +159,7 @@ class Outbox:
         gone = 0
         for epoch, acked_seq, newest, first_young in self._database.rows(
             "SELECT s.epoch, s.acked_seq, max(e.seq), min(CASE WHEN e.written_ms >= ? THEN e.seq END)"
-            " FROM stream s JOIN event e ON e.epoch = s.epoch GROUP BY s.epoch",
+            f" FROM stream s JOIN event e ON {OF_STREAM} GROUP BY s.epoch",
             (before_ms,),
         ):
             old = newest if first_young is None else first_young - 1
@@ -171,9 +172,9 @@ class Outbox:
         while True:
             with self._database.writing() as writer:
                 went = writer.execute(
-                    "DELETE FROM event WHERE rowid IN"
-                    " (SELECT rowid FROM event WHERE epoch = ? AND seq <= ? ORDER BY seq LIMIT ?)",
-                    (epoch, upto, _PRUNED_AT_ONCE),
+                    "DELETE FROM event WHERE place IN"
+                    " (SELECT place FROM event WHERE place > ? AND place <= ? ORDER BY place LIMIT ?)",
+                    (place_of(epoch, 0), place_of(epoch, max(0, upto)), _PRUNED_AT_ONCE),
                 ).rowcount
                 writer.execute("DELETE FROM flagged WHERE epoch = ? AND seq <= ?", (epoch, upto))
             gone += went

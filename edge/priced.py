@@ -19,8 +19,10 @@ from loyalty.leases import Authority
 from loyalty.members import MemberView, Use, WalletItem
 from loyalty.moments import moment_of
 from loyalty.quotes import Quote, quote_basket
+from sync.chain import StreamHead
 
 MOST_QUOTES = 16  # of as many open baskets; one of fifty lines of which 340 promotions say why takes 110 KB
+MOST_ANSWERED = 8  # sales that were written last; a POS that lost the answer asks again at once
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,12 +39,14 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Priced:
-    """The last quote of each open basket of one till. Every method may be called from any thread."""
+    """The last quote of each open basket of one till, and those of the sales that were written last. Every method may
+    be called from any thread."""
 
     def __init__(self, price: Callable[..., Quote] = quote_basket) -> None:
         self._price = price
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, tuple[Told, Quote]] = OrderedDict()
+        self._answered: OrderedDict[tuple[str, Language], Quote] = OrderedDict()
 
     def quote(self, told: Told) -> Quote:
         """Price a basket, and remember it. Raises: as `quote_basket`."""
@@ -65,6 +69,21 @@ class Priced:
             return self.anew(told)
         check_basket(told.basket, told.compiled.programme.currency)
         return quote
+
+    def answered(self, head: StreamHead, language: Language) -> Quote | None:
+        """What the sale at the end of this stream was answered by; none where that was not kept.
+
+        Source: docs/decisions/quote-holds-for-its-commit.md "Asked again".
+        """
+        with self._lock:
+            return self._answered.get((head.hash, language))
+
+    def answer(self, head: StreamHead, language: Language, quote: Quote) -> None:
+        """Keep what a sale is answered by. The hash stands for all that its till was told and decided."""
+        with self._lock:
+            self._answered[head.hash, language] = quote
+            while len(self._answered) > MOST_ANSWERED:
+                self._answered.popitem(last=False)
 
     def anew(self, told: Told) -> Quote:
         """Price a basket. Raises: as `quote_basket`."""

@@ -5,6 +5,7 @@ spent points and open holds of a float or lease together stay within what was gr
 Source: house.md idea 4; offline-redemption.md "Lease lifecycle".
 """
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Literal
 
@@ -40,6 +41,11 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it still keeps its points."""
         elapsed = elapsed_ms(self.opened, now)
         return self.state == "open" and elapsed is not None and elapsed < HOLD_MS
+
+    def has_lapsed(self, now: Instant) -> bool:
+        """Whether its time is over for certain."""
+        elapsed = elapsed_ms(self.opened, now)
+        return elapsed is not None and elapsed >= HOLD_MS
 
 
 class FloatLeft(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,9 +116,12 @@ class Promises:
         # A hold may outlive the float it was drawn on; what it was promised comes out of that one last.
         for lease in sorted(self._floats(now, 0), key=lambda lease: not lease.is_live):
             part = min(points, lease.left)
-            self._database.writer.execute(
-                "UPDATE lease SET spent = spent + ? WHERE lease_id = ?", (part, lease.lease_id)
-            )
+            if part:
+                self._database.writer.execute(
+                    "INSERT INTO promised (what, id, points) VALUES ('float', ?, ?)"
+                    " ON CONFLICT (what, id) DO UPDATE SET points = points + excluded.points",
+                    (lease.lease_id, part),
+                )
             points -= part
         if points:
             raise InvariantBroken("more points were spent than this till was granted", points=points)
@@ -120,8 +129,9 @@ class Promises:
     def _floats(self, now: Instant, at_least_wall_ms: int) -> list["_Float"]:
         floats = []
         for lease_id, left, spend_for_s, boot, mono_ms, wall_ms in self._database.remembered(
-            "SELECT lease_id, points - spent, spend_for_s, boot, mono_ms, wall_ms FROM lease"
-            " WHERE epoch = ? AND account_id IS NULL AND spent < points ORDER BY grant_no",
+            "SELECT l.lease_id, l.points - coalesce(p.points, 0) AS rest, spend_for_s, boot, mono_ms, wall_ms"
+            " FROM lease l LEFT JOIN promised p ON p.what = 'float' AND p.id = l.lease_id"
+            " WHERE l.epoch = ? AND l.account_id IS NULL AND rest > 0 ORDER BY l.grant_no",
             (self._epoch,),
         ):
             asked = Instant(boot=boot, mono_ms=mono_ms, wall_ms=wall_ms)
@@ -146,13 +156,12 @@ class Promises:
 
     def hold(self, hold_id: str) -> Hold | None:
         """The hold of an id, whatever became of it."""
-        found = self._holds("hold_id = ?", hold_id)
+        found = self._holds("h.hold_id = ?", hold_id)
         return found[0] if found else None
 
     def open_holds(self, now: Instant) -> tuple[Hold, ...]:
         """Holds that keep their points now."""
-        # The state stands in the statement: given as a value, SQLite would plan the statement anew at every sale.
-        return tuple(hold for hold in self._holds("state = 'open'") if hold.is_live(now))
+        return tuple(hold for hold in self._open() if hold.is_live(now))
 
     def held_points(self, account_id: int, now: Instant, *, but: str | None = None) -> int:
         """Points of an account in open holds on floats, that of id `but` left out. What holds and leases of the centre
@@ -183,6 +192,7 @@ class Promises:
     def add_hold(self, hold: Hold) -> None:
         """Set points aside; call inside a transaction, after `float_left` allowed it."""
         opened = hold.opened
+        self._note_ended(opened)
         self._database.writer.execute(
             "INSERT INTO hold (hold_id, epoch, account_id, points, lease_id, ask_sha256, state, receipt_id,"
             " boot, mono_ms, wall_ms) VALUES (?, ?, ?, ?, ?, ?, 'open', NULL, ?, ?, ?)",
@@ -191,11 +201,35 @@ class Promises:
                 opened.boot, opened.mono_ms, opened.wall_ms,
             ),
         )  # fmt: skip
-
-    def end_hold(self, hold_id: str, state: HoldState, receipt_id: str | None = None) -> None:
-        """A hold was captured by a receipt, or released; call inside a transaction."""
         self._database.writer.execute(
-            "UPDATE hold SET state = ?, receipt_id = ? WHERE hold_id = ?", (state, receipt_id, hold_id)
+            "INSERT INTO promised (what, id, points) VALUES ('hold', ?, ?)", (hold.hold_id, hold.points)
+        )
+
+    def capture(self, hold_id: str, receipt_id: str) -> None:
+        """An open hold went into a receipt; call inside the transaction that writes it."""
+        writer, values = self._database.writer, (receipt_id, hold_id)
+        if not writer.execute("UPDATE promised SET receipt_id = ? WHERE what = 'hold' AND id = ?", values).rowcount:
+            # It lapsed for another hold that was opened while this sale was under way.
+            writer.execute("UPDATE hold SET state = 'captured', receipt_id = ? WHERE hold_id = ?", values)
+
+    def release(self, hold_id: str) -> None:
+        """A hold that no receipt captured keeps nothing any more; call inside a transaction."""
+        writer = self._database.writer
+        writer.execute("UPDATE hold SET state = 'released' WHERE hold_id = ?", (hold_id,))
+        writer.execute("DELETE FROM promised WHERE what = 'hold' AND id = ?", (hold_id,))
+
+    def _note_ended(self, now: Instant) -> None:
+        """Write captured holds into their own rows, and keep no lapsed one open: what sales change stays on a page."""
+        writer = self._database.writer
+        writer.execute(
+            "UPDATE hold SET (state, receipt_id) = (SELECT 'captured', p.receipt_id FROM promised p"
+            " WHERE p.what = 'hold' AND p.id = hold.hold_id) WHERE hold_id IN"
+            " (SELECT p.id FROM promised p WHERE p.what = 'hold' AND p.receipt_id IS NOT NULL)"
+        )
+        writer.execute("DELETE FROM promised WHERE what = 'hold' AND receipt_id IS NOT NULL")
+        writer.executemany(
+            "DELETE FROM promised WHERE what = 'hold' AND id = ?",
+            [(hold.hold_id,) for hold in self._open() if hold.has_lapsed(now)],
         )
 
     def prune(self, before_wall_ms: int) -> None:
@@ -205,17 +239,26 @@ class Promises:
         writer.execute("DELETE FROM hold WHERE wall_ms < ?", (before_wall_ms,))
         writer.execute(
             "DELETE FROM lease WHERE"
-            " (state = 'returned' OR (kind = 'float' AND (settle_until_ms < ? OR spent >= points)))"
+            " (state = 'returned' OR (kind = 'float' AND (settle_until_ms < ? OR points <= coalesce("
+            " (SELECT p.points FROM promised p WHERE p.what = 'float' AND p.id = lease_id), 0))))"
             " AND grant_no < (SELECT max(l.grant_no) FROM lease l WHERE l.epoch = lease.epoch)",
             (before_wall_ms,),
         )
+        forget_promised(writer)
         self.kept.prune(before_wall_ms)
+
+    def _open(self) -> list[Hold]:
+        # No value in it: SQLite finds them by the key alone, and does not plan the statement anew at every sale.
+        return self._holds("p.what = 'hold' AND p.receipt_id IS NULL")
 
     def _holds(self, where: str, *values: str) -> list[Hold]:
         found = self._database.remembered(
-            "SELECT h.hold_id, h.account_id, h.points, h.lease_id, h.ask_sha256, h.boot, h.mono_ms, h.wall_ms, h.state,"
-            " h.receipt_id, coalesce(l.kind, 'float') FROM hold h LEFT JOIN lease l USING (lease_id)"
-            f" WHERE h.epoch = ? AND h.{where}",
+            "SELECT h.hold_id, h.account_id, h.points, h.lease_id, h.ask_sha256, h.boot, h.mono_ms, h.wall_ms,"
+            " iif(p.receipt_id IS NULL, h.state, 'captured'), coalesce(p.receipt_id, h.receipt_id),"
+            " coalesce(l.kind, 'float')"
+            " FROM hold h LEFT JOIN promised p ON p.what = 'hold' AND p.id = h.hold_id"
+            " LEFT JOIN lease l ON l.lease_id = h.lease_id"
+            f" WHERE h.epoch = ? AND {where}",
             (self._epoch, *values),
         )
         return [
@@ -232,3 +275,9 @@ class Promises:
             )
             for hold_id, account_id, points, lease_id, ask, boot, mono_ms, wall_ms, state, receipt_id, kind in found
         ]
+
+
+def forget_promised(writer: sqlite3.Connection) -> None:
+    """Keep nothing of holds and floats that are gone; call inside a transaction."""
+    writer.execute("DELETE FROM promised WHERE what = 'hold' AND id NOT IN (SELECT hold_id FROM hold)")
+    writer.execute("DELETE FROM promised WHERE what = 'float' AND id NOT IN (SELECT lease_id FROM lease)")

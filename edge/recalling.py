@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from edge.asks import Committed
 from edge.journal import Entry
+from edge.priced import Priced
 from edge.refusals import IdReserved, IdReused
 from loyalty.compiled import Compiled
 from loyalty.document import Language
@@ -26,21 +27,28 @@ def check_id(caller_id: str) -> None:
         )
 
 
-def check_same(before: Entry, sha: str) -> None:
-    """Refuse another ask under an id that stands for something already. Raises: IdReused."""
-    if before.ask_sha256 != sha:
+def check_same(before: Entry, sha: str, earlier: Iterable[str] = ()) -> None:
+    """Refuse another ask under an id that stands for something already.
+
+    Args:
+        earlier: what else it may have been known by (`edge.asked_before`); not looked at where `sha` fits.
+    Raises:
+        IdReused.
+    """
+    if before.ask_sha256 != sha and before.ask_sha256 not in earlier:
         raise IdReused(
             "This id stands for another sale or return already. If this one is new, send it under a new id.",
             receipt_id=before.event.receipt_id,
         )
 
 
-def recall(programmes: Iterable[Compiled], entry: Entry, language: Language) -> Committed:
+def recall(programmes: Iterable[Compiled], entry: Entry, language: Language, priced: Priced) -> Committed:
     """The answer that a receipt's commit was given, from its bytes.
 
     Args:
         programmes: that the till holds now; without the receipt's own the answer has no quote.
         entry: a receipt's.
+        priced: what sales were answered by lately.
     """
     receipt = entry.event
     if not isinstance(receipt, Receipt):
@@ -50,7 +58,7 @@ def recall(programmes: Iterable[Compiled], entry: Entry, language: Language) -> 
     return Committed(
         receipt=receipt,
         detail=detail,
-        quote=_same_quote(compiled, receipt, detail, language) if compiled else None,
+        quote=_same_quote(compiled, entry.head, receipt, detail, language, priced) if compiled else None,
         language=language,
         head=entry.head,
         record=record_of(entry.head),
@@ -63,8 +71,14 @@ def record_of(head: StreamHead) -> str:
     return head.hash[:8].upper()
 
 
-def _same_quote(compiled: Compiled, receipt: Receipt, detail: ReceiptDetail, language: Language) -> Quote | None:
+def _same_quote(
+    compiled: Compiled, head: StreamHead, receipt: Receipt, detail: ReceiptDetail, language: Language, priced: Priced
+) -> Quote | None:
     """Same inputs, same quote; none when they were priced by an engine with other figures."""
     if detail.engine_no != ENGINE_NO:
         return None
-    return quote_again(compiled, receipt, detail, language)
+    quote = priced.answered(head, language)
+    if quote is None:
+        quote = quote_again(compiled, receipt, detail, language)
+        priced.answer(head, language, quote)
+    return quote

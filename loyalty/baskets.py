@@ -19,7 +19,7 @@ MOST_TAX_BP = 100_000
 LATEST_MS = 10**14  # the year 5138: a clock may be wrong, but it must stay a date
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """One line item as the POS priced it; `amount_minor` is the truth, quantity and unit price inform rules.
 
     Source: DECISIONS 1. `line` counts from 1 and is unique in its basket; `category` is a path from the root.
@@ -39,14 +39,14 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     tax_bp: int = 0  # its rate of tax, in the amount or on top of it as the basket says
 
 
-class Tender(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Tender(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """A means of payment laid against the basket: cash, card, voucher."""
 
     kind: str
     amount_minor: int
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """Where and when: ids of partner, store and till, the instant with the store's offset, the business date."""
 
     partner_id: str

@@ -21,7 +21,7 @@ from loyalty.taking_off import left_of
 from loyalty.workings import Workings
 
 
-class Earned(msgspec.Struct, frozen=True, kw_only=True, array_like=True, order=True):
+class Earned(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True, order=True):
     """Points of one issuer that lapse together, as the till granted them; the centre adds the terms."""
 
     issuer_id: str

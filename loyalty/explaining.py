@@ -5,16 +5,18 @@ Source: engine.md "Explanations".
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import msgspec
 
 from loyalty.amounts import format_minor
 from loyalty.effects import Effect
 from loyalty.messages import short_of
+from loyalty.taking_off import NOTHING
 from loyalty.workings import Reason, Workings
 
 
-class Touched(msgspec.Struct, frozen=True, kw_only=True):
+class Touched(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one promotion did to one line; line 0 is the receipt as a whole."""
 
     line: int
@@ -22,7 +24,7 @@ class Touched(msgspec.Struct, frozen=True, kw_only=True):
     points: int
 
 
-class Why(msgspec.Struct, frozen=True, kw_only=True):
+class Why(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One promotion that could concern this basket: applied with the lines it touched, or the first condition that
     failed; what it is short of is empty where no figure would do."""
 
@@ -46,38 +48,39 @@ def reasons_for(
     """
     currency = workings.compiled.programme.currency
     rules, acted, unmet = workings.compiled.rules, workings.acted, workings.unmet
-    did: dict[str, list[Effect]] = {}
+    first: dict[str, Effect] = {}
+    all_of: dict[str, list[Effect]] = {}  # of those that touch several lines; most touch one
     for effect in effects:
-        if (of_promotion := did.get(effect.promotion)) is None:
-            did[effect.promotion] = [effect]
-        else:
-            of_promotion.append(effect)
+        one = first.setdefault(effect.promotion, effect)
+        if one is not effect:
+            all_of.setdefault(effect.promotion, [one]).append(effect)
     given: dict[str, list[str]] = {}
     for promotion, what in extras:
         given.setdefault(promotion, []).append(what)
     told = []
-    takes: dict[int, str] = {}  # the same few amounts come off again and again
     for no in sorted(acted):
         promotion = rules[no].promotion.id
-        here = did.get(promotion, ())
-        lines: tuple[Touched, ...]
-        if len(here) == 1:  # most promotions touch a single line
-            (one,) = here
-            off, points = one.amount_minor, one.points
-            lines = (Touched(line=one.line, amount_minor=off, points=points),)
+        only = first.get(promotion)
+        if only is None or given or promotion in all_of:
+            lines = _touched(all_of.get(promotion) or ([only] if only else []))
+            told.append(_applied(promotion, lines, given.get(promotion, ()), currency))
         else:
-            lines = _touched(here)
-            off, points = sum([line.amount_minor for line in lines]), sum([line.points for line in lines])
-        say = takes.get(off)
-        if say is None:
-            say = takes[off] = f"{format_minor(off, currency)} {currency} off" if off else ""
-        if points:
-            say = f"{say}, {points} points" if say else f"{points} points"
-        if promotion in given:
-            say = ", ".join([say, *given[promotion]] if say else given[promotion])
-        told.append(Why(promotion=promotion, applied=True, say=say, lines=lines))
+            told.append(_one_line(promotion, only.line, only.amount_minor, only.points, currency))
     told += [_not(rules[no].promotion.id, unmet[no], currency) for no in sorted(unmet.keys() - acted.keys())]
     return tuple(told)
+
+
+@lru_cache(maxsize=4_096)  # a basket is quoted with every line that is rung up, and most is said of it again
+def _one_line(promotion: str, line: int, amount_minor: int, points: int, currency: str) -> Why:
+    return _applied(promotion, (Touched(line=line, amount_minor=amount_minor, points=points),), (), currency)
+
+
+def _applied(promotion: str, lines: tuple[Touched, ...], given: Sequence[str], currency: str) -> Why:
+    off, points = sum([line.amount_minor for line in lines]), sum([line.points for line in lines])
+    says = [f"{format_minor(off, currency)} {currency} off"] if off else []
+    if points:
+        says.append(f"{points} points")
+    return Why(promotion=promotion, applied=True, say=", ".join([*says, *given]), lines=lines)
 
 
 def _touched(effects: Sequence[Effect]) -> tuple[Touched, ...]:
@@ -97,6 +100,15 @@ def _touched(effects: Sequence[Effect]) -> tuple[Touched, ...]:
 
 
 def _not(promotion: str, reason: Reason, currency: str) -> Why:
+    return _no_goods(promotion) if reason is NOTHING else _because(promotion, reason, currency)
+
+
+@lru_cache(maxsize=10_000)  # there is one of each promotion, and the same ones find nothing in most baskets
+def _no_goods(promotion: str) -> Why:
+    return _because(promotion, NOTHING, "")
+
+
+def _because(promotion: str, reason: Reason, currency: str) -> Why:
     return Why(
         promotion=promotion,
         applied=False,

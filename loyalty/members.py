@@ -28,7 +28,7 @@ _MMDD = re.compile("(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 AccountId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]  # drawn by the centre; 0 is nobody's
 
 
-class Use(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Use(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """One step of a counter, such as `promo:spring` +1; the period is part of the name."""
 
     name: str

@@ -36,7 +36,7 @@ from loyalty.workings import Workings
 ENGINE_NO = 2  # raised when the same inputs give other figures; the centre compares what it can run
 
 
-class QuoteLine(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class QuoteLine(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """The figures of one line: amount - discount - paid with points = net, in minor units."""
 
     line: int

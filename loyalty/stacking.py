@@ -4,6 +4,8 @@ Source: engine.md capabilities 7, 8, 18; docs/programme.md "In which order" and 
 """
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from loyalty.combining import Gate
 from loyalty.compiled import DISCOUNT_STAGES, Rule
@@ -20,14 +22,11 @@ def take_discounts(rules: Sequence[Rule], workings: Workings, gate: Gate) -> Non
     Args:
         rules: those that concern the basket, in running order.
     """
-    by_stage: dict[str, list[Rule]] = {stage: [] for stage in DISCOUNT_STAGES}
-    for rule in rules:
-        if rule.stage in by_stage:
-            by_stage[rule.stage].append(rule)
-    for stage, of_stage in by_stage.items():
+    by_stage = {stage: list(of_stage) for stage, of_stage in groupby(rules, attrgetter("stage"))}
+    for stage in DISCOUNT_STAGES:
         workings.begin(stage)
-        if of_stage:
-            run_stage(of_stage, workings, gate)
+        if stage in by_stage:
+            run_stage(by_stage[stage], workings, gate)
     workings.begin("")
 
 

@@ -25,11 +25,11 @@ def take_swiftly(rule: Rule, workings: Workings) -> None:
         workings.refuse(rule, reason)
         return
     benefit, numbers = rule.money[0]
-    found = workings.found
-    if numbers[0] not in found or numbers[-1] not in found:
+    here = workings.found.get(numbers[0])
+    if here is None or (len(numbers) > 1 and numbers[-1] not in workings.found):
         workings.refuse(rule, NOTHING)
-    elif rule.plain and len(found[numbers[0]]) == 1:
-        _take_off_one(rule, benefit, found[numbers[0]][0], workings)
+    elif rule.plain and len(here) == 1:
+        _take_off_one(rule, benefit, here[0], workings)
     else:
         cuts = _WAYS.get(type(benefit), _any)(rule, benefit, numbers, workings)
         if cuts:

@@ -16,7 +16,7 @@ from loyalty.members import MemberView, Use
 from loyalty.moments import moment_of
 
 
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
+class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why a promotion does not apply: the condition, what it wanted, what it found, and the sentence."""
 
     condition: str

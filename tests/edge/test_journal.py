@@ -14,10 +14,12 @@ import pytest
 import sqlite_utils
 
 from edge import journal_tables
+from edge.carving import event_of
 from edge.database import UnsafeDatabase
 from edge.journal import Journal, open_epoch
 from edge.journal_tables import make_tables
 from edge.journal_troubles import JournalBroken, JournalDamaged, JournalFull, OtherTill
+from edge.promises import Hold
 from edge.refusals import EventTooLarge
 from edge.till import Till
 from loyalty.baskets import Place
@@ -27,7 +29,7 @@ from loyalty.receipts import Receipt
 from loyalty.trouble import InvariantBroken
 from sync.blocks import BlockMark
 from sync.chain import ZERO_HASH, StreamHead, walk
-from sync.wire import HelloAnswer, Lanes
+from sync.wire import Grant, HelloAnswer, Lanes, SignedGrant
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import FakeClock, commit, identity, line, sale
 from tests.support.small_disks import small_disk as mounted
@@ -247,7 +249,7 @@ def test_the_file_is_for_the_service_alone_and_every_setting_holds(journal: Jour
         "event", "own_use", "lease", "hold", "stream", "flagged", "counter", "peer", "transfer_in", "transfer_out",
         "grant_kept", "loose", "parked", "exchange", "certificate_move",
         "number_span", "number_used", "own_block", "own_card", "own_claim", "own_consent", "own_name", "sealed", "told",
-        "told_account",
+        "told_account", "promised",
     }  # fmt: skip
     assert all(sql.rstrip().endswith("STRICT") for _, sql in tables)
 
@@ -261,6 +263,69 @@ def test_own_uses_of_an_older_journal_are_all_there_after_the_change_of_their_ta
     assert tables.execute("SELECT * FROM own_use").fetchall() == sorted(rows, key=lambda row: row[:4])
     indexes = {name for (name,) in tables.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
     assert "lease_float" in indexes and "lease_left" not in indexes
+
+
+def test_events_holds_and_floats_of_an_older_journal_are_all_there_after_the_change_of_their_tables() -> None:
+    tables = sqlite_utils.Database(sqlite3.connect(":memory:", isolation_level=None))
+    journal_tables._journal.apply(tables, stop_before="fewer_pages")
+    events = [
+        (1, 1, "r1", "", "receipt.v1", None, 10, b"one", "aa"),
+        (1, 2, "v1", "", "void.v1", "r1", 11, b"two", "bb"),
+        (4_294_967_295, 1, "c1", "", "till_close.v1", None, 12, b"three", "cc"),  # the highest epoch that can be
+    ]
+    tables.conn.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", events)
+    tables.conn.executemany(
+        "INSERT INTO hold (hold_id, epoch, account_id, points, lease_id, ask_sha256, state)"
+        " VALUES (?, 1, 7, ?, 'F', '', ?)",
+        [("h1", 50, "open"), ("h2", 60, "captured")],
+    )
+    tables.conn.executemany(
+        "INSERT INTO lease (lease_id, epoch, grant_no, account_id, points, spent, spend_for_s, settle_until_ms, signed)"
+        " VALUES (?, 1, ?, ?, 900, 300, 0, 0, x'00')",
+        [("F", 1, None), ("L", 2, 7)],
+    )
+    make_tables(tables)
+    assert tables.execute("SELECT * FROM event ORDER BY place").fetchall() == [
+        (2_147_483_649, *events[0]),
+        (2_147_483_650, *events[1]),
+        (9_223_372_034_707_292_161, *events[2]),
+    ]
+    assert tables.execute("SELECT * FROM promised ORDER BY what").fetchall() == [
+        ("float", "F", 300, None),
+        ("hold", "h1", 50, None),
+    ]
+    assert tables.execute("SELECT lease_id, spent FROM lease ORDER BY 1").fetchall() == [("F", 0), ("L", 300)]
+
+
+def test_an_event_is_carved_out_of_the_present_table_and_out_of_an_older_one() -> None:
+    row = (1, 2, "r1", "", "receipt.v1", None, 10, b"one", "aa")
+    found = [event_of(record) for record in ((None, *row), row, (None, None, *row), row[1:])]
+    assert [one and (one.epoch, one.seq, one.hash) for one in found] == [(1, 2, "aa"), (1, 2, "aa"), None, None]
+
+
+def test_a_small_sale_paid_with_points_writes_four_pages(path: Path, clock: FakeClock) -> None:
+    """Of the events, of their ids, of own uses, and the one of what is promised; growth comes on top."""
+    journal, log = Journal.open(path, identity(), clock), path.with_name("journal.db-wal")
+    grant = Grant(
+        lease_id="F", grant_no=1, till_id="ab" * 16, epoch=1, key_no=1, account_id=None, points=1_000,
+        spend_for_s=86_400, settle_until_ms=DAY_MS, granted_at_ms=0,
+    )  # fmt: skip
+    now = clock.now()
+    with journal.writing():
+        journal.promises.take_grants([SignedGrant(grant=grant, signed=b"signed")], now)
+        journal.promises.add_hold(
+            Hold(hold_id="h1", account_id=7, points=100, lease_id="F", ask_sha256="", opened=now)
+        )
+    frames = []
+    for n in range(9):
+        before = log.stat().st_size
+        with journal.writing():
+            journal.append(teas_of(f"r{n}", 1))
+            journal.promises.spend(1, now)
+            journal.promises.capture("h1", f"r{n}")
+        frames.append((log.stat().st_size - before) // (24 + 4_096))
+    journal.close()
+    assert sorted(frames)[4] == 4, frames
 
 
 def test_a_disk_that_cannot_keep_a_log_is_told(path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:

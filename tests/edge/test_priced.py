@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.priced import MOST_QUOTES, Priced, Told
+from edge.priced import MOST_ANSWERED, MOST_QUOTES, Priced, Told
 from edge.till import Till
 from loyalty.baskets import Basket, Line, Place, Tender, WrongCurrency
 from loyalty.compiled import compile_programme
@@ -175,3 +175,23 @@ def test_what_head_office_tells_of_a_member_between_quote_and_commit_is_in_the_r
     till.cache.load_members([published("ana", points=123, version=2)])
     paid = till.commit(commit("R1", programme_version=quote.programme_version, digest=quote.digest))
     assert paid.detail.view is not None and paid.detail.view.balance_points == 123
+
+
+def test_a_sale_that_is_asked_again_is_answered_without_being_priced_again(till: Till, monkeypatch: pytest.MonkeyPatch):
+    counting = Counting()
+    monkeypatch.setattr("loyalty.receipts.quote_basket", counting)
+    first = till.commit(commit("R1"))
+    for n in range(2, MOST_ANSWERED + 1):
+        till.commit(commit(f"R{n}"))
+    again = till.commit(commit("R1"))
+    assert (again.replayed, again.quote is first.quote, counting.times) == (True, True, 0)
+    till.commit(commit("R99"))  # one too many: the oldest is worked out of its bytes once, and comes out the same
+    for _ in range(2):
+        recalled = till.commit(commit("R1"))
+        assert (recalled.replayed, recalled.quote, counting.times) == (True, first.quote, 1)
+
+
+def test_a_sale_is_answered_in_another_language_by_a_quote_in_that_language(till: Till):
+    first = till.commit(commit("R1"))
+    assert till.receipt("R1", "pl").quote is not first.quote
+    assert till.receipt("R1", first.language).quote is first.quote

@@ -56,7 +56,7 @@ def test_a_bit_that_turns_over_in_an_event_is_noticed(tmp_path: Path) -> None:
     told = rows_in(path)
     assert told is not None and len(told) == SALES
     dice, live, missed = Random("flips"), 0, []
-    for _ in range(rounds(150, 6_000)):
+    for _ in range(rounds(200, 6_000)):
         at, bit = dice.randrange(len(whole)), 1 << dice.randrange(8)
         for beside in tmp_path.glob("flipped.db*"):
             beside.unlink()
