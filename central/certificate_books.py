@@ -16,6 +16,7 @@ from loyalty.books import Books, Posted
 from loyalty.certificate_postings import certificates_in
 from loyalty.certificates import Certificate
 from loyalty.events import Event
+from loyalty.lots import EventRef
 
 
 def open_certificates(tx: Connection, books: Books, events: Iterable[Event]) -> None:
@@ -36,9 +37,15 @@ def write_certificates(tx: Connection, everything: Iterable[Posted]) -> None:
     if not last:
         return
     put(tx, certificate_move, moves)
-    for code, by in {(code, one.ref) for one in everything if one.recorded for code, _ in one.certificates}:
+    # Of the sales alone that were paid with it: one that puts money on it was not what its till had some set aside for.
+    paid = ((code, one.ref) for one in everything for code, held in one.certificates if _was_paid_by(held, one.ref))
+    for code, by in dict.fromkeys(paid):
         end_hold(tx, code, by)
     put(tx, certificate, [_row(code, held) for code, held in last.items()], _WRITTEN)
+
+
+def _was_paid_by(held: Certificate, ref: EventRef) -> bool:
+    return any(spend.of == ref for spend in held.spends)
 
 
 def _blank(code: str) -> dict[str, Any]:

@@ -34,7 +34,12 @@ MOST_NAMES = 50_000
 YOUNG_OBJECTS = 10_000  # those of about five quotes of fifty lines under a thousand promotions
 _TOUCH_MS = 3_600_000
 T = TypeVar("T")
+Leaving = Callable[[Callable[[Iterable[int]], dict[int, list[str]]]], None]
 _log = logging.getLogger(__name__)
+
+
+def _nothing(cards_of: Callable[[Iterable[int]], dict[int, list[str]]]) -> None:
+    return None
 
 
 class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +66,14 @@ class Cache:
     """What head office told this till. Reading never waits for a page that is being written."""
 
     def __init__(
-        self, database: Database, identity: TillIdentity, clock: Clock, on_swap: Callable[[], None]
+        self,
+        database: Database,
+        identity: TillIdentity,
+        clock: Clock,
+        on_swap: Callable[[], None],
+        leaving: Leaving = _nothing,
     ) -> None:
+        self._leaving = leaving
         self._database = database
         self._clock = clock
         self._on_swap = on_swap
@@ -80,35 +91,37 @@ class Cache:
         clock: Clock,
         *,
         on_swap: Callable[[], None] = freeze_memory,
+        leaving: Leaving = _nothing,
     ) -> "Cache":
         """Open or make the cache; a damaged one is put aside as `cache.db.damaged` and begun anew.
 
         Args:
             path: of the file, or `:memory:`.
             on_swap: called when another programme is in force; a simulation of many tills does nothing then.
+            leaving: called before the members of an earlier epoch of this till go, with what finds cards of accounts.
         Raises:
             CacheFull, CacheBroken, UnsafeDatabase.
         """
         try:
-            return cls._open(path, identity, clock, on_swap)
+            return cls._open(path, identity, clock, on_swap, leaving)
         except CacheDamaged as trouble:
             _log.warning("%s It is fetched anew.", trouble)
             for tail in ("", "-wal", "-shm"):
                 part = Path(f"{path}{tail}")
                 if part.exists():
                     part.replace(f"{path}.damaged{tail}")
-            return cls._open(path, identity, clock, on_swap)
+            return cls._open(path, identity, clock, on_swap, leaving)
 
     @classmethod
     def _open(
-        cls, path: Path | str, identity: TillIdentity, clock: Clock, on_swap: Callable[[], None]
+        cls, path: Path | str, identity: TillIdentity, clock: Clock, on_swap: Callable[[], None], leaving: Leaving
     ) -> "Cache":
         database = Database(path, synchronous="NORMAL", trouble_of=trouble_of, own_reader=True)
         try:
             if database.rows("PRAGMA quick_check(1)") != [("ok",)]:
                 raise CacheDamaged(f"The cache {path} is damaged.")
             make_tables(database.tables())
-            return cls(database, identity, clock, on_swap)
+            return cls(database, identity, clock, on_swap, leaving)
         except sqlite3.Error as error:
             database.close()
             raise trouble_of(error) from error
@@ -369,7 +382,10 @@ class Cache:
         if before == owner:
             return
         # Rows of members count events of one epoch; which cards are blocked is the same in all of this till's.
-        hotlist = ("lane WHERE lane <> 'hotlist'",) if before and before[0] == owner[0] else ("hotlist", "lane")
+        is_ours = before is not None and before[0] == owner[0]
+        if is_ours:
+            self._leaving(self.cards_of_accounts)
+        hotlist = ("lane WHERE lane <> 'hotlist'",) if is_ours else ("hotlist", "lane")
         with self._database.writing() as writer:
             for table in ("owner", "member", "card", "certificate", "snapshot", "chunk_done", *hotlist):
                 writer.execute(f"DELETE FROM {table}")

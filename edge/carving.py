@@ -8,12 +8,15 @@ Source: the SQLite database file format, sections 1.5, 1.6, 2.1 and 4.1.
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from edge.left_behind import SalvagedEvent
+import msgspec
+
+from edge.left_behind import SalvagedEvent, SalvagedPerson
+from sync.desk import Sealed
 
 _TABLE_LEAF = 0x0D
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 _SIZES = frozenset(1 << power for power in range(9, 17))
-_EVENT_COLUMNS = 9
+_EVENT_COLUMNS, _SEALED_COLUMNS = (9, 10), 5
 _LONGEST_CHAIN = 4_096  # overflow pages; no event is that long, but a damaged chain may go round
 _BAD_PAGE = (ValueError, IndexError, OverflowError, UnicodeDecodeError)
 
@@ -62,9 +65,10 @@ def is_sound_log(wal: bytes) -> bool:
 
 def event_of(record: tuple[Value, ...]) -> SalvagedEvent | None:
     """The event that a record is, if its columns have the types of one."""
-    if len(record) != _EVENT_COLUMNS:
+    if len(record) not in _EVENT_COLUMNS:
         return None
-    epoch, seq, receipt_id, ask_sha256, kind, of_id, written_ms, payload, hash_ = record
+    # The first of ten is its place, which is the row's own number; older journals have none.
+    epoch, seq, receipt_id, ask_sha256, kind, of_id, written_ms, payload, hash_ = record[-9:]
     if not (isinstance(epoch, int) and isinstance(seq, int) and isinstance(written_ms, int) and epoch > 0 < seq):
         return None
     if not (isinstance(receipt_id, str) and isinstance(ask_sha256, str) and isinstance(kind, str)):
@@ -75,6 +79,20 @@ def event_of(record: tuple[Value, ...]) -> SalvagedEvent | None:
         epoch=epoch, seq=seq, receipt_id=receipt_id, ask_sha256=ask_sha256, kind=kind, of_id=of_id,
         written_ms=written_ms, payload=payload, hash=hash_,
     )  # fmt: skip
+
+
+def person_of(record: tuple[Value, ...]) -> SalvagedPerson | None:
+    """Who a new member is, if a record is what is kept sealed of one. That it is whole, its hash in an event proves."""
+    if len(record) != _SEALED_COLUMNS:
+        return None
+    event_id, epoch, exchange_key, body, taken_ms = record
+    if not (isinstance(event_id, str) and isinstance(epoch, int) and isinstance(taken_ms, int) and event_id and epoch):
+        return None
+    try:
+        sealed = msgspec.convert({"exchange_key": exchange_key, "body": body}, Sealed)
+    except msgspec.ValidationError:
+        return None
+    return SalvagedPerson(event_id=event_id, epoch=epoch, sealed=sealed)
 
 
 def mark_of(record: tuple[Value, ...], till_id: str) -> tuple[int, str] | None:

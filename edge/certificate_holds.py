@@ -63,8 +63,8 @@ class CertificateHolds:
         return found if found is not None and self._clock.now().mono_ms < found.until_mono_ms else None
 
     def wait(self, code: str) -> None:
-        """Head office has not heard yet of what was paid here a moment ago, and would hold that once more: the rule
-        without the line applies."""
+        """Head office has not heard yet of what was paid here a moment ago, and would hold that once more, or let go of
+        a hold as that arrives: the rule without the line applies."""
         until_ms = self._clock.now().mono_ms + UNHEARD_MS
         self._keep(code, HeldHere(amount_minor=None, asked_minor=0, until_mono_ms=until_ms))
 

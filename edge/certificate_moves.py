@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from edge.database import Database
+from edge.places import OF_STREAM
 from loyalty.certificate_events import CertificateMoved
 from loyalty.certificate_postings import codes_of
 from loyalty.events import Event
@@ -53,6 +54,14 @@ class CertificateMoves:
             blocked="blocked" in sums,
         )
 
+    def was_paid_after(self, code: str, seq: int) -> bool:
+        """Whether any later event than one is a sale that was paid with a certificate, taken back since or not."""
+        query = (
+            "SELECT 1 FROM certificate_move WHERE code = ? AND epoch = ? AND seq > ? AND what = 'used'"
+            " AND amount_minor < 0 LIMIT 1"
+        )
+        return self._database.row(query, (code, self._epoch, seq)) is not None
+
     def used_of_sale(self, code: str) -> int:
         """Minor units that this till ever saw paid with a certificate, as far as it remembers."""
         found = self._database.rows(
@@ -63,8 +72,8 @@ class CertificateMoves:
     def prune(self) -> None:
         """Forget what belongs to events that are not kept any more, and to epochs that are over."""
         self._database.writer.execute(
-            "DELETE FROM certificate_move WHERE epoch <> ? OR seq <"
-            " (SELECT coalesce(min(e.seq), 0) FROM event e WHERE e.epoch = certificate_move.epoch)",
+            "DELETE FROM certificate_move AS s WHERE epoch <> ? OR seq <"
+            f" coalesce((SELECT e.seq FROM event e WHERE {OF_STREAM} ORDER BY e.place LIMIT 1), 0)",
             (self._epoch,),
         )
 

@@ -47,6 +47,7 @@ class CounterLine:
         self._journal, self._cache, self._identity, self._clock = journal, cache, identity, clock
         self._ask, self._random_bytes = ask, random_bytes
         self._looked_up: deque[int] = deque(maxlen=LOOKUPS)
+        self._brought_upto = ""
 
     def keep(self) -> int:
         """A chore: fetch numbers and the key, bring what is sealed, show accounts after a restore of head office, let
@@ -66,10 +67,12 @@ class CounterLine:
     def bring_sealed(self) -> int:
         """Bring who new members are, once their events are there; how many arrived, or never will."""
         kept, brought = self._journal.members, 0
-        for event_id, sealed in kept.sealed_waiting(SEALED_AT_ONCE):
+        # On from where the last portion ended: some may wait long, for an event that head office keeps apart.
+        for event_id, sealed in kept.sealed_waiting(SEALED_AT_ONCE, self._brought_upto):
             told = self._ask(DeskWanted(what="sealed", about=event_id, sealed=sealed))
             if told is None:
                 break
+            self._brought_upto = event_id
             if told.took:
                 with self._journal.writing():
                     kept.sealed_taken(event_id, told.refused, self._clock.now().wall_ms)
@@ -77,8 +80,8 @@ class CounterLine:
         return brought
 
     def show_accounts(self) -> None:
-        """After head office was put back: say what cards led to the accounts that events here name, once these are
-        there. Until all members have come again, sales still name accounts of before."""
+        """After head office was put back, or a new epoch began: say what cards led to the accounts that events here
+        name, once these are there. Until all members have come again, sales still name accounts of before."""
         journal, told = self._journal, self._journal.told_accounts
         if (through := told.through()) is None:
             return
@@ -87,7 +90,7 @@ class CounterLine:
             cards = self._cache.cards_of_accounts(told.named_after(through))
             with journal.writing():
                 told.note(cards, head)
-        if journal.backlog():
+        if journal.backlog() or journal.left.heads():
             return
         while shown := told.waiting():
             answer = self._ask(DeskWanted(what="accounts", accounts=shown))

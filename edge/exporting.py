@@ -15,6 +15,7 @@ from edge.enrol import JOURNAL_FILE
 from edge.identity import TillIdentity
 from edge.journal import Journal
 from edge.members_kept import SEALED_WAITING
+from edge.places import places_after
 from edge.sending_left import left_batch, signer_of
 from loyalty.trouble import Fault, Refusal
 from sync.blocks import BlockMark
@@ -174,7 +175,8 @@ def _present_batch(
     journal: sqlite3.Connection, identity: TillIdentity, after: StreamHead, events: list[Unsent], now_ms: int,
     block: BlockMark,
 ) -> SealedBatch:  # fmt: skip
-    (head_seq,) = journal.execute("SELECT max(seq) FROM event WHERE epoch = ?", (identity.epoch,)).fetchone()
+    last = "SELECT seq FROM event WHERE place BETWEEN ? AND ? ORDER BY place DESC LIMIT 1"
+    (head_seq,) = journal.execute(last, places_after(identity.epoch, 0)).fetchone()
     (grants,) = journal.execute(
         "SELECT coalesce(max(grant_no), 0) FROM lease WHERE epoch = ?", (identity.epoch,)
     ).fetchone()
@@ -187,8 +189,8 @@ def _present_batch(
 
 def _following(journal: sqlite3.Connection, after: StreamHead) -> list[Unsent]:
     rows: Iterable[tuple[int, bytes, str]] = journal.execute(
-        "SELECT seq, payload, hash FROM event WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?",
-        (after.epoch, after.seq, MAX_EVENTS),
+        "SELECT seq, payload, hash FROM event WHERE place BETWEEN ? AND ? ORDER BY place LIMIT ?",
+        (*places_after(after.epoch, after.seq), MAX_EVENTS),
     )
     return [Unsent(seq=seq, payload=payload, hash=hash_) for seq, payload, hash_ in rows]
 

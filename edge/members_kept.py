@@ -13,6 +13,10 @@ from sync.desk import UNREADABLE, Sealed
 
 SEALING_KEY = "sealing_key"
 SEALED_WAITING = "SELECT event_id, exchange_key, body FROM sealed WHERE taken_ms = 0 ORDER BY rowid LIMIT ?"
+_SEALED_BEHIND = (
+    "SELECT event_id, exchange_key, body FROM sealed WHERE taken_ms = 0"
+    " AND rowid > (SELECT rowid FROM sealed WHERE event_id = ?) ORDER BY rowid LIMIT ?"
+)
 _SPAN = ("span_no", "kind", "prefix", "digits", "first", "last", "granted_at_ms", "card_key_id")
 
 
@@ -107,9 +111,13 @@ class MembersKept:
             (event_id, self._epoch, sealed.exchange_key, sealed.body),
         )
 
-    def sealed_waiting(self, most: int) -> list[tuple[str, Sealed]]:
-        """What head office does not have yet, of any epoch, oldest first; with `most` -1 all of it."""
-        rows = self._database.rows(SEALED_WAITING, (most,))
+    def sealed_waiting(self, most: int, behind: str = "") -> list[tuple[str, Sealed]]:
+        """What head office does not have yet, of any epoch, oldest first; with `most` -1 all of it.
+
+        Args:
+            behind: the event whose row is passed over with all before it, where some are left behind it.
+        """
+        rows = self._database.rows(_SEALED_BEHIND, (behind, most)) or self._database.rows(SEALED_WAITING, (most,))
         return [(event_id, Sealed(exchange_key=key, body=body)) for event_id, key, body in rows]
 
     def sealed_taken(self, event_id: str, refused: str, now_ms: int) -> None:

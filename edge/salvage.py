@@ -6,12 +6,12 @@ short, and done again. Source: sync.md section 8; DECISIONS 20.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from edge.carving import carve, event_of, mark_of
+from edge.carving import carve, event_of, mark_of, person_of
 from edge.enrol import JOURNAL_FILE
 from edge.identity import (
     TillIdentity,
@@ -24,13 +24,14 @@ from edge.identity import (
     write_secret,
 )
 from edge.journal import Journal
-from edge.left_behind import Loose
+from edge.left_behind import Loose, SalvagedEvent, SalvagedPerson
 from edge.piecing import Pieces, Run, piece_together
 from edge.ports import Clock
+from edge.salvaged_people import match_people
 from edge.sending_left import left_batch
 from sync.chain import StreamHead
 from sync.envelope import MAX_EVENTS, Unsent
-from sync.exports import seal_export
+from sync.exports import CarriedPerson, seal_export
 from sync.provisional import next_provisional
 
 NEW_FILE = "journal-salvaged.db"
@@ -40,11 +41,13 @@ _log = logging.getLogger(__name__)
 
 
 class Salvaged(msgspec.Struct, frozen=True, kw_only=True):
-    """Who the till is from now on, and what was saved: events on the trunk, and events that hang in the air."""
+    """Who the till is from now on, and what was saved: events on the trunk, events that hang in the air, and who so
+    many new members are."""
 
     identity: TillIdentity
     kept: int
     loose: int
+    people: int
     file: Path
 
 
@@ -68,11 +71,13 @@ def salvage(
         start = StreamHead(till_id=own.till_id, epoch=own.epoch)
         known = [(mark.seq, mark.hash)] if mark and (mark.till_id, mark.epoch) == (own.till_id, own.epoch) else []
         pieces[own.epoch] = piece_together(start, own.genesis, events, acked, known)
+    sealed = [one for record in records if (one := person_of(record)) is not None]
+    people = match_people(sealed, [event for one in pieces.values() for event in _true_events(one)])
     now_ms = clock.now().wall_ms
     following = begin_provisional(identity, max(*pieces, mark.epoch if mark else 0), draw)
     loose = [one for epoch in pieces for one in _loose_batches(pieces[epoch], now_ms, identity)]
-    file = _write_file(folder, identity, pieces, loose, now_ms)
-    _write_journal(folder, following, pieces, loose, clock)
+    file = _write_file(folder, identity, pieces, loose, people, now_ms)
+    _write_journal(folder, following, pieces, loose, people, clock)
     write_secret(folder / NEXT_FILE, following)
     # From here on a start that finds it half done ends it: once the damaged file is moved, the new one is the journal.
     _move_aside(folder, folder / f"damaged-{now_ms}")
@@ -81,11 +86,13 @@ def salvage(
         identity=following,
         kept=sum(len(one.trunk.events) for one in pieces.values()),
         loose=sum(len(run.events) for one in pieces.values() for run in one.loose),
+        people=len(people),
         file=file,
     )
     _log.error(
-        "the journal was damaged; %d events are saved, %d more hang in the air: %s", saved.kept, saved.loose, file
-    )
+        "the journal was damaged; %d events are saved, %d more hang in the air, and who %d new members are: %s",
+        saved.kept, saved.loose, saved.people, file,
+    )  # fmt: skip
     return saved
 
 
@@ -125,6 +132,11 @@ def _identities(folder: Path, identity: TillIdentity) -> list[TillIdentity]:
     return sorted(found, key=lambda one: one.epoch)
 
 
+def _true_events(pieces: Pieces) -> Iterator[SalvagedEvent]:
+    for run in (pieces.trunk, *pieces.loose):
+        yield from run.events
+
+
 def _loose_batches(pieces: Pieces, now_ms: int, identity: TillIdentity) -> Iterator[Loose]:
     for run in pieces.loose:
         yield from (
@@ -145,12 +157,14 @@ def sealed_run(run: Run, after_seq: int, now_ms: int, identity: TillIdentity) ->
 
 
 def _write_file(
-    folder: Path, identity: TillIdentity, pieces: dict[int, Pieces], loose: list[Loose], now_ms: int
-) -> Path:
+    folder: Path, identity: TillIdentity, pieces: dict[int, Pieces], loose: list[Loose],
+    people: Sequence[SalvagedPerson], now_ms: int,
+) -> Path:  # fmt: skip
     batches = [batch for one in pieces.values() for _, batch in sealed_run(one.trunk, one.acked.seq, now_ms, identity)]
     data = seal_export(
         [*batches, *(one.batch for one in loose)],
         till_id=identity.till_id, epoch=identity.epoch, made_at_ms=now_ms, why="salvage", signer=identity.signer,
+        people=[CarriedPerson(about=one.event_id, sealed=one.sealed) for one in people],
     )  # fmt: skip
     path = folder / f"salvage-{identity.epoch}-{now_ms}.export"
     write_durably(path, data)
@@ -158,8 +172,9 @@ def _write_file(
 
 
 def _write_journal(
-    folder: Path, identity: TillIdentity, pieces: dict[int, Pieces], loose: list[Loose], clock: Clock
-) -> None:
+    folder: Path, identity: TillIdentity, pieces: dict[int, Pieces], loose: list[Loose],
+    people: Sequence[SalvagedPerson], clock: Clock,
+) -> None:  # fmt: skip
     path = folder / NEW_FILE
     for end in ENDS:
         path.with_name(path.name + end).unlink(missing_ok=True)
@@ -170,6 +185,7 @@ def _write_journal(
             [one.acked for one in pieces.values()],
             identity.granted.epoch,
             loose,
+            people,
         )
     finally:
         journal.close()  # which empties its log into the file, so that the file alone is all of it

@@ -8,6 +8,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from edge.cache import Cache
@@ -36,6 +37,7 @@ from edge.sending_left import SendLeft
 from edge.sharing import Sharing
 from edge.suspending import notice_clock
 from edge.till import Till
+from edge.told_accounts import keep_earlier
 from edge.uplink import HttpLine, Uplink
 from edge.web_server import WebServer
 from edge.wiping import wipe_revoked
@@ -91,7 +93,8 @@ class TillService:
         self._closing.append(lambda: self.tail.note(self.journal.head()))
         self.room = Room(self.journal, settings.folder, settings.ballast_mb)
         notice_clock(self.journal, clock.now())
-        self.cache = Cache.open(settings.folder / CACHE_FILE, self.identity, clock)
+        leaving = partial(keep_earlier, self.journal)
+        self.cache = Cache.open(settings.folder / CACHE_FILE, self.identity, clock, leaving=leaving)
         self._closing.append(self.cache.close)
         self.uplink = self._uplink(more)
         self.sharing = Sharing(self.journal, self.identity, clock, HttpLine().exchange)

@@ -1,46 +1,61 @@
 """Accounts that this till's events name and a head office that came back from a backup may not know, with their cards.
 
 A member who joined after the backup has another account number there once their event is sent again. What was sold to
-the number of before names no card; but the till was told whose it was, and says so. Source: docs/operations.md "Backup
-and restore"; docs/members.md "After a restore".
+the number of before names no card; but the till was told whose it was, and says so, whichever of its epochs the sale
+was written in. A new epoch begins without members, so their cards are noted before they go: that head office was put
+back may be heard only then. Source: docs/operations.md "Backup and restore"; docs/members.md "After a restore".
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge.database import Database
+from edge.places import places_after
 from sync.desk import MOST_ACCOUNTS, ToldAccount
 
-THROUGH = "accounts_shown_through"  # of `told`: how far events were looked through
+if TYPE_CHECKING:
+    from edge.journal import Journal
+
+THROUGH = "accounts_shown_through"  # of `told`: up to which event they were looked through, as epoch:seq
 _NAMED = (
     "SELECT DISTINCT json_extract(CAST(payload AS TEXT), '$.account_id') FROM event"
-    " WHERE epoch = ? AND seq > ? AND json_valid(CAST(payload AS TEXT))"
+    " WHERE place {} ? AND ? AND json_valid(CAST(payload AS TEXT))"
 )
+_AFTER, _EARLIER = _NAMED.format("BETWEEN"), _NAMED.format("NOT BETWEEN")
+CardsOf = Callable[[Iterable[int]], Mapping[int, Iterable[str]]]
 
 
 class ToldAccounts:
-    """The rows of one epoch. What writes belongs inside the journal's transaction."""
+    """The rows of a till in its present epoch. What writes belongs inside the journal's transaction."""
 
     def __init__(self, database: Database, epoch: int) -> None:
         self._database, self._epoch = database, epoch
 
     def named_after(self, seq: int) -> list[int]:
         """The accounts that events after a sequence number name."""
-        found = self._database.rows(_NAMED, (self._epoch, seq))
-        return sorted(account_id for (account_id,) in found if isinstance(account_id, int))
+        return self._named(_AFTER, seq)
+
+    def named_earlier(self) -> list[int]:
+        """The accounts that events of epochs that are over name."""
+        return self._named(_EARLIER, 0)
 
     def through(self) -> int | None:
-        """Up to which event they are noted; None where head office was not put back."""
+        """Up to which event of this epoch they are noted; None where nothing is to be shown."""
         found = self._database.row("SELECT value FROM told WHERE name = ?", (THROUGH,))
-        return int(found[0]) if found else None
+        if found is None:
+            return None
+        epoch, _, seq = str(found[0]).rpartition(":")
+        return int(seq) if epoch == str(self._epoch) else 0
 
     def note(self, cards: Mapping[int, Iterable[str]], through_seq: int) -> None:
         """Note what cards led to accounts, and how far events were looked through."""
         writer = self._database.writer
         rows = [(account_id, token) for account_id, tokens in cards.items() for token in tokens]
         writer.executemany("INSERT OR IGNORE INTO told_account (account_id, card_token) VALUES (?, ?)", rows)
-        writer.execute("INSERT OR REPLACE INTO told (name, value) VALUES (?, ?)", (THROUGH, str(through_seq)))
+        through = f"{self._epoch}:{through_seq}"
+        writer.execute("INSERT OR REPLACE INTO told (name, value) VALUES (?, ?)", (THROUGH, through))
 
     def waiting(self) -> tuple[ToldAccount, ...]:
         """What head office was not told yet, a portion."""
@@ -68,3 +83,15 @@ class ToldAccounts:
         """Show nothing any more."""
         self._database.writer.execute("DELETE FROM told_account")
         self.end()
+
+    def _named(self, query: str, seq: int) -> list[int]:
+        found = self._database.rows(query, places_after(self._epoch, seq))
+        return sorted(account_id for (account_id,) in found if isinstance(account_id, int))
+
+
+def keep_earlier(journal: "Journal", cards_of: CardsOf) -> None:
+    """Before a cache forgets the members of an epoch that is over: note the cards of those whom its events name."""
+    told = journal.told_accounts
+    if cards := cards_of(told.named_earlier()):
+        with journal.writing():
+            told.note(cards, 0)

@@ -74,7 +74,8 @@ class JournalStore:
         cards: dict[int, list[str]] = {}
         if answer.generation > self._journal.outbox.generation():
             # Read before the transaction, which a sale at hand may wait for.
-            cards = self._cache.cards_of_accounts(self._journal.told_accounts.named_after(answer.head.seq))
+            told = self._journal.told_accounts
+            cards = self._cache.cards_of_accounts([*told.named_after(answer.head.seq), *told.named_earlier()])
 
         def restored() -> None:
             show_grants(self._journal, answer.generation, answer.granted_no, now)

@@ -4,6 +4,7 @@ Only line and clock are replaced: a till's uplink hands its request to the centr
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from edge.journal import Journal
 from edge.key_files import KeyFiles
 from edge.ports import Instant, Settings
 from edge.till import Till
+from edge.told_accounts import keep_earlier
 from edge.uplink import Uplink
 from loyalty.programme import Programme, canonical
 from loyalty.trouble import Fault
@@ -124,7 +126,7 @@ class InProcess:
                 random_bytes=os.urandom,
             )
         journal = Journal.open(folder / JOURNAL_FILE, identity, self.clock)
-        cache = Cache.open(folder / CACHE_FILE, identity, self.clock)
+        cache = Cache.open(folder / CACHE_FILE, identity, self.clock, leaving=partial(keep_earlier, journal))
         tills: list[Till] = []
         uplink = Uplink(
             journal=journal,

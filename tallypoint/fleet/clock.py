@@ -49,6 +49,10 @@ class MachineClock:
             )
         return last
 
+    def true_ms(self) -> int:
+        """The true time, which no machine knows; for the record alone."""
+        return self._world.now_ms
+
     def step(self, by_ms: int) -> None:
         """Somebody sets the wall clock."""
         self._skew_ms += by_ms

@@ -186,12 +186,13 @@ def till_copies(cache: sqlite3.Connection) -> dict[int, tuple[int, int, tuple[st
 
 
 def uses_beyond(journal: sqlite3.Connection, cache: sqlite3.Connection, epoch: int) -> int:
-    """Uses of a till's own that no row of its members holds. What a row holds may stay behind when a till ends between
-    its two files, and counts no more."""
+    """Uses of a till's own that are added to a row of its members. What a row holds may stay behind when a till ends
+    between its two files, and counts no more; so may those of an account that was closed, of which no row is left.
+    """
     held = {account: json.loads(row)["row"].get("own_seq", 0) for account, row in
             cache.execute("SELECT account_id, row FROM member")}  # fmt: skip
     uses = journal.execute("SELECT account_id, seq FROM own_use WHERE account_id <> 0 AND epoch = ?", (epoch,))
-    return sum(seq > held.get(account, 0) for account, seq in uses)
+    return sum(account in held and seq > held[account] for account, seq in uses)
 
 
 def holds_number(data: bytes, cards: frozenset[str]) -> bool:

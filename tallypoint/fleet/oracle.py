@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tallypoint.fleet.counter import PERSON
 from tallypoint.fleet.evidence import Centre, blocked_at, copies_at, holds_number, till_copies, uses_beyond
 from tallypoint.fleet.oracle_counter import Heard, claimed_points, judge_approvals, judge_claims, judge_consents
-from tallypoint.fleet.oracle_gifts import gifts_at, judge_gifts, till_gifts
+from tallypoint.fleet.oracle_gifts import gifts_at, judge_gifts, judge_holds, till_gifts
 from tallypoint.fleet.record import Place, Record, Told
 from tallypoint.fleet.whose import Whose
 
@@ -78,6 +78,7 @@ class Oracle:
         self.violations += judge_consents(self._record, self._whose, self._heard)
         self.violations += judge_approvals(self._record, self._centre, self._whose)
         self.violations += judge_gifts(self._record, self._centre, self._whose)
+        self.violations += judge_holds(self._record, self._centre, self._whose, self._odd)
         self._copies()
         self._queues()
         self._numbers()

@@ -1,13 +1,18 @@
-"""Whether gift certificates hold what was put on them less what was paid with them, at head office and at the tills."""
+"""Whether gift certificates hold what was put on them less what was paid with them, at head office and at the tills;
+and whether nobody was paid twice with money that head office had set aside for one of them.
+"""
 
 import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 from tallypoint.fleet.evidence import Centre
-from tallypoint.fleet.record import Record, Told
+from tallypoint.fleet.record import GiftPaid, Record, Told
 from tallypoint.fleet.whose import Whose
+
+OFFLINE_MINOR = 1_500  # the fleet's programme: what a till takes of one that head office set nothing aside of
 
 
 def judge_gifts(record: Record, centre: Centre, whose: Whose) -> Iterator[str]:
@@ -29,6 +34,58 @@ def judge_gifts(record: Record, centre: Centre, whose: Whose) -> Iterator[str]:
     for place, token in record.blocked_gifts.items():
         if whose.is_posted(place) and not rows.get(token, (0, 0, ""))[2]:
             yield f"certificate: {token} was blocked, head office says otherwise"
+
+
+def judge_holds(record: Record, centre: Centre, whose: Whose, odd_tills: set[str]) -> Iterator[str]:
+    """What was paid and was not there, was paid without a hold, or the sale of the certificate was undone.
+
+    A hold counts that was heard after head office was last put back, at a till whose disk nobody touched, for a sale
+    that was not late.
+    """
+    restored = max(record.restored_at, default=-1)
+    at_risk: dict[str, int] = defaultdict(int)
+    for one in _paid(record):
+        is_held = one.held_at_ms is not None and one.held_at_ms > restored and one.place not in record.late
+        is_held = is_held and one.place[0] not in odd_tills
+        if whose.is_posted(one.place) and not is_held:
+            at_risk[one.code] += one.amount_minor
+    for told in record.told.values():
+        if told.kind in ("void", "return") and whose.is_posted(told.place):
+            for token, moved in told.gifts:
+                at_risk[token] += max(0, -moved)
+    short: dict[str, int] = defaultdict(int)
+    for said in _flagged(centre.disk, "certificate_uncovered"):
+        short[said["code"]] += said["asked_minor"] - said["covered_minor"]
+    for code, owed in centre.disk.execute("SELECT code, owed_minor FROM certificate"):
+        short[code] = max(short[code], owed)
+    for code in sorted(short):
+        if short[code] > at_risk[code]:
+            yield f"held: {short[code]} paid with {code} were not there, and at most {at_risk[code]} were not set aside"
+    yield from _beyond_offline(record, odd_tills)
+
+
+def _beyond_offline(record: Record, odd_tills: set[str]) -> Iterator[str]:
+    """What a till took with nothing set aside, and did not know head office to have, is within the limit."""
+    given_back: dict[tuple[str, str], int] = defaultdict(int)
+    for told in record.told.values():
+        if told.kind in ("void", "return"):
+            for token, moved in told.gifts:
+                given_back[told.place[0], token] += max(0, moved)
+    before: dict[tuple[str, int, str], list[tuple[int, int]]] = defaultdict(list)
+    for one in _paid(record):
+        till_id, epoch, seq, _ = one.place
+        if one.held_at_ms is not None or till_id in odd_tills:
+            continue
+        taken = before[till_id, epoch, one.code]
+        taken.append((seq, one.amount_minor))
+        unheard = sum(amount for at, amount in taken if at > one.heard_seq)
+        if unheard > OFFLINE_MINOR + given_back[till_id, one.code]:
+            yield f"held: till {till_id} took {unheard} of {one.code} by event {seq}, of which nothing was set aside"
+
+
+def _paid(record: Record) -> Iterator[GiftPaid]:
+    for paid in record.gifts_paid.values():
+        yield from paid
 
 
 def gifts_at(centre: sqlite3.Connection) -> dict[str, tuple[int, bool]]:
@@ -54,6 +111,10 @@ def _counts(told: Told, whose: Whose) -> bool:
 
 
 def _figures(centre: sqlite3.Connection, cause: str, name: str) -> Iterator[tuple[str, int]]:
-    for (figures,) in centre.execute("SELECT figures FROM flag WHERE cause = ?", (cause,)):
-        said = json.loads(figures)
+    for said in _flagged(centre, cause):
         yield said["code"], said[name]
+
+
+def _flagged(centre: sqlite3.Connection, cause: str) -> Iterator[dict[str, Any]]:
+    for (figures,) in centre.execute("SELECT figures FROM flag WHERE cause = ?", (cause,)):
+        yield json.loads(figures)

@@ -4,6 +4,7 @@ It is the other side of every check, so nothing here asks a till or the centre w
 """
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 from typing import Literal, NamedTuple
 
@@ -76,6 +77,24 @@ class Claim(NamedTuple):
     days: tuple[date, date]
 
 
+class GiftPaid(NamedTuple):
+    """A sale that was paid with a gift certificate.
+
+    Attributes:
+        heard_seq: up to which event of its epoch the till knew that head office had everything.
+        held_at_ms: when its machine heard that head office set as much aside for it, which still held; none where
+            nothing was. `until_ms`: how long it does.
+    """
+
+    place: Place
+    event_id: str
+    code: str
+    amount_minor: int
+    heard_seq: int
+    held_at_ms: int | None
+    until_ms: int
+
+
 class Record:
     """Everything that was told, and what must follow from it.
 
@@ -89,6 +108,9 @@ class Record:
         reclaimed: points of leases that the centre took back unheard.
         given, said, claims: what was done at the counter besides selling, each once.
         blocked_gifts: gift certificates that were blocked, by the event that did.
+        gifts_paid: sales that were paid with gift certificates, by certificate; `late`: those that head office heard of
+            after their hold had ended and another till had asked for the same money.
+        restored_at: when head office was put back.
         resumed: who took a parked basket up, by its id: machine, and the id of the sale.
     """
 
@@ -107,7 +129,11 @@ class Record:
         self.said: list[Said] = []
         self.claims: list[Claim] = []
         self.blocked_gifts: dict[Place, str] = {}
+        self.gifts_paid: dict[str, list[GiftPaid]] = {}
+        self.late: set[Place] = set()
+        self.restored_at: list[int] = []
         self.resumed: dict[str, tuple[str, str]] = {}
+        self._held: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._over: Counter[Who] = Counter()
         self._over_now = 0
 
@@ -117,6 +143,20 @@ class Record:
             return False
         self.told[told.place] = told
         return True
+
+    def hear_held(self, name: str, code: str, at_ms: int, amount_minor: int, until_ms: int) -> None:
+        """A machine heard how much of a certificate is set aside for it, instead of what was before."""
+        self._held[name, code] = (at_ms, amount_minor, until_ms)
+
+    def pay(self, name: str, told: Told, at_ms: int, heard_of: Callable[[str], int]) -> None:
+        """What a machine's sale took of certificates, each with the hold that it was under."""
+        for code, moved in told.gifts:
+            if moved >= 0:
+                continue
+            held_at, amount, until_ms = self._held.pop((name, code), (0, 0, 0))
+            under = held_at if -moved <= amount and at_ms < until_ms else None
+            paid = GiftPaid(told.place, told.event_id, code, -moved, heard_of(code), under, until_ms)
+            self.gifts_paid.setdefault(code, []).append(paid)
 
     def trade(self, account: Who, *, earned: int, spent: int) -> None:
         """What a sale did to what its member truly has; below zero where it is undone."""

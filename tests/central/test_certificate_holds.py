@@ -66,6 +66,18 @@ def test_a_hold_ends_as_its_sale_arrives_and_no_other_till_s_does(gifts: Centre,
     assert verify(gifts).violations == ()
 
 
+def test_a_hold_does_not_end_as_its_till_puts_money_on_the_certificate(gifts: Centre, acme: Till) -> None:
+    """The sale that it was held for is still to come."""
+    bolt = gifts.till("S2")
+    hold(gifts, acme, 5_000)
+    sell(acme, "R2", sold={CODE: 1_000})
+    assert hold(gifts, bolt, 6_000).amount_minor == 1_000
+    hold(gifts, bolt, 0)
+    sell(acme, "R3", goods=5_000, pays=[(CODE, 5_000, 5_000)])
+    assert hold(gifts, bolt, 6_000).amount_minor == 1_000
+    assert gifts.flags() == []
+
+
 def test_what_was_not_held_is_booked_all_the_same(gifts: Centre, acme: Till) -> None:
     bolt = gifts.till("S2")
     hold(gifts, acme, 5_000)

@@ -304,3 +304,15 @@ def test_names_of_goods_do_not_grow_without_end(
     assert list(cache.names(every)) == newest
     cache.close()
     assert list(Cache.open(tmp_path / "cache.db", identity(), clock).names(every)) == newest
+
+
+def test_before_the_members_of_an_epoch_that_is_over_go_their_cards_can_be_asked_for(
+    cache: Cache, tmp_path: Path, clock: FakeClock
+) -> None:
+    cache.take_page(*page("members", published("ana"), published("ben")))
+    cache.close()
+    found: list[dict[int, list[str]]] = []
+    for own in (identity(), identity(epoch=2), identity(epoch=2), identity(epoch=2, till_id="cd" * 16)):
+        Cache.open(tmp_path / "cache.db", own, clock, leaving=lambda of: found.append(dict(of([1, 4711])))).close()
+    # Once, as the second epoch begins; another till's members are not this one's to tell.
+    assert found == [{1: [token(ANA)]}]

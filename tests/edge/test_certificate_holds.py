@@ -8,14 +8,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from edge.asks import CommitAsk, SaleAsk
 from edge.certificate_holds import SPARE_MS, UNHEARD_MS, CertificateHolds
 from edge.certificate_names import code_token
+from edge.left_behind import SalvagedEvent
+from loyalty.baskets import Basket, CertificateAsk, Line
 from loyalty.certificates import CertificateRow
 from loyalty.programme import read_programme
+from sync.chain import StreamHead
 from sync.desk import CertificateHeld, DeskAnswer, DeskWanted
 from sync.lanes import LaneState
 from sync.wire import Ack, Lanes, Page
-from tests.edge.rim import PROGRAMME, Rim, commit, quote
+from tests.edge.rim import PROGRAMME, TILL, Rim, commit, quote
 
 CODE = "GC-7781-0042"
 QUARTER_MS = 15 * 60_000
@@ -166,3 +170,49 @@ def test_an_exchange_asks_too(shop: tuple[Rim, Office]) -> None:
                     **pays(500)},
     })  # fmt: skip
     assert told.status_code == 201 and [amount for _, amount in office.asked] == [500]
+
+
+def test_a_sale_that_came_back_whole_must_be_heard_of_too_before_head_office_is_asked_again(
+    shop: tuple[Rim, Office],
+) -> None:
+    """As it arrives head office lets go of what it holds for this till, though all of it was given back meanwhile."""
+    rim, office = shop
+    rim.post("/v1/receipts", commit(**pays(600)))
+    lines = [{"line": 1}, {"line": 2}]
+    assert rim.post("/v1/returns", {"return_id": "b1", "of": "R1", "lines": lines}).status_code == 201
+    assert to_pay(rim) == 50  # 50.00 are on it, 10.00 may be taken unasked
+    assert len(office.asked) == 1
+
+
+def test_while_an_earlier_epoch_has_something_to_send_head_office_is_not_asked(shop: tuple[Rim, Office]) -> None:
+    """What was paid in it nobody here remembers any more."""
+    rim, office = shop
+    event = SalvagedEvent(
+        epoch=7, seq=1, receipt_id="old", ask_sha256="", kind="receipt.v1", of_id=None, written_ms=0, payload=b"{}",
+        hash="ab" * 32,
+    )  # fmt: skip
+    start = StreamHead(till_id=TILL, epoch=7)
+    rim.journal.left.keep_salvaged([event], [start], 1, [], [])
+    assert to_pay(rim) == 50
+    assert office.asked == []
+    rim.journal.left.take_head(StreamHead(till_id=TILL, epoch=7, seq=1, hash="ab" * 32))
+    rim.clock.move(UNHEARD_MS)
+    assert to_pay(rim) == 0
+    assert [amount for _, amount in office.asked] == [5_000]
+
+
+def test_a_sale_that_is_written_already_has_nothing_set_aside_again(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    basket = Basket(
+        receipt_id="q", currency="EUR", lines=(Line(line=1, sku="bread", amount_minor=900),),
+        certificates=(CertificateAsk(code=CODE, amount_minor=600),),
+    )  # fmt: skip
+    ask = CommitAsk(sale=SaleAsk(basket=basket, sold_at_ms=rim.clock.wall_ms), receipt_id="R9")
+    assert not rim.desk.till.commit(ask).replayed
+    rim.journal.outbox.take_ack(Ack(
+        key_no=1, answers="00" * 32, server_at_ms=0, head=rim.journal.head(), generation=0, block_no=0,
+        block_hash="00" * 32, lanes=Lanes(),
+    ))  # fmt: skip
+    rim.clock.move(UNHEARD_MS)
+    assert rim.desk.till.commit(ask).replayed
+    assert len(office.asked) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.identity import write_identity_file
+from sync.desk import Sealed
 from tests.edge.counter import identity
 from tests.faults.checks import read_answers
 from tests.faults.lengths import LONG, some
@@ -17,6 +18,7 @@ from tests.faults.traced import CALLS, Stage
 
 SHORT = 16  # points of each damage
 PAGE = 4_096
+PEOPLE = [(f"E-{n}", f"{n:02d}" * 32, f"{n:02d}" * 200) for n in range(3)]  # who joined, sealed: key and body
 
 
 @pytest.mark.parametrize("damage", ["first page", "a hole"])
@@ -30,6 +32,7 @@ def test_wherever_a_salvage_is_killed_the_next_start_has_saved_everything(
     kept = events_in(tmp_path / "whole", 1)
     assert kept == told[: len(kept)]
     assert len(kept) >= (SALES if damage == "first page" else 2)
+    assert people_in(tmp_path / "whole") == PEOPLE
     before_it_answered = 0
     points = some(kill_points(whole.calls()), SHORT, damage)
     for call, turn in points:
@@ -41,6 +44,7 @@ def test_wherever_a_salvage_is_killed_the_next_start_has_saved_everything(
         before_it_answered += not answered
         play(folder, SALVAGE)
         assert events_in(folder, 1) == kept, (call, turn)
+        assert people_in(folder) == PEOPLE, (call, turn)
         assert {"after": _hash_of(folder, "after")} == read_answers(folder) | answered, (call, turn)
         shutil.rmtree(folder)
     print(f"{damage}: killed at {len(points)} of {len(whole.calls())} calls, {before_it_answered} before the sale")
@@ -51,6 +55,14 @@ def events_in(folder: Path, epoch: int) -> list[tuple[int, str, str]]:
     """What is chained of an epoch: number, id, hash."""
     with sqlite3.connect(folder / "journal.db") as db:
         found = db.execute("SELECT seq, receipt_id, hash FROM event WHERE epoch = ? ORDER BY seq", (epoch,)).fetchall()
+    db.close()
+    return found
+
+
+def people_in(folder: Path) -> list[tuple[str, str, str]]:
+    """Who new members are, sealed: event, key, body."""
+    with sqlite3.connect(folder / "journal.db") as db:
+        found = db.execute("SELECT event_id, exchange_key, body FROM sealed WHERE taken_ms = 0 ORDER BY 1").fetchall()
     db.close()
     return found
 
@@ -69,6 +81,9 @@ def _damaged(folder: Path, damage: str) -> tuple[Path, list[tuple[int, str, str]
     place = Place(folder)
     for n in range(0, 2 * SALES, 2):
         place.till.commit(ask_of(n))
+    with place.journal.writing():
+        for event_id, key, body in PEOPLE:
+            place.journal.members.keep_sealed(event_id, Sealed(exchange_key=key, body=body))
     place.journal.checkpoint()
     place.close()
     write_identity_file(folder, identity())

@@ -1,5 +1,6 @@
 """Head office comes back from a backup of before a member joined: what was sold to them meanwhile is theirs again."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,19 @@ from sqlalchemy import select
 
 from central.members import account_of
 from central.ports import reading, writing
+from central.registry import open_slot
 from central.shown_accounts import take_shown
 from central.stray_points import bring_home
 from central.tables import account, card, flag, lot
 from central.verify import verify_books
+from edge.enrol import JOURNAL_FILE, enrol
+from edge.identity import read_identity_file
+from edge.opening import open_journal
+from edge.sending_left import SendLeft
 from loyalty.programme import programme_from
 from sync.desk import DeskAsk, ToldAccount
-from tallypoint.in_process import StoryClock
+from sync.enrolment import fingerprint
+from tallypoint.in_process import NOWHERE, StoryClock
 from tests.central.test_told_leases import backup, put_back
 from tests.central.tills import ANNA, COALITION, NOW, PROGRAMME
 from tests.tallypoint.test_members_and_cards import ANA, HOUR, Coalition, Counter, join
@@ -178,3 +185,108 @@ def test_no_card_stays_in_the_journal_once_head_office_has_heard(shops: Shops) -
     for counter in shops.counters:
         rows = counter.node.journal._database.rows("SELECT * FROM told_account")
         assert rows == []
+
+
+# Sales of an epoch that is over
+
+
+def begun_anew(shops: Shops, how: str) -> None:
+    """The second till begins another epoch: it is enrolled once more, or its journal is damaged."""
+    one, two = shops.counters
+    node, settings = two.node, two.node.till.settings
+    node.journal.checkpoint()
+    node.journal.close()
+    node.cache.close()
+    if how == "enrolled anew":
+        with writing(shops.engine) as tx:
+            slot = open_slot(
+                tx, shops.randomness, store_id="S2", label="two", now_ms=shops.clock.wall_ms(),
+                till_id=node.till.identity.till_id,
+            )  # fmt: skip
+        enrol(
+            settings, shops.clock, code=slot.code, fingerprint=fingerprint(shops.signer.public),
+            exchange=shops.exchange, random_bytes=os.urandom, again=True,
+        )  # fmt: skip
+    else:
+        path = settings.folder / JOURNAL_FILE
+        path.write_bytes(bytes(4_096) + path.read_bytes()[4_096:])
+    identity = read_identity_file(settings.folder)
+    assert identity is not None
+    open_journal(settings, identity, shops.clock, lambda bits: 5).journal.close()
+    shops.counters = (one, Counter(shops, "S2", "two"))
+    assert shops.counters[1].node.till.identity.epoch > node.till.identity.epoch
+
+
+def hear_and_bring(shops: Shops) -> None:
+    """Everybody hears everything, and what the second till wrote in its first epoch comes by the till's own chore."""
+    two = shops.counters[1]
+    shops.hear(*shops.counters)
+    SendLeft(
+        journal=two.node.journal, identity=two.node.till.identity, folder=two.node.till.settings.folder,
+        clock=shops.clock, url=NOWHERE, exchange=lambda url, body, _deadline_ms: shops.exchange(url, body),
+        is_offline=lambda: False,
+    ).send()  # fmt: skip
+    shops.hear(*shops.counters)
+
+
+@pytest.mark.parametrize(
+    ("how", "restored"), [("damaged", "after that"), ("damaged", "before that"), ("enrolled anew", "before that")]
+)
+def test_an_account_that_only_events_of_an_earlier_epoch_name_follows_its_card(
+    shops: Shops, how: str, restored: str
+) -> None:
+    before = backup(shops)  # type: ignore[arg-type]
+    one, two = shops.counters
+    made = one.enrol(enrol_id="E-1", person=ANA)
+    shops.hear(one, two)
+    two.sell("R-2", 2_000, made.card_number)
+    shops.hear(one, two)
+    lost = shops.owner(made.card_token)
+    if restored == "before that":  # the till has not heard of it when it forgets the members of its first epoch
+        put_back(shops, before)  # type: ignore[arg-type]
+        begun_anew(shops, how)
+    else:
+        begun_anew(shops, how)
+        hear_and_bring(shops)
+        put_back(shops, before)  # type: ignore[arg-type]
+    hear_and_bring(shops)
+    owner = shops.owner(made.card_token)
+    assert owner != lost
+    assert shops.points() == {owner: 20}
+    assert shops.flags() == [("account_unknown", "settled"), ("card_has_points", "settled")]
+    two = shops.counters[1]
+    assert (two.node.journal.told_accounts.through(), two.node.journal.told_accounts.waiting()) == (None, ())
+    assert verify_books(shops.engine).violations == ()
+
+
+def test_what_is_left_of_an_earlier_epoch_is_at_head_office_before_its_accounts_are_shown(shops: Shops) -> None:
+    """Shown too early an account would not be there yet, and nobody would show it again."""
+    before = backup(shops)  # type: ignore[arg-type]
+    one, two = shops.counters
+    made = one.enrol(enrol_id="E-1", person=ANA)
+    shops.hear(one, two)
+    two.sell("R-2", 2_000, made.card_number)
+    shops.hear(two)
+    lost = shops.owner(made.card_token)
+    put_back(shops, before)  # type: ignore[arg-type]
+    begun_anew(shops, "enrolled anew")
+    shops.hear(*shops.counters)  # its own chore brings the rest of the first epoch later
+    told = shops.counters[1].node.journal.told_accounts
+    assert [each.account_id for each in told.waiting()] == [lost]
+    assert lost not in shops.points()
+    hear_and_bring(shops)
+    assert shops.points() == {shops.owner(made.card_token): 20}
+
+
+def test_a_new_epoch_of_a_till_whose_head_office_was_never_put_back_leaves_no_card_behind(shops: Shops) -> None:
+    one, two = shops.counters
+    made = one.enrol(enrol_id="E-1", person=ANA)
+    shops.hear(one, two)
+    two.sell("R-2", 2_000, made.card_number)
+    shops.hear(one, two)
+    begun_anew(shops, "enrolled anew")
+    told = shops.counters[1].node.journal.told_accounts
+    assert [each.cards for each in told.waiting()] == [(made.card_token,)]
+    hear_and_bring(shops)
+    assert (told.through(), told.waiting()) == (None, ())
+    assert (shops.points(), shops.flags()) == ({shops.owner(made.card_token): 20}, [])

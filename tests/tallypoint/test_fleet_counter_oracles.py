@@ -4,9 +4,15 @@ done to it, and it is judged."""
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import Connection, update
 
+from central import desk_asks
+from central.parked_baskets import give_basket
+from central.tables import parked_basket
 from edge.parked_kept import ParkedKept
 from loyalty.baskets import Line
+from sync.desk import DeskAsk
+from sync.parked_office import OfficeTold
 from tallypoint.fleet import workload
 from tallypoint.fleet.coalition import card_numbers
 from tallypoint.fleet.customers import Customers, worth
@@ -40,7 +46,7 @@ def fleet(once: Fleet) -> Iterator[Fleet]:
         image.backup(disk)
 
 
-def played(doings: dict[str, int] = DOINGS, seed: int = 8) -> Fleet:
+def played(doings: dict[str, int] = DOINGS, seed: int = 9) -> Fleet:
     """A busy counter without faults."""
     fleet = Fleet(Plan(tills=2, transactions=120, seed=seed, faults=()))
     for pos in fleet._pos:
@@ -130,6 +136,17 @@ def test_a_certificate_that_was_blocked_and_is_not_is_found(fleet: Fleet) -> Non
 
 def test_a_basket_that_two_take_up_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ParkedKept, "take", lambda *_: None)
+    assert "parked" in broken(played({"park": 1, "resume": 2}))
+
+
+def test_a_basket_that_head_office_gives_to_two_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_again(tx: Connection, ask: DeskAsk, now_ms: int) -> OfficeTold:
+        tx.execute(update(parked_basket).values(state="open"))
+        return give_basket(tx, ask, now_ms)
+
+    monkeypatch.setattr(workload, "ANYWHERE", 1.0)
+    assert "parked" not in broken(played({"park": 1, "resume": 2}))
+    monkeypatch.setattr(desk_asks, "give_basket", give_again)
     assert "parked" in broken(played({"park": 1, "resume": 2}))
 
 

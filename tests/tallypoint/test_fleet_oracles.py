@@ -241,3 +241,18 @@ def test_a_card_number_is_told_from_one_that_only_begins_like_it():
     assert holds_number(b"so 2990712340024 it is", cards)
     assert not holds_number(b"so 2990712340031 it is", cards)
     assert not holds_number(b"2990712", cards)
+
+
+def test_uses_that_a_till_adds_to_a_row_though_all_is_level_are_found_and_those_of_nobody_are_not():
+    fleet = played()
+    machine = fleet.machines[0]
+    (account,) = machine.cache_disk.writer.execute("SELECT min(account_id) FROM member").fetchone()
+
+    def add(account_id: int) -> None:
+        values = (account_id, 1, 100_000, "spend:2026-03", 5)
+        machine.disk.writer.execute("INSERT INTO own_use VALUES (?, ?, ?, ?, ?)", values)
+
+    add(4711)  # an account that was closed
+    assert broken(fleet) == set()
+    add(account)
+    assert broken(fleet) == {"copies"}

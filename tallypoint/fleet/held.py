@@ -1,0 +1,114 @@
+"""What head office sets aside of certificates for tills, watched as it answers, and held against a naive count.
+
+Messages are read as JSON and the disk with SQL: nothing of how the product holds money takes part.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sync.wire import Answer
+from tallypoint.fleet.clock import World
+from tallypoint.fleet.record import Record
+
+LASTS_MS = 900_000  # a quarter of an hour
+
+
+class _Aside(NamedTuple):
+    """What is set aside for one till, until when, and how many of its payments had arrived by then."""
+
+    amount_minor: int
+    until_ms: int
+    arrived: int
+
+
+class Holds:
+    """Every hold of one run.
+
+    Args:
+        disk: head office's.
+        seen: counts the answers.
+    """
+
+    def __init__(self, disk: sqlite3.Connection, world: World, record: Record, seen: Counter[str]) -> None:
+        self._disk, self._world, self._record, self._seen = disk, world, record, seen
+        self._aside: dict[tuple[str, str], _Aside] = {}
+
+    def answered(self, body: bytes, answer: Answer) -> None:
+        """Head office answered a till, whether that hears it or not: what it set aside was free, and all that was."""
+        asked, told = _ask_in(body), _message(answer.body)
+        if asked is None or answer.status != 200 or told.get("held") is None:
+            return
+        code, till_id, wanted = asked["certificate"], asked["till_id"], asked.get("amount_minor", 0)
+        amount, until_ms = told["held"]["amount_minor"], told["held"]["until_ms"]
+        now_ms = self._world.wall_ms()
+        if until_ms != now_ms + LASTS_MS:
+            self._record.wrongs.append(f"held: {code} is set aside for {until_ms - now_ms} ms")
+        self._find_late(code, but=till_id)
+        free = self._free(code, but=till_id, now_ms=now_ms)
+        if amount != min(wanted, free):
+            self._record.wrongs.append(
+                f"held: {amount} of {code} for till {till_id}, which wanted {wanted}, where {free} was free"
+            )
+        self._aside[code, till_id] = _Aside(amount, until_ms, self._arrived(code, till_id))
+        self._seen["held " + ("all" if amount == wanted else "in part" if amount else "nothing")] += 1
+
+    def heard(self, name: str, body: bytes, answer: Answer) -> None:
+        """A machine has the answer."""
+        asked, told = _ask_in(body), _message(answer.body)
+        if asked is not None and answer.status == 200 and (held := told.get("held")) is not None:
+            heard = (held["amount_minor"], held["until_ms"] - told["server_at_ms"] + self._world.now_ms)
+            self._record.hear_held(name, asked["certificate"], self._world.now_ms, *heard)
+
+    def went_back(self) -> None:
+        """Head office was put back: it knows of the holds that its backup has."""
+        rows = self._disk.execute("SELECT code, till_id, amount_minor, until_ms FROM certificate_hold").fetchall()
+        self._aside = {
+            (code, till_id): _Aside(amount, until_ms, self._arrived(code, till_id))
+            for code, till_id, amount, until_ms in rows
+        }
+        self._record.restored_at.append(self._world.now_ms)
+
+    def _free(self, code: str, *, but: str, now_ms: int) -> int:
+        """What is on a certificate, less what other tills have set aside and have not paid with since."""
+        row = self._disk.execute("SELECT balance_minor, blocked FROM certificate WHERE code = ?", (code,)).fetchone()
+        balance = row[0] if row and not row[1] else 0
+        return max(0, balance - sum(self._of_others(code, but, now_ms)))
+
+    def _of_others(self, code: str, but: str, now_ms: int) -> Iterator[int]:
+        for (of, till_id), aside in self._aside.items():
+            is_live = of == code and till_id != but and aside.until_ms > now_ms
+            if is_live and self._arrived(code, till_id) == aside.arrived:
+                yield aside.amount_minor
+
+    def _find_late(self, code: str, *, but: str) -> None:
+        """Sales of other tills that are not here though their hold is over: the same may be set aside again."""
+        for paid in self._record.gifts_paid.get(code, ()):
+            till_id, is_over = paid.place[0], paid.until_ms <= self._world.now_ms
+            if is_over and till_id != but and paid.event_id not in self._sales(code, till_id):
+                self._record.late.add(paid.place)
+
+    def _arrived(self, code: str, till_id: str) -> int:
+        """How many sales of a till that were paid with a certificate are in the books."""
+        paid = {one.event_id for one in self._record.gifts_paid.get(code, ())}
+        return len(paid & self._sales(code, till_id))
+
+    def _sales(self, code: str, till_id: str) -> set[str]:
+        query = (
+            "SELECT e.receipt_id FROM certificate_move m JOIN event e USING (till_id, epoch, seq)"
+            " WHERE m.code = ? AND m.till_id = ? AND e.kind = 'receipt.v1'"
+        )
+        return {receipt_id for (receipt_id,) in self._disk.execute(query, (code, till_id))}
+
+
+def _ask_in(body: bytes) -> Any:
+    said = _message(body)
+    return said if said.get("what") == "hold_certificate" else None
+
+
+def _message(data: bytes) -> Any:
+    """The signed message of a request or an answer."""
+    end = 2 + int.from_bytes(data[:2], "big")
+    return json.loads(data[2:end]) if len(data) > 2 else {}
