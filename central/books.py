@@ -16,13 +16,13 @@ from central.accounts import accounts_of_cards, give_cards
 from central.asking import tell
 from central.book_rows import debt_of, debt_row, lot_row, posting_row, reversed_row, use_rows
 from central.certificate_books import open_certificates, write_certificates
-from central.fixed_receipts import fixed_receipts, names_of
+from central.fixed_receipts import fixed_receipts, fixed_returns, names_of, returns_named
 from central.lanes import mark_changed
 from central.plain_sales import plain_sales
 from central.ports import Randomness, without_waiting
 from central.recorded import RECEIPT, key_columns, key_of, lot_key, recorded_receipts
 from central.registry import all_terms
-from central.returned import posted_returns
+from central.returned import posted_returns, rows_of_returns
 from central.rows import Cells, OnConflict, Soon, find, find_soon, hold_soon, put, put_cells, put_soon, remove
 from central.tables import account, debt, event, lease, lease_slice, lot, posting, reversed_, shared_use, use
 from loyalty.books import NOBODY, Account, Books, Posted
@@ -34,7 +34,7 @@ from loyalty.member_events import MemberEvent, owned_tokens
 from loyalty.members import REVERSED, SPENT, Use, add_uses
 from loyalty.postings import post_event
 from loyalty.receipts import Receipt
-from loyalty.reversals import ReturnVoid, Reversal, Void
+from loyalty.reversals import Reversal, Void
 from loyalty.trouble import InvariantBroken
 
 _STANDS = ("account_id", "version", "merged_into")
@@ -105,7 +105,10 @@ class CentreBooks:
         tokens |= {token for one in events if isinstance(one, MemberEvent) for token in owned_tokens(one)}
         self._cards = accounts_of_cards(self._tx, tokens, self._now_ms, self._randomness)
         told = {account_id for one in events if (account_id := getattr(one, "account_id", None)) is not None}
-        seen = {row.account_id for row in arrived.values()}
+        undone = returns_named(heads)
+        undone_instead = fixed_returns(self._tx, undone) if undone else {}
+        returns = {ref for ref, _ in undone} | undone_instead.keys()
+        seen = {row.account_id for row in (*arrived.values(), *rows_of_returns(self._tx, returns, undone_instead))}
         # A sale to nobody has no account to lock, so whoever takes its goods back locks the sale.
         put(self._tx, event, [dict(row._mapping) for row in arrived.values() if row.account_id == NOBODY],
             {"checked": "keep"})  # fmt: skip
@@ -122,8 +125,7 @@ class CentreBooks:
         # arrived before we locked.
         for recorded in recorded_receipts(self._tx, arrived, self.books, self._merged, instead):
             self.books.remember(recorded)
-        undone = {one.undoes for one in heads if isinstance(one, ReturnVoid)}
-        for returned in posted_returns(self._tx, undone, arrived.keys(), self._merged) if undone else ():
+        for returned in posted_returns(self._tx, returns, arrived.keys(), self._merged, undone_instead):
             self.books.remember_return(returned)
 
     def _lock(self, account_ids: set[int], told: set[int]) -> None:

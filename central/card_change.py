@@ -5,7 +5,7 @@ here. Source: docs/decisions/card-goes-by-two-names.md.
 """
 
 import msgspec
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, and_, func, select
 
 from central.card_keys import KeyRing, set_retired
 from central.card_names import name_card
@@ -13,12 +13,13 @@ from central.lanes import mark_changed
 from central.ports import Randomness, reading, writing
 from central.registry import card_keys_in, said_by_tills
 from central.rows import find
-from central.tables import card, card_key, hotlist
+from central.tables import card, card_key, certificate, certificate_move, event, hotlist
 from loyalty.card_keys import CardKeys
 from loyalty.cards import Card
 from loyalty.trouble import Refusal
 
 MARKED_AT_ONCE = 20_000
+NEVER_MS = 2**53
 
 
 class CardKeyUnknown(Refusal):
@@ -49,6 +50,8 @@ class KeyStanding(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tills_with, tills_without: labels of the tills that hold it and of those that do not, of those that may upload.
         cards_without: cards with a name under this key and none under a newer one in force.
+        certificates: those with money left that were first sold while new ones were named under this key; what is on
+            them, in minor units, is `certificates_minor`. Once the key is retired they go on under that name.
     """
 
     key_id: str
@@ -58,6 +61,8 @@ class KeyStanding(msgspec.Struct, frozen=True, kw_only=True):
     tills_with: tuple[str, ...]
     tills_without: tuple[str, ...]
     cards_without: int
+    certificates: int = 0
+    certificates_minor: int = 0
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,9 +77,13 @@ def standing(connection: Connection, keys: CardKeys) -> Change:
     rows = {row.key_id: row for row in connection.execute(select(card_key))}
     held = _held(connection)
     told = []
+    named_from_ms = 0  # what is sold is named under the oldest key in force
     for place, one in enumerate(keys.keys):
         newer = [later.key_id for later in keys.keys[place + 1 :] if not later.retired]
         row = rows.get(one.key_id)
+        until_ms = row.retired_ms if row and row.retired_ms else NEVER_MS
+        certificates, minor = _certificates(connection, named_from_ms, until_ms)
+        named_from_ms = max(named_from_ms, until_ms)
         told.append(
             KeyStanding(
                 key_id=one.key_id,
@@ -84,6 +93,8 @@ def standing(connection: Connection, keys: CardKeys) -> Change:
                 tills_with=tuple(label for label, ids in held if one.key_id in ids),
                 tills_without=tuple(label for label, ids in held if one.key_id not in ids),
                 cards_without=_cards_without(connection, one.key_id, newer) if newer else 0,
+                certificates=certificates,
+                certificates_minor=minor,
             )
         )
     known = select(card.c.card_token)
@@ -164,6 +175,20 @@ def _cards_without(connection: Connection, key_id: str, newer: list[str]) -> int
     tied = other.c.same_as == card.c.same_as, other.c.same_as > "", other.c.key_id.in_(newer)
     named = select(other.c.card_token).where(*tied).exists()
     return connection.execute(select(func.count()).where(card.c.key_id == key_id, ~named)).scalar_one()
+
+
+def _certificates(connection: Connection, from_ms: int, until_ms: int) -> tuple[int, int]:
+    """How many certificates first sold in a span of time have money left, and how much.
+
+    A till that had not heard of a retirement sells under the older key for a while, which nothing here can tell.
+    """
+    first = (certificate_move.c.code == certificate.c.code) & (certificate_move.c.n == 1)
+    sold = and_(*(event.c[name] == certificate_move.c[name] for name in ("till_id", "epoch", "seq")))
+    joined = certificate.join(certificate_move, first).join(event, sold)
+    figures = select(func.count(), func.coalesce(func.sum(certificate.c.balance_minor), 0)).select_from(joined)
+    within = certificate.c.balance_minor > 0, event.c.sold_at_ms >= from_ms, event.c.sold_at_ms < until_ms
+    many, minor = connection.execute(figures.where(*within)).one()
+    return int(many), int(minor)
 
 
 def _tell_tills(engine: Engine, key_id: str) -> None:

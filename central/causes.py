@@ -75,6 +75,8 @@ WHY = {
     "rules. What it earns was granted. Look at this till.",
     "claim_refused": "A receipt was claimed later and not granted, for the reason below. The same receipt claimed "
     "again and again, or by one cashier, is how points are stolen.",
+    "parked_twice": "After a restore a till turned out to have a parked basket that another one was given meanwhile. "
+    "See that its goods are sold once.",
     "block_lost": "A till, or the folder of copies, knows a later block than is here. The centre lost what was in it.",
     "block_differs": "A till was told another block of this number. This is not the history that the till has seen.",
 }

@@ -16,6 +16,7 @@ from central.account_facts import AccountFacts
 from central.accounts import survivor_of
 from central.claimed_receipts import find_receipt, labels_of, mark_of
 from central.evidence import payloads_of
+from central.fixed_receipts import fixed_at
 from central.ports import Randomness, reading, replayable, writing
 from central.posting import stored_heads
 from central.programmes import compiled, current_programme
@@ -236,6 +237,7 @@ def _with_returns(tx: Connection, sale: Row[Any]) -> tuple[Receipt, ReceiptDetai
     key = {"account_id": NOBODY, "of_till": of.till_id, "of_epoch": of.epoch, "of_seq": of.seq}
     by = [EventRef(till_id=row.by_till, epoch=row.by_epoch, seq=row.by_seq) for row in find(tx, reversed_, [key])]
     heads = stored_heads(tx, [of, *by])
+    heads |= {ref: one.fact for ref, one in fixed_at(tx, by).items()}
     receipt = heads.get(of)
     try:
         if not isinstance(receipt, Receipt):

@@ -12,6 +12,7 @@ from central.certificate_holds import hold_certificate
 from central.consents import consents_of_card
 from central.lanes import mark_changed
 from central.parked_baskets import give_basket, keep_basket, list_baskets
+from central.parked_resting import take_resumed
 from central.people import People
 from central.people_keys import PeopleKeyMissing
 from central.ports import Randomness
@@ -50,6 +51,9 @@ def answer_desk(
             return DeskTold(basket=keep_basket(tx, ask, now_ms))
         case "parked":
             return DeskTold(parked=list_baskets(tx, ask, now_ms))
+        case "resumed":
+            take_resumed(tx, ask, now_ms)
+            return DeskTold(took=True)
         case "resume":
             return DeskTold(basket=give_basket(tx, ask, now_ms))
         case "hold_certificate":

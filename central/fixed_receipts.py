@@ -1,7 +1,8 @@
-"""Receipts that people posted instead of events in quarantine, found by the place and the id that reversals name.
+"""Receipts and returns that people posted instead of events in quarantine, found by the place and the id that reversals
+name.
 
 Such a receipt stands in head office's own stream. What brings its goods back was written at a till, and names the event
-that the till wrote. Source: sync.md section 8; docs/operations.md "Quarantine".
+that the till wrote; so does what undoes a return. Source: sync.md section 8; docs/operations.md "Quarantine".
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,10 +16,10 @@ from loyalty.events import Event, read_head
 from loyalty.fixed import FIXED, Fixed
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt
-from loyalty.reversals import Reversal, receipt_named
+from loyalty.reversals import Return, ReturnVoid, Reversal, receipt_named, return_named
 
 Named = tuple[EventRef, str]
-"""The place of a receipt and its id."""
+"""The place of a receipt or return and its id."""
 
 
 def names_of(heads: Iterable[Event]) -> frozenset[Named]:
@@ -30,14 +31,28 @@ def names_of(heads: Iterable[Event]) -> frozenset[Named]:
     )
 
 
+def returns_named(heads: Iterable[Event]) -> frozenset[Named]:
+    """The returns that these events undo."""
+    return frozenset((head.undoes, return_named(head)) for head in heads if isinstance(head, ReturnVoid))
+
+
 def fixed_receipts(connection: Connection, wanted: Collection[Named]) -> dict[EventRef, Fixed]:
     """Those of the receipts wanted that people posted, by the place of what they posted."""
+    return {ref: one for ref, one in _fixed(connection, wanted).items() if isinstance(one.fact, Receipt)}
+
+
+def fixed_returns(connection: Connection, wanted: Collection[Named]) -> dict[EventRef, Fixed]:
+    """The same of returns."""
+    return {ref: one for ref, one in _fixed(connection, wanted).items() if isinstance(one.fact, Return)}
+
+
+def _fixed(connection: Connection, wanted: Collection[Named]) -> dict[EventRef, Fixed]:
     keys = [msgspec.structs.asdict(of) for of in sorted({of for of, _ in wanted})]
     outcomes = find(connection, quarantine_outcome, keys, ("fact_id",), quarantine_outcome.c.outcome == "fixed")
     facts = [{"receipt_id": row.fact_id} for row in outcomes if row.fact_id]
     places = find(connection, event, facts, ("till_id", "epoch", "seq"), event.c.kind == FIXED)
     found = fixed_at(connection, [EventRef(**place._mapping) for place in places])
-    return {ref: one for ref, one in found.items() if isinstance(one.fact, Receipt) and _name(one) in wanted}
+    return {ref: one for ref, one in found.items() if _name(one) in wanted}
 
 
 def fixed_at(connection: Connection, refs: Iterable[EventRef]) -> dict[EventRef, Fixed]:
@@ -62,6 +77,15 @@ def receipt_of(
     if isinstance(there, Receipt) and name in ("", there.receipt_id):
         return head.of
     return next((ref for ref, one in fixed.items() if _name(one) == (head.of, name)), None)
+
+
+def return_of(void: ReturnVoid, events: Mapping[EventRef, Event], fixed: Iterable[Fixed]) -> Return | None:
+    """The return that a void undoes. Args: as of `receipt_of`; `fixed`: see `fixed_returns`."""
+    there, name = events.get(void.undoes), return_named(void)
+    instead = next((one.fact for one in fixed if _name(one) == (void.undoes, name)), None)
+    # What was fixed may stand in quarantine at that very place, and under that very id.
+    found = there if instead is None else instead
+    return found if isinstance(found, Return) and name in ("", found.receipt_id) else None
 
 
 def _name(fixed: Fixed) -> Named:

@@ -10,18 +10,22 @@ from sqlalchemy import Connection, select
 
 from central.account_facts import CORRECTIONS, AccountFacts
 from central.adjusting import Signed
-from central.fixed_receipts import fixed_receipts, names_of
+from central.fixed_receipts import fixed_receipts, fixed_returns, names_of, returns_named
 from central.heads import Unfit, read_fit_head
+from central.member_facts import note_reversals
 from central.ports import Randomness
+from central.posting import stored_heads
 from central.quarantine import ItemKey, check_open, note_outcome
 from central.recorded import RECEIPT
+from central.returned import RETURN
 from central.rows import find, put
 from central.tables import account, claim, event
 from central.wishes import BadWish, FixWish, NotThere
 from loyalty.events import encode
 from loyalty.fixed import Fixable, Fixed
+from loyalty.lots import EventRef
 from loyalty.receipts import Receipt
-from loyalty.reversals import Return, receipt_named
+from loyalty.reversals import Return, ReturnVoid, receipt_named, return_named
 from loyalty.trouble import BadInput, InvariantBroken
 
 _HEADS: msgspec.json.Decoder[Fixable] = msgspec.json.Decoder(Fixable)
@@ -31,13 +35,13 @@ def read_fact(text: str | bytes) -> Fixable:
     """A corrected head as somebody wrote it, or as the till sent it.
 
     Raises:
-        BadWish: no sale, return or void, or one that may not be posted either.
+        BadWish: no sale, return, void or void of a return, or one that may not be posted either.
     """
     try:
         fact = _HEADS.decode(text)
         bad = read_fit_head(encode(fact))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvariantBroken, BadInput) as trouble:
-        raise BadWish(f"This is no sale, return or void that can be read: {trouble}", field="fact") from None
+        raise BadWish(f"This is no sale, return or void of either that can be read: {trouble}", field="fact") from None
     if isinstance(bad, Unfit):
         raise BadWish(f"It cannot be posted like this: {bad.say}", field="fact")
     return fact
@@ -52,7 +56,8 @@ def check_fix(connection: Connection, wish: FixWish) -> int:
     """Refuse what cannot be posted; the points it is about.
 
     Raises:
-        UnknownItem, AlreadyDecided. BadWish: the head, its id, or what it names. NotThere: its receipt is not here.
+        UnknownItem, AlreadyDecided. BadWish: the head, its id, or what it names. NotThere: its receipt or its return is
+            not here.
     """
     key = key_of_fix(wish)
     if not key.seq:
@@ -72,6 +77,8 @@ def check_fix(connection: Connection, wish: FixWish) -> int:
         is_there = there is not None and receipt_named(fact) in ("", there)
         if not is_there and not fixed_receipts(connection, names_of([fact])):
             raise NotThere("The receipt that it takes back is not in the books. Leave it out, or wait for it.")
+    if isinstance(fact, ReturnVoid):
+        _check_undoing(connection, key, fact)
     return _points(fact)
 
 
@@ -97,8 +104,31 @@ def fix(tx: Connection, wish: FixWish, signed: Signed, randomness: Randomness) -
             )
         ]
     )
+    note_reversals(tx, [wish.fact])
     note = wish.note or wish.reason
     note_outcome(tx, key, "fixed", note=note, by=signed.approved_by, now_ms=signed.now_ms, fact_id=name)
+
+
+def _check_undoing(connection: Connection, key: ItemKey, void: ReturnVoid) -> None:
+    """A return is undone once, by the till that made it, and only what is in the books can be undone."""
+    if void.undoes.till_id != key.till_id:
+        raise BadWish("A return is voided by the till that took the goods back; name one of its own.", field="fact")
+    names = returns_named([void])
+    here = event.c.till_id == void.undoes.till_id, event.c.epoch == void.undoes.epoch, event.c.seq == void.undoes.seq
+    stands = select(event.c.receipt_id).where(*here, event.c.kind == RETURN, event.c.state == "posted")
+    stood = {connection.execute(stands).scalar()} | {
+        one.fact.receipt_id for one in fixed_returns(connection, names).values()
+    }
+    if return_named(void) not in stood:
+        raise NotThere(
+            "The return that it undoes is not in the books: post that first. The id of its void is void: and its own."
+        )
+    # Under another till's name it may be undone too, which is flagged and stands.
+    same = find(connection, event, [{"receipt_id": void.receipt_id}], ["till_id", "epoch", "seq"],
+                event.c.state.in_(("posted", "waiting")))  # fmt: skip
+    others = stored_heads(connection, [EventRef(**row._mapping) for row in same]).values()
+    if any(isinstance(one, ReturnVoid) and one.undoes == void.undoes for one in others):
+        raise BadWish("This return is voided already; write this one off.", field="fact")
 
 
 def _points(fact: Fixable) -> int:
@@ -108,4 +138,6 @@ def _points(fact: Fixable) -> int:
         return sum(part.points for part in fact.earned) + spent
     if isinstance(fact, Return):
         return sum(part.points for part in (*fact.earned, *fact.reversed)) + fact.restored_points
+    if isinstance(fact, ReturnVoid):
+        return sum(part.points for part in (*fact.earned, *fact.reversed)) + fact.spent_points
     return 0

@@ -47,7 +47,7 @@ def take_member_events(
         rows: of the events; what is not posted is passed over.
     """
     posted = {ref: head for ref, head in heads.items() if rows[ref]["state"] == "posted"}
-    _note_reversals(tx, posted.values())
+    note_reversals(tx, posted.values())
     told = {ref: head for ref, head in posted.items() if isinstance(head, MemberEvent)}
     if not told:
         return
@@ -219,7 +219,7 @@ class _Taking:
         self.flags.append(Flag(of=ref, cause=cause, figures=figures))
 
 
-def _note_reversals(tx: Connection, heads: Iterable[Event]) -> None:
+def note_reversals(tx: Connection, heads: Iterable[Event]) -> None:
     """Goods came back of receipts that were claimed: what they earned is looked at again."""
     of = {head.of for head in heads if isinstance(head, Reversal) and head.of is not None}
     keys = [{"of_till": ref.till_id, "of_epoch": ref.epoch, "of_seq": ref.seq} for ref in of]

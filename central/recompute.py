@@ -11,7 +11,15 @@ from sqlalchemy import Connection, Engine, Row, bindparam, exists, select
 
 from central.asking import ask
 from central.explaining import Finding, History, histories, overshot, unexplained
-from central.fixed_receipts import fixed_at, fixed_receipts, names_of, receipt_of
+from central.fixed_receipts import (
+    fixed_at,
+    fixed_receipts,
+    fixed_returns,
+    names_of,
+    receipt_of,
+    return_of,
+    returns_named,
+)
 from central.judging import Judged, judge_receipt, judge_return, judge_return_void, judge_void
 from central.ports import reading, replayable, writing
 from central.posting import Heads, stored_heads
@@ -99,10 +107,12 @@ def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[dict[E
     heads = stored_heads(connection, [_ref(row) for row in rows])
     heads |= fixed_at(connection, [_ref(row) for row in rows if row.kind == FIXED])
     named = {head.of for head in heads.values() if isinstance(head, Reversal) and head.of is not None}
-    undone = {head.undoes for head in heads.values() if isinstance(head, ReturnVoid)}
-    receipts = stored_heads(connection, named | undone)
+    undone = returns_named(heads.values())
+    receipts = stored_heads(connection, named | {ref for ref, _ in undone})
     beside = {name for name in names_of(heads.values()) if not _is_at(receipts.get(name[0]), name[1])}
     fixed = fixed_receipts(connection, beside) if beside else {}
+    if undone:
+        fixed |= fixed_returns(connection, undone)
     programmes = compiled(connection, _versions(heads))
     known = histories(connection, {row.account_id for row in rows if row.account_id})
     judged = {}
@@ -142,8 +152,7 @@ def _judge(
     if isinstance(head, Receipt):
         return judge_receipt(head, programmes)
     if isinstance(head, ReturnVoid):
-        there = receipts.get(head.undoes)
-        return judge_return_void(head, there if isinstance(there, Return) else None)
+        return judge_return_void(head, return_of(head, receipts, fixed.values()))
     if not isinstance(head, Reversal):
         return Judged(state="skipped")
     of = receipt_of(head, receipts, fixed)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from central.card_spans import pass_over
 from central.lanes import jump_all
+from central.parked_resting import rest_all
 from central.registry import generation
 from central.rows import put
 from central.tables import setting
@@ -26,4 +27,5 @@ def note_restore(tx: Connection, now_ms: int = 0) -> int:
     put(tx, setting, [{"name": "generation", "value": str(now)}], {"value": "given"})
     jump_all(tx, now_ms)
     pass_over(tx)
+    rest_all(tx)
     return now

@@ -552,7 +552,8 @@ approval = _table(
 )  # fmt: skip
 Index("approval_by_cashier", approval.c.store_id, approval.c.business_date, approval.c.cashier)
 
-# Baskets that tills laid aside here: sync.parked_office. `state`: open, taken, withdrawn; nothing is folded from them.
+# Baskets that tills laid aside here: sync.parked_office. `state`: open, resting, taken, withdrawn; nothing is folded
+# from them. `parked_heard`: in which generation a till has said which of them it has (central.parked_resting).
 parked_basket = _table(
     "parked_basket", "local",
     _text("till_id", key=True), _text("park_id", key=True),
@@ -562,6 +563,7 @@ parked_basket = _table(
     _text("state"), _text("taken_by", default=""), _text("resume_id", default=""),
 )  # fmt: skip
 Index("parked_basket_of", parked_basket.c.partner_id, parked_basket.c.state, parked_basket.c.parked_at_ms)
+parked_heard = _table("parked_heard", "local", _text("till_id", key=True), _whole("generation"))
 
 # What a till has set aside of a certificate for a sale of its own, and until when.
 certificate_hold = _table(

@@ -171,8 +171,10 @@ class _Verification:
         if event["type"] in ACCOUNT_EVENTS:
             told |= {"business_date": event["on"], "account_id": event["account_id"]}
         self.found.differs("event.row", ref, told, {name: row._mapping[name] for name in told})
-        # A return is in the books of its receipt's account, which the fold looks after.
-        if row.state == "posted" and event["type"] in BOOKED and not event.get("of"):
+        # A return is in the books of its receipt's account, and what undoes it in those of the return's: the fold looks
+        # after these.
+        by_itself = event["type"] in BOOKED and event["type"] != RETURN_VOID and not event.get("of")
+        if row.state == "posted" and by_itself:
             named = event.get("account_id") or (row.account_id if event.get("card_token") else NOBODY)
             if row.account_id not in homes(named, self.merged):
                 self.found.differs("event.account", ref, named, row.account_id)
@@ -195,13 +197,16 @@ class _Verification:
         reversing = {(r.by_till, r.by_epoch, r.by_seq) for r in self.db.execute(select(t.reversed_))}
         posted = [(ref, row) for ref, row in self.index.items() if row.state == "posted" and ref in self.events]
 
-        def turn(one: tuple[Ref, Row[Any]]) -> tuple[int, int, int, bool, Ref]:
+        def turn(one: tuple[Ref, Row[Any]]) -> tuple[int, int, int, bool, tuple[Any, ...], bool]:
             # An account that was merged into another one comes before it: its sales come back there.
             ref, row = one
             before = -len(homes(row.account_id, self.merged))
             event = self.events[ref]
             fact = event["fact"] if event["type"] == FIXED else event
-            return before, row.account_id, row.account_version, fact["type"] != "receipt.v1", ref
+            # Nobody's events are not numbered; what undoes a return comes right behind it, wherever people posted it.
+            is_undoing = fact["type"] == RETURN_VOID
+            place = tuple(fact.get("undoes") or ref) if is_undoing else ref
+            return before, row.account_id, row.account_version, fact["type"] != "receipt.v1", place, is_undoing
 
         for ref, row in sorted(posted, key=turn):
             event, account_id = self.events[ref], row.account_id

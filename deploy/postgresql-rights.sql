@@ -50,6 +50,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON "number_next" TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON "number_span" TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON "opening_rows" TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON "parked_basket" TO :"role";
+GRANT SELECT, INSERT, UPDATE, DELETE ON "parked_heard" TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON "partner" TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON "payment" TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON "people_key" TO :"role";

@@ -22,11 +22,13 @@ MOST_KEPT = 4096
 
 
 class NamedCard(msgspec.Struct, frozen=True, kw_only=True):
-    """A card that was shown: its names, oldest first, and what may be seen of it."""
+    """A card that was shown: its names, oldest first, and what may be seen of it. `before`: names under keys that are
+    retired."""
 
     names: tuple[CardName, ...]
     kind: str
     last4: str
+    before: tuple[str, ...] = ()
 
 
 class CardNames:
@@ -47,7 +49,9 @@ class CardNames:
         keys = self._identity().card_keys
         if keys.is_unchanged:
             return card_token(keys.first, card)
-        named = NamedCard(names=keys.names_of(card), kind=card.kind, last4=card.last4)
+        retired = {one.key_id for one in keys.keys} - set(keys.ids)
+        before = tuple(one.token for one in keys.every_name_of(card) if one.key_id in retired) if retired else ()
+        named = NamedCard(names=keys.names_of(card), kind=card.kind, last4=card.last4, before=before)
         with self._lock:
             for one in named.names:
                 self._shown[one.token] = named
@@ -62,6 +66,12 @@ class CardNames:
         with self._lock:
             named = self._shown.get(token)
         return tuple(one.token for one in named.names) if named else (token,)
+
+    def ever_of(self, token: str) -> tuple[str, ...]:
+        """The same, with the names under keys that are retired behind them; the one asked about comes first."""
+        with self._lock:
+            named = self._shown.get(token)
+        return tuple(dict.fromkeys((token, *self.all_of(token), *(named.before if named else ()))))
 
     def blocked(self, token: str) -> str | None:
         """Why a card is not to be served, whichever of its names was blocked."""

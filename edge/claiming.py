@@ -5,11 +5,13 @@ What is plainly not to be granted is refused at once, with the next step; the re
 that this till can work out are told as provisional. Source: docs/members.md "A receipt claimed later".
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import msgspec
 
 from edge.approving import approve
+from edge.asked_before import hashes_before
 from edge.asks import ask_sha256
 from edge.counter_line import CounterLine
 from edge.journal import Entry
@@ -88,7 +90,7 @@ def claim_receipt(till: Till, ask: ClaimAsk) -> ClaimMade:
     sha = ask_sha256(ask)
     with till.journal.writing():
         if (before := till.journal.find(ask.claim_id)) is not None:
-            return _again(before, sha)
+            return _again(before, sha, hashes_before(till.names, ask, ask.card.token, _with_card))
         rules = till.current().programme.members.claims
         if rules is None:
             raise ClaimsOff("Receipts cannot be claimed later here. Scan the card before paying the next time.")
@@ -199,8 +201,12 @@ def _claimed_before() -> ClaimedBefore:
     return ClaimedBefore("This receipt was claimed already. Each receipt earns once.")
 
 
-def _again(before: Entry, sha: str) -> ClaimMade:
-    check_same(before, sha)
+def _with_card(ask: ClaimAsk, token: str | None) -> ClaimAsk:
+    return msgspec.structs.replace(ask, card=msgspec.structs.replace(ask.card, token=token))
+
+
+def _again(before: Entry, sha: str, earlier: Iterable[str]) -> ClaimMade:
+    check_same(before, sha, earlier)
     if not isinstance(before.event, Claimed):
         raise IdReused("This id stands for something else than a claim.", receipt_id=before.event.receipt_id)
     return _made(before.event, before.head, replayed=True)

@@ -3,9 +3,12 @@
 What may be asked, and its text, stands in the programme. Source: devices-and-receipts.md E "Opt-in"; docs/members.md.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from edge.approving import approve
+from edge.asked_before import hashes_before
 from edge.asks import Asked, ask_sha256
 from edge.counter_line import CounterLine
 from edge.journal import Entry
@@ -45,7 +48,7 @@ def give_consent(till: Till, ask: ConsentAsk) -> Consented:
     sha = ask_sha256(ask)
     with till.journal.writing():
         if (before := till.journal.find(ask.consent_id)) is not None:
-            return _again(till, before, sha)
+            return _again(till, before, sha, hashes_before(till.names, ask, ask.card_token, _with_card))
         if ask.said.given:
             check_given(till, ask.said, ask.asked_on)
         till.names.say(till.place(ask), ask.card_token)
@@ -93,12 +96,14 @@ def consents_now(till: Till, card_token: str, line: CounterLine | None) -> Conse
     """What stands of a card's consents: head office's word, and what this till wrote later than that."""
     told = line.consents(card_token) if line is not None else None
     now = {(one.purpose, one.channel): one for one in told or ()}
+    said_at = {name: one.since_ms for name, one in now.items()}
     for event_id in till.journal.members.consent_events(card_token):
         entry = till.journal.find(event_id)
-        for one in _own(till, entry) if entry else ():
-            known = now.get((one.purpose, one.channel))
-            if known is None or known.since_ms < one.since_ms:
-                now[one.purpose, one.channel] = one
+        for said_ms, one in _own(till, entry) if entry else ():
+            name = one.purpose, one.channel
+            # What was confirmed late does not outdo what was said between: the later word holds.
+            if name not in now or (said_at[name], now[name].since_ms) < (said_ms, one.since_ms):
+                now[name], said_at[name] = one, said_ms
     return ConsentsNow(consents=tuple(now[name] for name in sorted(now)), complete=told is not None)
 
 
@@ -157,7 +162,8 @@ def _written(till: Till, said: ConsentSaid, what: str) -> ConsentWritten:
     )
 
 
-def _own(till: Till, entry: Entry) -> list[ConsentNow]:
+def _own(till: Till, entry: Entry) -> list[tuple[int, ConsentNow]]:
+    """What an event of this till's said of consents, and when."""
     event = entry.event
     if isinstance(event, Enrolled):
         said = [(one, "given") for one in event.consents]
@@ -169,16 +175,16 @@ def _own(till: Till, entry: Entry) -> list[ConsentNow]:
     for one, what in said:
         confirmed_ms = _confirmed_ms(till, one.code) if one.code else None
         waits = bool(one.code) and confirmed_ms is None
-        now.append(
-            ConsentNow(
-                purpose=one.purpose,
-                channel=one.channel,
-                state="withdrawn" if what == "withdrawn" else "to_confirm" if waits else "given",
-                version=one.version,
-                since_ms=max(event.place.sold_at_ms, confirmed_ms or 0),
-                asked_on=event.asked_on,
-            )
+        said_ms = event.place.sold_at_ms
+        standing = ConsentNow(
+            purpose=one.purpose,
+            channel=one.channel,
+            state="withdrawn" if what == "withdrawn" else "to_confirm" if waits else "given",
+            version=one.version,
+            since_ms=max(said_ms, confirmed_ms or 0),
+            asked_on=event.asked_on,
         )
+        now.append((said_ms, standing))
     return now
 
 
@@ -209,8 +215,12 @@ def _detail(till: Till, ask: Asked, approval: Override | None) -> msgspec.Raw:
     return stamped(msgspec.Raw(msgspec.json.encode(detail)), approval)
 
 
-def _again(till: Till, before: Entry, sha: str) -> Consented:
-    check_same(before, sha)
+def _with_card(ask: ConsentAsk, token: str | None) -> ConsentAsk:
+    return msgspec.structs.replace(ask, card_token=token)
+
+
+def _again(till: Till, before: Entry, sha: str, earlier: Iterable[str] = ()) -> Consented:
+    check_same(before, sha, earlier)
     if not isinstance(before.event, ConsentChanged):
         raise IdReused("This id stands for something else than a consent.", receipt_id=before.event.receipt_id)
     return _consented(till, before.event, before.head, replayed=True)

@@ -6,10 +6,11 @@ import msgspec
 
 from edge.asks import CommitAsk, Committed, ReturnAsk, TakenBack
 from edge.exchanges_kept import KeptExchange
+from edge.presenting import shas_of_before
 from edge.recalling import check_id
 from edge.refusals import ExchangeReused, ExchangeUnknown, IdReused
-from edge.taking_back import ready_return, reversal_again, write_return
-from edge.till import Till
+from edge.taking_back import ReadyReturn, ready_return, reversal_again, shas_of_return, write_return
+from edge.till import ReadySale, Till
 from loyalty.document import Language
 from loyalty.stored_value import stored_paid
 from loyalty.trouble import InvariantBroken
@@ -59,14 +60,14 @@ def exchange(till: Till, ask: ExchangeAsk) -> Exchanged:
     check_id(ask.exchange_id)
     back = ready_return(till, ask.back, ask.exchange_id)
     sale = till.ready(ask.sale, ask.exchange_id)
-    sha = hashlib.sha256(f"{back.sha}{sale.sha}".encode()).hexdigest()
     kept = KeptExchange(
-        exchange_id=ask.exchange_id, ask_sha256=sha, return_id=ask.back.return_id, receipt_id=ask.sale.receipt_id
-    )
+        exchange_id=ask.exchange_id, ask_sha256=_sha_of(back.sha, sale.sha), return_id=ask.back.return_id,
+        receipt_id=ask.sale.receipt_id,
+    )  # fmt: skip
     journal = till.journal
     with journal.writing():
         before = journal.exchanges.find(ask.exchange_id)
-        if before is not None and before != kept:
+        if before is not None and before != kept and not _is_as_before(till, before, kept, back, sale):
             raise ExchangeReused(
                 "This id stands for another exchange. If this one is new, send it under a new id.",
                 exchange_id=ask.exchange_id,
@@ -83,6 +84,21 @@ def exchange(till: Till, ask: ExchangeAsk) -> Exchanged:
     if before is None:
         till.on_written()
     return Exchanged(exchange_id=ask.exchange_id, back=returned, sold=sold, replayed=before is not None)
+
+
+def _is_as_before(
+    till: Till, before: KeptExchange, kept: KeptExchange, back: ReadyReturn, sale: ReadySale
+) -> bool:
+    """Whether it is the same exchange, asked for before a card key was retired."""
+    if msgspec.structs.replace(before, ask_sha256=kept.ask_sha256) != kept:
+        return False
+    sales = tuple(shas_of_before(sale.ask, till.identity, till.names))
+    return any(before.ask_sha256 == _sha_of(one, sold) for one in shas_of_return(till, back.ask) for sold in sales)
+
+
+def _sha_of(back: str, sale: str) -> str:
+    """The hash of an exchange from those of its halves."""
+    return hashlib.sha256(f"{back}{sale}".encode()).hexdigest()
 
 
 def exchange_again(till: Till, exchange_id: str, language: Language | None = None) -> Exchanged:

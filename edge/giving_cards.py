@@ -6,10 +6,13 @@ docs/members.md.
 """
 
 import hmac
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import msgspec
 
 from edge.approving import approve
+from edge.asked_before import hashes_before, tokens_before
 from edge.asks import Asked, ask_sha256
 from edge.consenting import as_said, check_given, written_of
 from edge.counter_line import CounterLine
@@ -36,6 +39,8 @@ from loyalty.trouble import InvariantBroken
 from sync.chain import StreamHead
 from sync.desk import Person, Sealed
 
+AnyCardAsk = TypeVar("AnyCardAsk", EnrolAsk, CardAsk)
+
 
 class _Card(msgspec.Struct, frozen=True, kw_only=True):
     """The card that is given: one that was handed over, or one of the till's own numbers."""
@@ -60,7 +65,7 @@ def enrol_member(till: Till, ask: EnrolAsk, person: Person | None, line: Counter
     ask, approval = approve(till.approver, till.journal, ask, ask.enrol_id)
     sha = ask_sha256(ask)
     if (before := till.journal.find(ask.enrol_id)) is not None:
-        return _again(till, before, sha)
+        return _again(till, before, sha, _hashes_before(till, ask))
     for said in ask.consents:
         check_given(till, said, ask.asked_on)
     sealed = _sealed(person, ask.enrol_id, line)
@@ -68,7 +73,7 @@ def enrol_member(till: Till, ask: EnrolAsk, person: Person | None, line: Counter
         line.fetch_numbers()
     with till.journal.writing():
         if (before := till.journal.find(ask.enrol_id)) is not None:
-            return _again(till, before, sha)
+            return _again(till, before, sha, _hashes_before(till, ask))
         card = _card(till, ask.card, ask.enrol_id)
         till.names.say(till.place(ask), card.token)
         event = Enrolled(
@@ -107,7 +112,7 @@ def change_card(till: Till, ask: CardAsk, line: CounterLine | None) -> CardGiven
         line.fetch_numbers()
     with till.journal.writing():
         if (before := till.journal.find(ask.card_id)) is not None:
-            return _again(till, before, sha)
+            return _again(till, before, sha, _hashes_of_change(till, ask))
         event = _change(till, ask, _approved(till, ask, approval))
         till.names.say(event.place, event.other_token, event.card_token)
         head = till.journal.append(event, ask_sha256=sha)
@@ -246,8 +251,21 @@ def _detail(till: Till, ask: Asked, approval: Override | None) -> msgspec.Raw:
     return stamped(msgspec.Raw(msgspec.json.encode(detail)), approval)
 
 
-def _again(till: Till, before: Entry, sha: str) -> CardGiven:
-    check_same(before, sha)
+def _hashes_before(till: Till, ask: AnyCardAsk) -> Iterator[str]:
+    return hashes_before(till.names, ask, ask.card.token if ask.card else None, _with_card)
+
+
+def _hashes_of_change(till: Till, ask: CardAsk) -> Iterator[str]:
+    for token in tokens_before(till.names, ask.other_token):
+        yield from _hashes_before(till, msgspec.structs.replace(ask, other_token=token))
+
+
+def _with_card(ask: AnyCardAsk, token: str | None) -> AnyCardAsk:
+    return msgspec.structs.replace(ask, card=msgspec.structs.replace(ask.card, token=token)) if ask.card else ask
+
+
+def _again(till: Till, before: Entry, sha: str, earlier: Iterable[str]) -> CardGiven:
+    check_same(before, sha, earlier)
     return _given(till, before.event, before.head, replayed=True)
 
 

@@ -7,6 +7,7 @@ import msgspec
 from edge.database import Database
 
 State = Literal["open", "taken", "dropped", "expired", "office", "unsure"]
+_TOLD_TO = "parked_told_to"  # of `told`
 _FIELDS = "park_id, ask_sha256, body, parked_ms, state, kept_by, taken_by, resume_id"
 
 
@@ -43,6 +44,27 @@ class ParkedKept:
         """Those that head office may or may not have."""
         return self._baskets("state = 'unsure' AND kept_by = ?", self._till_id)
 
+    def had(self, since_ms: int) -> tuple[KeptBasket, ...]:
+        """Those that this till resumed or threw away, of a day that is not over."""
+        return self._baskets(
+            "(taken_by = ?1 OR kept_by = ?1 AND state = 'dropped') AND parked_ms >= ?2", self._till_id, since_ms
+        )
+
+    def left_at_office(self, since_ms: int) -> tuple[KeptBasket, ...]:
+        """Those that it left at head office, and of which it knows nothing more."""
+        return self._baskets("state = 'office' AND kept_by = ?1 AND parked_ms >= ?2", self._till_id, since_ms)
+
+    def told_to(self) -> int:
+        """The generation of head office that was told of all these; 0 for none."""
+        found = self._database.row("SELECT value FROM told WHERE name = ?", (_TOLD_TO,))
+        return int(found[0]) if found else 0
+
+    def set_told_to(self, generation: int) -> None:
+        """That generation knows them."""
+        self._database.writer.execute(
+            "INSERT OR REPLACE INTO told (name, value) VALUES (?, ?)", (_TOLD_TO, str(generation))
+        )
+
     def add(self, basket: KeptBasket) -> None:
         """Lay a basket aside, or keep one that was taken elsewhere."""
         self._database.writer.execute(
@@ -66,7 +88,7 @@ class ParkedKept:
             "DELETE FROM parked WHERE state NOT IN ('open', 'unsure') AND parked_ms < ?", (before_ms,)
         )
 
-    def _baskets(self, where: str, value: str) -> tuple[KeptBasket, ...]:
-        rows = self._database.rows(f"SELECT {_FIELDS} FROM parked WHERE {where} ORDER BY parked_ms, park_id", (value,))
+    def _baskets(self, where: str, *values: str | int) -> tuple[KeptBasket, ...]:
+        rows = self._database.rows(f"SELECT {_FIELDS} FROM parked WHERE {where} ORDER BY parked_ms, park_id", values)
         names = KeptBasket.__struct_fields__
         return tuple(KeptBasket(**dict(zip(names, row, strict=True))) for row in rows)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from edge.asked_before import hashes_before
 from edge.asks import ask_sha256
 from edge.bodies import ParkBody, QuoteBody
-from edge.certificate_names import new_name
+from edge.certificate_names import code_token
 from edge.contract import without_payment, without_personal
 from edge.holding import let_go
 from edge.journal import Journal
@@ -19,6 +20,7 @@ from edge.parked_kept import KeptBasket
 from edge.recalling import check_id
 from edge.refusals import ParkedGone, ParkedIdReused, ParkedTaken, ParkedTooLarge, ParkedUnknown
 from edge.till import Till
+from loyalty.card_keys import CardKey
 
 MOST_BYTES = 40 * 1024  # so that it fits in a message between tills
 AWAY = ("office", "unsure")
@@ -63,7 +65,7 @@ def park(till: Till, body: ParkBody) -> Parked:
     basket, sale = _made(till, body)
     journal = till.journal
     with journal.writing():
-        before = _before(journal, basket)
+        before = _before(till, body, basket, sale)
         if before is not None and before.state in AWAY:
             raise _reused(basket)
         if before is None:
@@ -84,7 +86,7 @@ def park_away(till: Till, body: ParkBody, leave: Callable[[KeptBasket], None]) -
     basket, sale = _made(till, body)
     journal = till.journal
     with journal.writing():
-        before = _before(journal, basket)
+        before = _before(till, body, basket, sale)
         if before is not None and before.state not in AWAY:
             raise _reused(basket)
         if before is None:
@@ -172,12 +174,9 @@ def _made(till: Till, body: ParkBody) -> tuple[KeptBasket, ParkedSale]:
         raise ParkedTooLarge(
             "This basket has too many lines to be laid aside. Finish it, or park it in the POS alone.", bytes=len(data)
         )
-    # Codes are hashed with the programme's key: else a file that is copied could be tried until they are found.
-    spoken = (*body.coupons, *(one.code for one in body.certificates), *_sold_codes(body))
-    codes = tuple(new_name(till.identity, code) for code in spoken)
     basket = KeptBasket(
         park_id=body.park_id,
-        ask_sha256=ask_sha256(_Hashed(sale=sale, hold_id=body.hold_id, codes=codes)),
+        ask_sha256=ask_sha256(_hashed(body, sale, till.identity.card_keys.in_force[0])),
         body=data,
         parked_ms=till.clock.now().wall_ms,
         kept_by=till.identity.till_id,
@@ -185,11 +184,28 @@ def _made(till: Till, body: ParkBody) -> tuple[KeptBasket, ParkedSale]:
     return basket, sale
 
 
-def _before(journal: Journal, basket: KeptBasket) -> KeptBasket | None:
-    before = journal.parked.find(basket.park_id)
-    if before is not None and before.ask_sha256 != basket.ask_sha256:
-        raise _reused(basket)
-    return before
+def _hashed(body: ParkBody, sale: ParkedSale, key: CardKey) -> "_Hashed":
+    # Codes are hashed with the programme's key: else a file that is copied could be tried until they are found.
+    spoken = (*body.coupons, *(one.code for one in body.certificates), *_sold_codes(body))
+    return _Hashed(sale=sale, hold_id=body.hold_id, codes=tuple(code_token(key.secret, code) for code in spoken))
+
+
+def _before(till: Till, body: ParkBody, basket: KeptBasket, sale: ParkedSale) -> KeptBasket | None:
+    """The basket of its id, where it is the same one. Raises: ParkedIdReused."""
+    before = till.journal.parked.find(basket.park_id)
+    if before is None or before.ask_sha256 == basket.ask_sha256:
+        return before
+    # Before a card key was retired its card and codes were known by other names.
+    for key in till.identity.card_keys.keys:
+        asked = _hashed(body, sale, key)
+        if before.ask_sha256 in hashes_before(till.names, asked, sale.sale.card, _with_card):
+            return before
+    raise _reused(basket)
+
+
+def _with_card(asked: "_Hashed", token: str | None) -> "_Hashed":
+    sale = msgspec.structs.replace(asked.sale.sale, card=token)
+    return msgspec.structs.replace(asked, sale=msgspec.structs.replace(asked.sale, sale=sale))
 
 
 def _reused(basket: KeptBasket) -> ParkedIdReused:

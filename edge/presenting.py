@@ -5,12 +5,14 @@ could present it again; that goes for coupons printed here too, whose codes are 
 A certificate's code stands for money, and so may any code that nobody here knows: of these a token is kept.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from edge.asked_before import tokens_before
 from edge.asks import CommitAsk, ask_sha256
 from edge.cache import Cache
+from edge.card_names import CardNames
 from edge.certificate_names import code_token, name_of, new_name
 from edge.identity import TillIdentity
 from edge.journal import Journal
@@ -92,9 +94,11 @@ def sha_of_sale(ask: CommitAsk, identity: TillIdentity) -> str:
     return _sha_under(identity.card_keys.in_force[0], ask)
 
 
-def sha_of_before(ask: CommitAsk, identity: TillIdentity) -> tuple[str, ...]:
-    """What it may have been known by before a card key was retired."""
-    return tuple(_sha_under(one, ask) for one in identity.card_keys.keys)
+def shas_of_before(ask: CommitAsk, identity: TillIdentity, names: CardNames) -> Iterator[str]:
+    """What it may have been known by before a card key was retired: under each key, by each name of its card."""
+    for token in tokens_before(names, ask.sale.card):
+        told = msgspec.structs.replace(ask, sale=msgspec.structs.replace(ask.sale, card=token))
+        yield from (_sha_under(one, told) for one in identity.card_keys.keys)
 
 
 def _sha_under(key: CardKey, ask: CommitAsk) -> str:

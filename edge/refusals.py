@@ -176,6 +176,11 @@ class ParkedOfficeFull(Refusal):
     code = "parked.office_full"
 
 
+class ParkedResting(Refusal):
+    code = "parked.resting"
+    status = 503
+
+
 class ParkedUnheard(Refusal):
     code = "parked.unheard"
     status = 503

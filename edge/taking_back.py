@@ -1,10 +1,12 @@
 """Void and return, from what the receipt recorded. Asked again under the same id, the same answer."""
 
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 import msgspec
 
 from edge.approving import approve
+from edge.asked_before import hashes_before
 from edge.asks import ReturnAsk, TakenBack, Unreturned, VoidAsk, Voided, VoidExchangeAsk, ask_sha256
 from edge.certificates import check_unused
 from edge.journal import Entry, Journal
@@ -131,11 +133,16 @@ def ready_return(till: Till, ask: ReturnAsk, exchange: str = "") -> ReadyReturn:
     return ReadyReturn(ask=ask, sha=ask_sha256(ask), approval=approval, exchange=exchange)
 
 
+def shas_of_return(till: Till, ask: ReturnAsk) -> Iterator[str]:
+    """What a return may have been known by before a card key was retired."""
+    return hashes_before(till.names, ask, ask.card, lambda one, token: msgspec.structs.replace(one, card=token))
+
+
 def write_return(till: Till, ready: ReadyReturn) -> TakenBack:
     """Write a return inside the journal's transaction, or find it there. Raises: as `take_back`."""
     ask = ready.ask
     if (before := till.journal.find(ask.return_id)) is not None:
-        return _taken_back_again(before, ready.sha)
+        return _taken_back_again(before, ready.sha, shas_of_return(till, ask))
     returned = _without_reference(till, ask, ask.card) if ask.of is None else _of_receipt(till, ask, ask.of)
     check_unused(till, returned.certificates_back)
     action: Action = "return" if ask.of is not None else "return_without_receipt"
@@ -254,8 +261,8 @@ def _without_reference(till: Till, ask: ReturnAsk, token: str | None) -> Return:
     )
 
 
-def _taken_back_again(before: Entry, sha: str) -> TakenBack:
-    check_same(before, sha)
+def _taken_back_again(before: Entry, sha: str, earlier: Iterable[str]) -> TakenBack:
+    check_same(before, sha, earlier)
     if not isinstance(before.event, Return):
         raise IdReused("This id stands for something else than a return.", receipt_id=before.event.receipt_id)
     return _taken_back(before.event, before.head, replayed=True)

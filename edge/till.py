@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from edge.approving import Approver, approve, found_in_sale
+from edge.asked_before import hashes_before
 from edge.asks import (
     Asked,
     Balance,
@@ -30,7 +31,7 @@ from edge.identity import TillIdentity
 from edge.journal import Entry, Journal
 from edge.knowing import Known, authority, know, not_covered, scan, token_of, warnings_for
 from edge.ports import FARTHEST_OFFSET_MIN, Clock, Instant, Settings
-from edge.presenting import Presented, present, sha_of_before, sha_of_sale, with_coupon_codes
+from edge.presenting import Presented, present, sha_of_sale, shas_of_before, with_coupon_codes
 from edge.priced import Priced, Told
 from edge.promises import Hold
 from edge.recalling import check_id, check_same, recall, record_of
@@ -269,7 +270,8 @@ class Till:
             known = self._serve(token, now)
             place = self.place(Asked(sold_at_ms=now.wall_ms))
             ask = msgspec.structs.replace(ask, card=token)
-            return set_aside(self.journal, self.cache, programme, known, ask, now, place, told)
+            earlier = hashes_before(self.names, ask, token, lambda one, name: msgspec.structs.replace(one, card=name))
+            return set_aside(self.journal, self.cache, programme, known, ask, now, place, told, earlier)
 
     def _ask_centre(self, programme: Programme, token: str, ask: HoldAsk, now: Instant) -> LeaseAnswer | None:
         """Have head office set the points aside, where the programme wants that and it can be reached."""
@@ -307,7 +309,8 @@ class Till:
             JournalFull: nothing was written; send the same again once there is space.
         """
         ready = self.ready(ask)
-        hold_certificates(self, ask.sale.basket.certificates)
+        if ask.sale.basket.certificates and self.journal.find(ask.receipt_id) is None:
+            hold_certificates(self, ask.sale.basket.certificates)
         return self._written(lambda: self.write(ready))
 
     def commit_now(self, receipt_id: str, asked: Callable[[Entry | None], CommitAsk]) -> Committed:
@@ -348,8 +351,7 @@ class Till:
     def _write(self, ready: ReadySale, before: Entry | None) -> Committed:
         ask = ready.ask
         if before is not None:
-            if before.ask_sha256 not in sha_of_before(ask, self.identity):
-                check_same(before, ready.sha)
+            check_same(before, ready.sha, shas_of_before(ask, self.identity, self.names))
             return msgspec.structs.replace(self._recall(before, ask.sale.language), card_token=ask.sale.card)
         decided = self._decide(ready)
         receipt, hold = decided.closed.receipt, decided.hold
@@ -358,7 +360,8 @@ class Till:
         end_holds(self, receipt)
         self._spend(receipt, ready.now)
         if hold is not None:
-            self.journal.promises.end_hold(hold.hold_id, "captured", ask.receipt_id)
+            self.journal.promises.capture(hold.hold_id, ask.receipt_id)
+        self.priced.answer(head, decided.language, decided.quote)
         return Committed(
             receipt=self._with_codes(receipt),
             detail=decided.closed.detail,
@@ -516,7 +519,7 @@ class Till:
 
     def _recall(self, entry: Entry, language: Language | None) -> Committed:
         account_id = entry.event.account_id if isinstance(entry.event, Receipt) else None
-        told = recall(self.cache.programmes(), entry, self.language_of(account_id, language))
+        told = recall(self.cache.programmes(), entry, self.language_of(account_id, language), self.priced)
         return msgspec.structs.replace(told, receipt=self._with_codes(told.receipt))
 
     def _with_codes(self, receipt: Receipt) -> Receipt:

@@ -84,14 +84,16 @@ class Reversed(msgspec.Struct, frozen=True, kw_only=True):
 class Returned(msgspec.Struct, frozen=True, kw_only=True):
     """What a return posted, for its void: its own rows and those that settled its debts since.
 
-    `reversed` is none where it was posted without the receipt that it names.
+    `reversed` is none where it was posted without the receipt that it names. `instead_of` is as in `Recorded`.
     """
 
     ref: EventRef
+    return_id: str
     account_id: int
     at_partner_id: str
     postings: tuple[Posting, ...]
     reversed: Reversed | None = None
+    instead_of: EventRef | None = None
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,7 +219,7 @@ class Books:
         if there is not None and receipt_id in ("", there.receipt_id):
             return there
         instead = self._instead.get((of, receipt_id))
-        return self._recorded[instead] if instead is not None else None
+        return self._recorded.get(instead) if instead is not None else None
 
     def remember(self, recorded: Recorded) -> None:
         """Put in what an earlier event posted."""
@@ -225,13 +227,19 @@ class Books:
         if recorded.instead_of is not None:
             self._instead[recorded.instead_of, recorded.receipt_id] = recorded.ref
 
-    def returned(self, ref: EventRef) -> Returned | None:
-        """What a return posted; none while it has not arrived."""
-        return self._returned.get(ref)
+    def returned(self, undoes: EventRef, return_id: str) -> Returned | None:
+        """What the return posted that a void undoes; none while it has not arrived. Args: as of `taken_back`."""
+        there = self._returned.get(undoes)
+        if there is not None and return_id in ("", there.return_id):
+            return there
+        instead = self._instead.get((undoes, return_id))
+        return self._returned.get(instead) if instead is not None else None
 
     def remember_return(self, returned: Returned) -> None:
         """Put in what an earlier return posted."""
         self._returned[returned.ref] = returned
+        if returned.instead_of is not None:
+            self._instead[returned.instead_of, returned.return_id] = returned.ref
 
     def terms_id(self, partner_id: str, on: date) -> str:
         """The terms that hold for a partner on a date; `NO_TERMS` where none do."""

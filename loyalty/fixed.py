@@ -11,15 +11,15 @@ import msgspec
 
 from loyalty.lots import EventRef
 from loyalty.receipts import EMPTY, Receipt
-from loyalty.reversals import Return, Void
+from loyalty.reversals import Return, ReturnVoid, Void
 
 FIXED = "fixed.v1"
 
-Fixable = Receipt | Return | Void
+Fixable = Receipt | Return | Void | ReturnVoid
 
 
 class Fixed(msgspec.Struct, frozen=True, kw_only=True, tag=FIXED, tag_field="type", omit_defaults=True):
-    """A sale, return or void that is posted instead of an event in quarantine.
+    """A sale, return, void or void of a return that is posted instead of an event in quarantine.
 
     Attributes:
         of: the place that the event has, or says it has.

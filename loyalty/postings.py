@@ -26,7 +26,7 @@ from loyalty.price_deltas import PriceDelta, post_delta
 from loyalty.receipts import Receipt
 from loyalty.return_void_postings import ReturnVoidWriter, VoidOfNothing
 from loyalty.reversal_postings import ReversalWriter
-from loyalty.reversals import Return, ReturnVoid, Reversal, Void, receipt_named
+from loyalty.reversals import Return, ReturnVoid, Reversal, Void, receipt_named, return_named
 from loyalty.transfer_postings import post_transfer
 from loyalty.transfers import Transferred
 
@@ -79,7 +79,7 @@ def post_event(event: Event, ref: EventRef, account_id: int | None, books: Books
 
 
 def _void_of_return(event: ReturnVoid, ref: EventRef, books: Books) -> Posted:
-    returned = books.returned(event.undoes)
+    returned = books.returned(event.undoes, return_named(event))
     if returned is None:
         # A return waits for its receipt, and so does whatever undoes it.
         if event.of is not None and books.taken_back(event.of, receipt_named(event)) is None:
@@ -94,17 +94,19 @@ def _void_of_return(event: ReturnVoid, ref: EventRef, books: Books) -> Posted:
 def _kept(posted: Posted, event: Return) -> Posted:
     """A return's rows are kept for its void."""
     returned = Returned(
-        ref=posted.ref, account_id=posted.account_id, at_partner_id=event.place.partner_id, postings=posted.postings,
-        reversed=posted.reversed,
+        ref=posted.ref, return_id=event.receipt_id, account_id=posted.account_id,
+        at_partner_id=event.place.partner_id, postings=posted.postings, reversed=posted.reversed,
     )  # fmt: skip
     return msgspec.structs.replace(posted, returned=returned)
 
 
 def _instead(of: EventRef, posted: Posted) -> Posted:
-    """A receipt that people posted is found under the place of the event that it stands for, too."""
-    if posted.recorded is None:
-        return posted
-    return msgspec.structs.replace(posted, recorded=msgspec.structs.replace(posted.recorded, instead_of=of))
+    """A receipt or return that people posted is found under the place of the event that it stands for, too."""
+    if posted.recorded is not None:
+        return msgspec.structs.replace(posted, recorded=msgspec.structs.replace(posted.recorded, instead_of=of))
+    if posted.returned is not None:
+        return msgspec.structs.replace(posted, returned=msgspec.structs.replace(posted.returned, instead_of=of))
+    return posted
 
 
 def _other_there(event: Reversal, of: EventRef, ref: EventRef, books: Books) -> tuple[Flag, ...]:

@@ -298,6 +298,11 @@ def receipt_named(event: Reversal) -> str:
     return event.of_receipt
 
 
+def return_named(void: ReturnVoid) -> str:
+    """The id of the return that a void undoes; "" where its own does not say, and only the place is known."""
+    return void.receipt_id.removeprefix(VOID) if void.receipt_id.startswith(VOID) else ""
+
+
 def came_back(receipt: Receipt, returns: Iterable[Return]) -> tuple[tuple[ReturnLine, ...], tuple[Earned, ...]]:
     """What had come back of a receipt, and what still stands of its points, by the returns that are known."""
     lines: list[ReturnLine] = []

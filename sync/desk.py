@@ -17,7 +17,7 @@ from sync.chain import Hex32, Hex64
 from sync.framing import open_signed, pack
 from sync.keys import PublicKeys, Signer, decrypt_from, encrypt_to, exchange_public
 from sync.parked import MOST_LISTED
-from sync.parked_office import OfficeBasket, OfficeRow, OfficeTold
+from sync.parked_office import OfficeBasket, OfficeRow, OfficeTaken, OfficeTold
 from sync.refusals import NotOurAnswer
 from sync.wire import CentreMessage, Count, SealingKey, Short, TillMessage
 
@@ -32,8 +32,9 @@ UNREADABLE = "members.sealed_unreadable"  # what was sealed is for no key that h
 MOST_ACCOUNTS = 200
 
 What = Literal[
-    "numbers", "sealed", "find", "consents", "claim", "park", "parked", "resume", "hold_certificate", "accounts"
-]
+    "numbers", "sealed", "find", "consents", "claim", "park", "parked", "resume", "hold_certificate", "accounts",
+    "resumed",
+]  # fmt: skip
 ClaimState = Literal["unknown", "asked", "granted", "refused"]
 
 
@@ -76,10 +77,11 @@ class DeskAsk(TillMessage, frozen=True, kw_only=True):
             `find`: whose telephone or e-mail is this; `consents` of a card; `claim`: what became of one; `park`: keep
             a basket; `parked`: which ones wait; `resume`: give one, see `sync.parked_office`; `hold_certificate`: set
             money of one aside for this till; `accounts`: whose the accounts are that the till's events name and that a
-            restored head office may not know.
+            restored head office may not know; `resumed`: which baskets the till has, told to a restored head office.
         about: of `sealed` and `claim` the id of the till's event; of `find` an id of the till's, to which it is bound.
         taken: the newest span that the till has.
         basket: that is parked; `about` of `resume` is its id, `of_till` the till that parked it.
+        resumed: the baskets; with the last of them, `generation`: which one of head office it was told.
         certificate: its token; `amount_minor`: how much is to be held, 0 to give it back.
     """
 
@@ -95,6 +97,8 @@ class DeskAsk(TillMessage, frozen=True, kw_only=True):
     certificate: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
     amount_minor: Count = 0
     accounts: Annotated[tuple[ToldAccount, ...], msgspec.Meta(max_length=MOST_ACCOUNTS)] = ()
+    resumed: Annotated[tuple[OfficeTaken, ...], msgspec.Meta(max_length=MOST_LISTED)] = ()
+    generation: Count = 0
 
 
 class DeskWanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +116,8 @@ class DeskWanted(msgspec.Struct, frozen=True, kw_only=True):
     certificate: str = ""
     amount_minor: int = 0
     accounts: tuple[ToldAccount, ...] = ()
+    resumed: tuple[OfficeTaken, ...] = ()
+    generation: int = 0
 
 
 class CertificateHeld(msgspec.Struct, frozen=True, kw_only=True):

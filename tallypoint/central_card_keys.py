@@ -9,6 +9,8 @@ from central.card_change import KeyStanding, name_again, retire_card_key, standi
 from central.card_keys import make_card_key, ring_of
 from central.people_change import PeopleKeyStanding
 from central.ports import reading, writing
+from central.registry import get_setting
+from loyalty.amounts import format_minor
 from loyalty.moments import utc_date
 from tallypoint.central_office import CLOCK, RANDOMNESS, adder, open_office, say
 from tallypoint.central_upkeep import asked_card
@@ -41,7 +43,8 @@ def run_list(args: argparse.Namespace) -> int:
     settings, engine = open_office(args)
     with reading(engine) as tx:
         told = standing(tx, ring_of(settings, RANDOMNESS).read(tx))
-    lines = [_line(one) for one in told.keys]
+        currency = get_setting(tx, "currency")
+    lines = [_line(one, currency) for one in told.keys]
     if told.blocked_unknown:
         lines.append(f"{told.blocked_unknown} blocked cards are nobody's.")
     return say(args, msgspec.to_builtins(told), "\n".join(lines))
@@ -51,9 +54,17 @@ def run_retire(args: argparse.Namespace) -> int:
     """Without `--force` it says how many tills and cards are not through, and changes nothing."""
     settings, engine = open_office(args)
     stood = retire_card_key(engine, ring_of(settings, RANDOMNESS), args.key, CLOCK.wall_ms(), force=args.force)
+    with reading(engine) as tx:
+        currency = get_setting(tx, "currency")
     told = f"Card key {args.key} is retired. {stood.cards_without} cards have no newer name"
     told += "; tills do not know them until `card-key name`." if stood.cards_without else "."
-    return say(args, {"retired": args.key, "cards_without": stood.cards_without}, told)
+    if stood.certificates:
+        told += (
+            f" {_certificates(stood, currency)} keep their names under it and pay on. Whoever has the key may try out"
+            " their codes: where these can be guessed, sell new ones for them when they are shown."
+        )
+    figures = {"certificates": stood.certificates, "certificates_minor": stood.certificates_minor}
+    return say(args, {"retired": args.key, "cards_without": stood.cards_without, **figures}, told)
 
 
 def run_name(args: argparse.Namespace) -> int:
@@ -80,6 +91,11 @@ def tills_of(one: KeyStanding | PeopleKeyStanding, do: str) -> str:
     return told
 
 
-def _line(one: KeyStanding) -> str:
+def _line(one: KeyStanding, currency: str) -> str:
     cards = "" if one.is_newest else f"; {one.cards_without} cards have no newer name"
-    return f"Card key {one.key_id}, {state_of(one)}: {tills_of(one, 'hold')}{cards}"
+    named = f"; {_certificates(one, currency)} are named under it" if one.certificates else ""
+    return f"Card key {one.key_id}, {state_of(one)}: {tills_of(one, 'hold')}{cards}{named}"
+
+
+def _certificates(one: KeyStanding, currency: str) -> str:
+    return f"{one.certificates} certificates with {format_minor(one.certificates_minor, currency)} {currency} left"

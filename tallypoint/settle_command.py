@@ -21,7 +21,7 @@ from loyalty.netting import flow_of, net_positions
 from loyalty.postings import post_event
 from loyalty.receipts import Funded, Receipt
 from loyalty.return_voids import close_return_void
-from loyalty.reversals import Return, ReturnVoid, Reversal, Void
+from loyalty.reversals import Return, ReturnVoid, Reversal, Void, return_named
 from loyalty.statements import StatementLine, closing_legs, owed_by_partner, statement_lines
 from tallypoint.settle_file import (
     CloseRow,
@@ -132,7 +132,7 @@ class _Ledger:
         if name is not None and self.refs[name] != _ref(n):
             return []  # the same row again; it was posted once
         event = self._event(row)
-        if isinstance(event, ReturnVoid) and self.books.returned(event.undoes) is None:
+        if isinstance(event, ReturnVoid) and self.books.returned(event.undoes, return_named(event)) is None:
             # Its return waits itself, or comes later in the file.
             self.waiting.setdefault(event.undoes, []).append((n, row))
             return []

@@ -38,6 +38,11 @@ def store_name(number: int) -> str:
     return f"store-{number}"
 
 
+def partner_of(store_id: str) -> str:
+    """Whose store it is."""
+    return PARTNERS[int(store_id.removeprefix("store-")) % len(PARTNERS)]
+
+
 def card_numbers(count: int) -> tuple[str, ...]:
     """So many card numbers of the programme."""
     bodies = (f"{CARD_PREFIX}{n:03d}" for n in range(count))

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from edge.cache import Cache
 from edge.cache_rows import make_tables as make_cache
 from edge.cache_troubles import trouble_of as cache_trouble
+from edge.certificate_holds import CertificateHolds
 from edge.counter_line import CounterLine
 from edge.database import MEMORY, Database
 from edge.giving_back import give_back
@@ -19,11 +20,13 @@ from edge.journal import Journal, open_epoch
 from edge.journal_tables import make_tables as make_journal
 from edge.journal_troubles import trouble_of as journal_trouble
 from edge.parked_lan import ParkedLan
+from edge.parked_office import ParkedOffice
 from edge.ports import Settings
 from edge.sending_left import SendLeft
 from edge.sharing import Sharing
 from edge.suspending import notice_clock
 from edge.till import Till
+from edge.told_accounts import keep_earlier
 from edge.uplink import Exchange, Uplink
 from loyalty.approvals import Action
 from sync.schedule import Intervals
@@ -71,6 +74,7 @@ class Machine:
         self.is_clone = self.is_off = False
         self.suspect = False  # its disk was put back or copied: what it may spend may exist twice
         self.has_suspect_peer: Callable[[], bool] = lambda: False  # who may have given such rights away twice
+        self.has_suspect_kin: Callable[[], bool] = lambda: False  # the same, of the tills of the partner
         self.forgot = False  # it does not know all that it once answered
         self.until_ms = 0
         self.session = 0
@@ -89,7 +93,8 @@ class Machine:
         self.journal = Journal(self.disk, identity, self.clock)
         open_epoch(self.journal, "enrolled")
         notice_clock(self.journal, self.clock.now())
-        self.cache = Cache(self.cache_disk, identity, self.clock, lambda: None)
+        leaving = partial(keep_earlier, self.journal)
+        self.cache = Cache(self.cache_disk, identity, self.clock, lambda: None, leaving)
         settings = Settings(
             data_dir="", centre_url=NOWHERE, label=self.name, lan_listen=f"{self.name}:1", approvals=APPROVALS
         )
@@ -107,6 +112,7 @@ class Machine:
             self.journal, identity, self.clock, self.lan, new_id=lambda: f"{self._dice.getrandbits(64):016x}"
         )
         self.parked = ParkedLan(self.journal, identity, self.clock, self.lan, self.name)
+        self.office = ParkedOffice(self.journal, identity, self.clock, self.uplink.ask_desk, settings.offset_min)
         self.counter = CounterLine(
             journal=self.journal, cache=self.cache, identity=identity, clock=self.clock, ask=self.uplink.ask_desk,
             random_bytes=self._dice.randbytes,
@@ -129,6 +135,7 @@ class Machine:
             is_offline=self.uplink.is_offline,
             ask_points=self.uplink.set_aside,
             ask_peers=self.sharing.ask,
+            certificate_holds=CertificateHolds(self.clock, self.uplink.ask_desk),
         )
 
     def give_back(self) -> None:
@@ -136,14 +143,20 @@ class Machine:
         give_back(self.journal, self.clock.now())
 
     def bring_left(self) -> None:
-        """Its chores: numbers for new cards; who new members are, and events of epochs that are over, to the centre;
-        rights that no till confirmed, again.
+        """Its chores: numbers for new cards; who new members are, what it has of parked baskets, and events of epochs
+        that are over, to the centre; rights that no till confirmed, again.
 
         Raises: as `SendLeft.send`.
         """
         self.counter.keep()
+        self.office.settle()
         self._left.send()
         self.sharing.send_again()
+
+    def heard_of(self, certificate: str) -> int:
+        """Up to which event of its own it was ever told that head office has what they did to a certificate."""
+        row = self.cache.certificate(certificate)
+        return max(self.journal.outbox.acked().seq, row.own_seq if row else 0)
 
     def image(self) -> Image:
         """A copy of the disks as they are."""

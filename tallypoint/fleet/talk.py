@@ -15,6 +15,7 @@ from sync.till_messages import Request
 from sync.transport import LineDown, LineTooSlow
 from sync.wire import Answer
 from tallypoint.fleet.disk import Crashed
+from tallypoint.fleet.held import Holds
 from tallypoint.fleet.line import FASTEST_MS, Line
 from tallypoint.fleet.machine import NOWHERE, Machine
 from tallypoint.fleet.office import Office
@@ -32,6 +33,7 @@ class Talk:
 
     Attributes:
         seen: answers by kind and status, refusals and faults by code.
+        holds: watches what is set aside of certificates.
         wake_ms: how long after an event was written the session is asked.
     """
 
@@ -40,6 +42,7 @@ class Talk:
     ) -> None:
         self._time, self._office, self._line, self._record, self._restart = time, office, line, record, restart
         self.seen: Counter[str] = Counter()
+        self.holds = Holds(office.disk.connection, time.world, record, self.seen)
         self.wake_ms = 0
         self._heads: dict[tuple[str, int], int] = {}
 
@@ -64,6 +67,7 @@ class Talk:
     def centre_went_back(self) -> None:
         """From now on streams may stand lower than they did."""
         self._heads.clear()
+        self.holds.went_back()
 
     # There
 
@@ -116,8 +120,12 @@ class Talk:
             raise LineDown("The line is down.")
         path = url.removeprefix(NOWHERE)
         answer = self._answer("desk" if path == DESK_PATH else kind, path, body)
+        if answer is not None and path == DESK_PATH:
+            self.holds.answered(body, answer)
         if answer is None or self._line.hits("swallow"):
             raise LineTooSlow("No answer came.")
+        if path == DESK_PATH:
+            self.holds.heard(machine.name, body, answer)
         return answer
 
     def ask_peer(self, peer: Machine | None, path: str, body: bytes) -> Answer:

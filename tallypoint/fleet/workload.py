@@ -29,7 +29,7 @@ from edge.exchanging import ExchangeAsk, exchange
 from edge.taking_back import take_back, void_receipt
 from edge.till import Till
 from edge.voiding_returns import void_exchange
-from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
+from loyalty.baskets import Basket, CertificateSale, Line
 from loyalty.lots import EventRef
 from loyalty.receipts import Receipt
 from loyalty.returned_lines import ReturnLine
@@ -37,7 +37,7 @@ from sync.chain import StreamHead
 from tallypoint.fleet.asking import First, Supervisor
 from tallypoint.fleet.counter import Counter
 from tallypoint.fleet.customers import VOUCHER, Customers, Kept, worth
-from tallypoint.fleet.gifts import Gifts, moved
+from tallypoint.fleet.gifts import Gifts, LaidDown, moved
 from tallypoint.fleet.grants import Authorities
 from tallypoint.fleet.machine import Machine
 from tallypoint.fleet.parked import Parking
@@ -46,17 +46,20 @@ from tallypoint.fleet.record import Place, Record, Told
 # What a POS does, and how often; and where speed is the question, most of it selling.
 USUAL = {
     "sale": 70, "spend": 12, "hold": 9, "return": 4, "void": 3, "again": 4, "close": 1, "join": 3, "card": 3,
-    "consent": 3, "confirm": 1, "claim": 3, "gift_order": 2, "gift_sale": 3, "gift_pay": 4, "exchange": 2, "park": 3,
-    "resume": 3,
+    "consent": 3, "confirm": 1, "claim": 3, "gift_order": 3, "gift_sale": 3, "gift_pay": 5, "gift_lay": 7,
+    "gift_settle": 6, "exchange": 2, "park": 4, "resume": 6,
 }  # fmt: skip
 SELDOM = {
     "sale": 1_890, "spend": 50, "hold": 2, "return": 20, "void": 14, "again": 10, "close": 4, "join": 1, "card": 1,
-    "consent": 1, "confirm": 1, "claim": 1, "gift_order": 1, "gift_sale": 1, "gift_pay": 1, "exchange": 1, "park": 1,
-    "resume": 1,
+    "consent": 1, "confirm": 1, "claim": 1, "gift_order": 1, "gift_sale": 1, "gift_pay": 1, "gift_lay": 1,
+    "gift_settle": 1, "exchange": 1, "park": 1, "resume": 1,
 }  # fmt: skip
 AT_HOME = 0.95  # of their sales
+ANYWHERE = 0.5  # of parked baskets
+MUCH_MINOR = 20_000  # on a certificate: several sales
 _KEPT = 40  # receipts that a POS may still take back, void or ask for again
 _BASKETS = 64
+_LAID = 4  # baskets on the counter with a certificate beside them; who waits longer has left
 
 
 class Pos:
@@ -78,7 +81,7 @@ class Pos:
         self._parking = parking
         self._beside: dict[str, Callable[[], Any]] = {
             "join": counter.join, "card": counter.card, "consent": counter.consent, "confirm": counter.confirm,
-            "claim": counter.claim, "gift_order": self._gifts.order,
+            "claim": counter.claim, "gift_order": self._gifts.some_order,
         }  # fmt: skip
         self._record, self._authority = record, authority
         self._baskets = [_lines(dice) for _ in range(_BASKETS)]
@@ -86,6 +89,7 @@ class Pos:
         self._sold: deque[tuple[CommitAsk, Receipt, Place]] = deque(maxlen=_KEPT)
         self._reversed: set[str] = set()
         self._exchanges: dict[str, tuple[str, CommitAsk, Receipt]] = {}  # by the sale's id: what came back for it
+        self._laid: deque[LaidDown] = deque(maxlen=_LAID)
         self._numbers = 0
 
     def does(self, doings: Mapping[str, int]) -> None:
@@ -97,7 +101,13 @@ class Pos:
         what = self._dice.choices(self._doings, cum_weights=self._weights)[0]
         if what in ("return", "void", "again", "exchange") and not self._sold:
             what = "sale"
+        if what == "gift_settle" and not self._laid:
+            what = "gift_pay"
         return (self._beside.get(what) or getattr(self, f"_{what}"))()
+
+    def gift(self) -> Any:
+        """A gift certificate with much on it."""
+        return self._gifts.order("activate", MUCH_MINOR)
 
     # Each makes up its ids once, so that asking again is a retry
 
@@ -235,24 +245,32 @@ class Pos:
 
     def _gift_pay(self) -> Any:
         """Goods are paid with a certificate, as far as the quote says that it may."""
-        lines, code = self._dice.choice(self._baskets), self._gifts.some_code()
-        basket = Basket(receipt_id="", currency="EUR", lines=lines, certificates=(CertificateAsk(code=code),))
-        receipt_id, at, card = self._id("r"), First(), self._some_card()
-        asked: list[CommitAsk] = []
+        laid = self._gifts.lay_down(self._dice.choice(self._baskets), self._some_card(), self._id("r"))
+        return lambda machine: self._sold_by(machine, *laid.pay(machine))
+
+    def _gift_lay(self) -> Any:
+        """The same is quoted alone: the customer looks for something else, and pays later or not at all."""
+        laid = self._gifts.lay_down(self._dice.choice(self._baskets), self._some_card(), self._id("r"))
 
         def do(machine: Machine) -> None:
-            if not asked:
-                sale = SaleAsk(basket=basket, card=card, sold_at_ms=at.ms(machine))
-                quote = machine.till.quote(sale).quote
-                asked.append(CommitAsk(
-                    sale=sale, receipt_id=receipt_id, programme_version=quote.programme_version, digest=quote.digest
-                ))  # fmt: skip
-            self._sold_by(machine, asked[0], machine.till.commit(asked[0]))
+            laid.quote(machine)
+            self._laid.append(laid)
+
+        return do
+
+    def _gift_settle(self) -> Any:
+        """What was quoted a while ago is paid."""
+        laid = self._dice.choice(self._laid)
+
+        def do(machine: Machine) -> None:
+            self._sold_by(machine, *laid.pay(machine))
+            self._laid = deque((one for one in self._laid if one is not laid), maxlen=_LAID)
 
         return do
 
     def _park(self) -> Any:
-        return self._parking.lay_aside(self._id("p"), self._dice.choice(self._baskets), self._some_card())
+        lines, card, anywhere = self._dice.choice(self._baskets), self._some_card(), self._dice.random() < ANYWHERE
+        return self._parking.lay_aside(self._id("p"), lines, card, anywhere=anywhere)
 
     def _resume(self) -> Any:
         aside, resume_id, receipt_id = self._parking.some(self._dice, self._store_id), self._id("u"), self._id("r")
@@ -305,6 +323,7 @@ class Pos:
             return False
         if not spent and not basket.certificates and earned != (worth(basket.lines) if who else 0):
             self._record.wrongs.append(f"worth: {receipt.receipt_id} earned {earned} points for {worth(basket.lines)}")
+        self._record.pay(machine.name, new, machine.clock.true_ms(), machine.heard_of)
         self._record.trade(self._customers.person_of(who), earned=earned, spent=spent)
         if receipt.redemption is not None:
             paid = receipt.redemption

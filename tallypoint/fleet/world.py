@@ -16,7 +16,7 @@ from loyalty.trouble import Fault, Refusal
 from sync.schedule import Intervals
 from sync.wire import Answer
 from tallypoint.fleet.clock import HOUR_MS, MINUTE_MS, MachineClock, World
-from tallypoint.fleet.coalition import card_numbers, coalition, fleet_programme, store_name
+from tallypoint.fleet.coalition import card_numbers, coalition, fleet_programme, partner_of, store_name
 from tallypoint.fleet.customers import Customers
 from tallypoint.fleet.dice import dice_for
 from tallypoint.fleet.disk import Crashed
@@ -153,15 +153,22 @@ class Fleet:
         machine.has_suspect_peer = lambda: any(
             one.store_id == machine.store_id for one in self.machines if one.identity.till_id in self.mishaps.odd_tills
         )
+        machine.has_suspect_kin = lambda: any(
+            partner_of(one.store_id) == partner_of(machine.store_id)
+            for one in self.machines
+            if one.identity.till_id in self.mishaps.odd_tills
+        )
         machine.speak, machine.bring, machine.lan = ask("lease"), ask("salvage"), ask_peer
         return machine
 
     def _settle_in(self) -> None:
-        """Shops open with a programme: trouble begins once every till has heard the centre."""
+        """Shops open with a programme, and a certificate each: trouble begins once every till has heard of all."""
         was, self._line.healed = self._line.healed, True
-        while self.behind():
-            for _ in self.machines:
-                self.time.step()
+        self._come_level()
+        for machine, pos in zip(self.machines, self._pos, strict=True):
+            self._ask(machine, pos.gift())
+            self.talk.wake(machine)
+        self._come_level()
         self._line.healed = was
         self.talk.wake_ms = self.pace.wake_ms
         for machine, pos in zip(self.machines, self._pos, strict=True):
@@ -170,6 +177,11 @@ class Fleet:
         if not self.plan.is_big:
             self.time.plan(self._dice.randrange(1, 1 + self.span_ms), self._snapshots)
         self.time.plan(PERSON_MS, self._person_looks)
+
+    def _come_level(self) -> None:
+        while self.behind():
+            for _ in self.machines:
+                self.time.step()
 
     def play(self) -> None:
         """Until every transaction is done; then heal, and go on until all is level or the time for it is over."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -10,10 +11,12 @@ from central.ports import reading
 from central.quarantine import items
 from central.verify import verify_books
 from loyalty.events import encode
+from loyalty.return_voids import close_return_void
 from tests.central.test_console import page, send, signed_in, words
 from tests.central.test_console_corrections import app as office_app
 from tests.central.test_quarantine import UNKNOWN, broken, lots
-from tests.central.tills import Centre
+from tests.central.test_return_voids import back
+from tests.central.tills import Centre, told
 
 app = office_app  # ana and bea of head office, finn of a partner
 
@@ -42,6 +45,21 @@ def test_an_event_is_found_from_the_worklist_fixed_by_one_and_approved_by_anothe
     assert lots(centre, anna) == 40
     assert "fixed bea mended" in words(page(ana, "/quarantine?state=decided"))
     assert verify_books(centre.engine).violations == ()
+
+
+def test_a_void_of_a_return_is_fixed_from_the_form_as_any(centre: Centre, app: Flask, ana: FlaskClient) -> None:
+    anna, till = centre.member(), centre.till()
+    sold = till.receipt("R1", 10_000, told(anna))
+    returned, at = back(till, "B1", till.append(sold), sold, 250)
+    right = close_return_void(returned, at, till.place())
+    till.append(msgspec.structs.replace(right, net_minor=10**14))
+    till.upload()
+    name = f"{at.till_id}/1/3"
+    assert "the void of either" in words(page(ana, f"/quarantine/{name}"))
+    answer = send(ana, f"/quarantine/fix/{name}", fact=encode(right).decode(), reason="wrong_figures", id="f1")
+    assert answer.status_code == 303
+    assert send(signed_in(app, "bea"), "/corrections/f1/approve").status_code == 303
+    assert lots(centre, anna) == 100
 
 
 def test_it_is_written_off_with_a_reason_and_replayed_only_if_it_can_be_read(centre: Centre, ana: FlaskClient) -> None:

@@ -40,7 +40,7 @@ def test_words_with_plural_forms_have_all_those_of_their_language(language: str)
 
 def test_no_word_is_there_that_no_page_says():
     # Names of acts, fields, problems and steps of spending are put together in the pages.
-    made = ("act.", "field.", "problem.", "refusal.", "told.", "tier.", "kiosk.help")
+    made = ("act.", "do.", "field.", "problem.", "refusal.", "told.", "tier.", "kiosk.help")
     assert [name for name in flat("en") if name not in CODE and not name.startswith(made)] == []
 
 
@@ -50,6 +50,13 @@ def test_every_word_that_a_page_says_is_there():
     )
     assert len(said) > 120
     assert said - flat("en").keys() == set()
+
+
+@pytest.mark.parametrize("group", ["act", "do"])
+def test_every_act_of_the_cashier_has_a_name_and_says_on_its_button_what_it_does(group: str):
+    acts = set(re.findall(r'name: "(\w+)", key: "', CODE))
+    assert len(acts) == 16
+    assert {f"{group}.{name}" for name in acts} - flat("en").keys() == set()
 
 
 def test_pages_hold_no_words_of_their_own():

@@ -100,6 +100,9 @@ STORED_VALUE = [
     b'"undoes":["T1",1,5],"net_minor":400,"of":["T1",1,3],"of_receipt":"R1","account_id":7,'
     b'"earned":[["acme","2026-12-31",4]],"spent_points":2,"uses":[["promo:a",1]],"funded":[["bolt",50]],'
     b'"restored":[["cccccccccccccccccccccccccccccccc",100]]}',
+    b'{"type":"fixed.v1","receipt_id":"fix:f1","of":["T1",1,6],"fact":{"type":"return_void.v1","receipt_id":"void:B1",'
+    b'"place":["acme","S1","T1","store",1,0,"2026-03-02",""],"undoes":["T1",1,5],"net_minor":400,"account_id":7},'
+    b'"reason":"wrong_figures","asked_by":"ana","approved_by":"bea"}',
 ]
 
 

@@ -39,7 +39,7 @@ from loyalty.trouble import Refusal
 from sync.wire import Hello
 from tallypoint.in_process import StoryClock
 from tests.central.tills import ANNA, BEN, CARDS, COALITION, NOW, PROGRAMME
-from tests.tallypoint.test_members_and_cards import ANA, HOUR, PRINTED, Coalition, Counter, read
+from tests.tallypoint.test_members_and_cards import ANA, CONSENTS, HOUR, PRINTED, Coalition, Counter, read
 
 MEMBERS = {"numbers_at_once": 120}
 
@@ -286,6 +286,35 @@ def test_goods_of_a_receipt_of_before_come_back_to_the_account_that_bought_them(
     with reading(shops.engine) as tx:
         posted = select(event.c.account_id).where(event.c.kind.in_(("receipt.v1", "return.v1"))).distinct()
         assert len(tx.execute(posted).all()) == 1
+    sound(shops)
+
+
+def test_what_was_asked_of_members_and_cards_before_a_key_was_retired_is_answered_again(shops: Shops) -> None:
+    one, two = shops.counters
+    shops.publish(programme_from({**PROGRAMME, "members": {**MEMBERS, "consents": CONSENTS}}))
+    shops.hear(one, two)
+    one.sell("R-1", 500, None)
+    asked: list[tuple[Any, dict[str, Any]]] = [
+        (one.enrol, {"enrol_id": "E-1", "card": PRINTED}),
+        (one.card, {"card_id": "C-1", "what": "issue", "member_card": PRINTED, "card": BEN}),
+        (one.claim, {"claim_id": "L-1", "card": PRINTED, "receipt_id": "R-1"}),
+        (one.consent, {"consent_id": "K-1", "card": PRINTED, "purpose": "terms", "version": "1", "given": True}),
+        (one.card, {"card_id": "C-2", "what": "block", "card": BEN, "reason": "stolen"}),
+    ]
+    first = [ask(**body) for ask, body in asked]
+    shops.new_key()
+    shops.hear(one, two)
+    shops.retire("1", force=True)
+    shops.hear(one, two)
+    assert one.node.till.identity.card_keys.ids == ("2",)
+    for before, (ask, body) in zip(first, asked, strict=True):
+        again = ask(**body)
+        assert not before.replayed and again.replayed
+        assert msgspec.structs.replace(again, replayed=False) == before
+    for ask, body in asked:
+        with pytest.raises(Refusal) as no:
+            ask(**{**body, "card": ANNA})
+        assert no.value.code == "receipt.id_reused"
     sound(shops)
 
 

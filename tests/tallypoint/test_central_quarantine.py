@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
+
 from loyalty.events import encode
-from tests.central.test_quarantine import UNKNOWN, broken
-from tests.central.tills import Centre, Till
+from loyalty.return_voids import close_return_void
+from tests.central.test_quarantine import UNKNOWN, broken, lots
+from tests.central.test_return_voids import back
+from tests.central.tills import Centre, Till, told
 from tests.tallypoint.test_central_corrections import FromCommandLine
 
 
@@ -33,6 +37,23 @@ def test_a_fix_is_asked_for_approved_and_booked(tmp_path: Path, capsys, monkeypa
     assert (status, asked) == (0, {"correction_id": "f1", "state": "asked", "points": 40})
     assert line.act("approve", "f1", "--by", "bea")[0] == 0
     assert line.act("quarantine", "--decided")[1][0]["outcome"] == "fixed"
+    assert line.act("verify")[1]["violations"] == []
+
+
+def test_the_void_of_a_return_is_fixed_like_any(tmp_path: Path, capsys, monkeypatch) -> None:
+    centre, line = office_of(tmp_path, capsys, monkeypatch)
+    till, anna = centre.till(), centre.member()
+    sold = till.receipt("R1", 10_000, told(anna))
+    returned, at = back(till, "B1", till.append(sold), sold, 250)
+    right = close_return_void(returned, at, till.place())
+    till.append(msgspec.structs.replace(right, net_minor=10**14))
+    till.upload()
+    (tmp_path / "right.json").write_bytes(encode(right))
+    fix = ("quarantine", "fix", f"{at.till_id}/1/3", "--fact", str(tmp_path / "right.json"))
+    status, asked = line.act(*fix, "--reason", "wrong_figures", "--by", "ana", "--id", "f1")
+    assert (status, asked) == (0, {"correction_id": "f1", "state": "asked", "points": 25})
+    assert line.act("approve", "f1", "--by", "bea")[0] == 0
+    assert lots(centre, anna) == 100
     assert line.act("verify")[1]["violations"] == []
 
 

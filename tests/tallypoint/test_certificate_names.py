@@ -12,17 +12,20 @@ import pytest
 from sqlalchemy import select
 
 from central import tables as t
-from central.card_change import retire_card_key
+from central.card_change import retire_card_key, standing
 from central.card_keys import KeyRing, make_card_key
 from central.certificates import free_certificate
 from central.ports import Settings, reading
 from central.verify import verify_books
-from edge.asks import CommitAsk, SaleAsk
+from edge.asks import CommitAsk, ReturnAsk, SaleAsk
 from edge.certificates import CertificateBlocked, CertificateOrder, order_certificate
-from edge.refusals import IdReused
+from edge.exchanging import ExchangeAsk, exchange
+from edge.refusals import ExchangeReused, IdReused
 from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
 from loyalty.moments import utc_date
+from loyalty.reversals import ReturnLine
 from tallypoint.in_process import Node
+from tests.central.tills import NOW
 from tests.tallypoint.test_certificates import MINUTE, Shops
 
 OLD, NEW = "GC-7781-0042", "GC-7781-0043"
@@ -39,8 +42,15 @@ class Gifts(Shops):
         settings = Settings(data_dir=str(self.all.folder))
         assert make_card_key(settings, self.all.engine, self.all.randomness, self.clock.wall_ms()) == "2"
 
-    def retire(self) -> None:
-        retire_card_key(self.all.engine, self.ring, "1", self.clock.wall_ms(), force=True)
+    def retire(self, key_id: str = "1") -> tuple[int, int]:
+        stood = retire_card_key(self.all.engine, self.ring, key_id, self.clock.wall_ms(), force=True)
+        return stood.certificates, stood.certificates_minor
+
+    def standing(self) -> list[tuple[int, int]]:
+        """Of each key, how many certificates with money are named under it, and how much is left on them."""
+        with reading(self.all.engine) as tx:
+            told = standing(tx, self.ring.read(tx))
+        return [(one.certificates, one.certificates_minor) for one in told.keys]
 
     def hear(self, *nodes: Node) -> None:
         """These tills say hello and hear what changed; the others are away."""
@@ -175,6 +185,43 @@ def _ask_hashes(path: Path) -> set[str]:
         return {sha for (sha,) in journal.execute("SELECT ask_sha256 FROM event")}
 
 
+def test_head_office_says_how_much_is_left_on_those_that_are_named_under_each_key(gifts: Gifts) -> None:
+    acme, bolt = gifts.acme, gifts.bolt
+    gifts.give(acme, "R1", OLD, 5000)
+    gifts.give(acme, "R2", NEW, 2000)
+    gifts.level()
+    gifts.pay(bolt, "R1", OLD, 5000)  # nothing is left on it
+    gifts.pay(bolt, "R2", NEW, 700)
+    gifts.new_key()
+    gifts.hear(acme, bolt)
+    gifts.give(bolt, "R3", "GC-8", 1000)
+    gifts.level()
+    assert gifts.standing() == [(2, 2300), (0, 0)]
+    assert gifts.retire() == (2, 2300)
+    gifts.hear(acme, bolt)
+    gifts.give(acme, "R3", "GC-9", 3000)
+    gifts.level()
+    assert gifts.standing() == [(2, 2300), (1, 3000)]
+    gifts.pay(acme, "R4", "GC-8", 1000)
+    gifts.level()
+    assert gifts.standing() == [(1, 1300), (1, 3000)]
+
+
+def test_a_till_that_enrols_after_the_retirement_is_paid_with_what_was_sold_before_it(gifts: Gifts) -> None:
+    gifts.give(gifts.acme, "R1", OLD, 5000)
+    gifts.level()
+    gifts.new_key()
+    gifts.hear(gifts.acme, gifts.bolt)
+    gifts.retire()
+    late = gifts.all.add_till("S1", "late")
+    gifts.hear(late)
+    assert gifts.order(late, "enquire", OLD) == ("active", 5000)
+    gifts.pay(late, "R1", OLD, 1200)
+    gifts.hear(late, gifts.acme)
+    assert gifts.order(gifts.acme, "enquire", OLD) == ("active", 3800)
+    sound(gifts)
+
+
 def test_a_retry_over_the_retirement_is_the_same_sale(gifts: Gifts) -> None:
     acme = gifts.acme
     gifts.give(acme, "R1", OLD, 5000)
@@ -189,6 +236,37 @@ def test_a_retry_over_the_retirement_is_the_same_sale(gifts: Gifts) -> None:
     other = msgspec.structs.replace(ask.sale.basket, certificates=(CertificateAsk(code=NEW),))
     with pytest.raises(IdReused):
         acme.till.commit(msgspec.structs.replace(ask, sale=msgspec.structs.replace(ask.sale, basket=other)))
+
+
+def test_an_exchange_over_the_retirement_is_the_same_exchange(gifts: Gifts) -> None:
+    acme, bolt = gifts.acme, gifts.bolt
+    gifts.give(acme, "R1", OLD, 5000)
+    gifts.level()
+    gifts.pay(acme, "R2", OLD, 700)
+    gifts.level()
+    basket = Basket(
+        receipt_id="R3", currency="EUR", lines=(Line(line=1, sku="ham", amount_minor=900),),
+        certificates=(CertificateAsk(code=OLD),),
+    )  # fmt: skip
+    sale = CommitAsk(sale=SaleAsk(basket=basket, sold_at_ms=gifts.clock.wall_ms()), receipt_id="R3")
+    back = ReturnAsk(return_id="B1", of="R2", lines=(ReturnLine(line=1, quantity_milli=1000),), sold_at_ms=NOW)
+    ask = ExchangeAsk(exchange_id="X1", back=back, sale=sale)
+    first = exchange(acme.till, ask)
+    gifts.new_key()
+    gifts.hear(acme, bolt)
+    gifts.retire()
+    gifts.hear(acme, bolt)
+    again = exchange(acme.till, ask)
+    assert (first.replayed, again.replayed) == (False, True)
+    assert (again.back.head, again.sold.head) == (first.back.head, first.sold.head)
+    other = msgspec.structs.replace(basket, certificates=(CertificateAsk(code=NEW),))
+    unlike = msgspec.structs.replace(sale, sale=msgspec.structs.replace(sale.sale, basket=other))
+    with pytest.raises(ExchangeReused):
+        exchange(acme.till, msgspec.structs.replace(ask, sale=unlike))
+    # 50.00, less 7.00 that came back, less 9.00
+    gifts.level()
+    assert gifts.order(bolt, "enquire", OLD) == ("active", 4100)
+    sound(gifts)
 
 
 def test_a_code_that_two_tills_sold_under_two_keys_is_spent_whole_and_blocked_whole(gifts: Gifts) -> None:

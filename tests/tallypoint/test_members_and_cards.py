@@ -474,6 +474,23 @@ def test_consent_is_the_customers_and_counts_once_confirmed(world: Coalition):
     assert verify_books(world.engine).violations == ()
 
 
+def test_what_was_withdrawn_stays_so_though_its_code_is_entered_afterwards(world: Coalition):
+    one, two = world.counters
+    made = one.consent(
+        consent_id="K-1", card=PRINTED, purpose="marketing", channel="email", version="2026-03", given=True
+    )
+    world.clock.move(1_000)
+    one.consent(consent_id="K-2", card=PRINTED, purpose="marketing", channel="email", given=False)
+    world.clock.move(1_000)
+    code = {"confirm_id": "F-1", "code": made.consent.confirm_code, "asked_on": "kiosk"}
+    one.members.confirm(read(ConfirmBody, code))
+    for counter in (one, two):
+        assert {each.state for each in counter.members.consents(PRINTED).consents} <= {"withdrawn"}
+    world.level()
+    for counter in (one, two):
+        assert [each.state for each in counter.members.consents(PRINTED).consents] == ["withdrawn"]
+
+
 def test_what_may_not_be_agreed_to_is_refused(world: Coalition):
     one, _ = world.counters
     ask = {"consent_id": "K-1", "card": PRINTED, "purpose": "marketing", "channel": "email", "version": "2026-03",

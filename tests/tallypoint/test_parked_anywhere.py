@@ -1,11 +1,14 @@
 """A basket parked at one store and resumed at another through head office: with the line, without it, unheard."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from central.ports import writing
+from central.restoring import note_restore
 from edge.bodies import ParkBody, ResumeBody
 from edge.day_desk import DayDesk
 from edge.parked_kept import KeptBasket
@@ -182,3 +185,117 @@ def test_in_training_it_lies_at_the_till_and_nobody_hears_of_it(world: Street):
     one.park(training=True)
     assert far.seen() == one.seen() == []
     assert [row.park_id for row in one.day.parked(training=True).parked] == ["P1"]
+
+
+# After head office was put back from a backup
+
+
+class Office:
+    """Head office's database, put back as it was at one moment."""
+
+    def __init__(self, world: Street, folder: Path) -> None:
+        self.world, self.folder = world, folder
+
+    def put_back(self, backup: sqlite3.Connection) -> None:
+        url = self.world.engine.url.database
+        self.world.engine.dispose()
+        assert url
+        with sqlite3.connect(url) as there:
+            backup.backup(there)
+        with writing(self.world.engine) as tx:
+            note_restore(tx, self.world.clock.wall_ms())
+
+    def backup(self) -> sqlite3.Connection:
+        copy = sqlite3.connect(":memory:")
+        with sqlite3.connect(str(self.world.engine.url.database)) as there:
+            there.backup(copy)
+        return copy
+
+
+def heard(world: Street, *counters: Counted) -> None:
+    """Head office is heard again by these tills, and their chores run."""
+    for _ in range(2):
+        world.clock.move(2 * 60_000)
+        for counter in counters:
+            world.sync(counter.node)
+            counter.office.settle()
+
+
+def test_a_basket_that_was_resumed_before_head_office_was_put_back_is_not_given_out_again(
+    world: Street, tmp_path: Path
+):
+    one, far, stranger = world.counters
+    office = Office(world, tmp_path)
+    one.park()
+    one.park("P2")
+    backup = office.backup()
+    assert far.resume(one).sale.basket.lines[0].amount_minor == 1_250
+    world.clock.move(HOUR)
+    office.put_back(backup)
+    assert refused(one.resume, of=one, resume_id="U2") == "parked.resting"
+    heard(world, one, stranger)
+    assert refused(one.resume, of=one, resume_id="U2") == "parked.resting"  # the till that has it was not heard yet
+    heard(world, far)
+    assert refused(one.resume, of=one, resume_id="U2") == "parked.taken"
+    assert one.seen() == far.seen() == [("P2", True)]
+    assert one.resume(one, "U3", "P2").sale.basket.lines[0].amount_minor == 1_250
+    assert far.resume(one).replayed is True
+
+
+def test_what_was_parked_and_thrown_away_since_the_backup_is_as_the_tills_know_it(world: Street, tmp_path: Path):
+    one, far, stranger = world.counters
+    office = Office(world, tmp_path)
+    one.park("P1")
+    backup = office.backup()
+    one.day.drop("P1", training=False)
+    one.park("P2")
+    one.park("P3")
+    far.resume(one, "U3", "P3")
+    office.put_back(backup)
+    assert refused(far.resume, of=one, park_id="P2") == "parked.unknown"
+    heard(world, one, far, stranger)
+    assert one.seen() == far.seen() == [("P2", True)]
+    assert refused(far.resume, of=one, park_id="P1", resume_id="U4") == "parked.taken"
+    assert refused(one.resume, of=one, park_id="P3", resume_id="U5") == "parked.taken"
+    assert far.resume(one, "U6", "P2").sale.basket.lines[0].amount_minor == 1_250
+
+
+def test_what_was_left_unheard_is_withdrawn_once_it_is_known_that_nobody_has_it(world: Street, tmp_path: Path):
+    one, far, stranger = world.counters
+    office = Office(world, tmp_path)
+    world.loses = True
+    for park_id in ("P1", "P2"):
+        assert refused(one.park, park_id=park_id) == "parked.no_line"
+    world.loses = False
+    backup = office.backup()
+    far.resume(one, "U2", "P2")
+    office.put_back(backup)
+    heard(world, one, stranger)
+    assert (one.kept("P1").state, one.kept("P2").state) == ("unsure", "unsure")
+    assert refused(one.day.drop, park_id="P1", training=False) == "parked.resting"
+    heard(world, far)
+    heard(world, one)
+    assert (one.kept("P1").state, one.kept("P2").state) == ("dropped", "office")
+    assert refused(far.resume, of=one, resume_id="U3") == "parked.taken"
+    assert far.resume(one, "U2", "P2").replayed is True
+
+
+def test_a_till_tells_a_head_office_that_was_put_back_once(world: Street, tmp_path: Path):
+    one, far, stranger = world.counters
+    office = Office(world, tmp_path)
+    far.office.settle()
+    assert far.node.journal.parked.told_to() == 0  # nobody was put back
+    for n in range(120):  # more than one message holds
+        one.park(f"P{n}")
+        far.resume(one, f"U{n}", f"P{n}")
+    office.put_back(office.backup())
+    heard(world, one, far, stranger)
+    generation = far.node.journal.outbox.generation()
+    assert generation and far.node.journal.parked.told_to() == generation
+    asked: list[str] = []
+    far.office = ParkedOffice(
+        far.node.journal, far.node.till.identity, world.clock, lambda wanted: asked.append(wanted.what),
+        far.node.till.settings.offset_min,
+    )  # fmt: skip
+    far.office.settle()
+    assert asked == []
