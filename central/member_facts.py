@@ -148,15 +148,9 @@ class _Taking:
         owner = registered[0] if registered else owners[0]
         for other in registered[1:]:
             self._flag(ref, CARD_TAKEN, account_id=other)
-        for token, theirs in zip(tokens, owners, strict=True):
-            if theirs == owner or theirs in registered:
-                continue
-            self._tx.execute(update(card).where(card.c.card_token == token).values(account_id=owner))
-            self._owner[token] = owner
-        # Whatever is on them: points, a consent, or a claim that is decided later.
         for theirs in dict.fromkeys(owners):
             if theirs != owner and theirs not in registered:
-                self._flag(ref, CARD_HAS_POINTS, account_id=theirs, into=owner)
+                self._lead_home(ref, theirs, owner)
 
     def _give(self, ref: EventRef, head: CardChanged) -> None:
         """The card is the member's, unless it is somebody else's."""
@@ -177,11 +171,20 @@ class _Taking:
         if other.status == "registered":
             self._flag(ref, CARD_TAKEN, account_id=theirs)
             return
-        self.changed.add(theirs)  # tills are told that the card is not its own any more
-        known = {"account_id": owner, "kind": head.kind, "last4": head.last4}
-        self._tx.execute(update(card).where(card.c.card_token == head.card_token).values(**known))
-        # It was used at a till before this was heard. What it earned lies on an account that nobody claims now; so does
-        # a consent that was given with it, and a receipt that was claimed with it earns there before long.
+        known = update(card).where(card.c.card_token == head.card_token)
+        self._tx.execute(known.values(kind=head.kind, last4=head.last4))
+        self._lead_home(ref, theirs, owner)
+
+    def _lead_home(self, ref: EventRef, theirs: int, owner: int) -> None:
+        """An account that nobody had claimed is a member's: its card was used at a till before this was heard.
+
+        All its cards lead to the member at once, others that were given for that card among them. What they earned
+        stays where it is until no till holds any; so does a consent that was given with them, and a receipt that was
+        claimed with one earns there before long.
+        """
+        self.changed.update((theirs, owner))
+        self._tx.execute(update(card).where(card.c.account_id == theirs).values(account_id=owner))
+        self._owner = {token: owner if one == theirs else one for token, one in self._owner.items()}
         self._flag(ref, CARD_HAS_POINTS, account_id=theirs, into=owner)
 
     def _consent(

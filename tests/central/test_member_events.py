@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from central.claims import settle_claims
-from central.consents import WrongCode, confirm_by_code, consents_of, evidence_of, withdraw
+from central.consents import WrongCode, confirm_by_code, consents_of, consents_of_card, evidence_of, withdraw
 from central.erasing import erase_member
 from central.ports import reading, writing
 from central.stray_points import bring_home
@@ -207,6 +207,30 @@ def test_who_joined_at_a_till_that_was_not_heard_is_a_member_though_points_came_
     assert centre.account_of(token(NEW)) == account_id
     assert (points(centre, account_id), [cause for _, cause in centre.flags()]) == (4, ["card_has_points"])
     assert centre.rows(select(account.c.status).where(account.c.account_id == account_id)) == [("registered",)]
+    assert violations(centre) == []
+
+
+def test_a_card_given_for_another_goes_to_its_member_with_it(centre: Centre) -> None:
+    """NEWER was given for NEW before head office heard that NEW is ANNA's; a till has points of them until later."""
+    anna, till, other = centre.member(ANNA), centre.till(), centre.till()
+    under_rules(centre, ONLINE, till, other)
+    other.sell("R-9", 400, UNKNOWN_CARD, token=token(NEW))
+    other.append(said(other, "S-1", "given", ANNA, purpose="terms", channel="none"))
+    other.upload()
+    till.append(changed(till, "C-2", "replaced", NEWER, NEW))
+    till.upload()
+    stray = centre.account_of(token(NEWER))
+    (grant,) = other.leases(other.ask("H1", stray, 3))
+    till.append(changed(till, "C-1", "issued", NEW, ANNA))
+    till.upload()
+    assert bring_home(centre.engine, centre.now, centre.random) == 0  # the points are held
+    assert [centre.account_of(token(one)) for one in (NEW, NEWER)] == [anna, anna]
+    with reading(centre.engine) as connection:
+        assert [one.purpose for one in consents_of_card(connection, token(NEWER))] == ["terms"]
+    back(other, grant, 3)
+    other.upload()
+    assert bring_home(centre.engine, centre.now, centre.random) == 1
+    assert points(centre, anna) == 4
     assert violations(centre) == []
 
 
