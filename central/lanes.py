@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select, update
 
-from central.asking import ask, ask_one, tell
+from central.asking import ask, ask_one, tell_each
 from central.rows import put, remove
 from central.tables import account, certificate, changed, hotlist, lane, lane_mark, member_page
 from sync.wire import LANES, Lane, Lanes
@@ -68,8 +68,7 @@ def _stamp_certificates(tx: Connection) -> int:
     rows = ask(tx, _CODES)
     if rows:
         first = next_no(tx, "certificates", len(rows)) - len(rows) + 1
-        for no, row in enumerate(rows, first):
-            tell(tx, _NUMBERED, {"of": row.code, "to": no})
+        tell_each(tx, _NUMBERED, [{"of": row.code, "to": no} for no, row in enumerate(rows, first)])
     return len(rows)
 
 

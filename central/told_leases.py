@@ -123,7 +123,7 @@ def _fits(grant: Grant, head: LeaseMoved, ref: EventRef) -> bool:
     return (grant.account_id, grant.lease_id) == (head.account_id, head.lease_id)
 
 
-def _rests(tx: Connection, grants: Iterable[Grant]) -> dict[GrantKey, "_Here"]:
+def _rests(tx: Connection, grants: Iterable[Grant]) -> dict[GrantKey, _Here]:
     """Of grants that are here: what was not set aside again, and the tills that showed them."""
     names = ("till_id", "epoch", "grant_no")
     keys = [dict(zip(names, key, strict=True)) for key in {_key(one) for one in grants}]
