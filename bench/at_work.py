@@ -10,9 +10,9 @@ from collections.abc import Callable
 import msgspec
 
 from bench.crowd import bits_for, chunk, marks, member
-from edge.sending_left import left_batch
+from edge.line.sending_left import left_batch
+from edge.line.uplink import JournalStore
 from edge.service import TillService
-from edge.uplink import JournalStore
 from sync.envelope import MAX_EVENTS, MAX_RAW_BYTES
 from sync.framing import sha256
 from sync.lanes import LaneState

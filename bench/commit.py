@@ -28,13 +28,13 @@ from bench.sale import Quoted, a_till
 from bench.table import Row, compared
 from bench.till import raw_ledger, write_raw
 from bench.wire import Line, json_bytes
-from edge.journal import Journal, open_epoch
+from edge.journal.journal import Journal, open_epoch
+from edge.journal.promises import Hold
 from edge.ports import SystemClock
-from edge.promises import Hold
-from loyalty.compiled import compile_programme
-from loyalty.events import encode, own_uses
-from loyalty.quotes import quote_basket
-from loyalty.receipts import Receipt, close_receipt
+from loyalty.facts.events import encode, own_uses
+from loyalty.facts.receipts import Receipt, close_receipt
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.compiled import compile_programme
 from sync.wire import Grant, SignedGrant
 
 LINES, PROMOTIONS = 10, 1_000

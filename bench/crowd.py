@@ -14,12 +14,13 @@ from contextlib import closing
 from pathlib import Path
 
 from bench.goods import MEMBER
-from edge import cache_members, cache_rows
-from edge.cache import Cache
+from edge.cache import members as cache_members
+from edge.cache import rows as cache_rows
+from edge.cache.cache import Cache
 from edge.identity import TillIdentity
 from edge.ports import SystemClock
-from loyalty.cards import Card, card_token
-from loyalty.check_digits import gs1_digit
+from loyalty.cards.cards import Card, card_token
+from loyalty.cards.check_digits import gs1_digit
 from loyalty.members import MemberRow, PublishedMember, Use
 from sync.keys import Signer
 from sync.lanes import LaneState

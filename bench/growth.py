@@ -7,9 +7,9 @@ from bench.programmes import Density, programme
 from bench.quote import DENSITIES
 from bench.rounds import alone, take_turns
 from bench.table import Row, compared
-from edge.cache import freeze_memory
-from loyalty.compiled import compile_programme
-from loyalty.quotes import quote_basket
+from edge.cache.cache import freeze_memory
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.compiled import compile_programme
 
 # Lines, promotions, of the smaller and of the larger; the most that the larger may cost.
 STEPS = (

@@ -15,7 +15,7 @@ from random import Random
 from bench.crowd import identity, laid_out, token
 from bench.rounds import alone, take_turns
 from bench.table import Row, compared
-from edge.cache import Cache
+from edge.cache.cache import Cache
 from edge.ports import SystemClock
 
 CALLS = 2_000

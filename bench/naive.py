@@ -9,9 +9,9 @@ from bench.programmes import Density, programme
 from bench.quote import DENSITIES, JUDGED, LINES, SIZES
 from bench.rounds import alone, take_turns
 from bench.table import Row, compared
-from edge.cache import freeze_memory
-from loyalty.compiled import compile_programme
-from loyalty.quotes import Quote, quote_basket
+from edge.cache.cache import freeze_memory
+from loyalty.pricing.quotes import Quote, quote_basket
+from loyalty.programme.compiled import compile_programme
 
 if TYPE_CHECKING:
     from tests.loyalty.naive import Figures

@@ -20,10 +20,10 @@ from bench.peer_offers import Offer, offers, priced_alike, programme_of
 from bench.quote import LINES, SIZES
 from bench.rounds import Round, alone, take_turns
 from bench.table import Row, compared
-from edge.cache import freeze_memory
+from edge.cache.cache import freeze_memory
 from loyalty.baskets import Basket
-from loyalty.compiled import Compiled, compile_programme
-from loyalty.quotes import quote_basket
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.compiled import Compiled, compile_programme
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers.txt"

@@ -10,7 +10,7 @@ import msgspec
 
 from bench.goods import CURRENCY, GOODS, sku
 from loyalty.baskets import Basket
-from loyalty.programme import Programme, programme_from
+from loyalty.programme.programme import Programme, programme_from
 
 KINDS = ("percent", "percent", "n_for_m", "percent", "threshold")
 THRESHOLD_GOODS = 3

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from bench.goods import CURRENCY, GOODS, brand, category, goods_of, popular, sku
 from loyalty.baskets import Basket
-from loyalty.programme import Programme, programme_from
+from loyalty.programme.programme import Programme, programme_from
 
 Density = Literal["sparse", "dense"]
 CONCERNED = 10  # promotions of a sparse programme that concern the basket

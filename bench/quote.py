@@ -13,9 +13,9 @@ from bench.programmes import Density, programme
 from bench.rounds import Round, Times, alone, answered, take_turns
 from bench.table import Row, compared
 from bench.wire import Wire, json_bytes
-from edge.cache import freeze_memory
-from loyalty.compiled import compile_programme
-from loyalty.quotes import quote_basket
+from edge.cache.cache import freeze_memory
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.compiled import compile_programme
 
 LINES = 50
 SIZES = (10, 100, 1_000, 5_000)

@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 import msgspec
 from rich.console import Console
 
-from tallypoint.demo_shop import Shop, open_shop
-from tallypoint.demo_story import Story
+from tallypoint.demo.shop import Shop, open_shop
+from tallypoint.demo.story import Story
 
 SCREENS = 8
 EVERY_S = 10.0

@@ -20,8 +20,8 @@ from bench.rounds import Round, take_turns
 from bench.soak import sample
 from bench.table import Row, compared
 from bench.wire import Line, json_bytes
-from edge.cache import Cache
-from edge.enrol import CACHE_FILE
+from edge.cache.cache import Cache
+from edge.line.enrol import CACHE_FILE
 from edge.ports import SystemClock
 
 GOODS, PROMOTIONS, LINES = 20_000, 1_000, 50

@@ -22,7 +22,7 @@ from bench.goods import basket, request_body
 from bench.programmes import programme
 from bench.table import Row
 from bench.wire import Line, json_bytes
-from edge.enrol import CACHE_FILE
+from edge.line.enrol import CACHE_FILE
 from edge.ports import Settings
 from edge.service import TillService
 from sync.lanes import LaneState

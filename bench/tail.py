@@ -16,9 +16,9 @@ from bench.programmes import programme
 from bench.quote import JUDGED, LINES
 from bench.rounds import Times, durations
 from bench.table import Row, compared
-from edge.cache import freeze_memory
-from loyalty.compiled import compile_programme
-from loyalty.quotes import Quote, quote_basket
+from edge.cache.cache import freeze_memory
+from loyalty.pricing.quotes import Quote, quote_basket
+from loyalty.programme.compiled import compile_programme
 
 OTHERS = 300_000
 KEPT = 50

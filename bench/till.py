@@ -24,11 +24,11 @@ from bench.children import serve
 from bench.crowd import CARD, identity, laid_out
 from bench.goods import basket
 from bench.programmes import programme
-from edge.enrol import CACHE_FILE
+from edge.line.enrol import CACHE_FILE
 from edge.ports import Settings
 from edge.service import THREADS, TillService
-from edge.web_server import WebServer
-from loyalty.compiled import candidates_for
+from edge.web.server import WebServer
+from loyalty.programme.compiled import candidates_for
 from sync.wire import Grant, SignedGrant
 
 FLOAT_POINTS = 10**9

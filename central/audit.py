@@ -3,8 +3,8 @@
 import msgspec
 from sqlalchemy import Connection
 
+from central.database.tables import audit
 from central.ports import Randomness
-from central.tables import audit
 
 
 def note_down(

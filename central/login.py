@@ -13,8 +13,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from sqlalchemy import Connection, Engine, delete, select, update
 
+from central.database.tables import console_session, console_user, partner
 from central.ports import Clock, Randomness, SystemRandomness, reading, writing
-from central.tables import console_session, console_user, partner
 from loyalty.trouble import Refusal
 
 Role = Literal["head_office", "partner_finance"]

@@ -10,23 +10,18 @@ from flask import Flask, Response, jsonify, redirect, request, url_for
 from sqlalchemy import Engine
 
 from central.arenas import bound_arenas
-from central.card_keys import ring_of
-from central.centre_keys import centre_signer, notices
-from central.chores import Chores
-from central.conformance import Conformance, is_scratch
-from central.conformance_http import conformance_blueprint
-from central.consent_pages import consent_pages
-from central.console import console_pages
-from central.console_base import Console
-from central.correction_limits import limits_of
-from central.doctor import examine
-from central.house_lock import HouseLock
-from central.keeping_house import open_chores, open_sealer, open_store
+from central.conformance.conformance import Conformance, is_scratch
+from central.conformance.conformance_http import conformance_blueprint
+from central.console.base import Console
+from central.console.consent_pages import consent_pages
+from central.console.console import console_pages
+from central.corrections.correction_limits import limits_of
+from central.keys.card_keys import ring_of
+from central.keys.centre_keys import centre_signer, notices
+from central.keys.people_keys import people_files
 from central.login import Logins
-from central.metrics import metrics
+from central.members.people import People
 from central.migrations import upgrade
-from central.people import People
-from central.people_keys import people_files
 from central.ports import (
     Clock,
     Randomness,
@@ -36,9 +31,14 @@ from central.ports import (
     open_engine,
     reading,
 )
-from central.sealing import Sealer
-from central.store import SqlCentreStore
-from central.sync_http import reserved_places, sync_blueprint
+from central.streams.sealing import Sealer
+from central.tills.store import SqlCentreStore
+from central.tills.sync_http import reserved_places, sync_blueprint
+from central.upkeep.chores import Chores
+from central.upkeep.doctor import examine
+from central.upkeep.house_lock import HouseLock
+from central.upkeep.keeping_house import open_chores, open_sealer, open_store
+from central.upkeep.metrics import metrics
 from central.web_server import WebServer
 from loyalty.trouble import Fault, Trouble
 from sync.centre_session import CentreSession

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable
 
 from central.arenas import bound_arenas
-from central.house_lock import AlreadyRunning, HouseLock
-from central.keeping_house import open_chores, open_store
 from central.migrations import upgrade
 from central.ports import Clock, Randomness, Settings, SystemClock, SystemRandomness, open_engine
+from central.upkeep.house_lock import AlreadyRunning, HouseLock
+from central.upkeep.keeping_house import open_chores, open_store
 
 LOOK_S = 5.0  # how often a worker looks whether the lock is still its own, or free by now
 

@@ -14,11 +14,11 @@ from typing import Any, Literal
 import msgspec
 
 from edge.database import MENDED
-from edge.enrol import CACHE_FILE, JOURNAL_FILE
 from edge.identity import IDENTITY_FILE, TillIdentity, read_identity_file
-from edge.places import OF_STREAM, places_after
+from edge.journal.places import OF_STREAM, places_after
+from edge.journal.room import FULL_MB, LOW_MB, MB, SHORT_MB
+from edge.line.enrol import CACHE_FILE, JOURNAL_FILE
 from edge.ports import Settings
-from edge.room import FULL_MB, LOW_MB, MB, SHORT_MB
 from loyalty.trouble import Trouble
 from sync.chain import StreamHead, next_head
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from loyalty.card_keys import CardKeys, one_card_key
+from loyalty.cards.card_keys import CardKeys, one_card_key
 from loyalty.trouble import Fault
 from sync.keys import PublicKey, PublicKeys, Signer, one_key
 from sync.provisional import provisional_genesis

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from edge.identity import IDENTITY_FILE, TillIdentity, read_identity_file, read_secret, write_secret
-from loyalty.card_keys import CardKeys
+from loyalty.cards.card_keys import CardKeys
 from loyalty.trouble import Refusal
 from sync.keys import PublicKeys, Signer
 from sync.rotation import next_key_no

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import msgspec
 
-from edge.enrol import CACHE_FILE, CLAIM_FILE, JOURNAL_FILE
-from edge.exporting import covers
 from edge.folder import FolderLock
 from edge.identity import TillIdentity, read_identity_file, sync_folder
-from edge.journal import Journal
+from edge.journal.journal import Journal
+from edge.journal.room import BALLAST_FILE
+from edge.journal.tail import Tail
 from edge.key_files import NEXT_FILE as NEXT_KEY_FILE
+from edge.line.enrol import CACHE_FILE, CLAIM_FILE, JOURNAL_FILE
+from edge.line.exporting import covers
 from edge.ports import Clock, Settings
-from edge.room import BALLAST_FILE
-from edge.salvage import NEW_FILE
-from edge.tail import Tail
+from edge.salvage.salvage import NEW_FILE
 from loyalty.trouble import Refusal
 from sync.framing import open_signed, sha256
 from sync.leaving import LEAVE_PATH, Leave, compose_leave, read_left

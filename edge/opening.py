@@ -10,14 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from edge.carving import carve, event_of, is_sound_log
-from edge.enrol import JOURNAL_FILE
 from edge.identity import TillIdentity, write_identity_file
-from edge.journal import Journal, Kept, open_epoch
-from edge.journal_troubles import JournalDamaged, damaged
+from edge.journal.journal import Journal, Kept, open_epoch
+from edge.journal.tail import Tail, went_back
+from edge.journal.troubles import JournalDamaged, damaged
+from edge.line.enrol import JOURNAL_FILE
 from edge.ports import Clock, Settings
-from edge.salvage import begin_provisional, finish_salvage, salvage
-from edge.tail import Tail, went_back
+from edge.salvage.carving import carve, event_of, is_sound_log
+from edge.salvage.salvage import begin_provisional, finish_salvage, salvage
 from sync.chain import StreamHead, next_head
 
 WENT_BACK, SALVAGED = "journal.went_back", "journal.salvaged"

@@ -11,36 +11,36 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from edge.cache import Cache
-from edge.certificate_holds import CertificateHolds
-from edge.chores import Chore, Chores, chores_of
-from edge.counter_line import CounterLine
-from edge.desk import Desk
-from edge.enrol import CACHE_FILE
+from edge.cache.cache import Cache
+from edge.counter.desk import Desk
+from edge.counter.screens import MOST_SCREENS
+from edge.devices.peripherals import Peripherals
+from edge.devices.readers import Readers
 from edge.folder import FolderLock
-from edge.health import Health
-from edge.http import till_app
 from edge.identity import TillIdentity, read_identity_file
+from edge.journal.room import Room
+from edge.journal.suspending import notice_clock
+from edge.journal.told_accounts import keep_earlier
 from edge.key_files import KeyFiles
-from edge.lan import THREADS as LAN_THREADS
-from edge.lan import lan_app
-from edge.members_desk import MembersDesk
+from edge.line.chores import Chore, Chores, chores_of
+from edge.line.counter_line import CounterLine
+from edge.line.enrol import CACHE_FILE
+from edge.line.sending_left import SendLeft
+from edge.line.sharing import Sharing
+from edge.line.uplink import HttpLine, Uplink
+from edge.line.wiping import wipe_revoked
+from edge.members.desk import MembersDesk
 from edge.opening import open_journal
-from edge.parked_lan import ParkedLan
-from edge.parked_office import ParkedOffice
-from edge.peripherals import Peripherals
+from edge.parking.at_office import ParkedOffice
+from edge.parking.lan import THREADS as LAN_THREADS
+from edge.parking.lan import lan_app
+from edge.parking.over_lan import ParkedLan
 from edge.ports import Clock, Settings, SystemClock
-from edge.readers import Readers
-from edge.room import Room
-from edge.screens import MOST_SCREENS
-from edge.sending_left import SendLeft
-from edge.sharing import Sharing
-from edge.suspending import notice_clock
-from edge.till import Till
-from edge.told_accounts import keep_earlier
-from edge.uplink import HttpLine, Uplink
-from edge.web_server import WebServer
-from edge.wiping import wipe_revoked
+from edge.sale.certificate_holds import CertificateHolds
+from edge.sale.till import Till
+from edge.web.health import Health
+from edge.web.http import till_app
+from edge.web.server import WebServer
 from loyalty.trouble import Fault
 from pos_adapters.readers.devices import check_apart
 from pos_adapters.readers.profile import Profile

@@ -44,7 +44,7 @@ class WalletItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         account_id: whose it is; none serves its bearer.
         used: how often it was used already, as far as the till was told.
         balance_minor: what is left on a certificate.
-        refused: why the till takes nothing of it now, a code of `loyalty.coupons.SAY`; "" where it may.
+        refused: why the till takes nothing of it now, a code of `loyalty.pricing.coupons.SAY`; "" where it may.
     """
 
     code: str

@@ -9,7 +9,7 @@ from bisect import bisect_left
 import segno
 from segno.encoder import DataOverflowError
 
-from loyalty.check_digits import gs1_digit
+from loyalty.cards.check_digits import gs1_digit
 from receipt_templates.blocks import Code
 
 QR_DOTS = (6, 5, 4, 3)  # dots a module, the largest that fits; below three, cheap heads smear them together

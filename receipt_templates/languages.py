@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from loyalty.amounts import exponent_of, format_minor
-from loyalty.leases import Kind
+from loyalty.pricing.leases import Kind
 from receipt_templates.normalise import NO_BREAK
 
 FALLBACK = "en"

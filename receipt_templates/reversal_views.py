@@ -5,10 +5,10 @@ from typing import Literal
 
 import msgspec
 
-from loyalty.messages import Said
-from loyalty.receipts import Receipt, ReceiptDetail, read_detail
-from loyalty.returned_lines import ReturnLine, return_lines
-from loyalty.reversals import VOID, Return, ReturnDetail, ReturnVoid, Void, VoidDetail
+from loyalty.facts.receipts import Receipt, ReceiptDetail, read_detail
+from loyalty.facts.returned_lines import ReturnLine, return_lines
+from loyalty.facts.reversals import VOID, Return, ReturnDetail, ReturnVoid, Void, VoidDetail
+from loyalty.pricing.messages import Said
 from receipt_templates.view import Shop, Slip, local_time, said_on_paper
 
 

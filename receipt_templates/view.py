@@ -12,11 +12,11 @@ from typing import Literal
 import msgspec
 
 from loyalty.baskets import Place, Tender
-from loyalty.effects import Effect
-from loyalty.leases import Kind
-from loyalty.messages import Said
-from loyalty.receipts import Receipt, ReceiptDetail
-from loyalty.stored_value import stored_paid
+from loyalty.facts.receipts import Receipt, ReceiptDetail
+from loyalty.pricing.effects import Effect
+from loyalty.pricing.leases import Kind
+from loyalty.pricing.messages import Said
+from loyalty.pricing.stored_value import stored_paid
 
 CERTIFICATE, WALLET = "certificate", "wallet"
 OURS = ("points", CERTIFICATE, WALLET)  # a POS may list these among the tenders; we print them ourselves

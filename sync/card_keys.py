@@ -7,7 +7,7 @@ nothing of keys is told nothing of them. Source: docs/decisions/card-goes-by-two
 
 import msgspec
 
-from loyalty.card_keys import CardKeys
+from loyalty.cards.card_keys import CardKeys
 from sync.framing import sha256
 from sync.keys import decrypt_from, encrypt_to, exchange_public
 from sync.refusals import BadBody

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from loyalty.card_numbers import NumberSpan
+from loyalty.cards.card_numbers import NumberSpan
 from loyalty.members import AccountId
 from sync.chain import Hex32, Hex64
 from sync.framing import open_signed, pack

@@ -13,7 +13,7 @@ import hashlib
 
 import msgspec
 
-from loyalty.card_keys import CardKeys
+from loyalty.cards.card_keys import CardKeys
 from sync.framing import check_signature, pack, read_json, sha256, split
 from sync.keys import Signer, decrypt_from, encrypt_to, exchange_public
 from sync.refusals import (

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from loyalty.card_numbers import NumberSpan
+from loyalty.cards.card_numbers import NumberSpan
 from sync.keys import SIGNATURE_BYTES, PublicKeys, Signer, verify
 from sync.refusals import BadBody, BadEnvelope, BadSignature, TooLarge
 from sync.wire import CentreMessage, Grant

@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from loyalty.card_keys import CardKeys
-from loyalty.card_numbers import NumberSpan
+from loyalty.cards.card_keys import CardKeys
+from loyalty.cards.card_numbers import NumberSpan
 from sync.blocks import BlockMark
 from sync.chain import StreamHead
 from sync.desk import CertificateHeld, ClaimState, ConsentNow, DeskAsk, FoundCard

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 
-from loyalty.lease_events import SignedBytes
+from loyalty.facts.lease_events import SignedBytes
 from loyalty.lots import Slice
 from sync.chain import Epoch, Hex32
 from sync.framing import check_signature, pack, read_json, split

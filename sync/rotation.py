@@ -11,7 +11,7 @@ from typing import Annotated, Protocol
 
 import msgspec
 
-from loyalty.card_keys import CardKeys
+from loyalty.cards.card_keys import CardKeys
 from sync.chain import Hex64, Seq
 from sync.framing import check_signature, pack, read_json, sha256, split
 from sync.keys import PublicKey, PublicKeys, Signer, verify

@@ -6,8 +6,8 @@ invent a lease. Source: house.md section 4, point 6.
 
 from collections.abc import Iterable
 
-from loyalty.events import Event, UnknownEvent, read_head
-from loyalty.lease_events import LeaseMoved
+from loyalty.facts.events import Event, UnknownEvent, read_head
+from loyalty.facts.lease_events import LeaseMoved
 from loyalty.trouble import Refusal
 from sync.envelope import OpenedBatch
 from sync.framing import check_signature, read_json, split

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from loyalty.card_numbers import NumberSpan
+from loyalty.cards.card_numbers import NumberSpan
 from loyalty.trouble import Refusal
 from sync.card_keys import open_card_keys
 from sync.chain import StreamHead

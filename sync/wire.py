@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from loyalty.card_keys import CardKeys, KeyId
+from loyalty.cards.card_keys import CardKeys, KeyId
 from loyalty.lots import Slice
 from sync.chain import ZERO_HASH, Epoch, Hex32, Hex64, Seq, StreamHead
 

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from loyalty.trouble import Fault, Trouble
 
 COMMANDS = {
-    "demo": "tallypoint.demo",
+    "demo": "tallypoint.demo.command",
     "quote": "tallypoint.quote_command",
     "programme": "tallypoint.programme_command",
-    "replay": "tallypoint.replay_command",
+    "replay": "tallypoint.replay.command",
     "fleet": "tallypoint.fleet.command",
-    "settle": "tallypoint.settle_command",
-    "receipts": "tallypoint.receipts_command",
-    "edge": "tallypoint.edge_command",
-    "central": "tallypoint.central_command",
+    "settle": "tallypoint.settle.command",
+    "receipts": "tallypoint.receipts.command",
+    "edge": "tallypoint.edge.command",
+    "central": "tallypoint.central.command",
 }
 
 

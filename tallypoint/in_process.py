@@ -11,23 +11,23 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine
 
-from central import registry
+from central.coalition import registry
+from central.coalition.programmes import publish
+from central.members.people import People
 from central.migrations import upgrade
-from central.people import People
 from central.ports import SystemRandomness, open_engine, read_key, writing
-from central.programmes import publish
-from central.recompute import recompute_pending
-from central.store import SqlCentreStore
-from edge.cache import Cache
-from edge.enrol import CACHE_FILE, JOURNAL_FILE, enrol
+from central.recomputing.recompute import recompute_pending
+from central.tills.store import SqlCentreStore
+from edge.cache.cache import Cache
 from edge.identity import read_identity_file
-from edge.journal import Journal
+from edge.journal.journal import Journal
+from edge.journal.told_accounts import keep_earlier
 from edge.key_files import KeyFiles
+from edge.line.enrol import CACHE_FILE, JOURNAL_FILE, enrol
+from edge.line.uplink import Uplink
 from edge.ports import Instant, Settings
-from edge.till import Till
-from edge.told_accounts import keep_earlier
-from edge.uplink import Uplink
-from loyalty.programme import Programme, canonical
+from edge.sale.till import Till
+from loyalty.programme.programme import Programme, canonical
 from loyalty.trouble import Fault
 from sync.centre_session import CentreSession
 from sync.enrolment import fingerprint

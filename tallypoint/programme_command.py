@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from loyalty.programme import programme_schema, read_programme
-from loyalty.programme_check import Finding, check_programme
+from loyalty.programme.check import Finding, check_programme
+from loyalty.programme.programme import programme_schema, read_programme
 from tallypoint.files import read_text
 
 

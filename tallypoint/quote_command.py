@@ -9,16 +9,16 @@ from typing import Any
 
 import msgspec
 
-from edge.asks import Quoted
-from edge.bodies import QuoteBody
-from edge.contract import Here, ask_from, quote_answer, sale_ask
+from edge.api.bodies import QuoteBody
+from edge.api.contract import Here, ask_from, quote_answer, sale_ask
 from edge.instants import local_time
+from edge.sale.asks import Quoted
 from loyalty.baskets import Place
-from loyalty.compiled import Compiled, compile_programme
-from loyalty.leases import NO_AUTHORITY, Authority
 from loyalty.members import UNKNOWN_CARD, MemberRow, MemberView, Use, WalletItem, add_uses, row_after, view_of
-from loyalty.programme import read_programme
-from loyalty.quotes import Quote, quote_basket
+from loyalty.pricing.leases import NO_AUTHORITY, Authority
+from loyalty.pricing.quotes import Quote, quote_basket
+from loyalty.programme.compiled import Compiled, compile_programme
+from loyalty.programme.programme import read_programme
 from tallypoint.files import read_json, read_text
 
 NO_TILL = "0" * 32

@@ -19,7 +19,7 @@ import yaml
 
 from loyalty.amounts import NotExact, format_minor, parse_minor
 from loyalty.baskets import Line
-from loyalty.cards import luhn_digit
+from loyalty.cards.cards import luhn_digit
 from loyalty.trouble import Refusal
 
 Sign = Literal["", "negative", "zero", "positive"]

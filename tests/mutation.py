@@ -55,30 +55,32 @@ ALL: tuple[str, ...] = ()
 # Rounding, spreading, lots, returns and netting: what shares money or points out, or decides whose they are.
 GROUPS = {
     "amounts": Group({"amounts": ALL}, ("amounts", "cases")),
-    "netting": Group({"netting": ALL, "statements": ALL}, ("settlement",)),
+    "netting": Group({"settling.netting": ALL, "settling.statements": ALL}, ("settlement",)),
     "discounts": Group(
         {
-            "discounts": (
+            "pricing.discounts": (
                 "percent_of", "spread", "spread_out", "parts_of", "room_of",
                 "_each", "_percent_per_unit", "_some_units",
             ),
-            "units": ALL,
+            "pricing.units": ALL,
         },
         ("units", "discounts", "buy_get", "scales", "stacking", "cases"),
     ),
-    "lots": Group({"lots": ALL, "expiry": ALL, "shares": ALL}, ("lots", "expiry", "shares", "settlement", "postings")),
+    "lots": Group(
+        {"lots": ALL, "ledger.expiry": ALL, "shares": ALL}, ("lots", "expiry", "shares", "settlement", "postings")
+    ),
     "returns": Group(
         {
-            "returned_lines": ("_shares", "_funded", "_check"),
-            "returned_points": ("points_back", "standing_of", "_pro_rata", "_lots", "_earned"),
-            "withholding": ALL,
-            "return_rules": ("ReturnRules.of_coupon",),
-            "reversals": ("came_back",),
+            "facts.returned_lines": ("_shares", "_funded", "_check"),
+            "facts.returned_points": ("points_back", "standing_of", "_pro_rata", "_lots", "_earned"),
+            "facts.withholding": ALL,
+            "programme.return_rules": ("ReturnRules.of_coupon",),
+            "facts.reversals": ("came_back",),
         },
         ("reversals", "return_stories", "returns_add_up", "receipts", "events"),
     ),
     "reversals": Group(
-        {"reversal_postings": ALL, "returned_uses": ALL},
+        {"ledger.reversal_postings": ALL, "facts.returned_uses": ALL},
         ("reversal_postings", "returned_uses", "reversals", "return_stories", "returns_add_up", "postings"),
     ),
 }  # fmt: skip
@@ -110,14 +112,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for module in GROUPS[name].functions:
                 verdicts = verdicts_of(tree, module)
                 if gone := renamed(GROUPS[name].functions[module], verdicts):
-                    print(f"loyalty/{module}.py has no {', '.join(gone)} any more; say in tests/mutation.py what it is")
+                    print(f"{path_of(module)} has no {', '.join(gone)} any more; say in tests/mutation.py what it is")
                     return 1
                 totals += Counter(verdicts.values())
-                print(f"loyalty/{module}.py: {told(Counter(verdicts.values()))}", flush=True)
+                print(f"{path_of(module)}: {told(Counter(verdicts.values()))}", flush=True)
                 for mutant in (mutant for mutant, verdict in verdicts.items() if verdict not in CAUGHT):
                     print(f"  {mutant}: {verdicts[mutant]}", *changed_lines(python, tree, mutant), sep="\n    ")
         print(f"in all: {told(totals)}")
     return 0
+
+
+def path_of(module: str) -> str:
+    """The file of a module of the kernel."""
+    return f"loyalty/{module.replace('.', '/')}.py"
 
 
 def environment(folder: Path) -> Path:
@@ -144,7 +151,7 @@ def copy_of_the_tree(folder: Path, group: Group) -> Path:
         path.write_text(re.sub(r"max_examples=\d+", f"max_examples={EXAMPLES}", said), "utf-8")
     settings = {
         "source_paths": ["loyalty"],
-        "only_mutate": [f"loyalty/{module}.py" for module in group.functions],
+        "only_mutate": [path_of(module) for module in group.functions],
         "also_copy": sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name != "loyalty"),
         "pytest_add_cli_args": ["-p", "no:cacheprovider"],
         "pytest_add_cli_args_test_selection": [f"tests/loyalty/test_{test}.py" for test in group.tests],
@@ -173,7 +180,7 @@ def mangled(function: str) -> str:
 
 def verdicts_of(tree: Path, module: str) -> dict[str, str]:
     """What became of each mutant of a module that was looked at."""
-    notes = json.loads((tree / "mutants" / "loyalty" / f"{module}.py.meta").read_text("utf-8"))
+    notes = json.loads((tree / "mutants" / f"{path_of(module)}.meta").read_text("utf-8"))
     codes = {mutant: code for mutant, code in notes["exit_code_by_key"].items() if code is not None}
     return {mutant: VERDICTS.get(code, f"ended with {code}") for mutant, code in codes.items()}
 

@@ -13,7 +13,7 @@ from sqlalchemy import Table, make_url, select, update
 from sqlalchemy.dialects import postgresql
 
 from bench.ledger.written import MOVED, NEW, Values, Written, receipts_of
-from central import tables as t
+from central.database import tables as t
 from central.ports import open_engine, writing
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "wal_autocheckpoint=16000",

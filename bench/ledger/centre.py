@@ -11,13 +11,13 @@ from sqlalchemy import Engine
 
 from bench.goods import PLACE, basket
 from bench.programmes import programme
-from central.granting import top_up
+from central.coalition.programmes import current_programme, publish
+from central.coalition.registry import load_coalition, open_slot
+from central.leases.granting import top_up
 from central.migrations import upgrade
 from central.ports import SystemRandomness, open_engine, writing
-from central.programmes import current_programme, publish
-from central.registry import load_coalition, open_slot
-from central.store import SqlCentreStore
-from loyalty.programme import Programme, canonical, programme_from
+from central.tills.store import SqlCentreStore
+from loyalty.programme.programme import Programme, canonical, programme_from
 from sync.centre_session import CentreSession
 from sync.enrolment import fingerprint, make_claim, read_identity
 from sync.keys import Signer

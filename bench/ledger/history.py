@@ -16,13 +16,13 @@ from sqlalchemy import Connection, Engine, Table, select, text
 from bench.goods import PLACE
 from bench.ledger.centre import NOW_MS, Centre, Seat
 from bench.ledger.sales import Buyer
-from central import tables as t
+from central.database import tables as t
+from central.database.rows import put
 from central.ports import writing
-from central.rows import put
-from loyalty.earning import Earned
-from loyalty.events import encode
-from loyalty.leases import Redemption
-from loyalty.receipts import Receipt
+from loyalty.facts.events import encode
+from loyalty.facts.receipts import Receipt
+from loyalty.pricing.earning import Earned
+from loyalty.pricing.leases import Redemption
 from sync.chain import StreamHead, next_head
 from sync.envelope import Sender, Unsent, seal_batch
 from sync.wire import Lanes

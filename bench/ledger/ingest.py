@@ -24,9 +24,9 @@ from bench.ledger.sets import SetApply, check_same, facts_of
 from bench.ledger.written import Written, check_all_seen, sizes, written_by
 from bench.rounds import ROUNDS, Round, Times, take_turns
 from bench.table import Row, compared
-from central.heads import read_fit_head
 from central.ports import reading
-from central.recompute import recompute_pending
+from central.recomputing.recompute import recompute_pending
+from central.streams.heads import read_fit_head
 from sync.envelope import MAX_EVENTS, open_batch, walk_batch
 
 BUYERS = 20_000

@@ -12,11 +12,11 @@ from bench.goods import PLACE
 from bench.ledger.centre import Centre, NotTaken
 from bench.ledger.history import account_of
 from bench.rounds import Round, durations
-from central.books import live_lots
-from central.expiry import AT_ONCE, NightlyRun
-from central.history import history_of
+from central.console.history import history_of
+from central.corrections.expiry import AT_ONCE, NightlyRun
+from central.database.tables import account, event
 from central.ports import SystemRandomness, reading
-from central.tables import account, event
+from central.posting.books import live_lots
 
 MOST_RECENT = 5_000
 TODAY = PLACE.business_date.isoformat()

@@ -10,12 +10,12 @@ import msgspec
 from bench.goods import PLACE, basket
 from bench.ledger.centre import NOW_MS, Seat, rules
 from loyalty.baskets import Basket
-from loyalty.compiled import Compiled, compile_programme
-from loyalty.events import encode
-from loyalty.leases import NO_AUTHORITY, Authority
+from loyalty.facts.events import encode
+from loyalty.facts.receipts import Receipt, close_receipt
 from loyalty.members import MemberView
-from loyalty.quotes import quote_basket
-from loyalty.receipts import Receipt, close_receipt
+from loyalty.pricing.leases import NO_AUTHORITY, Authority
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.compiled import Compiled, compile_programme
 from sync.chain import StreamHead, next_head
 from sync.envelope import MAX_EVENTS, Sender, Unsent, seal_batch
 from sync.wire import Lanes

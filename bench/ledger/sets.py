@@ -15,8 +15,8 @@ from sqlalchemy import make_url
 from bench.ledger.ceilings import PRAGMAS, upsert_one
 from bench.ledger.centre import NOW_MS
 from bench.ledger.written import MOVED, NEW
-from central import tables as t
-from loyalty.events import own_uses, read_receipt
+from central.database import tables as t
+from loyalty.facts.events import own_uses, read_receipt
 from loyalty.lots import FOREVER
 from loyalty.members import add_uses
 from sync.framing import read_json, split

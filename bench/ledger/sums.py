@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, Select, case, func, literal, select, union_all
 
-from central.tables import debt, event, lot, posting
+from central.database.tables import debt, event, lot, posting
 
 
 class Apart(Exception):

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, Row, Table, and_, func, select
 
-from central import tables as t
+from central.database import tables as t
+from central.database.rows import find
 from central.ports import reading
-from central.rows import find
 from sync.framing import read_json, split
 from sync.wire import BatchHeader
 

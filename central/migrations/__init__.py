@@ -7,8 +7,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
+from central.database.tables import APPEND_ONLY, metadata
 from central.ports import writing
-from central.tables import APPEND_ONLY, metadata
 
 _UPGRADE_KEY = 0x7570_6772  # any number, as long as all of ours ask for the same
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from loyalty.cards import Card, CardRules, Code, Outcome, PaymentCard, Rejected, WalletCheck
+from loyalty.cards.cards import Card, CardRules, Code, Outcome, PaymentCard, Rejected, WalletCheck
 from pos_adapters.readers.framer import Frame, wipe
 from pos_adapters.readers.interpreter import Interpreter
 from pos_adapters.readers.port import framer_of

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from loyalty.cards import (
+from loyalty.cards.cards import (
     Card,
     CardRules,
     Outcome,

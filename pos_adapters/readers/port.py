@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 import msgspec
 import serial
 
-from loyalty.cards import CardRules, Outcome, WalletCheck
+from loyalty.cards.cards import CardRules, Outcome, WalletCheck
 from pos_adapters.readers.framer import Frame, Framer, Framing
 from pos_adapters.readers.interpreter import Interpreter
 from pos_adapters.readers.profile import Profile

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from loyalty.carriers import Source
+from loyalty.cards.carriers import Source
 from loyalty.trouble import Fault
 
 SUFFIXES = {"cr": (b"\r",), "lf": (b"\n",), "crlf": (b"\r\n",), "tab": (b"\t",), "any": (b"\r", b"\n", b"\t")}

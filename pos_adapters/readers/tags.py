@@ -9,7 +9,7 @@ from functools import reduce
 from operator import xor
 from typing import NamedTuple
 
-from loyalty.cards import Reason
+from loyalty.cards.cards import Reason
 from pos_adapters.readers.profile import Profile
 
 RANDOM_UID = 0x08

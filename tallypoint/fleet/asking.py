@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from edge.approving import OverrideWanted
-from edge.asks import OverrideAsk
+from edge.sale.approving import OverrideWanted
+from edge.sale.asks import OverrideAsk
 from tallypoint.fleet.machine import Machine
 
 Answer = TypeVar("Answer")

@@ -3,8 +3,8 @@
 from importlib import resources
 from typing import Any
 
-from loyalty.check_digits import gs1_digit
-from loyalty.programme import Programme, read_programme
+from loyalty.cards.check_digits import gs1_digit
+from loyalty.programme.programme import Programme, read_programme
 
 CARD_PREFIX = "299071234"
 PARTNERS = ("anchor", "birch")

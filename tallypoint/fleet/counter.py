@@ -7,13 +7,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from edge.asks import Written
-from edge.claiming import claim_receipt
-from edge.consenting import confirm_consent, give_consent
-from edge.giving_cards import change_card, enrol_member, mark_of_person
-from edge.member_asks import CardAsk, ClaimAsk, ConfirmAsk, ConsentAnswer, ConsentAsk, EnrolAsk, Handed
-from loyalty.confirming import read_confirm_code_of
-from loyalty.member_events import ReceiptNamed
+from edge.members.asks import CardAsk, ClaimAsk, ConfirmAsk, ConsentAnswer, ConsentAsk, EnrolAsk, Handed
+from edge.members.claiming import claim_receipt
+from edge.members.consenting import confirm_consent, give_consent
+from edge.members.giving_cards import change_card, enrol_member, mark_of_person
+from edge.sale.asks import Written
+from loyalty.cards.confirming import read_confirm_code_of
+from loyalty.facts.member_events import ReceiptNamed
 from sync.desk import Person
 from tallypoint.fleet.asking import First, Supervisor
 from tallypoint.fleet.customers import Customers, Kept, worth

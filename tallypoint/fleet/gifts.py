@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
-from edge.asks import CommitAsk, Committed, SaleAsk
-from edge.certificates import CertificateOrder, order_certificate
+from edge.sale.asks import CommitAsk, Committed, SaleAsk
+from edge.sale.certificates import CertificateOrder, order_certificate
 from loyalty.baskets import Basket, CertificateAsk, Line
 from loyalty.members import Use
 from loyalty.trouble import Refusal

@@ -8,26 +8,26 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from edge.cache import Cache
-from edge.cache_rows import make_tables as make_cache
-from edge.cache_troubles import trouble_of as cache_trouble
-from edge.certificate_holds import CertificateHolds
-from edge.counter_line import CounterLine
+from edge.cache.cache import Cache
+from edge.cache.rows import make_tables as make_cache
+from edge.cache.troubles import trouble_of as cache_trouble
 from edge.database import MEMORY, Database
-from edge.giving_back import give_back
 from edge.identity import TillIdentity
-from edge.journal import Journal, open_epoch
-from edge.journal_tables import make_tables as make_journal
-from edge.journal_troubles import trouble_of as journal_trouble
-from edge.parked_lan import ParkedLan
-from edge.parked_office import ParkedOffice
+from edge.journal.giving_back import give_back
+from edge.journal.journal import Journal, open_epoch
+from edge.journal.suspending import notice_clock
+from edge.journal.tables import make_tables as make_journal
+from edge.journal.told_accounts import keep_earlier
+from edge.journal.troubles import trouble_of as journal_trouble
+from edge.line.counter_line import CounterLine
+from edge.line.sending_left import SendLeft
+from edge.line.sharing import Sharing
+from edge.line.uplink import Exchange, Uplink
+from edge.parking.at_office import ParkedOffice
+from edge.parking.over_lan import ParkedLan
 from edge.ports import Settings
-from edge.sending_left import SendLeft
-from edge.sharing import Sharing
-from edge.suspending import notice_clock
-from edge.till import Till
-from edge.told_accounts import keep_earlier
-from edge.uplink import Exchange, Uplink
+from edge.sale.certificate_holds import CertificateHolds
+from edge.sale.till import Till
 from loyalty.approvals import Action
 from sync.schedule import Intervals
 from sync.till_messages import Request

@@ -8,23 +8,23 @@ from typing import Any
 
 import msgspec
 
-from central import registry
-from central.claims import settle_claims
-from central.late import GRACE_DAYS, post_arrived, post_overdue
-from central.leasing import reclaim_overdue
-from central.members import import_members
-from central.people import People
+from central.backups.restoring import note_restore
+from central.coalition import registry
+from central.coalition.programmes import publish
+from central.corrections.stray_points import bring_home
+from central.intake.claims import settle_claims
+from central.leases.leasing import reclaim_overdue
+from central.members.members import import_members
+from central.members.people import People
 from central.ports import writing
-from central.programmes import publish
-from central.recompute import recompute_pending
-from central.restoring import note_restore
-from central.sealing import Sealer
-from central.snapshots import SnapshotMaker
-from central.store import SqlCentreStore
-from central.stray_points import bring_home
+from central.posting.late import GRACE_DAYS, post_arrived, post_overdue
+from central.recomputing.recompute import recompute_pending
+from central.streams.sealing import Sealer
+from central.tills.snapshots import SnapshotMaker
+from central.tills.store import SqlCentreStore
 from edge.identity import TillIdentity
-from loyalty.card_keys import one_card_key
-from loyalty.programme import Programme, canonical
+from loyalty.cards.card_keys import one_card_key
+from loyalty.programme.programme import Programme, canonical
 from sync.centre_session import CentreSession
 from sync.enrolment import fingerprint, make_claim, read_identity
 from sync.keys import Signer

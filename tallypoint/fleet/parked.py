@@ -5,9 +5,9 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from edge.asks import SaleAsk
-from edge.bodies import BasketBody, BasketLine, ParkBody
-from edge.parking import AWAY, give, park, park_away, read_parked
+from edge.api.bodies import BasketBody, BasketLine, ParkBody
+from edge.parking.parking import AWAY, give, park, park_away, read_parked
+from edge.sale.asks import SaleAsk
 from loyalty.baskets import Basket, Line
 from tallypoint.fleet.coalition import partner_of
 from tallypoint.fleet.customers import Customers
@@ -64,7 +64,7 @@ class Parking:
         return chosen
 
     def take_up(self, machine: Machine, aside: Aside, resume_id: str, at_ms: int) -> SaleAsk:
-        """The basket as it comes back. Raises: as `edge.parked_lan.ParkedLan.bring` and `ParkedOffice.bring`."""
+        """The basket as it comes back. Raises: as `edge.parking.over_lan.ParkedLan.bring` and `ParkedOffice.bring`."""
         journal = machine.journal
         before = journal.parked.find(aside.park_id)
         if aside.left_by and (before is None or before.state in AWAY):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from central.verify import verify_books
+from central.verify.books import verify_books
 from sync.keys import one_key
 from tallypoint.fleet.evidence import Centre
 from tallypoint.fleet.oracle import Oracle, TillDisks

@@ -11,7 +11,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from edge.asks import (
+from edge.day.day import close_day
+from edge.sale.asks import (
     Asked,
     CommitAsk,
     Committed,
@@ -24,15 +25,14 @@ from edge.asks import (
     Voided,
     VoidExchangeAsk,
 )
-from edge.day import close_day
-from edge.exchanging import ExchangeAsk, exchange
-from edge.taking_back import take_back, void_receipt
-from edge.till import Till
-from edge.voiding_returns import void_exchange
+from edge.sale.exchanging import ExchangeAsk, exchange
+from edge.sale.taking_back import take_back, void_receipt
+from edge.sale.till import Till
+from edge.sale.voiding_returns import void_exchange
 from loyalty.baskets import Basket, CertificateSale, Line
+from loyalty.facts.receipts import Receipt
+from loyalty.facts.returned_lines import ReturnLine
 from loyalty.lots import EventRef
-from loyalty.receipts import Receipt
-from loyalty.returned_lines import ReturnLine
 from sync.chain import StreamHead
 from tallypoint.fleet.asking import First, Supervisor
 from tallypoint.fleet.counter import Counter

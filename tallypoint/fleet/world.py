@@ -9,9 +9,9 @@ from random import Random
 
 import msgspec
 
-from edge.consenting import consents_now
+from edge.line.uplink import Exchange
+from edge.members.consenting import consents_now
 from edge.refusals import NoProgramme
-from edge.uplink import Exchange
 from loyalty.trouble import Fault, Refusal
 from sync.schedule import Intervals
 from sync.wire import Answer

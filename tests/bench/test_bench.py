@@ -14,13 +14,13 @@ from bench.rounds import alone, durations, ratio, take_turns
 from bench.table import Row, compared, exit_status, line, summary, verdict
 from bench.till import echo_app
 from bench.wire import Wire, json_bytes
-from edge.web_server import WebServer
+from edge.web.server import WebServer
 from loyalty.baskets import Basket, Line
-from loyalty.benefits import selectors_of
-from loyalty.compiled import candidates_for, compile_programme
-from loyalty.programme import Programme
-from loyalty.quotes import quote_basket
-from loyalty.selectors import selects
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.benefits import selectors_of
+from loyalty.programme.compiled import candidates_for, compile_programme
+from loyalty.programme.programme import Programme
+from loyalty.programme.selectors import selects
 from tests.loyalty.naive import Figures, naive_quote
 
 CARD = "2012345678903"

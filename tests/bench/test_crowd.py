@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from bench import crowd, lookup
-from edge.cache import Cache
+from edge.cache.cache import Cache
 from edge.ports import SystemClock
-from loyalty.cards import Card, card_token
+from loyalty.cards.cards import Card, card_token
 from sync.snapshots import ID_BITS, Span
 
 COUNTS = [1_000, 1_024, 4_097, 10_000]

@@ -21,12 +21,12 @@ from bench.ledger.sums import Apart, check_sums
 from bench.ledger.worker import read_batches, write_batches
 from bench.ledger.written import MOVED, NEW, NotAll, Written, check_all_seen, receipts_of, sizes, written_by
 from bench.table import exit_status, line
-from central import tables as t
+from central.database import tables as t
+from central.database.tables import metadata
 from central.ports import reading, writing
-from central.recompute import recompute_pending
-from central.tables import metadata
-from loyalty.events import read_head
-from loyalty.receipts import Receipt, read_detail
+from central.recomputing.recompute import recompute_pending
+from loyalty.facts.events import read_head
+from loyalty.facts.receipts import Receipt, read_detail
 from sync.envelope import open_batch
 
 MEMBERS = 30

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask, Response
 
 from bench.soak import Sample, ScreenListener, Trend, sample, slope, trends
-from edge.web_server import WebServer
+from edge.web.server import WebServer
 
 
 def of(*values: tuple[int, int, int]) -> list[Sample]:

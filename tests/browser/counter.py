@@ -10,9 +10,9 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
 from edge.service import TillService
-from loyalty.card_numbers import NumberSpan
+from loyalty.cards.card_numbers import NumberSpan
 from loyalty.members import Use, WalletItem
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from tests.edge.rim import PROGRAMME, TILL, basket, furnish, identity, line, member, settings
 
 LANGUAGES = ("en", "pt-BR", "ru", "pl")

@@ -11,19 +11,19 @@ from flask import Flask
 from sqlalchemy import insert
 from werkzeug.serving import make_server
 
-from central.card_keys import KeyRing
-from central.consent_pages import consent_pages
-from central.console import console_pages
-from central.console_base import Console
-from central.doctor import examine
+from central.coalition.registry import open_slot, revoke_till
+from central.console.base import Console
+from central.console.consent_pages import consent_pages
+from central.console.console import console_pages
+from central.database.tables import approval
+from central.keys.card_keys import KeyRing
 from central.login import Logins, create_user
-from central.people import People
+from central.members.people import People
 from central.ports import Settings, writing
-from central.registry import open_slot, revoke_till
-from central.tables import approval
-from central.worklist import raise_alarm, raise_flags
-from loyalty.books import Flag
-from loyalty.confirming import confirm_code, confirm_key
+from central.upkeep.doctor import examine
+from central.worklist.worklist import raise_alarm, raise_flags
+from loyalty.cards.confirming import confirm_code, confirm_key
+from loyalty.ledger.books import Flag
 from sync.desk import Person
 from tests.central.office import LIMITS, Office, give
 from tests.central.test_claims import claim, settle, sold

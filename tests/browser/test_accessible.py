@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from edge.service import TillService
-from edge.words import teller
+from edge.web.words import teller
 from tests.browser.conftest import OpenPage
 from tests.browser.counter import GOODS, LANGUAGES, faults_of, post, richer, settled, welcoming
 from tests.edge.rim import CARD, commit, quote

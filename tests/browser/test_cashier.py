@@ -8,7 +8,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, Route, expect
 
-from edge.approving import hash_of_code
+from edge.sale.approving import hash_of_code
 from edge.service import TillService
 from tests.browser.conftest import OpenPage
 from tests.browser.counter import GOODS, post, richer, settled, sign_in, start, welcoming

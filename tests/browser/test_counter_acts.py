@@ -10,11 +10,11 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from edge.approving import hash_of_code
-from edge.certificate_names import code_token
+from edge.sale.approving import hash_of_code
+from edge.sale.certificate_names import code_token
 from edge.service import TillService
 from loyalty.certificates import CertificateRow
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from sync.lanes import LaneState
 from sync.wire import Page as LanePage
 from tests.browser.conftest import OpenPage

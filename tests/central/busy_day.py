@@ -5,15 +5,15 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from central import tables as t
-from central.closing import close_period
+from central.database import tables as t
+from central.database.tables import APPEND_ONLY
 from central.ports import writing
-from central.tables import APPEND_ONLY
-from central.verify import Verified, verify_books
-from loyalty.compiled import compile_programme
-from loyalty.events import Opened
+from central.settlement.closing import close_period
+from central.verify.books import Verified, verify_books
+from loyalty.facts.events import Opened
 from loyalty.members import MemberView
-from loyalty.programme import programme_from
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import programme_from
 from tests.central.tills import BEN, PROGRAMME, Centre, Till, told
 
 TOKEN = "ab" * 16

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import event
 
-from central.conformance import Conformance, Entry
+from central.conformance.conformance import Conformance, Entry
 from central.migrations import upgrade
 from central.ports import SystemClock, SystemRandomness, open_engine
-from central.sealing import Sealer
-from central.transfers import LegAsk, TransferAnswer, TransferAsk
+from central.posting.transfers import LegAsk, TransferAnswer, TransferAsk
+from central.streams.sealing import Sealer
 from sync.keys import Signer
 
 AT_ONCE = 64

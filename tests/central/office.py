@@ -5,16 +5,16 @@ from typing import Any
 
 from sqlalchemy import select
 
-from central import corrections
-from central import tables as t
-from central.correction_limits import Limits, OverTime
-from central.corrections import Correction
+from central.corrections import corrections
+from central.corrections.correction_limits import Limits, OverTime
+from central.corrections.corrections import Correction
+from central.corrections.wishes import AdjustmentWish, MergeWish, TransferWish, Wish
+from central.database import tables as t
 from central.login import Person
 from central.ports import reading
-from central.verify import verify_books
-from central.wishes import AdjustmentWish, MergeWish, TransferWish, Wish
-from loyalty.centre_events import Taken
-from loyalty.earning import Earned
+from central.verify.books import verify_books
+from loyalty.facts.centre_events import Taken
+from loyalty.pricing.earning import Earned
 from tests.central.tills import Centre
 
 ANA = Person(user_id="1", login="ana", name="Ana", role="head_office", partner_id="")

@@ -6,15 +6,15 @@ from typing import Any
 
 from sqlalchemy import select
 
-from central.tables import event, quarantine
-from central.verify import verify_books
-from edge.cache import Cache
+from central.database.tables import event, quarantine
+from central.verify.books import verify_books
+from edge.cache.cache import Cache
 from edge.identity import TillIdentity, read_identity_file, write_identity_file
+from edge.line.sending_left import SendLeft
+from edge.line.uplink import Uplink
 from edge.opening import open_journal
 from edge.ports import Settings
-from edge.sending_left import SendLeft
-from edge.till import Till as EdgeTill
-from edge.uplink import Uplink
+from edge.sale.till import Till as EdgeTill
 from loyalty.trouble import Fault
 from sync.keys import one_key
 from sync.wire import Answer

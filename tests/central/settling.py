@@ -6,19 +6,19 @@ from datetime import date
 from sqlalchemy import Engine
 
 from central import migrations
+from central.coalition.registry import begin_stream, load_coalition
+from central.database.rows import put
+from central.database.tables import event, posting, stream, till
 from central.ports import open_engine, writing
-from central.registry import begin_stream, load_coalition
-from central.rows import put
-from central.tables import event, posting, stream, till
 from loyalty.baskets import Place
-from loyalty.books import Books, Posted
-from loyalty.earning import Earned
-from loyalty.events import Event
-from loyalty.leases import Redemption
+from loyalty.facts.events import Event
+from loyalty.facts.receipts import Funded, Receipt
+from loyalty.facts.reversals import Return
+from loyalty.ledger.books import Books, Posted
+from loyalty.ledger.postings import post_event
 from loyalty.lots import FOREVER, EventRef
-from loyalty.postings import post_event
-from loyalty.receipts import Funded, Receipt
-from loyalty.reversals import Return
+from loyalty.pricing.earning import Earned
+from loyalty.pricing.leases import Redemption
 from loyalty.terms import Terms
 
 NOW = 1_793_000_000_000

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from central.ailments import Ailment
-from central.alert_channels import Mail, NotDelivered, Notice, Webhook, channels_of
-from central.alerts import Alerts
-from central.doctor import Examined, examine
+from central.database.tables import alert, notice
 from central.ports import Settings, reading, writing
-from central.tables import alert, notice
-from central.worklist import raise_alarm
+from central.upkeep.ailments import Ailment
+from central.upkeep.alert_channels import Mail, NotDelivered, Notice, Webhook, channels_of
+from central.upkeep.alerts import Alerts
+from central.upkeep.doctor import Examined, examine
+from central.worklist.worklist import raise_alarm
 from tallypoint.cli import main
 from tests.central.tills import DAY, MINUTE, NOW, Centre, CentreClock
 from tests.support.certificates import Authority

@@ -6,17 +6,17 @@ import msgspec
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from central.approvals import MANY, by_cashier, newest
-from central.late import post_overdue
+from central.database.tables import approval, flag
 from central.ports import reading, writing
-from central.tables import approval, flag
-from central.verify import verify_books
+from central.posting.approvals import MANY, by_cashier, newest
+from central.posting.late import post_overdue
+from central.verify.books import verify_books
 from loyalty.approvals import Override, stamped
-from loyalty.day_totals import CloseDetail, DayTotals, Difference, Explaining
-from loyalty.events import Event, TillClose
+from loyalty.facts.day_totals import CloseDetail, DayTotals, Difference, Explaining
+from loyalty.facts.events import Event, TillClose
+from loyalty.facts.member_events import CardChanged
+from loyalty.facts.reversals import ReturnLine, close_void
 from loyalty.lots import EventRef
-from loyalty.member_events import CardChanged
-from loyalty.reversals import ReturnLine, close_void
 from tests.central.tills import DAY, TODAY, Centre, Till, told
 
 BOSS = Override(supervisor="91", reason="wrong size", actions=("void", "return"))

@@ -11,16 +11,16 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from central import ports
-from central.closing import close_period
-from central.late import post_overdue
-from central.own_events import append_own, centre_stream_id
+from central.coalition.registry import hold_open_period
+from central.database.tables import account, block, event, lot, period, posting, reversed_, setting, stream, till_grant
 from central.ports import SystemClock, reading, replayable, writing
-from central.registry import hold_open_period
-from central.sealing import Sealer
-from central.tables import account, block, event, lot, period, posting, reversed_, setting, stream, till_grant
-from loyalty.events import PeriodTurned
+from central.posting.late import post_overdue
+from central.settlement.closing import close_period
+from central.streams.own_events import append_own, centre_stream_id
+from central.streams.sealing import Sealer
+from loyalty.facts.events import PeriodTurned
+from loyalty.facts.receipts import Receipt
 from loyalty.lots import EventRef
-from loyalty.receipts import Receipt
 from sync.blocks import Block
 from sync.chain import ZERO_HASH
 from sync.wire import Ack, Hello, Lanes

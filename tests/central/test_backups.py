@@ -9,14 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from central import backups
-from central.backups import BackupFailed, make_backup
-from central.card_keys import make_card_key, ring_of
-from central.centre_keys import NEXT, centre_signer, rotate_centre_key
-from central.migrations import upgrade
-from central.ports import Settings, SystemRandomness, open_engine, read_key, reading
-from central.postgres_programs import ProgramFailed, ProgramMissing, find_program
-from central.restoring_backups import (
+from central.backups import backups
+from central.backups.backups import BackupFailed, make_backup
+from central.backups.postgres_programs import ProgramFailed, ProgramMissing, find_program
+from central.backups.restoring_backups import (
     BackupDamaged,
     NewerBackup,
     NotEmpty,
@@ -25,8 +21,12 @@ from central.restoring_backups import (
     read_backup,
     restore_backup,
 )
-from central.sealed_files import CHUNK, Hardness, Sealing, ShortPassphrase
-from central.sealing import Sealer, newest_block
+from central.backups.sealed_files import CHUNK, Hardness, Sealing, ShortPassphrase
+from central.keys.card_keys import make_card_key, ring_of
+from central.keys.centre_keys import NEXT, centre_signer, rotate_centre_key
+from central.migrations import upgrade
+from central.ports import Settings, SystemRandomness, open_engine, read_key, reading
+from central.streams.sealing import Sealer, newest_block
 from tallypoint.cli import main
 from tests.central.test_worker import elsewhere
 from tests.central.tills import NOW, Centre, CentreClock

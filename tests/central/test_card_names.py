@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from central.card_keys import CardKeyMissing
-from central.card_names import name_card, names_of_token, one_a_card, owner_of
-from central.consents import consents_of
-from central.members import CardTaken, block_card, create_account, issue_card, lift_block, register_card
+from central.corrections.stray_points import bring_home
+from central.database.tables import account, card, card_key, event, flag, hotlist
+from central.intake.consents import consents_of
+from central.keys.card_keys import CardKeyMissing
+from central.members.card_names import name_card, names_of_token, one_a_card, owner_of
+from central.members.members import CardTaken, block_card, create_account, issue_card, lift_block, register_card
 from central.ports import reading, writing
-from central.stray_points import bring_home
-from central.tables import account, card, card_key, event, flag, hotlist
-from central.verify import verify_books
-from loyalty.card_keys import CardKey, CardKeys, CardName
-from loyalty.cards import Card, CardRules
-from loyalty.member_events import CardChanged, CardNamed, ConsentChanged, ConsentSaid, Enrolled
+from central.verify.books import verify_books
+from loyalty.cards.card_keys import CardKey, CardKeys, CardName
+from loyalty.cards.cards import Card, CardRules
+from loyalty.facts.member_events import CardChanged, CardNamed, ConsentChanged, ConsentSaid, Enrolled
 from loyalty.members import MemberView
 from sync.wire import HelloAnswer
 from tests.central.test_claims_at_once import at_once

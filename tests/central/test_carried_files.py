@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.imports import Imported, import_file
+from central.coalition.registry import revoke_till
+from central.database import tables as t
+from central.intake.imports import Imported, import_file
 from central.ports import writing
-from central.registry import revoke_till
-from edge.exporting import NothingToExport, export, take_answers
 from edge.leaving import Gone, LeaveRefused, NotCovered, StillUnsent, leave
+from edge.line.exporting import NothingToExport, export, take_answers
 from loyalty.trouble import Refusal
 from sync.exports import open_answers
 from sync.framing import open_signed, split

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.cash import BadCash, CashEntry, CashIdReused, MayNotEnterCash, cash_of, enter_cash
-from central.closing import close_period
+from central.coalition.registry import load_coalition
+from central.database import tables as t
 from central.login import Person
-from central.partner_accounts import account_csv, partner_account
 from central.ports import reading, writing
-from central.registry import load_coalition
+from central.settlement.cash import BadCash, CashEntry, CashIdReused, MayNotEnterCash, cash_of, enter_cash
+from central.settlement.closing import close_period
+from central.settlement.partner_accounts import account_csv, partner_account
 from tests.central.tills import COALITION, NOW, TODAY, Centre, told
 
 ANA = Person(user_id="u1", login="ana", name="Ana", role="head_office", partner_id="")

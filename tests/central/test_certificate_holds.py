@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.certificate_holds import LASTS_MS, REMEMBERED_MS
+from central.database import tables as t
+from central.posting.certificate_holds import LASTS_MS, REMEMBERED_MS
 from sync.desk import CertificateHeld, DeskAsk
 from tests.central.busy_day import verify
 from tests.central.test_certificates import CODE, gifts, sell

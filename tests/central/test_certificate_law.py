@@ -9,18 +9,18 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from central.verify_certificates import CertificateFold, _codes
+from central.verify.certificates import CertificateFold, _codes
 from loyalty.baskets import Place
-from loyalty.books import Books
-from loyalty.certificate_events import CertificateKept, CertificateMoved
 from loyalty.certificates import CertificateSold
-from loyalty.events import Event, encode
+from loyalty.facts.certificate_events import CertificateKept, CertificateMoved
+from loyalty.facts.events import Event, encode
+from loyalty.facts.receipts import Receipt
+from loyalty.facts.return_voids import close_return_void
+from loyalty.facts.reversals import Return, Void
+from loyalty.ledger.books import Books
+from loyalty.ledger.postings import post_event
 from loyalty.lots import EventRef
 from loyalty.members import Use
-from loyalty.postings import post_event
-from loyalty.receipts import Receipt
-from loyalty.return_voids import close_return_void
-from loyalty.reversals import Return, Void
 
 CODES = ("a" * 32, "b" * 32)
 START = date(2026, 3, 2)

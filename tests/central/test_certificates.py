@@ -7,26 +7,26 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.borne import borne_by
-from central.certificates import free_certificate, lapse_certificates
-from central.closing import close_period
-from central.expiry import expire
-from central.issued import read_statement
+from central.coalition.programmes import publish
+from central.corrections.expiry import expire
+from central.database import tables as t
 from central.ports import reading, writing
-from central.positions import lines_of_period
-from central.programmes import publish
-from central.verify import verify_books
+from central.posting.certificates import free_certificate, lapse_certificates
+from central.recomputing.borne import borne_by
+from central.settlement.closing import close_period
+from central.settlement.issued import read_statement
+from central.settlement.positions import lines_of_period
+from central.verify.books import verify_books
 from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
-from loyalty.certificate_events import CertificateMoved
 from loyalty.certificates import CertificateRow
-from loyalty.compiled import compile_programme
+from loyalty.facts.certificate_events import CertificateMoved
+from loyalty.facts.receipts import Receipt, close_receipt
+from loyalty.facts.reversals import ReturnLine, close_return
 from loyalty.lots import EventRef
 from loyalty.members import WalletItem
-from loyalty.programme import programme_from
-from loyalty.quotes import quote_basket
-from loyalty.receipts import Receipt, close_receipt
-from loyalty.reversals import ReturnLine, close_return
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import programme_from
 from tests.central.tills import DAY, NOW, PROGRAMME, TODAY, Centre, Till
 
 CODE, OTHER = "c" * 32, "d" * 32

@@ -7,17 +7,17 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
-from central.claims import settle_claims
+from central.coalition.programmes import publish
+from central.database.tables import centre_event, debt, lot, posting, receipt_claim
+from central.intake.claims import settle_claims
 from central.ports import writing
-from central.programmes import publish
-from central.tables import centre_event, debt, lot, posting, receipt_claim
-from central.verify import verify_books
-from loyalty.cards import Card, card_token
+from central.verify.books import verify_books
+from loyalty.cards.cards import Card, card_token
+from loyalty.facts.member_events import Claimed, ReceiptNamed
+from loyalty.facts.receipts import Receipt
+from loyalty.facts.return_voids import close_return_void
+from loyalty.facts.reversals import ReturnLine
 from loyalty.lots import EventRef
-from loyalty.member_events import Claimed, ReceiptNamed
-from loyalty.receipts import Receipt
-from loyalty.return_voids import close_return_void
-from loyalty.reversals import ReturnLine
 from tests.central.tills import ANNA, BEN, CARD_KEY, DAY, PROGRAMME, TODAY, Centre, Till, told
 
 GRACE_DAYS = 7

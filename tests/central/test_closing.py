@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from central.annex import annex_csv
-from central.closing import BadThrough, FarThrough, _cut, close_period
-from central.issued import Closed, NotClosed, UnknownPeriod, read_closed, read_statement
-from central.own_events import centre_stream_id
+from central.coalition.registry import open_period_no
+from central.database.tables import centre_event, payment, period_range, statement, stream
 from central.ports import reading, writing
-from central.registry import open_period_no
-from central.tables import centre_event, payment, period_range, statement, stream
-from loyalty.receipts import Funded
+from central.settlement.annex import annex_csv
+from central.settlement.closing import BadThrough, FarThrough, _cut, close_period
+from central.settlement.issued import Closed, NotClosed, UnknownPeriod, read_closed, read_statement
+from central.streams.own_events import centre_stream_id
+from loyalty.facts.receipts import Funded
 from tests.central.settling import NOW, TILLS, SmallCentre, sale, taken_back
 
 

@@ -10,12 +10,12 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, make_url, select, text
 
-from central import tables as t
+from central.database import tables as t
 from central.migrations import upgrade
 from central.ports import Settings, SystemRandomness, open_engine, reading, writing
+from central.posting.transfers import KEY_REUSED, TransferAsk, asked, stream_of, transfer
 from central.service import central_app
-from central.transfers import KEY_REUSED, TransferAsk, asked, stream_of, transfer
-from central.verify import verify_books
+from central.verify.books import verify_books
 from loyalty.trouble import CODES, InvariantBroken
 from sync.keys import one_key
 from tests.central.kit import FUNDING, Ledger, chained, credit, debit, sums

@@ -11,15 +11,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from central.console import console_pages
-from central.console_base import Console
-from central.console_format import age, count, money
+from central.coalition.registry import load_coalition, stop_stream
+from central.console.base import Console
+from central.console.console import console_pages
+from central.console.format import age, count, money
+from central.database.tables import audit, flag, period, statement, stream
 from central.login import Logins, create_user
 from central.ports import reading, writing
-from central.registry import load_coalition, stop_stream
-from central.tables import audit, flag, period, statement, stream
-from central.worklist import raise_alarm, raise_flags
-from loyalty.books import Flag
+from central.worklist.worklist import raise_alarm, raise_flags
+from loyalty.ledger.books import Flag
 from loyalty.lots import EventRef
 from tests.central.settling import NOW, TILLS, SmallCentre, sale
 

@@ -6,8 +6,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import insert
 
+from central.database.tables import approval
 from central.ports import writing
-from central.tables import approval
 from tests.central import test_console as console
 from tests.central.settling import SmallCentre
 

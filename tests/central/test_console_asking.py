@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from central import tables as t
+from central.database import tables as t
 from central.ports import writing
 from tests.central.office import Office, give
 from tests.central.test_console import page, token_in, words

@@ -9,10 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from central import tables as t
-from central.card_keys import KeyRing
-from central.console import console_pages
-from central.console_base import Console
+from central.console.base import Console
+from central.console.console import console_pages
+from central.database import tables as t
+from central.keys.card_keys import KeyRing
 from central.login import Logins, create_user
 from tests.central.office import LIMITS, Office, give, merge
 from tests.central.settling import FixedClock

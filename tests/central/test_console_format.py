@@ -2,7 +2,7 @@
 
 import pytest
 
-from central.console_format import span
+from central.console.format import span
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
-from central.card_keys import KeyRing
-from central.console import console_pages
-from central.console_base import Console
+from central.console.base import Console
+from central.console.console import console_pages
+from central.keys.card_keys import KeyRing
 from central.login import Logins, create_user
 from tests.central.office import LIMITS, Office, give, take, transfer
 from tests.central.settling import FixedClock

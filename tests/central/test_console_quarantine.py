@@ -7,11 +7,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from central.intake.quarantine import items
 from central.ports import reading
-from central.quarantine import items
-from central.verify import verify_books
-from loyalty.events import encode
-from loyalty.return_voids import close_return_void
+from central.verify.books import verify_books
+from loyalty.facts.events import encode
+from loyalty.facts.return_voids import close_return_void
 from tests.central.test_console import page, send, signed_in, words
 from tests.central.test_console_corrections import app as office_app
 from tests.central.test_quarantine import UNKNOWN, broken, lots

@@ -10,12 +10,12 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 
-from central.card_keys import make_card_key
-from central.console import console_pages
-from central.console_base import Console
+from central.coalition.tickets import ticket_ansi, ticket_svg
+from central.console.base import Console
+from central.console.console import console_pages
+from central.keys.card_keys import make_card_key
 from central.login import Logins, create_user
 from central.ports import Settings
-from central.tickets import ticket_ansi, ticket_svg
 from sync.enrolment import comparison_code, fingerprint, make_claim, read_identity
 from sync.keys import Signer
 from sync.refusals import BadCode

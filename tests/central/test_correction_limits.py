@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.correction_limits import Limits, OverTime, TooManyOverTime, TooManyPoints, limits_of
+from central.corrections.correction_limits import Limits, OverTime, TooManyOverTime, TooManyPoints, limits_of
+from central.database import tables as t
 from central.ports import Settings
 from tests.central.office import ANA, BEA, FINN, LIMITS, Office, give, merge, take, transfer
 from tests.central.test_corrections_at_once import all_at_once

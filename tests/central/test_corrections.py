@@ -3,13 +3,13 @@
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.correction_limits import TooManyPoints
-from central.corrections import IdTaken, MayNotCorrect, NotOpen, OwnWish, corrections
-from central.members import UnknownAccount
+from central.corrections.correction_limits import TooManyPoints
+from central.corrections.corrections import IdTaken, MayNotCorrect, NotOpen, OwnWish, corrections
+from central.corrections.wishes import AdjustmentWish, BadWish, NotThere
+from central.database import tables as t
+from central.members.members import UnknownAccount
 from central.ports import reading
-from central.wishes import AdjustmentWish, BadWish, NotThere
-from loyalty.centre_events import Taken
+from loyalty.facts.centre_events import Taken
 from tests.central.office import ANA, FINN, Office, give, take
 from tests.central.tills import DAY, TODAY, Centre, told
 

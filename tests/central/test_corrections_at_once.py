@@ -6,11 +6,11 @@ from functools import partial
 import pytest
 from sqlalchemy import select, update
 
-from central import tables as t
-from central.corrections import NotOpen
-from central.expiry import due_on, expire
+from central.corrections.corrections import NotOpen
+from central.corrections.expiry import due_on, expire
+from central.corrections.wishes import NotThere
+from central.database import tables as t
 from central.ports import writing
-from central.wishes import NotThere
 from loyalty.trouble import Refusal
 from tests.central.office import ANA, BEA, Office, give, merge, take, transfer
 from tests.central.test_at_once import AtOnce

@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from central import tables as t
-from central.ending import redate, set_last_day
-from central.expiry import due_on, expire
-from central.late import post_overdue
+from central.corrections.ending import redate, set_last_day
+from central.corrections.expiry import due_on, expire
+from central.database import tables as t
 from central.ports import writing
+from central.posting.late import post_overdue
+from loyalty.facts.receipts import Receipt
 from loyalty.lots import EventRef
-from loyalty.receipts import Receipt
 from loyalty.trouble import Refusal
 from tests.central.office import Office, give, merge, take, transfer
 from tests.central.tills import ANNA, BEN, DAY, TODAY, Centre, told

@@ -12,11 +12,11 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from central import ports
-from central import tables as t
+from central.database import tables as t
 from central.ports import SystemClock
-from central.recompute import recompute_pending
-from central.sealing import Sealer
-from central.verify import verify_books
+from central.recomputing.recompute import recompute_pending
+from central.streams.sealing import Sealer
+from central.verify.books import verify_books
 from sync.keys import one_key
 from sync.wire import Ack, Problem
 from tests.central.tills import Centre, Till, told

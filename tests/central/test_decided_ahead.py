@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from central import books
-from central.plain_sales import plain_sales
+from central.database.tables import account, event, lot, posting
 from central.ports import writing
-from central.tables import account, event, lot, posting
-from central.verify import verify_books
+from central.posting import books
+from central.posting.plain_sales import plain_sales
+from central.verify.books import verify_books
 from loyalty.baskets import Place
-from loyalty.books import Books, Posted
 from loyalty.certificates import CertificateSold
-from loyalty.events import Event
-from loyalty.leases import Redemption
+from loyalty.facts.events import Event
+from loyalty.facts.member_events import CardChanged
+from loyalty.facts.receipts import Receipt
+from loyalty.facts.reversals import Return
+from loyalty.ledger.books import Books, Posted
+from loyalty.ledger.postings import post_event
 from loyalty.lots import EventRef
-from loyalty.member_events import CardChanged
 from loyalty.members import Use
-from loyalty.postings import post_event
-from loyalty.receipts import Receipt
-from loyalty.reversals import Return
+from loyalty.pricing.leases import Redemption
 from loyalty.trouble import InvariantBroken
 from sync.wire import Ack
 from tests.central.test_at_once import AtOnce

@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from central import doctor
-from central.ailments import Ailment, worst_first
-from central.backups import make_backup
-from central.card_change import retire_card_key
-from central.card_keys import make_card_key, ring_of
-from central.centre_keys import NEXT, rotate_centre_key
-from central.chore_notes import Ran, note_runs
-from central.chores import EVERY_S
-from central.doctor import Examined, examine
+from central.backups.backups import make_backup
+from central.coalition.registry import stop_stream
+from central.database.tables import stream, waiting
+from central.keys.card_keys import make_card_key, ring_of
+from central.keys.centre_keys import NEXT, rotate_centre_key
+from central.members.card_change import retire_card_key
 from central.migrations import upgrade
 from central.ports import Settings, SystemRandomness, open_engine, read_key, writing
-from central.registry import stop_stream
-from central.sealing import Sealer
-from central.tables import stream, waiting
-from central.worklist import raise_alarm, raise_flags
-from loyalty.books import Flag
+from central.streams.sealing import Sealer
+from central.upkeep import doctor
+from central.upkeep.ailments import Ailment, worst_first
+from central.upkeep.chore_notes import Ran, note_runs
+from central.upkeep.chores import EVERY_S
+from central.upkeep.doctor import Examined, examine
+from central.worklist.worklist import raise_alarm, raise_flags
+from loyalty.ledger.books import Flag
 from loyalty.lots import EventRef
 from sync.wire import BATCH_PATH
 from tallypoint.cli import main

@@ -8,12 +8,12 @@ from datetime import date
 import msgspec
 import pytest
 
-from central.closing import close_period
-from central.csv_text import Figure, csv_line
-from central.documents import statement_csv
-from central.issued import Statement, UnknownStatement, read_statement
 from central.ports import reading
-from loyalty.receipts import Funded
+from central.settlement.closing import close_period
+from central.settlement.csv_text import Figure, csv_line
+from central.settlement.documents import statement_csv
+from central.settlement.issued import Statement, UnknownStatement, read_statement
+from loyalty.facts.receipts import Funded
 from tests.central.settling import NOW, SmallCentre, sale
 
 

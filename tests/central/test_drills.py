@@ -10,26 +10,26 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from sqlalchemy import select, text
 
-from central import tables as t
-from central.backups import make_backup
-from central.card_change import retire_card_key, standing
-from central.card_keys import KeyRing, make_card_key
-from central.centre_keys import centre_keys, centre_signer, notices, rotate_centre_key
-from central.members import create_account, issue_card
-from central.overview import overview
-from central.people import People
-from central.people_change import people_standing, retire_people_key
-from central.people_keys import PeopleKey, PeopleRing, make_people_key
+from central.backups.backups import make_backup
+from central.backups.restoring_backups import restore_backup
+from central.coalition.registry import open_slot, revoke_till
+from central.console.overview import overview
+from central.database import tables as t
+from central.keys.card_keys import KeyRing, make_card_key
+from central.keys.centre_keys import centre_keys, centre_signer, notices, rotate_centre_key
+from central.keys.people_keys import PeopleKey, PeopleRing, make_people_key
+from central.members.card_change import retire_card_key, standing
+from central.members.members import create_account, issue_card
+from central.members.people import People
+from central.members.people_change import people_standing, retire_people_key
 from central.ports import Settings, open_engine, reading, writing
-from central.registry import open_slot, revoke_till
-from central.restoring_backups import restore_backup
-from central.sealing import Sealer
-from central.verify import verify_books
-from edge.enrol import enrol
+from central.streams.sealing import Sealer
+from central.verify.books import verify_books
 from edge.identity import read_identity_file
+from edge.line.enrol import enrol
 from edge.ports import Settings as TillSettings
-from loyalty.card_keys import one_card_key
-from loyalty.cards import Card, CardRules, card_token
+from loyalty.cards.card_keys import one_card_key
+from loyalty.cards.cards import Card, CardRules, card_token
 from sync.centre_session import CentreSession
 from sync.desk import Person, open_person, seal_person
 from sync.enrolment import fingerprint

@@ -5,15 +5,15 @@ from datetime import date
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.annex import annex_csv
-from central.closing import close_period
-from central.corrections import MayNotCorrect, OwnWish
-from central.ending import DayIsOver, UnknownPartner, last_days, outstanding, redate, set_last_day
-from central.expiry import due_on, expire
+from central.corrections.corrections import MayNotCorrect, OwnWish
+from central.corrections.ending import DayIsOver, UnknownPartner, last_days, outstanding, redate, set_last_day
+from central.corrections.expiry import due_on, expire
+from central.corrections.wishes import BadWish, EndingWish
+from central.database import tables as t
 from central.ports import reading, writing
-from central.verify import verify_books
-from central.wishes import BadWish, EndingWish
+from central.settlement.annex import annex_csv
+from central.settlement.closing import close_period
+from central.verify.books import verify_books
 from tests.central.office import ANA, FINN, Office, give, merge
 from tests.central.tills import BEN, DAY, TODAY, Centre, told
 

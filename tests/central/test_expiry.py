@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-import central.expiry
-from central import tables as t
-from central.chores import Chore, drain
-from central.expiry import NightlyRun, TooEarly, due_on, expire
+import central.corrections.expiry
+from central.coalition.programmes import publish
+from central.corrections.expiry import NightlyRun, TooEarly, due_on, expire
+from central.database import tables as t
 from central.ports import writing
-from central.programmes import publish
+from central.upkeep.chores import Chore, drain
 from tests.central.office import Office, give, take
 from tests.central.test_leasing import ONLINE, back, under_rules
 from tests.central.tills import ANNA, BEN, DAY, MINUTE, NOW, PROGRAMME, TODAY, Centre, CentreClock, told, under
@@ -142,7 +142,8 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(office: Office, monkeypa
     for one in members:
         office.ask(give(one, 10, through=TODAY))
     office.centre.now += DAY
-    steps = central.expiry._steps(office.centre.engine, date(2026, 3, 3), office.centre.now, office.centre.random)
+    centre = office.centre
+    steps = central.corrections.expiry._steps(centre.engine, date(2026, 3, 3), centre.now, centre.random)
     assert next(steps).accounts == 2
     steps.close()
     assert run(office, date(2026, 3, 3)) == (3, 30)

@@ -3,15 +3,15 @@
 import msgspec
 from sqlalchemy import select
 
-from central.granting import floats_out
-from central.own_events import centre_stream_id
+from central.coalition.programmes import publish
+from central.database.tables import centre_event, stream
+from central.leases.granting import floats_out
 from central.ports import reading, writing
-from central.programmes import publish
-from central.tables import centre_event, stream
-from loyalty.compiled import compile_programme
-from loyalty.events import read_head
-from loyalty.lease_events import Granted
-from loyalty.programme import programme_from
+from central.streams.own_events import centre_stream_id
+from loyalty.facts.events import read_head
+from loyalty.facts.lease_events import Granted
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import programme_from
 from sync.chain import StreamHead, walk
 from sync.framing import open_signed
 from sync.keys import one_key

@@ -8,18 +8,18 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 
-from central.backups import LAST_BACKUP
-from central.chore_notes import Ran, note_runs
-from central.console import console_pages
-from central.console_base import Console
-from central.doctor import examine
+from central.backups.backups import LAST_BACKUP
+from central.coalition.registry import stop_stream
+from central.console.base import Console
+from central.console.console import console_pages
+from central.database.rows import put
+from central.database.tables import setting
 from central.login import Logins, create_user
-from central.metrics import metrics
 from central.ports import Settings, reading, writing
-from central.registry import stop_stream
-from central.rows import put
-from central.tables import setting
-from central.worklist import raise_alarm
+from central.upkeep.chore_notes import Ran, note_runs
+from central.upkeep.doctor import examine
+from central.upkeep.metrics import metrics
+from central.worklist.worklist import raise_alarm
 from sync.wire import BATCH_PATH
 from tests.central.test_console import PASSWORD, signed_in
 from tests.central.tills import NOW, Centre, CentreClock

@@ -4,11 +4,11 @@ from datetime import date
 
 import pytest
 
-from central.balances import balance_at_date, balance_at_version
-from central.expiry import due_on, expire
-from central.history import Entry, History, history_of
-from central.members import UnknownAccount
+from central.console.history import Entry, History, history_of
+from central.corrections.expiry import due_on, expire
+from central.members.members import UnknownAccount
 from central.ports import reading
+from central.posting.balances import balance_at_date, balance_at_version
 from tests.central.office import Office, give, merge
 from tests.central.tills import BEN, DAY, TODAY, Centre, told
 

@@ -7,18 +7,18 @@ import msgspec
 import pytest
 from sqlalchemy import Select, func, select
 
-from central.late import post_arrived, post_overdue
+from central.coalition.programmes import publish
+from central.coalition.registry import resume_stream
+from central.database.tables import account, batch, card, debt, event, flag, lot, posting, stream, waiting
 from central.ports import writing
-from central.programmes import publish
-from central.recompute import Recomputed
-from central.registry import resume_stream
-from central.tables import account, batch, card, debt, event, flag, lot, posting, stream, waiting
-from loyalty.compiled import compile_programme
-from loyalty.earning import Earned
-from loyalty.events import Opened, encode
+from central.posting.late import post_arrived, post_overdue
+from central.recomputing.recompute import Recomputed
+from loyalty.facts.events import Opened, encode
+from loyalty.facts.receipts import read_detail
 from loyalty.members import MemberView, Use
-from loyalty.programme import programme_from
-from loyalty.receipts import read_detail
+from loyalty.pricing.earning import Earned
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import programme_from
 from sync.chain import StreamHead
 from sync.envelope import open_batch
 from sync.refusals import StreamMoved

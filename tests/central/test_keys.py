@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.centre_keys import centre_keys, centre_signer, notices, rotate_centre_key
+from central.coalition.registry import is_key_wanted, open_slot, revoke_key, want_new_key
+from central.database import tables as t
+from central.keys.centre_keys import centre_keys, centre_signer, notices, rotate_centre_key
 from central.ports import Settings, reading, writing
-from central.registry import is_key_wanted, open_slot, revoke_key, want_new_key
-from central.sealing import Sealer
-from central.verify import verify_books
+from central.streams.sealing import Sealer
+from central.verify.books import verify_books
 from sync.centre_session import CentreSession
 from sync.framing import open_signed, pack
 from sync.keys import Signer, one_key

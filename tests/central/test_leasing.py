@@ -6,17 +6,17 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
-from central.leasing import leased_points, recall, reclaim_overdue
+from central.coalition.programmes import publish
+from central.database.tables import debt, lease, lease_slice, lot, posting
+from central.leases.leasing import leased_points, recall, reclaim_overdue
 from central.ports import reading, writing
-from central.programmes import publish
-from central.tables import debt, lease, lease_slice, lot, posting
-from central.verify import verify_books
-from loyalty.compiled import compile_programme
-from loyalty.lease_events import LeaseMoved
-from loyalty.leases import Authority
+from central.verify.books import verify_books
+from loyalty.facts.lease_events import LeaseMoved
 from loyalty.lots import Slice
 from loyalty.members import PublishedMember
-from loyalty.programme import programme_from
+from loyalty.pricing.leases import Authority
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import programme_from
 from sync.wire import Ack, Grant
 from tests.central.tills import DAY, PROGRAMME, TODAY, Centre, Till, told, under
 

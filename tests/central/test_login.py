@@ -9,11 +9,11 @@ from argon2 import PasswordHasher
 from flask import Flask
 from sqlalchemy import select
 
-from central.console import HEAD_OFFICE, PUBLIC, RIGHTS, console_pages
-from central.console_base import Console
+from central.console.base import Console
+from central.console.console import HEAD_OFFICE, PUBLIC, RIGHTS, console_pages
+from central.database.tables import console_session, console_user
 from central.login import BadUser, Logins, LoginTaken, WrongLogin, create_user
 from central.ports import reading, writing
-from central.tables import console_session, console_user
 from loyalty.trouble import Refusal
 from tests.central.settling import SmallCentre
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 
+from central.database.rows import find
+from central.database.tables import IS_COUNTER, IS_LEFT, lease, lease_slice, use
 from central.migrations import upgrade
-from central.rows import find
-from central.tables import IS_COUNTER, IS_LEFT, lease, lease_slice, use
 
 
 def plan_of(*asked: Any) -> str:

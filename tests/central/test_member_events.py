@@ -6,17 +6,17 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central.claims import settle_claims
-from central.consents import WrongCode, confirm_by_code, consents_of, consents_of_card, evidence_of, withdraw
-from central.erasing import erase_member
+from central.corrections.erasing import erase_member
+from central.corrections.stray_points import bring_home
+from central.database.tables import account, card, enrolment, flag, hotlist, lot, member
+from central.intake.claims import settle_claims
+from central.intake.consents import WrongCode, confirm_by_code, consents_of, consents_of_card, evidence_of, withdraw
 from central.ports import reading, writing
-from central.stray_points import bring_home
-from central.tables import account, card, enrolment, flag, hotlist, lot, member
-from central.verify import verify_books
-from loyalty.card_keys import one_card_key
-from loyalty.cards import Card, card_token
-from loyalty.confirming import confirm_code, confirm_key, confirm_number
-from loyalty.member_events import CardChanged, Claimed, ConsentChanged, ConsentSaid, Enrolled, ReceiptNamed
+from central.verify.books import verify_books
+from loyalty.cards.card_keys import one_card_key
+from loyalty.cards.cards import Card, card_token
+from loyalty.cards.confirming import confirm_code, confirm_key, confirm_number
+from loyalty.facts.member_events import CardChanged, Claimed, ConsentChanged, ConsentSaid, Enrolled, ReceiptNamed
 from loyalty.members import UNKNOWN_CARD, PublishedMember
 from tests.central.test_leasing import ONLINE, back, under_rules
 from tests.central.tills import ANNA, BEN, CARD_KEY, NOW, Centre, Till

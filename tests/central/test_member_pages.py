@@ -11,22 +11,22 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from central.adjusting import Signed
-from central.card_keys import KeyRing
-from central.consent_pages import consent_pages
-from central.consents import consents_of
-from central.console import console_pages
-from central.console_base import Console
-from central.erasing import erase_member
+from central.coalition.programmes import publish
+from central.console.base import Console
+from central.console.consent_pages import consent_pages
+from central.console.console import console_pages
+from central.corrections.adjusting import Signed
+from central.corrections.erasing import erase_member
+from central.corrections.moving import PointsLeased, merge
+from central.corrections.wishes import MergeWish
+from central.database.tables import account
+from central.intake.consents import consents_of
+from central.keys.card_keys import KeyRing
 from central.login import Logins, create_user
-from central.moving import PointsLeased, merge
-from central.people import People, masked
+from central.members.people import People, masked
 from central.ports import reading, writing
-from central.programmes import publish
-from central.tables import account
-from central.verify import verify_books
-from central.wishes import MergeWish
-from loyalty.confirming import confirm_code, confirm_key
+from central.verify.books import verify_books
+from loyalty.cards.confirming import confirm_code, confirm_key
 from sync.desk import Person
 from tests.central.test_claims import claim, settle, sold
 from tests.central.test_member_events import CODE, NEW, changed, enrolled, said, token
@@ -137,7 +137,7 @@ def test_a_member_with_points_at_a_till_is_erased_once_they_came_back(centre: Ce
 
 
 def test_erasing_from_the_shell_and_again_after_an_older_backup(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    from central.members import create_account
+    from central.members.members import create_account
     from central.migrations import upgrade
     from central.ports import SystemRandomness, open_engine
     from tallypoint.cli import main

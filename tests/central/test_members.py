@@ -7,7 +7,8 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central.members import (
+from central.database.tables import account, card, member, metadata
+from central.members.members import (
     CardTaken,
     NotACard,
     UnknownAccount,
@@ -20,9 +21,8 @@ from central.members import (
     set_facts,
 )
 from central.ports import writing
-from central.tables import account, card, member, metadata
-from loyalty.card_keys import one_card_key
-from loyalty.cards import CardRules
+from loyalty.cards.card_keys import one_card_key
+from loyalty.cards.cards import CardRules
 from loyalty.members import MemberView
 from loyalty.trouble import BadInput
 from tests.central.test_publish import token_of

@@ -6,16 +6,16 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.expiry import due_on, expire
-from central.late import post_overdue
-from central.members import AccountClosed, issue_card, set_facts
-from central.moving import PointsLeased
+from central.corrections.expiry import due_on, expire
+from central.corrections.moving import PointsLeased
+from central.corrections.wishes import BadWish, NotThere, TransferWish
+from central.database import tables as t
+from central.members.members import AccountClosed, issue_card, set_facts
 from central.ports import writing
-from central.verify import verify_books
-from central.wishes import BadWish, NotThere, TransferWish
-from loyalty.card_keys import one_card_key
-from loyalty.cards import Card, CardRules, card_token
+from central.posting.late import post_overdue
+from central.verify.books import verify_books
+from loyalty.cards.card_keys import one_card_key
+from loyalty.cards.cards import Card, CardRules, card_token
 from loyalty.members import MemberView, PublishedMember
 from tests.central.office import YEAR_END, Office, give, merge, take, transfer
 from tests.central.test_leasing import LEASING, ONLINE, back, under_rules

@@ -6,17 +6,17 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central import verify
-from central.late import DAY_MS, post_arrived, post_overdue
+from central.corrections.wishes import BadWish, FixWish, NotThere
+from central.database import tables as t
+from central.intake.quarantine import items, key_named, show
 from central.ports import reading, writing
-from central.posting import Poster
-from central.quarantine import items, key_named, show
-from central.verify import verify_books
-from central.wishes import BadWish, FixWish, NotThere
+from central.posting.late import DAY_MS, post_arrived, post_overdue
+from central.posting.posting import Poster
+from central.verify import books as verify
+from central.verify.books import verify_books
+from loyalty.facts.receipts import Receipt
+from loyalty.facts.reversals import close_void
 from loyalty.lots import EventRef
-from loyalty.receipts import Receipt
-from loyalty.reversals import close_void
 from sync.wire import Problem
 from tests.central.office import Office
 from tests.central.tills import Centre, Till, told

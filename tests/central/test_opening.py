@@ -4,15 +4,15 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from central import tables as t
-from central.corrections import Correction, MayNotCorrect, OwnWish
-from central.opening import KnownFile
-from central.opening_file import KEPT_FOR_MS, BadOpening, OpeningFile, keep_opening, read_opening
+from central.coalition.registry import load_coalition
+from central.corrections.corrections import Correction, MayNotCorrect, OwnWish
+from central.corrections.opening import KnownFile
+from central.corrections.opening_file import KEPT_FOR_MS, BadOpening, OpeningFile, keep_opening, read_opening
+from central.corrections.wishes import BadWish, OpeningWish
+from central.database import tables as t
 from central.ports import writing
-from central.registry import load_coalition
-from central.wishes import BadWish, OpeningWish
-from loyalty.card_keys import one_card_key
-from loyalty.cards import CardRules
+from loyalty.cards.card_keys import one_card_key
+from loyalty.cards.cards import CardRules
 from loyalty.moments import utc_date
 from loyalty.trouble import InvariantBroken
 from tests.central.office import ANA, FINN, Office, give, merge

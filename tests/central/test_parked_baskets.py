@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central.parked_baskets import forget_baskets
+from central.backups.restoring import note_restore
+from central.coalition.registry import revoke_till
+from central.database.tables import parked_basket
 from central.ports import writing
-from central.registry import revoke_till
-from central.restoring import note_restore
-from central.tables import parked_basket
-from central.verify import verify_books
+from central.tills.parked_baskets import forget_baskets
+from central.verify.books import verify_books
 from sync.desk import DeskAsk
 from sync.parked import ParkedRow
 from sync.parked_office import OfficeBasket, OfficeTaken, OfficeTold

@@ -8,17 +8,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from central.annex import annex_csv
-from central.closing import close_period
-from central.leasing import reclaim_overdue
-from central.partner_accounts import PartnerAccount, UnknownPartnerAccount, account_csv, partner_account
+from central.coalition.registry import load_coalition
+from central.leases.leasing import reclaim_overdue
 from central.ports import reading, writing
-from central.registry import load_coalition
-from central.verify import verify_books
-from central.verify_lines import _minor_in_micro
+from central.settlement.annex import annex_csv
+from central.settlement.closing import close_period
+from central.settlement.partner_accounts import PartnerAccount, UnknownPartnerAccount, account_csv, partner_account
+from central.verify.books import verify_books
+from central.verify.lines import _minor_in_micro
 from loyalty.amounts import _EXPONENTS, minor_in_micro
+from loyalty.facts.reversals import ReturnLine
 from loyalty.members import MemberView
-from loyalty.reversals import ReturnLine
 from tests.central.busy_day import busy_day, close, codes, run
 from tests.central.test_leasing import HOUR, LEASING, under_rules
 from tests.central.tills import COALITION, DAY, NOW, Centre, told, under

@@ -5,12 +5,12 @@ from datetime import date
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.adjusting import Signed
-from central.members import UnknownAccount
+from central.corrections.adjusting import Signed
+from central.corrections.previews import Preview, preview_of, preview_waiting
+from central.corrections.wishes import EndingWish, NotThere, Wish
+from central.database import tables as t
+from central.members.members import UnknownAccount
 from central.ports import reading, writing
-from central.previews import Preview, preview_of, preview_waiting
-from central.wishes import EndingWish, NotThere, Wish
 from loyalty.moments import utc_date
 from loyalty.trouble import Refusal
 from tests.central.office import Office, give, merge, take, transfer

@@ -6,16 +6,16 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.closing import close_period
+from central.database import tables as t
 from central.ports import reading, writing
-from central.positions import lines_of_period
-from central.price_deltas import settle_deltas
-from central.verify import verify_books
-from loyalty.compiled import compile_programme
-from loyalty.programme import programme_from
-from loyalty.receipts import read_detail
-from loyalty.reversals import ReturnLine
+from central.recomputing.price_deltas import settle_deltas
+from central.settlement.closing import close_period
+from central.settlement.positions import lines_of_period
+from central.verify.books import verify_books
+from loyalty.facts.receipts import read_detail
+from loyalty.facts.reversals import ReturnLine
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import programme_from
 from tests.central.tills import NOW, PROGRAMME, TODAY, Centre, Till
 
 

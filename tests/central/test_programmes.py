@@ -4,9 +4,9 @@ import msgspec
 import pytest
 import yaml
 
+from central.coalition.programmes import compiled, current_programme, document_of, publish, releases
 from central.ports import writing
-from central.programmes import compiled, current_programme, document_of, publish, releases
-from loyalty.programme import BadProgramme
+from loyalty.programme.programme import BadProgramme
 from tests.central.tills import PROGRAMME, Centre
 
 

@@ -7,16 +7,16 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
-from central.lanes import jump_all
-from central.late import post_arrived
-from central.members import block_card, lift_block, set_facts
+from central.backups.restoring import note_restore
+from central.coalition.programmes import publish
+from central.database.lanes import jump_all
+from central.database.tables import changed, event, lot, member_page, posting, waiting
+from central.members.members import block_card, lift_block, set_facts
 from central.ports import replayable, writing
-from central.programmes import publish
-from central.restoring import note_restore
-from central.tables import changed, event, lot, member_page, posting, waiting
-from loyalty.cards import CardRules, card_token, read_card
+from central.posting.late import post_arrived
+from loyalty.cards.cards import CardRules, card_token, read_card
 from loyalty.members import HotlistedCard, MemberRow, MemberView, PublishedMember, Use, view_of
-from loyalty.programme import programme_from, read_programme
+from loyalty.programme.programme import programme_from, read_programme
 from sync.lanes import LaneState, apply_page
 from sync.wire import Ack, Page
 from tests.central.tills import ANNA, BEN, CARD_KEY, CARDS, DAY, PROGRAMME, Centre, told

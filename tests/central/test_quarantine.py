@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from central import replaying
-from central import tables as t
-from central.corrections import OwnWish
-from central.fixing import read_fact
-from central.heads import Unfit
-from central.ports import reading, writing
-from central.quarantine import (
+from central.coalition.registry import resume_stream, revoke_till
+from central.corrections.corrections import OwnWish
+from central.corrections.fixing import read_fact
+from central.corrections.wishes import BadWish, FixWish, NotThere
+from central.database import tables as t
+from central.intake import replaying
+from central.intake.quarantine import (
     AlreadyDecided,
     Item,
     ItemKey,
@@ -27,13 +27,13 @@ from central.quarantine import (
     show,
     write_off,
 )
-from central.registry import resume_stream, revoke_till
-from central.replaying import NotReadable, Replayed, replay_all, replay_one
-from central.verify import verify_books
-from central.wishes import BadWish, FixWish, NotThere
-from loyalty.earning import Earned
-from loyalty.events import encode
+from central.intake.replaying import NotReadable, Replayed, replay_all, replay_one
+from central.ports import reading, writing
+from central.streams.heads import Unfit
+from central.verify.books import verify_books
+from loyalty.facts.events import encode
 from loyalty.lots import EventRef
+from loyalty.pricing.earning import Earned
 from sync.wire import Ack, Problem
 from tests.central.office import ANA, BEA, Office
 from tests.central.tills import NOW, TODAY, Centre, Till, told
@@ -95,7 +95,9 @@ def violations(centre: Centre) -> list[tuple[str, Any]]:
 @pytest.fixture
 def old_version(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A centre that knows no `receipt.v1` yet; called, it is upgraded."""
-    from central import heads, intake, posting, quarantine
+    from central.intake import intake, quarantine
+    from central.posting import posting
+    from central.streams import heads
 
     def cannot(_: bytes) -> Unfit:
         return Unfit(cause="event.unknown", say="a type of a later version")

@@ -7,15 +7,15 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
+from central.corrections.wishes import BadWish, NotThere
+from central.database import tables as t
+from central.intake.quarantine import AlreadyDecided
+from central.intake.replaying import NotReadable
 from central.ports import writing
-from central.quarantine import AlreadyDecided
-from central.replaying import NotReadable
-from central.wishes import BadWish, NotThere
-from loyalty.earning import Earned
+from loyalty.facts.return_voids import close_return_void
+from loyalty.facts.reversals import Return, ReturnVoid
 from loyalty.lots import EventRef
-from loyalty.return_voids import close_return_void
-from loyalty.reversals import Return, ReturnVoid
+from loyalty.pricing.earning import Earned
 from tests.central.office import BEA, Office
 from tests.central.test_claims import claim, half, points, settle, sold
 from tests.central.test_quarantine import decided, key_of, off, replay, state, violations, waiting, wish_for

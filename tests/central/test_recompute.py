@@ -6,12 +6,12 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from central.database.tables import event
 from central.ports import writing
-from central.recompute import recompute_pending
-from central.tables import event
+from central.recomputing.recompute import recompute_pending
+from loyalty.facts.receipts import Charged, Receipt, read_detail
+from loyalty.facts.reversals import ReturnLine
 from loyalty.members import MemberView, Use
-from loyalty.receipts import Charged, Receipt, read_detail
-from loyalty.reversals import ReturnLine
 from tests.central.tills import Centre, told
 
 TOKEN = "cd" * 16

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from edge import salvage
+from central.database import tables as t
 from edge.identity import TillIdentity, write_identity_file, write_secret
-from loyalty.events import Opened
+from edge.salvage import salvage
+from loyalty.facts.events import Opened
 from sync.provisional import FIRST
 from sync.wire import SALVAGE_PATH
 from tests.central.recovering import Lane, apart, in_order, receipts

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.journal import Kept
+from edge.journal.journal import Kept
 from edge.ports import BadSettings, read_settings
 from tests.central.recovering import Lane, in_order, receipts
 from tests.central.test_told_leases import backup, put_back

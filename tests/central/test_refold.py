@@ -13,28 +13,28 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import central.refold
-import central.refold_own
-import central.refold_return_voids
-import central.stored
-import central.verify
-import central.verify_lines
-import central.verify_moves
-import central.verify_receipts
-import central.verify_statements
-import central.verify_streams
-from central.refold import Leg, Refold
-from central.refold_own import ACCOUNT_EVENTS, fold_own
-from central.refold_return_voids import RETURN_VOID, fold_return_void
-from loyalty.books import Books, Posting
-from loyalty.centre_events import Adjusted, Carried, Expired, Moved, Taken
-from loyalty.events import Event, encode
-from loyalty.expiry import expire_lots
+import central.verify.books
+import central.verify.lines
+import central.verify.moves
+import central.verify.receipts
+import central.verify.refold
+import central.verify.refold_own
+import central.verify.refold_return_voids
+import central.verify.statements
+import central.verify.stored
+import central.verify.streams
+from central.verify.refold import Leg, Refold
+from central.verify.refold_own import ACCOUNT_EVENTS, fold_own
+from central.verify.refold_return_voids import RETURN_VOID, fold_return_void
+from loyalty.facts.centre_events import Adjusted, Carried, Expired, Moved, Taken
+from loyalty.facts.events import Event, encode
+from loyalty.facts.receipts import Funded, Receipt
+from loyalty.facts.return_voids import close_return_void
+from loyalty.facts.reversals import Return, Void
+from loyalty.ledger.books import Books, Posting
+from loyalty.ledger.expiry import expire_lots
+from loyalty.ledger.postings import post_event
 from loyalty.lots import EventRef, Expiry, Lot, LotKey, Redated, Slice, points_in
-from loyalty.postings import post_event
-from loyalty.receipts import Funded, Receipt
-from loyalty.return_voids import close_return_void
-from loyalty.reversals import Return, Void
 from loyalty.terms import Terms
 from tests.loyalty.build import MONDAY_NOON_MS, day, earned, place, redemption, ref, sale, take_back, void
 
@@ -504,9 +504,9 @@ def test_a_void_of_what_was_never_posted_is_refused() -> None:
 # Independence
 
 KERNEL_OF_SUMS = {
-    "loyalty.correction_postings", "loyalty.expiry", "loyalty.postings", "loyalty.books", "loyalty.lots",
-    "loyalty.statements", "central.books", "central.posting", "central.recorded", "central.positions",
-    "central.evidence", "central.annex",
+    "loyalty.ledger.correction_postings", "loyalty.ledger.expiry", "loyalty.ledger.postings", "loyalty.ledger.books",
+    "loyalty.lots", "loyalty.settling.statements", "central.posting.books", "central.posting.posting",
+    "central.posting.recorded", "central.settlement.positions", "central.streams.evidence", "central.settlement.annex",
 }  # fmt: skip
 
 
@@ -517,14 +517,14 @@ def imported(module: Any) -> set[str]:
 
 
 def test_the_refold_knows_nothing_but_the_standard_library() -> None:
-    assert imported(central.refold) == {"collections", "collections.abc", "datetime", "typing"}
+    assert imported(central.verify.refold) == {"collections", "collections.abc", "datetime", "typing"}
 
 
 @pytest.mark.parametrize(
     "module",
     [
-        central.refold_own, central.verify, central.verify_moves, central.verify_receipts, central.verify_statements,
-        central.verify_streams, central.verify_lines, central.stored,
+        central.verify.refold_own, central.verify.books, central.verify.moves, central.verify.receipts,
+        central.verify.statements, central.verify.streams, central.verify.lines, central.verify.stored,
     ],
 )
 def test_verification_shares_none_of_the_ledgers_sums(module: Any) -> None:

@@ -5,8 +5,7 @@ import copy
 import pytest
 from sqlalchemy import select
 
-from central.ports import BadSettings, read_key, read_settings, writing
-from central.registry import (
+from central.coalition.registry import (
     BadCoalition,
     UnknownStore,
     UnknownTillHere,
@@ -16,7 +15,8 @@ from central.registry import (
     partner_of,
     revoke_till,
 )
-from central.tables import store_partner, stream
+from central.database.tables import store_partner, stream
+from central.ports import BadSettings, read_key, read_settings, writing
 from loyalty.amounts import UnknownCurrency
 from sync.enrolment import make_claim
 from sync.framing import open_signed

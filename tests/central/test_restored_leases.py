@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from edge.cache import Cache
+from edge.cache.cache import Cache
 from edge.identity import TillIdentity
-from edge.journal import Journal
+from edge.journal.journal import Journal
+from edge.journal.suspending import CLOCK_WENT_BACK, notice_clock
+from edge.line.uplink import Uplink
 from edge.ports import Settings
-from edge.suspending import CLOCK_WENT_BACK, notice_clock
-from edge.till import Till as EdgeTill
-from edge.uplink import Uplink
-from loyalty.lease_events import LeaseMoved
+from edge.sale.till import Till as EdgeTill
+from loyalty.facts.lease_events import LeaseMoved
 from loyalty.lots import points_in
 from sync.wire import Answer
 from tests.central.test_leasing import CAPS, available, leased, states, under_rules

@@ -6,15 +6,15 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central.late import post_overdue
+from central.database.tables import debt, event, lot, reversed_, use
 from central.ports import writing
-from central.tables import debt, event, lot, reversed_, use
-from loyalty.events import TillClose
+from central.posting.late import post_overdue
+from loyalty.facts.events import TillClose
+from loyalty.facts.receipts import Receipt
+from loyalty.facts.return_voids import close_return_void
+from loyalty.facts.reversals import Return, ReturnLine, ReturnVoid, close_return
 from loyalty.lots import EventRef
 from loyalty.members import Use
-from loyalty.receipts import Receipt
-from loyalty.return_voids import close_return_void
-from loyalty.reversals import Return, ReturnLine, ReturnVoid, close_return
 from tests.central.busy_day import verify
 from tests.central.tills import Centre, Till, told
 

@@ -7,16 +7,16 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from central.coalition.programmes import publish
+from central.database.tables import debt, lot
 from central.ports import writing
-from central.programmes import publish
-from central.tables import debt, lot
-from loyalty.compiled import compile_programme
+from loyalty.facts.receipts import Receipt
+from loyalty.facts.returned_points import AtHand
+from loyalty.facts.reversals import Return, ReturnLine, came_back, close_return
 from loyalty.lots import EventRef
 from loyalty.members import MemberView
-from loyalty.programme import programme_from
-from loyalty.receipts import Receipt
-from loyalty.returned_points import AtHand
-from loyalty.reversals import Return, ReturnLine, came_back, close_return
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import programme_from
 from tests.central.busy_day import verify
 from tests.central.tills import NOW, PROGRAMME, Centre, Till, told
 

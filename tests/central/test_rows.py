@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 
+from central.coalition.registry import begin_stream
+from central.database.rows import find, put, remove
+from central.database.tables import account, lot, till_grant
 from central.migrations import upgrade
 from central.ports import open_engine, reading, replayable, writing
-from central.registry import begin_stream
-from central.rows import find, put, remove
-from central.tables import account, lot, till_grant
 
 
 @pytest.fixture

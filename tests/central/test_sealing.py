@@ -10,16 +10,16 @@ import msgspec
 import pytest
 from sqlalchemy import delete, select, text
 
-from central import tables as t
-from central.block_copies import CopyFailed, copy_path, read_copy
-from central.chores import chores_of, drain
-from central.closing import close_period
-from central.issued import read_statement
+from central.backups.restoring import note_restore
+from central.database import tables as t
+from central.database.tables import APPEND_ONLY
 from central.ports import reading, writing
-from central.restoring import note_restore
-from central.sealing import Sealer, newest_block
-from central.tables import APPEND_ONLY
-from central.verify import verify_books
+from central.settlement.closing import close_period
+from central.settlement.issued import read_statement
+from central.streams.block_copies import CopyFailed, copy_path, read_copy
+from central.streams.sealing import Sealer, newest_block
+from central.upkeep.chores import chores_of, drain
+from central.verify.books import verify_books
 from sync.blocks import Block, BlockMark, block_hash, seal_holds
 from sync.chain import ZERO_HASH
 from sync.keys import one_key

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from central.chores import Chore, Chores, drain
-from central.house_lock import AlreadyRunning
 from central.migrations import upgrade
 from central.ports import Settings, open_engine, writing
 from central.service import CentralService, central_app
-from central.worklist import raise_alarm
+from central.upkeep.chores import Chore, Chores, drain
+from central.upkeep.house_lock import AlreadyRunning
+from central.worklist.worklist import raise_alarm
 from sync.wire import BATCH_PATH
 from tests.central.settling import FixedClock, FixedRandomness
 

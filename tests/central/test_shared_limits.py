@@ -7,21 +7,21 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from central.late import post_overdue
+from central.coalition.programmes import publish
+from central.corrections.wishes import FixWish
+from central.database.tables import event, flag
 from central.ports import writing
-from central.programmes import publish
-from central.recompute import recompute_pending
-from central.tables import event, flag
-from central.verify import verify_books
-from central.wishes import FixWish
+from central.posting.late import post_overdue
+from central.recomputing.recompute import recompute_pending
+from central.verify.books import verify_books
 from loyalty.baskets import Basket, Line
-from loyalty.compiled import compile_programme
+from loyalty.facts.receipts import Receipt, close_receipt
+from loyalty.facts.returned_lines import ReturnLine
 from loyalty.lots import EventRef
 from loyalty.members import MemberView, Use, WalletItem
-from loyalty.programme import programme_from
-from loyalty.quotes import quote_basket
-from loyalty.receipts import Receipt, close_receipt
-from loyalty.returned_lines import ReturnLine
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import programme_from
 from tests.central.office import Office
 from tests.central.tills import DAY, MINUTE, NOW, PROGRAMME, Centre, Till, told
 

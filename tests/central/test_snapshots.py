@@ -4,12 +4,12 @@ import msgspec
 import pytest
 from sqlalchemy import delete, select, update
 
-import central.snapshots
-from central import tables as t
-from central.lanes import floor_of, forget_tombstones, jump_all, mark_changed
-from central.members import block_card, lift_block, set_facts
+import central.tills.snapshots
+from central.database import tables as t
+from central.database.lanes import floor_of, forget_tombstones, jump_all, mark_changed
+from central.members.members import block_card, lift_block, set_facts
 from central.ports import reading, writing
-from central.snapshots import SnapshotMaker, chunk_part, has_snapshot, manifest_for
+from central.tills.snapshots import SnapshotMaker, chunk_part, has_snapshot, manifest_for
 from loyalty.members import PublishedMember, Use, view_of
 from sync.framing import open_signed, pack
 from sync.keys import one_key
@@ -99,7 +99,7 @@ def test_what_comes_while_a_chunk_is_made_is_in_neither_the_row_nor_the_till_s_h
     one.sell("R1", 10_000, told(anna))
     one.upload()
     centre.store.stamp()
-    making = central.snapshots._make
+    making = central.tills.snapshots._make
 
     def and_meanwhile(*args: object) -> object:
         if one.sent == 1:

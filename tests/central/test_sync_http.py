@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from central.sync_http import KINDS, PATHS, Gate, reserved_places, sync_blueprint
+from central.tills.sync_http import KINDS, PATHS, Gate, reserved_places, sync_blueprint
 from sync.framing import open_signed
 from sync.keys import one_key
 from sync.wire import (

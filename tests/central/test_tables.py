@@ -22,12 +22,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from central.closing import close_period
+from central.database.tables import APPEND_ONLY, PLACE_KEYS, metadata
 from central.migrations import grant_rights, rights_of, upgrade
 from central.ports import SystemClock, open_engine, writing
-from central.sealing import Sealer
-from central.tables import APPEND_ONLY, PLACE_KEYS, metadata
-from central.verify import verify_books
+from central.settlement.closing import close_period
+from central.streams.sealing import Sealer
+from central.verify.books import verify_books
 from sync.keys import one_key
 from tests.central.tills import Centre, told
 

@@ -7,14 +7,14 @@ import msgspec
 import pytest
 from sqlalchemy import select, text
 
-from central import tables as t
-from central.console_views import tills
-from central.leasing import recall
+from central.backups.restoring import note_restore
+from central.database import tables as t
+from central.database.tables import APPEND_ONLY, metadata
+from central.leases.leasing import recall
 from central.ports import reading, writing
-from central.restoring import note_restore
-from central.tables import APPEND_ONLY, metadata
-from central.verify import verify_books
-from loyalty.lease_events import LeaseMoved
+from central.upkeep.views import tills
+from central.verify.books import verify_books
+from loyalty.facts.lease_events import LeaseMoved
 from loyalty.lots import Slice
 from sync.framing import open_signed, pack
 from sync.keys import Signer, one_key

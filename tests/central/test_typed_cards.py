@@ -3,12 +3,12 @@
 import pytest
 from sqlalchemy import select
 
-from central.members import NotACard, account_of, issue_card, register_card
+from central.database.tables import card, metadata
+from central.members.members import NotACard, account_of, issue_card, register_card
 from central.ports import writing
-from central.tables import card, metadata
-from loyalty.card_keys import one_card_key
-from loyalty.card_rules import PhoneRule
-from loyalty.cards import Card, CardRule, CardRules, card_token, read_card
+from loyalty.cards.card_keys import one_card_key
+from loyalty.cards.card_rules import PhoneRule
+from loyalty.cards.cards import Card, CardRule, CardRules, card_token, read_card
 from tests.central.tills import CARD_KEY, Centre
 
 RULES = CardRules(

@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.late import post_overdue
+from central.database import tables as t
 from central.ports import writing
+from central.posting.late import post_overdue
 from loyalty.lots import EventRef
 from tests.central.busy_day import Day, busy_day, close, codes, run, verify
 from tests.central.tills import DAY, Centre, told

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from sqlalchemy import delete, select, update
 
-from central import tables as t
+from central.database import tables as t
 from central.ports import SystemClock, writing
-from central.sealing import Sealer
-from central.verify import Verified, verify_books
+from central.streams.sealing import Sealer
+from central.verify.books import Verified, verify_books
 from sync.blocks import Block, seal_block
 from sync.keys import Signer, one_key
 from tests.central.busy_day import Day, busy_day, run
@@ -110,6 +110,6 @@ def test_without_the_centres_key_seals_are_not_looked_at(day: Day) -> None:
 
 def test_the_page_on_blocks_lists_every_violation() -> None:
     root = Path(__file__).parents[2]
-    code = (root / "central" / "verify_blocks.py").read_text("utf-8")
+    code = (root / "central" / "verify" / "blocks.py").read_text("utf-8")
     page = (root / "docs" / "sealing.md").read_text("utf-8")
     assert set(re.findall(r"`(block\.[a-z]+)`", page)) == set(re.findall(r'"(block\.[a-z]+)"', code))

@@ -5,9 +5,9 @@ from datetime import date
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.expiry import due_on, expire
-from central.own_events import centre_stream_id
+from central.corrections.expiry import due_on, expire
+from central.database import tables as t
+from central.streams.own_events import centre_stream_id
 from tests.central.busy_day import codes, open_to_damage, run, verify
 from tests.central.office import Office, give, merge, take, transfer
 from tests.central.tills import BEN, DAY, TODAY, Centre, told

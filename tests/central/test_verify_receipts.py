@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from loyalty.compiled import compile_programme
-from loyalty.programme import programme_from
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import programme_from
 from tests.central.busy_day import Day, busy_day, codes
 from tests.central.tills import PROGRAMME, Centre, told
 

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from sqlalchemy import select, update
 
-from central import tables as t
+from central.database import tables as t
 from tests.central.busy_day import Day, busy_day, close, codes, run
 from tests.central.tills import Centre
 

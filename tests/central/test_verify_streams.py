@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import LargeBinary, Table, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from central import tables as t
+from central.database import tables as t
 from central.ports import writing
-from central.verify import Verified
+from central.verify.books import Verified
 from sync.wire import BATCH_TAG, BatchHeader
 from tests.central.busy_day import Day, busy_day, close, codes, run, verify
 from tests.central.tills import Centre

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from central.closing import close_period
-from central.expiry import expire
-from central.members import create_account
+from central.coalition.registry import load_coalition
+from central.corrections.expiry import expire
+from central.database.tables import payment, statement_line
+from central.database.tables import posting as posting_table
+from central.members.members import create_account
 from central.ports import writing
-from central.registry import load_coalition
-from central.tables import payment, statement_line
-from central.tables import posting as posting_table
-from central.verify import verify_books
+from central.settlement.closing import close_period
+from central.verify.books import verify_books
 from loyalty.baskets import Place
-from loyalty.earning import Earned
-from loyalty.leases import Redemption
+from loyalty.facts.receipts import Receipt
 from loyalty.lots import FOREVER
-from loyalty.receipts import Receipt
+from loyalty.pricing.earning import Earned
+from loyalty.pricing.leases import Redemption
 from tests.central.tills import DAY, NOW, Centre, Till
 
 PRICES: dict[str, dict[str, int]] = {

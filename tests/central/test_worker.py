@@ -13,14 +13,14 @@ import pytest
 import requests
 from sqlalchemy import select, text
 
-from central.chore_notes import ChoreState, Ran, chore_states, note_runs, noted_runs
-from central.chores import EVERY_S, Chore, Chores
-from central.house_lock import AlreadyRunning, HouseLock
+from central.coalition.registry import load_coalition
+from central.database.tables import block
 from central.migrations import upgrade
 from central.ports import Settings, open_engine, reading, writing
-from central.registry import load_coalition
 from central.service import CentralService
-from central.tables import block
+from central.upkeep.chore_notes import ChoreState, Ran, chore_states, note_runs, noted_runs
+from central.upkeep.chores import EVERY_S, Chore, Chores
+from central.upkeep.house_lock import AlreadyRunning, HouseLock
 from central.worker import CentralWorker
 from tallypoint.cli import main
 from tests.central.settling import FixedClock

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.closing import close_period
-from central.correction_limits import limits_of
-from central.corrections import OwnWish, approve, ask
+from central.coalition.registry import load_coalition
+from central.corrections.correction_limits import limits_of
+from central.corrections.corrections import OwnWish, approve, ask
+from central.corrections.wishes import NotThere, WriteOffWish
+from central.corrections.writing_off import TooYoung
+from central.database import tables as t
+from central.database.rows import put
 from central.login import Person
-from central.partner_accounts import partner_account
 from central.ports import Settings, reading, writing
-from central.registry import load_coalition
-from central.rows import put
-from central.verify import verify_books
-from central.wishes import NotThere, WriteOffWish
-from central.writing_off import TooYoung
+from central.settlement.closing import close_period
+from central.settlement.partner_accounts import partner_account
+from central.verify.books import verify_books
 from loyalty.lots import EventRef
 from tests.central.tills import COALITION, DAY, NOW, TODAY, Centre, told
 

@@ -9,26 +9,26 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
-from central.members import create_account, issue_card
+from central.coalition.programmes import publish
+from central.coalition.registry import load_coalition, open_slot
+from central.database.tables import account, card, flag
+from central.members.members import create_account, issue_card
 from central.migrations import upgrade
 from central.ports import open_engine, reading, writing
-from central.programmes import publish
-from central.recompute import Recomputed, recompute_pending
-from central.registry import load_coalition, open_slot
-from central.store import SqlCentreStore
-from central.tables import account, card, flag
+from central.recomputing.recompute import Recomputed, recompute_pending
+from central.tills.store import SqlCentreStore
 from loyalty.baskets import Basket, Line, Place
-from loyalty.card_keys import one_card_key
-from loyalty.cards import CardRules
-from loyalty.compiled import compile_programme
-from loyalty.events import Event, TillClose, encode
-from loyalty.leases import NO_AUTHORITY, Authority, lease_authority
+from loyalty.cards.card_keys import one_card_key
+from loyalty.cards.cards import CardRules
+from loyalty.facts.events import Event, TillClose, encode
+from loyalty.facts.receipts import Charged, Receipt, close_receipt
+from loyalty.facts.reversals import Return, ReturnLine, close_return, close_void
 from loyalty.lots import EventRef, Slice
 from loyalty.members import MemberView, Use
-from loyalty.programme import programme_from
-from loyalty.quotes import Quote, quote_basket
-from loyalty.receipts import Charged, Receipt, close_receipt
-from loyalty.reversals import Return, ReturnLine, close_return, close_void
+from loyalty.pricing.leases import NO_AUTHORITY, Authority, lease_authority
+from loyalty.pricing.quotes import Quote, quote_basket
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import programme_from
 from sync.blocks import BlockMark
 from sync.centre_session import CentreSession
 from sync.chain import ZERO_HASH, StreamHead, next_head

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from edge.cache import Cache
+from edge.cache.cache import Cache
 from edge.database import Database
-from edge.journal import Journal, open_epoch
+from edge.journal.journal import Journal, open_epoch
 from edge.ports import Settings
-from edge.till import Till
-from loyalty.programme import read_programme
+from edge.sale.till import Till
+from loyalty.programme.programme import read_programme
 from tests.edge.counter import ALONE, PROGRAMME, FakeClock, grant_float, identity, published
 
 OpenTill = Callable[..., Till]

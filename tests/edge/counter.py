@@ -6,14 +6,14 @@ worth 1 euro. Offline at most 500 points a sale and 800 a card.
 
 from typing import Any
 
-from edge.asks import CommitAsk, HoldAsk, ReturnAsk, SaleAsk, VoidAsk
 from edge.identity import TillIdentity
 from edge.ports import Instant
-from edge.till import Till
+from edge.sale.asks import CommitAsk, HoldAsk, ReturnAsk, SaleAsk, VoidAsk
+from edge.sale.till import Till
 from loyalty.baskets import Basket, Line
-from loyalty.cards import Card, card_token
+from loyalty.cards.cards import Card, card_token
+from loyalty.facts.reversals import ReturnLine
 from loyalty.members import MemberRow, PublishedMember
-from loyalty.reversals import ReturnLine
 from sync.keys import Signer
 from sync.wire import Grant, Identity, SignedGrant
 

@@ -6,10 +6,10 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from edge.cache import Cache
-from edge.journal import Journal
+from edge.cache.cache import Cache
+from edge.journal.journal import Journal
 from edge.ports import Settings
-from edge.till import Till
+from edge.sale.till import Till
 from tests.edge.counter import FakeClock, commit, identity, line, sale
 
 

@@ -5,16 +5,16 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from edge.bodies import ParkBody
-from edge.cache import Cache
-from edge.contract import read_body
-from edge.day import close_day
-from edge.exchanging import ExchangeAsk, exchange
-from edge.journal import Journal
-from edge.parking import give, park
+from edge.api.bodies import ParkBody
+from edge.api.contract import read_body
+from edge.cache.cache import Cache
+from edge.day.day import close_day
+from edge.journal.journal import Journal
+from edge.parking.parking import give, park
 from edge.ports import Settings
-from edge.till import Till
-from loyalty.day_totals import DayTotals
+from edge.sale.exchanging import ExchangeAsk, exchange
+from edge.sale.till import Till
+from loyalty.facts.day_totals import DayTotals
 from loyalty.moments import utc_date
 from tests.edge.counter import NOON_MS, FakeClock, back, commit, identity, line, sale
 from tests.edge.killed import die

@@ -6,15 +6,15 @@ pots at half price while 10.00 of a budget last. 100 points are worth 1.00, a mu
 
 from typing import Any
 
-from edge.asks import CommitAsk, SaleAsk
-from edge.cache import Cache
-from edge.certificate_names import code_token
-from edge.journal import Journal, open_epoch
+from edge.cache.cache import Cache
+from edge.journal.journal import Journal, open_epoch
 from edge.ports import Settings
-from edge.till import Till
+from edge.sale.asks import CommitAsk, SaleAsk
+from edge.sale.certificate_names import code_token
+from edge.sale.till import Till
 from loyalty.baskets import Basket, CertificateAsk, Line
 from loyalty.members import PublishedMember, WalletItem
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from tests.edge.counter import ANA, NOON_MS, FakeClock, identity, published
 
 DAY_MS = 86_400_000

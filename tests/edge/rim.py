@@ -3,20 +3,20 @@
 from pathlib import Path
 from typing import Any
 
-from edge.cache import Cache
-from edge.desk import Desk
-from edge.health import Health
-from edge.http import till_app
+from edge.cache.cache import Cache
+from edge.counter.desk import Desk
+from edge.devices.peripherals import Peripherals
+from edge.devices.readers import Readers
 from edge.identity import TillIdentity
-from edge.journal import Journal, open_epoch
-from edge.peripherals import Peripherals
+from edge.journal.journal import Journal, open_epoch
+from edge.line.uplink import Uplink
 from edge.ports import Clock, Instant, Settings
-from edge.readers import Readers
-from edge.till import Till
-from edge.uplink import Uplink
-from loyalty.cards import Card, card_token
+from edge.sale.till import Till
+from edge.web.health import Health
+from edge.web.http import till_app
+from loyalty.cards.cards import Card, card_token
 from loyalty.members import MemberRow, PublishedMember
-from loyalty.programme import Programme, read_programme
+from loyalty.programme.programme import Programme, read_programme
 from sync.keys import Signer
 from sync.wire import Grant, Identity, SignedGrant
 

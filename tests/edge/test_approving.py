@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edge.approving import hash_of_code, read_hash
 from edge.ports import BadSettings, read_settings
-from loyalty.receipts import read_detail
+from edge.sale.approving import hash_of_code, read_hash
+from loyalty.facts.receipts import read_detail
 from tests.edge.rim import CARD, PAYMENT, Rim, basket, commit, line
 
 CODE = "4711"

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loyalty.card_keys import CardKey, CardKeys
+from loyalty.cards.card_keys import CardKey, CardKeys
 from tests.edge.rim import CARD, STRANGER, Rim, basket, commit, line, quote
 
 AT = "2026-03-05T19:00:00+01:00"

@@ -4,11 +4,11 @@ from datetime import date
 
 import pytest
 
-from edge.asks import CommitAsk
-from edge.balances import Enquired, enquire
-from edge.till import Till
+from edge.counter.balances import Enquired, enquire
+from edge.sale.asks import CommitAsk
+from edge.sale.till import Till
 from loyalty.members import Use, WalletItem
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import ANA, BEN, PROGRAMME, commit, grant_float, line, published, sale
 

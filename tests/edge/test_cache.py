@@ -5,11 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.cache import Cache
-from edge.cache_troubles import BadRow
-from edge.till import Till
+from edge.cache.cache import Cache
+from edge.cache.troubles import BadRow
+from edge.sale.till import Till
 from loyalty.members import HotlistedCard, MemberRow, PublishedMember, Use
-from loyalty.programme import BadProgramme, canonical, read_programme
+from loyalty.programme.programme import BadProgramme, canonical, read_programme
 from sync.framing import sha256
 from sync.lanes import LaneState
 from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span, decode_chunk, encode_chunk
@@ -296,7 +296,7 @@ def test_after_thirty_days_without_head_office_a_till_forgets_people(cache: Cach
 def test_names_of_goods_do_not_grow_without_end(
     cache: Cache, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.cache.MOST_NAMES", 3)
+    monkeypatch.setattr("edge.cache.cache.MOST_NAMES", 3)
     for grams in range(5):
         cache.remember_names({f"21012340{grams:05d}": "Ham by weight"})
     newest = ["2101234000002", "2101234000003", "2101234000004"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from loyalty.cards import Card, card_token
+from loyalty.cards.cards import Card, card_token
 from loyalty.members import MemberRow, PublishedMember
 from tests.edge.rim import CARD, GOODS, PAYMENT, STRANGER, Rim, commit, identity, quote
 

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.asks import CommitAsk, SaleAsk
-from edge.certificate_holds import SPARE_MS, UNHEARD_MS, CertificateHolds
-from edge.certificate_names import code_token
-from edge.left_behind import SalvagedEvent
+from edge.journal.left_behind import SalvagedEvent
+from edge.sale.asks import CommitAsk, SaleAsk
+from edge.sale.certificate_holds import SPARE_MS, UNHEARD_MS, CertificateHolds
+from edge.sale.certificate_names import code_token
 from loyalty.baskets import Basket, CertificateAsk, Line
 from loyalty.certificates import CertificateRow
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from sync.chain import StreamHead
 from sync.desk import CertificateHeld, DeskAnswer, DeskWanted
 from sync.lanes import LaneState

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.certificate_names import code_token
-from edge.certificates import (
+from edge.refusals import IdReused
+from edge.sale.certificate_names import code_token
+from edge.sale.certificates import (
     KNOWN_FOR_MS,
     CertificateAmount,
     CertificateBlocked,
@@ -20,16 +21,15 @@ from edge.certificates import (
     Standing,
     order_certificate,
 )
-from edge.covering import CertificateNotCovered
-from edge.refusals import IdReused
-from edge.taking_back import take_back, void_receipt
-from edge.till import Till
+from edge.sale.covering import CertificateNotCovered
+from edge.sale.taking_back import take_back, void_receipt
+from edge.sale.till import Till
 from loyalty.baskets import BadBasket, CertificateAsk, CertificateSale, Line
-from loyalty.certificate_events import CertificateMoved
 from loyalty.certificates import CertificateRow
-from loyalty.programme import read_programme
-from loyalty.returned_lines import CertificateInPart
-from loyalty.stored_value import CertificatesNotSold
+from loyalty.facts.certificate_events import CertificateMoved
+from loyalty.facts.returned_lines import CertificateInPart
+from loyalty.pricing.stored_value import CertificatesNotSold
+from loyalty.programme.programme import read_programme
 from sync.lanes import LaneState
 from sync.wire import Page
 from tests.edge.conftest import OpenTill

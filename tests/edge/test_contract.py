@@ -8,16 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge import contract
-from edge.asks import Quoted
-from edge.bodies import CommitBody, QuoteBody
-from edge.contract import Here, ask_from, basket_from, commit_ask, quote_answer, read_body, sale_ask
+from edge.api import contract
+from edge.api.bodies import CommitBody, QuoteBody
+from edge.api.contract import Here, ask_from, basket_from, commit_ask, quote_answer, read_body, sale_ask
 from edge.instants import BadInstant, read_instant, show_instant
-from edge.openapi import OPERATIONS, openapi
+from edge.sale.asks import Quoted
+from edge.web.openapi import OPERATIONS, openapi
 from loyalty.baskets import Line, Place, Tender
-from loyalty.compiled import compile_programme
-from loyalty.quotes import quote_basket
-from loyalty.receipts import Charged
+from loyalty.facts.receipts import Charged
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.compiled import compile_programme
 from tests.edge.rim import CARD, Rim, basket, commit, line, programme, quote
 from tests.edge.schema import mistakes
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.crew import Crew
+from edge.web.crew import Crew
 
 
 class Job:
@@ -78,7 +78,7 @@ def test_where_all_are_at_work_the_next_request_waits_and_is_told_of(caplog: pyt
     first, second, third = Job(done, gate), Job(done), Job(done)
     crew.add_task(first)
     assert first.began.wait(10)
-    with caplog.at_level(logging.WARNING, "edge.crew"):
+    with caplog.at_level(logging.WARNING, "edge.web.crew"):
         crew.add_task(second)
         crew.add_task(third)
     assert [record.getMessage() for record in caplog.records] == [

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.day import close_day, figures_of, read_close
-from edge.taking_back import take_back, void_receipt
-from edge.till import Till
+from edge.day.day import close_day, figures_of, read_close
+from edge.sale.taking_back import take_back, void_receipt
+from edge.sale.till import Till
 from loyalty.baskets import Place
-from loyalty.day_totals import DayTotals
-from loyalty.events import TillClose
+from loyalty.facts.day_totals import DayTotals
+from loyalty.facts.events import TillClose
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import back, commit, hold, line, sale, void
 from tests.edge.rim import Rim, basket

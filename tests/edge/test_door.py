@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.web_server import WebServer
+from edge.web.server import WebServer
 from tests.edge.rim import Rim, commit, quote
 
 EVIL = "http://evil.example"

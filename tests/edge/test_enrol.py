@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.enrol import AlreadyEnrolled, EnrolRefused, NoCentre, enrol
 from edge.folder import AlreadyRunning, FolderLock
 from edge.identity import IdentityDamaged, IdentityOpen, TillIdentity, read_identity_file
-from edge.journal import Journal
+from edge.journal.journal import Journal
+from edge.line.enrol import AlreadyEnrolled, EnrolRefused, NoCentre, enrol
 from edge.ports import Settings
-from loyalty.card_keys import one_card_key
-from loyalty.events import Opened
+from loyalty.cards.card_keys import one_card_key
+from loyalty.facts.events import Opened
 from sync.centre_session import CentreSession
 from sync.enrolment import Slot, code_hash, fingerprint, show_code
 from sync.refusals import WrongCentre

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge.journal import Journal
+from edge.journal.journal import Journal
 from loyalty.trouble import InvariantBroken
 from tests.edge.rim import CARD, Rim, basket, commit, line
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from edge.database import Database
-from edge.group_commit import GroupCommit
-from edge.journal import Journal
-from edge.journal_troubles import JournalFull
+from edge.journal.group_commit import GroupCommit
+from edge.journal.journal import Journal
+from edge.journal.troubles import JournalFull
 from edge.refusals import IdReserved
-from edge.till import Till
-from loyalty.events import Opened
+from edge.sale.till import Till
+from loyalty.facts.events import Opened
 from tests.edge.counter import FakeClock, commit, identity, sale
 
 CROWD = 6

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge.chores import ChainBroken, Chore, Chores, check_chain, chores_of
+from edge.line.chores import ChainBroken, Chore, Chores, check_chain, chores_of
 from edge.ports import Instant
 from tests.edge.rim import Rim, commit
 

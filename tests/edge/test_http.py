@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.certificate_names import code_token
+from edge.sale.certificate_names import code_token
 from loyalty.members import WalletItem
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from tests.edge.laden import PROGRAMME
 from tests.edge.rim import CARD, GOODS, PAYMENT, STRANGER, TILL, Rim, basket, commit, line, member, quote
 

@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 import sqlite_utils
 
-from edge import journal_tables
-from edge.carving import event_of
 from edge.database import UnsafeDatabase
-from edge.journal import Journal, open_epoch
-from edge.journal_tables import make_tables
-from edge.journal_troubles import JournalBroken, JournalDamaged, JournalFull, OtherTill
-from edge.promises import Hold
+from edge.journal import tables as journal_tables
+from edge.journal.journal import Journal, open_epoch
+from edge.journal.promises import Hold
+from edge.journal.tables import make_tables
+from edge.journal.troubles import JournalBroken, JournalDamaged, JournalFull, OtherTill
 from edge.refusals import EventTooLarge
-from edge.till import Till
+from edge.sale.till import Till
+from edge.salvage.carving import event_of
 from loyalty.baskets import Place
-from loyalty.events import Opened
+from loyalty.facts.events import Opened
+from loyalty.facts.receipts import Receipt
 from loyalty.members import Use
-from loyalty.receipts import Receipt
 from loyalty.trouble import InvariantBroken
 from sync.blocks import BlockMark
 from sync.chain import ZERO_HASH, StreamHead, walk

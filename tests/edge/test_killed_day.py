@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.till import Till
+from edge.sale.till import Till
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import TILL_ID
 from tests.edge.killed_day import act

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.cache import Cache
-from edge.giving_back import give_back
-from edge.journal import Journal
+from edge.cache.cache import Cache
+from edge.journal.giving_back import give_back
+from edge.journal.journal import Journal
+from edge.journal.suspending import notice_clock, resume_leases, suspend_leases
 from edge.ports import Settings
-from edge.suspending import notice_clock, resume_leases, suspend_leases
-from edge.till import Till
-from loyalty.lease_events import LeaseMoved
-from loyalty.leases import NotEnoughPoints
+from edge.sale.till import Till
+from loyalty.facts.lease_events import LeaseMoved
 from loyalty.lots import LotKey, Slice, points_in
-from loyalty.programme import read_programme
+from loyalty.pricing.leases import NotEnoughPoints
+from loyalty.programme.programme import read_programme
 from loyalty.trouble import Refusal
 from sync.wire import Grant, LeaseAnswer, SignedGrant
 from tests.edge.conftest import FakeClock

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from edge.approving import hash_of_code
-from loyalty.card_numbers import NumberSpan
-from loyalty.programme import read_programme
+from edge.sale.approving import hash_of_code
+from loyalty.cards.card_numbers import NumberSpan
+from loyalty.programme.programme import read_programme
 from tests.edge.rim import CARD, PAYMENT, STRANGER, TILL, Rim, commit
 from tests.edge.rim import PROGRAMME as PLAIN
 

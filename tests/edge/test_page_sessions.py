@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from edge.approving import hash_of_code
-from edge.page_bodies import SignInBody
-from edge.page_sessions import COOKIE, PageSessions, SignInLocked, SignInWrong
+from edge.api.page_bodies import SignInBody
 from edge.ports import BadSettings
+from edge.sale.approving import hash_of_code
+from edge.web.page_sessions import COOKIE, PageSessions, SignInLocked, SignInWrong
 from tests.edge.rim import CARD, Rim, commit, quote, settings
 
 PIN = hash_of_code("2580", b"p" * 16)

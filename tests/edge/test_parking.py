@@ -8,15 +8,15 @@ import msgspec
 import pytest
 
 from edge.identity import TillIdentity
-from edge.journal import Journal
-from edge.lan import lan_app
-from edge.parked_kept import KeptBasket
-from edge.parked_lan import ParkedLan
-from edge.parking import MOST_BYTES, give, read_parked
+from edge.journal.journal import Journal
+from edge.journal.parked_kept import KeptBasket
+from edge.line.sharing import Sharing
+from edge.line.uplink import HttpLine
+from edge.parking.lan import lan_app
+from edge.parking.over_lan import ParkedLan
+from edge.parking.parking import MOST_BYTES, give, read_parked
 from edge.refusals import ParkedGone, ParkedTaken, ParkedUnheard, ParkedUnknown
-from edge.sharing import Sharing
-from edge.uplink import HttpLine
-from edge.web_server import WebServer
+from edge.web.server import WebServer
 from sync.framing import pack
 from sync.keys import Signer
 from sync.parked import PARKED_PATH, TAGS, ParkedListAsk, ParkedTake

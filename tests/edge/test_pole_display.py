@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.pole_display import PoleDisplay, state_of
-from edge.screens import Screen
-from edge.serial_line import LineSetup
+from edge.counter.screens import Screen
+from edge.devices.pole_display import PoleDisplay, state_of
+from edge.devices.serial_line import LineSetup
 from receipt_templates.as_display import display_named
 from tests.edge.paper import FarEnd, wait_until
 from tests.edge.rim import Rim, commit, quote

@@ -7,17 +7,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.certificate_names import code_token
-from edge.covering import CertificateNotCovered, PrizeNotCovered, WalletNotCovered
-from edge.journal import Journal, open_epoch
-from edge.presenting import present
-from edge.taking_back import take_back, void_receipt
-from edge.till import Till
-from loyalty.card_keys import CardKey, CardKeys
-from loyalty.leases import NotEnoughPoints
+from edge.journal.journal import Journal, open_epoch
+from edge.sale.certificate_names import code_token
+from edge.sale.covering import CertificateNotCovered, PrizeNotCovered, WalletNotCovered
+from edge.sale.presenting import present
+from edge.sale.taking_back import take_back, void_receipt
+from edge.sale.till import Till
+from loyalty.cards.card_keys import CardKey, CardKeys
+from loyalty.facts.receipts import Receipt
 from loyalty.members import WalletItem
-from loyalty.programme import read_programme
-from loyalty.receipts import Receipt
+from loyalty.pricing.leases import NotEnoughPoints
+from loyalty.programme.programme import read_programme
 from loyalty.trouble import Refusal
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import (

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.priced import MOST_ANSWERED, MOST_QUOTES, Priced, Told
-from edge.till import Till
+from edge.sale.priced import MOST_ANSWERED, MOST_QUOTES, Priced, Told
+from edge.sale.till import Till
 from loyalty.baskets import Basket, Line, Place, Tender, WrongCurrency
-from loyalty.compiled import compile_programme
-from loyalty.leases import NO_AUTHORITY, Authority
 from loyalty.members import MemberView, Use
-from loyalty.programme import read_programme
-from loyalty.quotes import Quote, quote_basket
+from loyalty.pricing.leases import NO_AUTHORITY, Authority
+from loyalty.pricing.quotes import Quote, quote_basket
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import read_programme
 from loyalty.trouble import Refusal
 from tests.edge.counter import NOON_MS, commit, line, published, sale
 
@@ -179,7 +179,7 @@ def test_what_head_office_tells_of_a_member_between_quote_and_commit_is_in_the_r
 
 def test_a_sale_that_is_asked_again_is_answered_without_being_priced_again(till: Till, monkeypatch: pytest.MonkeyPatch):
     counting = Counting()
-    monkeypatch.setattr("loyalty.receipts.quote_basket", counting)
+    monkeypatch.setattr("loyalty.facts.receipts.quote_basket", counting)
     first = till.commit(commit("R1"))
     for n in range(2, MOST_ANSWERED + 1):
         till.commit(commit(f"R{n}"))

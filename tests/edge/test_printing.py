@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from edge.printing import MOST_WAITING, STALE_S, PrinterBusy, Printing
-from edge.serial_line import LINE_TROUBLE, LineSetup, LineTimeout, open_line, send
+from edge.devices.printing import MOST_WAITING, STALE_S, PrinterBusy, Printing
+from edge.devices.serial_line import LINE_TROUBLE, LineSetup, LineTimeout, open_line, send
 from edge.service import TillService
 from loyalty.baskets import Tender
 from receipt_templates.as_escpos import print_job

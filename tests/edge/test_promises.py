@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.journal import Journal
-from edge.promises import HOLD_MS, FloatLeft, Hold
+from edge.journal.journal import Journal
+from edge.journal.promises import HOLD_MS, FloatLeft, Hold
 from sync.wire import Grant, SignedGrant
 from tests.edge.counter import FakeClock, identity
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.readers import Readers
-from loyalty.programme import read_programme
-from loyalty.wallet_codes import sign_app_code
+from edge.devices.readers import Readers
+from loyalty.cards.wallet_codes import sign_app_code
+from loyalty.programme.programme import read_programme
 from pos_adapters.readers.shipped import make_profile
 from tests.edge.rim import CARD, PAYMENT, PROGRAMME, Rim
 

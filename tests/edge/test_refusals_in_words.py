@@ -14,10 +14,10 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from edge.certificates import State
-from edge.member_bodies import CardBody
-from edge.words import LANGUAGES, words_of
-from loyalty.day_totals import FIGURES
+from edge.api.member_bodies import CardBody
+from edge.sale.certificates import State
+from edge.web.words import LANGUAGES, words_of
+from loyalty.facts.day_totals import FIGURES
 from loyalty.trouble import CODES, Refusal
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def modules_behind(start: str) -> Iterator[tuple[str, ast.Module]]:
 def refusals() -> dict[str, list[Raised]]:
     """Places that raise, by the code of the refusal."""
     found: dict[str, list[Raised]] = {}
-    for name, tree in modules_behind("edge.http"):
+    for name, tree in modules_behind("edge.web.http"):
         named = vars(importlib.import_module(name))
         for node in ast.walk(tree):
             kind = named.get(node.func.id) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
@@ -82,7 +82,7 @@ def own_name(code: str) -> str:
 
 
 def words_for(code: str, words: dict[str, Any]) -> str:
-    """As `edge/static/told.js` finds them: the code's own, those of its kind, those of its area."""
+    """As `edge/web/static/told.js` finds them: the code's own, those of its kind, those of its area."""
     area, kind = code.split(".")
     return next((one for one in (own_name(code), kind, area) if one in words), "")
 
@@ -132,7 +132,7 @@ def test_every_exception_is_still_one():
 
 
 def test_what_is_told_by_state_or_code_has_words_for_each():
-    told, script = words_of("en")["told"], (ROOT / "edge/static/told.js").read_text("utf-8")
+    told, script = words_of("en")["told"], (ROOT / "edge/web/static/told.js").read_text("utf-8")
     states = set(get_args(State)) - {"active"}  # an active one is told by what it may pay
     assert {name.removeprefix("certificate_") for name in told if name.startswith("certificate_")} == states | {
         "pays", "pays_part", "pays_later", "pays_not",
@@ -146,4 +146,4 @@ def test_what_is_told_by_state_or_code_has_words_for_each():
 
 
 def sources(folder: str) -> str:
-    return "\n".join(path.read_text("utf-8") for path in sorted((ROOT / folder).glob("*.py")))
+    return "\n".join(path.read_text("utf-8") for path in sorted((ROOT / folder).rglob("*.py")))

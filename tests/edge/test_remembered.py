@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.database import MOST_REMEMBERED, Database
-from edge.till import Till
+from edge.sale.till import Till
 from loyalty.trouble import Fault
 from tests.edge.counter import ANA, commit, line, published, sale
 

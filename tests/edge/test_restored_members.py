@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.cache import Cache
+from edge.cache.cache import Cache
 from loyalty.members import PublishedMember
 from sync.framing import sha256
 from sync.lanes import LaneState

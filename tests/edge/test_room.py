@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.journal import Journal
-from edge.journal_troubles import JournalFull
-from edge.room import MB, DiskShort, Room, level_of
-from edge.till import Till
-from edge.uplink import JournalStore
+from edge.journal.journal import Journal
+from edge.journal.room import MB, DiskShort, Room, level_of
+from edge.journal.troubles import JournalFull
+from edge.line.uplink import JournalStore
+from edge.sale.till import Till
 from sync.lanes import LaneState
 from sync.wire import Ack, Lanes, Page
 from tests.edge.counter import FakeClock, commit, identity, line, sale

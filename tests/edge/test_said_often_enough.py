@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from edge.cache import Cache
-from edge.journal import Journal, open_epoch
+from edge.cache.cache import Cache
+from edge.journal.journal import Journal, open_epoch
 from edge.ports import Settings
-from edge.till import Till
+from edge.sale.till import Till
 from loyalty.members import PublishedMember, Use
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from tests.edge.counter import ANA, BEN, FakeClock, commit, identity, published, sale
 
 RULES = """

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge import screens as module
-from edge.screens import Screen, Screens, TooManyScreens
-from loyalty.cards import PaymentCard
+from edge.counter import screens as module
+from edge.counter.screens import Screen, Screens, TooManyScreens
+from loyalty.cards.cards import PaymentCard
 from loyalty.members import WalletItem
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from tests.edge.rim import CARD, PROGRAMME, STRANGER, Rim, basket, commit, line, member, quote
 
 

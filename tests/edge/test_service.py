@@ -19,7 +19,7 @@ from edge.folder import AlreadyRunning
 from edge.identity import write_identity_file
 from edge.ports import Settings
 from edge.service import NotEnrolled, TillService, reader_profiles
-from edge.web_server import PortTaken
+from edge.web.server import PortTaken
 from pos_adapters.readers.profile import BadReaderProfile
 from tests.edge.rim import CARD, PAYMENT, commit, furnish, identity, quote, settings
 from tests.edge.test_health import wait_for

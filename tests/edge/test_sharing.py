@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.cache import Cache
-from edge.giving_back import give_back
+from edge.cache.cache import Cache
 from edge.identity import TillIdentity
-from edge.journal import Journal
-from edge.lan import lan_app
+from edge.journal.giving_back import give_back
+from edge.journal.journal import Journal
+from edge.line.sharing import Sharing
+from edge.line.uplink import HttpLine
+from edge.parking.lan import lan_app
 from edge.ports import Settings
-from edge.sharing import Sharing
-from edge.till import Till
-from edge.uplink import HttpLine
-from edge.web_server import WebServer
-from loyalty.lease_events import LeaseMoved
-from loyalty.leases import NotEnoughPoints
+from edge.sale.till import Till
+from edge.web.server import WebServer
+from loyalty.facts.lease_events import LeaseMoved
+from loyalty.facts.receipts import Receipt
 from loyalty.lots import LotKey, Slice, points_in
-from loyalty.programme import read_programme
-from loyalty.receipts import Receipt
+from loyalty.pricing.leases import NotEnoughPoints
+from loyalty.programme.programme import read_programme
 from sync.framing import pack
 from sync.keys import Signer
 from sync.refusals import BadSignature

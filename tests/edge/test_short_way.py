@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 
-from edge.approving import hash_of_code
-from edge.door import MOST_BYTES
-from edge.journal_troubles import JournalFull
-from edge.short_way import ShortWay
+from edge.journal.troubles import JournalFull
+from edge.sale.approving import hash_of_code
+from edge.web.door import MOST_BYTES
+from edge.web.short_way import ShortWay
 from tests.edge.rim import CARD, STRANGER, Rim, commit, quote
 
 Environ = dict[str, Any]

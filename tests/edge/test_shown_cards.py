@@ -5,13 +5,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.refusals import CardTooWeak, CardUnreadable, NotOurCard, TooManyLookups
-from edge.shown_cards import KEPT_MS
-from edge.till import Till
-from loyalty.cards import Card, card_token
-from loyalty.leases import NotEnoughPoints
+from edge.sale.shown_cards import KEPT_MS
+from edge.sale.till import Till
+from loyalty.cards.cards import Card, card_token
+from loyalty.cards.wallet_codes import sign_app_code, totp, wallet_key
 from loyalty.members import PublishedMember
-from loyalty.programme import read_programme
-from loyalty.wallet_codes import sign_app_code, totp, wallet_key
+from loyalty.pricing.leases import NotEnoughPoints
+from loyalty.programme.programme import read_programme
 from tests.edge.counter import (
     ANA,
     GOODS,

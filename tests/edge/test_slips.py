@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from tests.edge.rim import PROGRAMME, Rim, commit, line, member
 
 TIERED = (

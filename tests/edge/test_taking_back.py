@@ -5,13 +5,13 @@ from datetime import date
 import msgspec
 import pytest
 
-from edge.asks import TakenBack
-from edge.day import close_day
+from edge.day.day import close_day
 from edge.refusals import GoodsMissing, IdReused, TrainingSale
-from edge.taking_back import reversal_again, sale_of, take_back, void_receipt
-from edge.till import Till
+from edge.sale.asks import TakenBack
+from edge.sale.taking_back import reversal_again, sale_of, take_back, void_receipt
+from edge.sale.till import Till
 from loyalty.members import HotlistedCard
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from loyalty.trouble import Refusal
 from sync.lanes import LaneState
 from sync.wire import Page

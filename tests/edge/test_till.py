@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.cache import Cache
-from edge.journal import Journal
+from edge.cache.cache import Cache
+from edge.journal.journal import Journal
 from edge.ports import Settings
 from edge.refusals import (
     CardBlocked,
@@ -24,11 +24,11 @@ from edge.refusals import (
     SpendingOff,
     TrainingSale,
 )
-from edge.till import Till
-from loyalty.leases import NotEnoughPoints
+from edge.sale.till import Till
+from loyalty.facts.receipts import Charged
 from loyalty.members import HotlistedCard
-from loyalty.programme import read_programme
-from loyalty.receipts import Charged
+from loyalty.pricing.leases import NotEnoughPoints
+from loyalty.programme.programme import read_programme
 from loyalty.trouble import Refusal
 from sync.lanes import LaneState
 from sync.wire import Page

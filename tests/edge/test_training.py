@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.bodies import CommitBody, ReturnBody
-from edge.contract import Here, commit_ask, read_body, return_ask
+from edge.api.bodies import CommitBody, ReturnBody
+from edge.api.contract import Here, commit_ask, read_body, return_ask
 from edge.refusals import TrainingSale
-from edge.taking_back import take_back
-from loyalty.programme import read_programme
+from edge.sale.taking_back import take_back
+from loyalty.programme.programme import read_programme
 from tests.edge.rim import CARD, PROGRAMME, Rim, basket, commit, identity, line, quote
 
 DAY = "2026-03-05"

@@ -7,15 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.cache import Cache
-from edge.journal import Journal
-from edge.journal_troubles import JournalFull
+from edge.cache.cache import Cache
+from edge.journal.journal import Journal
+from edge.journal.troubles import JournalFull
+from edge.line.uplink import JournalStore, Uplink
 from edge.ports import Settings
-from edge.till import Till
-from edge.uplink import JournalStore, Uplink
-from loyalty.lease_events import LeaseMoved
+from edge.sale.till import Till
+from loyalty.facts.lease_events import LeaseMoved
 from loyalty.members import PublishedMember
-from loyalty.programme import canonical, read_programme
+from loyalty.programme.programme import canonical, read_programme
 from sync.blocks import BlockMark
 from sync.centre_session import CentreSession
 from sync.keys import Signer

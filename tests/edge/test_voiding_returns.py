@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.certificate_names import code_token
+from edge.sale.certificate_names import code_token
 from loyalty.certificates import CertificateRow
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from sync.lanes import LaneState
 from sync.wire import Page
 from tests.edge.rim import CARD, PROGRAMME, Rim, basket, commit, line

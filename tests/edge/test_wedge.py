@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-WEDGE = Path(__file__).parents[2] / "edge/static/wedge.js"
+WEDGE = Path(__file__).parents[2] / "edge/web/static/wedge.js"
 CARD = "2012345678903"
 PAYMENT = "4242424242424242"
 PAGE = """<!doctype html><title>wedge</title>

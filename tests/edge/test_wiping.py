@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.cache import Cache
-from edge.enrol import CACHE_FILE, JOURNAL_FILE
-from edge.http import till_app
+from edge.cache.cache import Cache
 from edge.identity import read_identity_file, write_identity_file
-from edge.journal import Journal, open_epoch
+from edge.journal.journal import Journal, open_epoch
+from edge.line.enrol import CACHE_FILE, JOURNAL_FILE
+from edge.line.wiping import WIPED, wipe_revoked
 from edge.service import TillService
-from edge.wiping import WIPED, wipe_revoked
-from loyalty.card_keys import CardKey, CardKeys
+from edge.web.http import till_app
+from loyalty.cards.card_keys import CardKey, CardKeys
 from tests.edge.rim import HandClock, commit, furnish, identity, member, quote, settings
 
 CARD_KEY, LATER_KEY, TOKEN = "22" * 32, "5d" * 32, member().cards[0]

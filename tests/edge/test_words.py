@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from babel import Locale
 
-from edge.words import FOLDER, LANGUAGES, teller, words_of
+from edge.web.words import FOLDER, LANGUAGES, teller, words_of
 
-EDGE = Path(__file__).parents[2] / "edge"
+WEB = Path(__file__).parents[2] / "edge" / "web"
 CODE = "\n".join(
-    path.read_text("utf-8") for kind in ("static/*.js", "templates/*.html") for path in sorted(EDGE.glob(kind))
+    path.read_text("utf-8") for kind in ("static/*.js", "templates/*.html") for path in sorted(WEB.glob(kind))
 )
 
 
@@ -60,7 +60,7 @@ def test_every_act_of_the_cashier_has_a_name_and_says_on_its_button_what_it_does
 
 
 def test_pages_hold_no_words_of_their_own():
-    for path in sorted(EDGE.glob("templates/*.html")):
+    for path in sorted(WEB.glob("templates/*.html")):
         text = re.sub(r"{% block body %}.*?{% endblock %}", "", path.read_text("utf-8"))
         text = re.sub(r"{[{%#].*?[}%#]}|<[^>]*>", "\n", text, flags=re.DOTALL)
         rest = {line.strip() for line in text.split("\n")} - {"", "·", "A+"}

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from central import tables as t
-from central.lanes import mark_changed
+from central.database import tables as t
+from central.database.lanes import mark_changed
 from central.ports import writing
 from tallypoint.in_process import InProcess
 

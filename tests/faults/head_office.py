@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from central import tables as t
+from central.database import tables as t
 from central.ports import open_engine, reading
-from central.store import SqlCentreStore
+from central.tills.store import SqlCentreStore
 from sync.centre_session import CentreSession
 from sync.keys import Signer
 from sync.wire import BATCH_PATH, Answer

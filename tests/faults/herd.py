@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from central.sync_http import EACH_MS, KINDS, Gate
+from central.tills.sync_http import EACH_MS, KINDS, Gate
 from sync.centre_session import CentreSession
 from sync.chain import StreamHead, next_head
 from sync.envelope import MAX_EVENTS, OpenedBatch, Unsent

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.cache import Cache
+from edge.cache.cache import Cache
 from edge.ports import SystemClock
 from sync.snapshots import Manifest, decode_chunk
 from tests.edge.counter import identity

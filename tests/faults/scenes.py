@@ -14,19 +14,19 @@ from unittest.mock import patch
 import msgspec
 import sqlite_utils
 
-import edge.journal
-from edge import journal_tables
-from edge.asks import CommitAsk
-from edge.cache import Cache
+import edge.journal.journal
+from edge.cache.cache import Cache
 from edge.database import Database
 from edge.identity import read_identity_file
-from edge.journal import Journal
+from edge.journal import tables as journal_tables
+from edge.journal.journal import Journal
+from edge.line.uplink import JournalStore
 from edge.opening import open_journal
 from edge.ports import Settings
-from edge.taking_back import take_back, void_receipt
-from edge.till import Till
-from edge.uplink import JournalStore
-from loyalty.programme import read_programme
+from edge.sale.asks import CommitAsk
+from edge.sale.taking_back import take_back, void_receipt
+from edge.sale.till import Till
+from loyalty.programme.programme import read_programme
 from sync.chain import StreamHead
 from sync.lanes import LaneState
 from sync.wire import Ack, Lanes, Page

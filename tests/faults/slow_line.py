@@ -4,7 +4,7 @@ after any byte. Nothing sleeps, so a million members over 256 kbit/s take as lon
 from pathlib import Path
 from typing import Any
 
-from central.snapshots import SnapshotMaker
+from central.tills.snapshots import SnapshotMaker
 from sync.transport import LineDown
 from sync.wire import Answer
 from tallypoint.in_process import InProcess, StoryClock

@@ -9,14 +9,14 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from central import tables as t
-from central.lanes import forget_tombstones, mark_changed
-from central.members import set_facts
+from central.database import tables as t
+from central.database.lanes import forget_tombstones, mark_changed
+from central.database.rows import put
+from central.members.members import set_facts
 from central.ports import reading, writing
-from central.rows import put
-from central.snapshots import SnapshotMaker
+from central.tills.snapshots import SnapshotMaker
 from loyalty.members import MemberRow, PublishedMember
-from loyalty.programme import read_programme
+from loyalty.programme.programme import read_programme
 from tallypoint.in_process import Node, StoryClock
 from tests.central.tills import COALITION, NOW
 from tests.edge.counter import PROGRAMME, commit, line, sale

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from edge.chores import check_chain
-from edge.journal import Journal
+from edge.journal.journal import Journal
+from edge.line.chores import check_chain
 from loyalty.trouble import Trouble
 from tests.edge.counter import FakeClock, identity
 from tests.faults.lengths import rounds

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine, event, make_url, text
 
 from central.ports import open_engine
-from central.verify import verify_books
+from central.verify.books import verify_books
 from tests.faults import head_office as office
 from tests.faults.checks import read_answers
 from tests.faults.lengths import some

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import func, select
 from urllib3.util import parse_url
 
-from central import tables as t
+from central.database import tables as t
 from central.ports import Settings, reading
 from central.service import CentralService
-from central.verify import verify_books
-from edge.uplink import HttpLine
-from loyalty.programme import read_programme
+from central.verify.books import verify_books
+from edge.line.uplink import HttpLine
+from loyalty.programme.programme import read_programme
 from sync.keys import one_key
 from sync.wire import Answer
 from tallypoint.in_process import NOWHERE, InProcess, Node, StoryClock

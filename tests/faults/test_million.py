@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from central.members import block_card
+from central.members.members import block_card
 from central.ports import reading, writing
-from central.snapshots import SnapshotMaker, chunk_part
-from loyalty.programme import read_programme
+from central.tills.snapshots import SnapshotMaker, chunk_part
+from loyalty.programme.programme import read_programme
 from sync.snapshots import Manifest
 from tallypoint.in_process import Node, StoryClock
 from tests.central.tills import COALITION, NOW

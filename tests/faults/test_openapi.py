@@ -9,7 +9,7 @@ import msgspec
 import schemathesis
 from schemathesis import GenerationMode
 
-from central.verify import verify_books
+from central.verify.books import verify_books
 from sync.desk import DESK_ASK_TAG, DESK_PATH, DeskAsk
 from sync.framing import open_signed, sha256
 from sync.leaving import LEAVE_PATH, LEAVE_TAG, Leave

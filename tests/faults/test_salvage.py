@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from edge.cache import Cache
-from edge.carving import carve, event_of, is_sound_log
+from edge.cache.cache import Cache
 from edge.identity import write_identity_file
 from edge.opening import SALVAGED, OpenedJournal, open_journal
 from edge.ports import Settings
-from edge.till import Till
+from edge.sale.till import Till
+from edge.salvage.carving import carve, event_of, is_sound_log
 from loyalty.trouble import Trouble
 from sync.exports import open_export
 from tests.edge.counter import TILL_ID, FakeClock, commit, identity, line, sale

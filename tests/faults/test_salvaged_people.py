@@ -12,7 +12,7 @@ from edge.identity import write_identity_file
 from edge.opening import SALVAGED, OpenedJournal, open_journal
 from edge.ports import Settings
 from loyalty.baskets import Place as Where
-from loyalty.member_events import Enrolled
+from loyalty.facts.member_events import Enrolled
 from sync.desk import Person, Sealed, open_person, seal_person
 from sync.exports import open_export
 from sync.keys import exchange_public

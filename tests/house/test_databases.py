@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import create_engine, text
 
+from central.database.tables import metadata
 from central.migrations import upgrade
-from central.tables import metadata
 from tests.support.lent_databases import LentDatabases
 from tests.support.needs import require
 from tests.support.postgres import running, server_programs, with_our_driver

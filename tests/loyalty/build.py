@@ -7,18 +7,18 @@ from typing import Any
 import msgspec
 
 from loyalty.baskets import Basket, Line, Place, Tender
-from loyalty.books import Books, Posted
-from loyalty.compiled import Compiled, compile_programme
-from loyalty.earning import Earned
-from loyalty.events import Event
-from loyalty.leases import Authority, Redemption
+from loyalty.facts.events import Event
+from loyalty.facts.receipts import Funded, Receipt
+from loyalty.facts.reversals import Return, Void
+from loyalty.ledger.books import Books, Posted
+from loyalty.ledger.postings import post_event
 from loyalty.lots import FOREVER, EventRef, Lot, LotKey, Slice
 from loyalty.members import MemberView, Use, WalletItem
-from loyalty.postings import post_event
-from loyalty.programme import Programme, programme_from
-from loyalty.quotes import Quote, quote_basket
-from loyalty.receipts import Funded, Receipt
-from loyalty.reversals import Return, Void
+from loyalty.pricing.earning import Earned
+from loyalty.pricing.leases import Authority, Redemption
+from loyalty.pricing.quotes import Quote, quote_basket
+from loyalty.programme.compiled import Compiled, compile_programme
+from loyalty.programme.programme import Programme, programme_from
 from loyalty.terms import Terms
 
 MONDAY_NOON_MS = 1_772_452_800_000  # 2026-03-02 12:00 UTC, a Monday

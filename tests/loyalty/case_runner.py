@@ -13,11 +13,11 @@ import msgspec
 import yaml
 
 from loyalty.baskets import Basket, CertificateAsk, Line, Place, Tender
-from loyalty.compiled import Compiled, compile_programme
-from loyalty.leases import NO_AUTHORITY, Authority
 from loyalty.members import UNKNOWN_CARD, MemberView, Use, WalletItem
-from loyalty.programme import programme_from
-from loyalty.quotes import Quote, quote_basket
+from loyalty.pricing.leases import NO_AUTHORITY, Authority
+from loyalty.pricing.quotes import Quote, quote_basket
+from loyalty.programme.compiled import Compiled, compile_programme
+from loyalty.programme.programme import programme_from
 from tests.loyalty.build import place
 
 FOLDER = Path(__file__).parent / "cases"

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from loyalty.compiled import compile_programme
-from loyalty.quotes import Quote, quote_basket
+from loyalty.pricing.quotes import Quote, quote_basket
+from loyalty.programme.compiled import compile_programme
 from loyalty.trouble import Trouble
 from tests.loyalty.case_runner import found_in
 from tests.loyalty.naive import naive_quote

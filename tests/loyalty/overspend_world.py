@@ -17,14 +17,14 @@ from random import Random
 import msgspec
 
 from loyalty.baskets import Place
-from loyalty.books import Books
-from loyalty.earning import Earned
-from loyalty.events import Event
-from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
-from loyalty.leases import Redemption, less, spend_slices
+from loyalty.facts.events import Event
+from loyalty.facts.lease_events import Granted, LeaseMoved, Reclaimed
+from loyalty.facts.receipts import Receipt
+from loyalty.ledger.books import Books
+from loyalty.ledger.postings import post_event
 from loyalty.lots import END_OF_DAY, EventRef, Slice, draw_down, points_in
-from loyalty.postings import post_event
-from loyalty.receipts import Receipt
+from loyalty.pricing.earning import Earned
+from loyalty.pricing.leases import Redemption, less, spend_slices
 from loyalty.terms import Terms
 
 TODAY = date(2026, 3, 2)

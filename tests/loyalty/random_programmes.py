@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from loyalty.baskets import Basket, CertificateAsk, Line, Place, Tender
-from loyalty.leases import NO_AUTHORITY, Authority
 from loyalty.members import UNKNOWN_CARD, MemberView, Use, WalletItem
-from loyalty.programme import Programme, programme_from
+from loyalty.pricing.leases import NO_AUTHORITY, Authority
+from loyalty.programme.programme import Programme, programme_from
 from tests.loyalty.naive.sale import suffix_on
 
 Doc = dict[str, Any]

@@ -20,15 +20,15 @@ from typing import Any
 import msgspec
 import yaml
 
-from loyalty.books import Posted
-from loyalty.compiled import Compiled, compile_programme
-from loyalty.events import encode, read_receipt
+from loyalty.facts.events import encode, read_receipt
+from loyalty.facts.receipts import Receipt, close_receipt
+from loyalty.facts.returned_points import AtHand
+from loyalty.facts.reversals import Return, ReturnDetail, ReturnLine, Void, came_back, close_return, close_void
+from loyalty.ledger.books import Posted
 from loyalty.lots import EventRef
 from loyalty.members import MemberView, Use, add_uses
-from loyalty.programme import programme_from
-from loyalty.receipts import Receipt, close_receipt
-from loyalty.returned_points import AtHand
-from loyalty.reversals import Return, ReturnDetail, ReturnLine, Void, came_back, close_return, close_void
+from loyalty.programme.compiled import Compiled, compile_programme
+from loyalty.programme.programme import programme_from
 from loyalty.trouble import Refusal
 from tests.loyalty.build import books, earned, key, place, post, ref, sale
 from tests.loyalty.case_runner import basket_of, compiled_of, place_of, quote_case, view_of_case

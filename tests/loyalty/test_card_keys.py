@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from loyalty.card_keys import CardKey, CardKeys, CardName, one_card_key
-from loyalty.cards import Card, Rejected, WalletCheck, card_token, read_card
-from loyalty.confirming import confirm_code, confirm_key, read_confirm_code_of
+from loyalty.cards.card_keys import CardKey, CardKeys, CardName, one_card_key
+from loyalty.cards.cards import Card, Rejected, WalletCheck, card_token, read_card
+from loyalty.cards.confirming import confirm_code, confirm_key, read_confirm_code_of
+from loyalty.cards.wallet_codes import totp, wallet_key
 from loyalty.trouble import InvariantBroken
-from loyalty.wallet_codes import totp, wallet_key
 from tests.loyalty.test_cards_wallet import CARD, NOW_MS, STEP, rules
 
 ANNA = Card(kind="ean13", number="2900000000018", last4="0018")

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.card_numbers import NumberSpan, RangeTooSmall, card_at, number_key, places_of, range_for_numbers
-from loyalty.card_rules import CardRule, CardRules
-from loyalty.cards import Card, read_card
+from loyalty.cards.card_numbers import NumberSpan, RangeTooSmall, card_at, number_key, places_of, range_for_numbers
+from loyalty.cards.card_rules import CardRule, CardRules
+from loyalty.cards.cards import Card, read_card
 
 KEY = number_key(b"k" * 32)
 RANGES = (

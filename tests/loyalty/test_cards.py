@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.cards import Card, CardRule, CardRules, Outcome, PaymentCard, card_token, read_card, split_aim
-from loyalty.check_digits import gs1_digit, luhn_digit
+from loyalty.cards.cards import Card, CardRule, CardRules, Outcome, PaymentCard, card_token, read_card, split_aim
+from loyalty.cards.check_digits import gs1_digit, luhn_digit
 from loyalty.trouble import InvariantBroken, Refusal
 
 RULES = CardRules(

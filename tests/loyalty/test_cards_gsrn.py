@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.gsrn import gsrn_of
+from loyalty.cards.gsrn import gsrn_of
 
 N = "735005385000000011"
 GS = "\x1d"

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from loyalty.card_rules import PhoneRule
-from loyalty.cards import Card, CardRule, CardRules, Rejected, read_card
+from loyalty.cards.card_rules import PhoneRule
+from loyalty.cards.cards import Card, CardRule, CardRules, Rejected, read_card
 from loyalty.trouble import Refusal
 
 POLAND = PhoneRule(country="48", digits=(9,), short_digits=6)

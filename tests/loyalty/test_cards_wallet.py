@@ -4,8 +4,8 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from loyalty.card_rules import AppKey, RotatingRule, WalletRule
-from loyalty.cards import (
+from loyalty.cards.card_rules import AppKey, RotatingRule, WalletRule
+from loyalty.cards.cards import (
     Card,
     CardRule,
     CardRules,
@@ -16,9 +16,9 @@ from loyalty.cards import (
     once_of,
     read_card,
 )
-from loyalty.programme_check import check_programme
+from loyalty.cards.wallet_codes import sign_app_code, totp, wallet_key
+from loyalty.programme.check import check_programme
 from loyalty.trouble import Refusal
-from loyalty.wallet_codes import sign_app_code, totp, wallet_key
 
 KEY = b"k" * 32
 CARD = "9826300000000015"

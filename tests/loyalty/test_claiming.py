@@ -5,12 +5,12 @@ from datetime import date
 import pytest
 
 from loyalty.baskets import Basket, Line, Place
-from loyalty.claiming import NotPriceable, claimed_points
-from loyalty.compiled import compile_programme
-from loyalty.programme import read_programme
-from loyalty.quotes import quote_basket
-from loyalty.receipts import close_receipt, read_detail
-from loyalty.returned_lines import ReturnLine
+from loyalty.facts.claiming import NotPriceable, claimed_points
+from loyalty.facts.receipts import close_receipt, read_detail
+from loyalty.facts.returned_lines import ReturnLine
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import read_programme
 
 RULES = """
 id: club

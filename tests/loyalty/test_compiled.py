@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty import compiled as compiling
-from loyalty.compiled import candidates_for, matches_of, plain_code, slim
-from loyalty.quotes import quote_basket
-from loyalty.selectors import Selector, selects
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme import compiled as compiling
+from loyalty.programme.compiled import candidates_for, matches_of, plain_code, slim
+from loyalty.programme.selectors import Selector, selects
 from tests.loyalty.build import (
     amount_off,
     basket,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.confirming import confirm_code, confirm_key, confirm_number, read_confirm_code
+from loyalty.cards.confirming import confirm_code, confirm_key, confirm_number, read_confirm_code
 
 KEY = confirm_key(b"k" * 32)
 NUMBER = confirm_number("ab" * 16, "K-1", "marketing:email")

@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from loyalty.books import Books
-from loyalty.centre_events import Adjusted, Carried, Expired, Moved, Taken
-from loyalty.events import Event, encode, own_uses, read_head
+from loyalty.facts.centre_events import Adjusted, Carried, Expired, Moved, Taken
+from loyalty.facts.events import Event, encode, own_uses, read_head
+from loyalty.ledger.books import Books
 from loyalty.lots import Debt, Expiry, Redated, whereabouts
-from loyalty.money import balances, money_legs, sum_postings
+from loyalty.settling.money import balances, money_legs, sum_postings
 from loyalty.terms import Terms
 from loyalty.trouble import InvariantBroken
 from tests.loyalty.build import (

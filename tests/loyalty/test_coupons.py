@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.coupons import (
+from loyalty.members import UNKNOWN_CARD
+from loyalty.pricing.coupons import (
     PREFIX,
     IssuedCoupon,
     coupon_key,
@@ -17,7 +18,6 @@ from loyalty.coupons import (
     read_coupon,
     with_codes,
 )
-from loyalty.members import UNKNOWN_CARD
 from tests.loyalty.build import (
     BY_COUPON,
     amount_off,

@@ -1,6 +1,6 @@
 """A till's day against the POS's: what differs, and which receipts explain it."""
 
-from loyalty.day_totals import (
+from loyalty.facts.day_totals import (
     DayEntry,
     DayTotals,
     Difference,

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.amounts import share_out
-from loyalty.benefits import SetPrice
-from loyalty.discounts import Part, spread, spread_out
-from loyalty.discounts import set_price as prices_set
-from loyalty.programme import Options
+from loyalty.pricing.discounts import Part, spread, spread_out
+from loyalty.pricing.discounts import set_price as prices_set
+from loyalty.programme.benefits import SetPrice
+from loyalty.programme.programme import Options
 from tests.loyalty.build import (
     amount_off,
     cap,

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from loyalty.events import (
+from loyalty.facts.events import (
     Opened,
     PeriodTurned,
     TillClose,
@@ -16,9 +16,9 @@ from loyalty.events import (
     read_receipt,
     voided_uses,
 )
-from loyalty.lease_events import Granted
-from loyalty.receipts import Funded
-from loyalty.returned_uses import StoredBack
+from loyalty.facts.lease_events import Granted
+from loyalty.facts.receipts import Funded
+from loyalty.facts.returned_uses import StoredBack
 from loyalty.trouble import InvariantBroken
 from tests.loyalty.build import day, earned, place, ref, sale, take_back, use, void
 

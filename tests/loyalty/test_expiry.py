@@ -1,7 +1,7 @@
 """What lapses when."""
 
-from loyalty.books import Books, Posting
-from loyalty.expiry import expire_lots
+from loyalty.ledger.books import Books, Posting
+from loyalty.ledger.expiry import expire_lots
 from loyalty.lots import Expiry
 from loyalty.moments import Moment
 from tests.loyalty.build import TERMS, day, key, ref

@@ -2,8 +2,8 @@
 
 import pytest
 
-from loyalty.history import merged
 from loyalty.members import UNKNOWN_CARD
+from loyalty.pricing.history import merged
 from tests.loyalty.build import (
     A_FLOAT,
     BY_COUPON,

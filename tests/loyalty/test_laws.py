@@ -16,11 +16,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from loyalty.baskets import Basket, CertificateAsk, Line, Tender
-from loyalty.compiled import compile_programme
-from loyalty.leases import Authority
 from loyalty.members import MemberView, Use, WalletItem
-from loyalty.programme import programme_from, read_programme
-from loyalty.quotes import Quote, quote_basket
+from loyalty.pricing.leases import Authority
+from loyalty.pricing.quotes import Quote, quote_basket
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.programme import programme_from, read_programme
 from loyalty.trouble import CODES, Refusal
 from tests.loyalty.build import basket, compiled, line, place, promotion, quote
 from tests.loyalty.long_run import engine_quote
@@ -258,11 +258,11 @@ ELSEWHERE = """
 import hashlib, sys
 import msgspec
 from loyalty.baskets import Basket, Place
-from loyalty.compiled import compile_programme
-from loyalty.leases import Authority
+from loyalty.programme.compiled import compile_programme
+from loyalty.pricing.leases import Authority
 from loyalty.members import MemberView, Use, WalletItem
-from loyalty.programme import Programme
-from loyalty.quotes import quote_basket
+from loyalty.programme.programme import Programme
+from loyalty.pricing.quotes import quote_basket
 
 Case = tuple[
     Programme, Basket, Place, MemberView | None, Authority, tuple[WalletItem, ...], tuple[Use, ...] | None

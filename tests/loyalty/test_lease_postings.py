@@ -5,10 +5,10 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.books import Account, Books
-from loyalty.lease_events import LeaseMoved, LeaseShown
+from loyalty.facts.lease_events import LeaseMoved, LeaseShown
+from loyalty.ledger.books import Account, Books
+from loyalty.ledger.postings import post_event
 from loyalty.lots import EventRef, LotKey, Slice
-from loyalty.postings import post_event
 
 ANA, ON = 7, date(2026, 3, 5)
 LOT = LotKey(valid_through=date(2026, 12, 31), issuer_id="fresh", terms_id="t1")

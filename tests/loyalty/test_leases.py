@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.books import Books
-from loyalty.events import own_uses
-from loyalty.lease_events import Granted, LeaseMoved, Reclaimed
-from loyalty.leases import (
+from loyalty.facts.events import own_uses
+from loyalty.facts.lease_events import Granted, LeaseMoved, Reclaimed
+from loyalty.ledger.books import Books
+from loyalty.ledger.postings import post_event
+from loyalty.lots import END_OF_DAY, Expiry, LotKey, Slice
+from loyalty.members import LEASED, SPENT, UNKNOWN_CARD, MemberRow, leased_of, view_of
+from loyalty.pricing.leases import (
     NO_AUTHORITY,
     Authority,
     Redemption,
@@ -22,10 +25,7 @@ from loyalty.leases import (
     spend_slices,
     widest,
 )
-from loyalty.lots import END_OF_DAY, Expiry, LotKey, Slice
-from loyalty.members import LEASED, SPENT, UNKNOWN_CARD, MemberRow, leased_of, view_of
-from loyalty.postings import post_event
-from loyalty.programme import LeaseRules, OfflineCaps
+from loyalty.programme.programme import LeaseRules, OfflineCaps
 from tests.loyalty.build import bytes_of, member, programme, redemption, ref, sale, use
 
 CAPS = OfflineCaps(sale_points=500, card_points=800, till_points=10_000)

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from loyalty.events import encode, read_head
-from loyalty.member_events import CardChanged, Enrolled, owned_tokens, tokens_of
-from loyalty.member_rules import MemberRules
-from loyalty.programme import BadProgramme, canonical, read_programme
+from loyalty.facts.events import encode, read_head
+from loyalty.facts.member_events import CardChanged, Enrolled, owned_tokens, tokens_of
+from loyalty.programme.member_rules import MemberRules
+from loyalty.programme.programme import BadProgramme, canonical, read_programme
 
 PLACE = '["acme","S1","abababababababababababababababab","pos",1772452800000,60,"2026-03-02",""]'
 FROZEN = [

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from loyalty.messages import counters_here
+from loyalty.pricing.messages import counters_here
 from tests.loyalty.build import (
     amount_off,
     compiled,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from loyalty.promotion import Promotion
+from loyalty.programme.promotion import Promotion
 from tests.loyalty import long_run
 from tests.loyalty.long_run import differences, engine_quote, in_full
 from tests.loyalty.random_programmes import Case, case_of_seed, cases
@@ -18,8 +18,8 @@ from tests.loyalty.random_programmes import Case, case_of_seed, cases
 SAMPLE = range(1200)
 # The naive interpreter may know what a document and a basket look like, and nothing of how they are worked out.
 TYPES = {
-    "loyalty.baskets", "loyalty.benefits", "loyalty.document", "loyalty.leases", "loyalty.members", "loyalty.programme",
-    "loyalty.promotion", "loyalty.selectors",
+    "loyalty.baskets", "loyalty.document", "loyalty.members", "loyalty.pricing.leases", "loyalty.programme.benefits",
+    "loyalty.programme.programme", "loyalty.programme.promotion", "loyalty.programme.selectors",
 }  # fmt: skip
 LOGIC = {"selects", "add_uses", "counter", "view_of", "check_basket", "valid_through", "selectors_of"}
 

@@ -4,12 +4,12 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.books import NO_TERMS, NOBODY, Books, Posted, Posting, same_debt
-from loyalty.events import Opened, PeriodTurned
-from loyalty.fixed import Fixed
+from loyalty.facts.events import Opened, PeriodTurned
+from loyalty.facts.fixed import Fixed
+from loyalty.facts.receipts import Funded
+from loyalty.ledger.books import NO_TERMS, NOBODY, Books, Posted, Posting, same_debt
+from loyalty.ledger.postings import post_event
 from loyalty.lots import Expiry, Lot
-from loyalty.postings import post_event
-from loyalty.receipts import Funded
 from loyalty.terms import Terms
 from tests.loyalty.build import (
     TERMS,

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 import yaml
 
-from loyalty.cards import CardRangeIsPayment
+from loyalty.cards.cards import CardRangeIsPayment
 from loyalty.lots import FOREVER
-from loyalty.programme import (
+from loyalty.programme.programme import (
     BadProgramme,
     Lifetime,
     Programme,
@@ -91,7 +91,10 @@ def test_promotions_in_another_order_make_another_version():
 
 
 def test_the_version_is_the_same_in_another_process():
-    code = "import sys; from loyalty.programme import read_programme; print(read_programme(sys.stdin.read()).version)"
+    code = (
+        "import sys; from loyalty.programme.programme import read_programme as read;"
+        " print(read(sys.stdin.read()).version)"
+    )
     told = {
         subprocess.run(
             [sys.executable, "-c", code], input=TEXT, capture_output=True, text=True, check=True, cwd=ROOT,

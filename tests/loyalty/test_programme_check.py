@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.programme import read_programme
-from loyalty.programme_check import check_programme
+from loyalty.programme.check import check_programme
+from loyalty.programme.programme import read_programme
 from loyalty.trouble import Refusal
 
 GOOD = """\

@@ -7,12 +7,12 @@ from datetime import datetime
 import pytest
 from hypothesis import given
 
-from loyalty.compiled import compile_programme
-from loyalty.programme import canonical
-from loyalty.programme_check import check_programme
-from loyalty.programme_overlaps import alike, apart, can_meet, has_a_moment, never_selects, times_of, within
-from loyalty.promotion import Valid
-from loyalty.quotes import quote_basket
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.check import check_programme
+from loyalty.programme.compiled import compile_programme
+from loyalty.programme.overlaps import alike, apart, can_meet, has_a_moment, never_selects, times_of, within
+from loyalty.programme.programme import canonical
+from loyalty.programme.promotion import Valid
 from tests.loyalty.build import SPENDING, amount_off, earn, multiply, percent_off, programme, promotion, spend
 from tests.loyalty.random_programmes import cases
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from loyalty.programme_check import check_programme
+from loyalty.programme.check import check_programme
 from tests.loyalty.case_runner import found_in, quote_case
 from tests.loyalty.test_programme_schema import SCHEMA, complaints
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from msgspec import inspect
 
-from loyalty.programme import Programme, programme_schema, read_programme
+from loyalty.programme.programme import Programme, programme_schema, read_programme
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/programme.md").read_text("utf-8")

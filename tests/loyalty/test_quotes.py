@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loyalty.baskets import CertificateAsk
 from loyalty.members import UNKNOWN_CARD
-from loyalty.quotes import check_sums
+from loyalty.pricing.quotes import check_sums
 from loyalty.trouble import InvariantBroken
 from tests.loyalty.build import (
     A_FLOAT,

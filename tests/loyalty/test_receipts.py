@@ -4,11 +4,8 @@ import msgspec
 import pytest
 
 from loyalty.baskets import CertificateAsk
-from loyalty.events import encode, read_head
-from loyalty.lots import Expiry
-from loyalty.members import UNKNOWN_CARD, WalletItem
-from loyalty.quotes import quote_basket
-from loyalty.receipts import (
+from loyalty.facts.events import encode, read_head
+from loyalty.facts.receipts import (
     Charged,
     ChargedUnknownLine,
     close_receipt,
@@ -17,7 +14,10 @@ from loyalty.receipts import (
     quote_again,
     read_detail,
 )
-from loyalty.return_rules import CouponRule, ReturnRules
+from loyalty.lots import Expiry
+from loyalty.members import UNKNOWN_CARD, WalletItem
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.return_rules import CouponRule, ReturnRules
 from loyalty.trouble import InvariantBroken
 from tests.loyalty.build import (
     A_FLOAT,

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loyalty.books import Books, Posted
-from loyalty.events import encode, own_uses, read_head
+from loyalty.facts.events import encode, own_uses, read_head
+from loyalty.facts.receipts import Funded, Receipt
+from loyalty.facts.return_voids import close_return_void, standing_returns
+from loyalty.facts.returned_points import AtHand
+from loyalty.facts.reversals import Return, ReturnLine, ReturnVoid, came_back, close_return
+from loyalty.ledger.books import Books, Posted
+from loyalty.ledger.return_void_postings import VoidOfNothing
 from loyalty.lots import LotKey
 from loyalty.members import Use, add_uses
-from loyalty.receipts import Funded, Receipt
-from loyalty.return_void_postings import VoidOfNothing
-from loyalty.return_voids import close_return_void, standing_returns
-from loyalty.returned_points import AtHand
-from loyalty.reversals import Return, ReturnLine, ReturnVoid, came_back, close_return
 from tests.loyalty.build import (
     books,
     claims,

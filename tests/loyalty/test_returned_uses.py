@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from loyalty.coupons import kinds_of, read_coupon, with_codes
-from loyalty.quotes import quote_basket
-from loyalty.receipts import close_receipt, read_detail
-from loyalty.returned_lines import ReturnLine, return_lines
-from loyalty.returned_uses import StoredBack, UsesBack, coupons_withdrawn, stored_back, uses_left
+from loyalty.facts.receipts import close_receipt, read_detail
+from loyalty.facts.returned_lines import ReturnLine, return_lines
+from loyalty.facts.returned_uses import StoredBack, UsesBack, coupons_withdrawn, stored_back, uses_left
+from loyalty.pricing.coupons import kinds_of, read_coupon, with_codes
+from loyalty.pricing.quotes import quote_basket
 from loyalty.shares import Shares
 from tests.loyalty.build import (
     BY_COUPON,

@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loyalty.baskets import Basket, CertificateAsk, Line
-from loyalty.books import Books
-from loyalty.compiled import Compiled
-from loyalty.events import encode, own_uses, read_receipt, voided_uses
-from loyalty.leases import Authority
+from loyalty.facts.events import encode, own_uses, read_receipt, voided_uses
+from loyalty.facts.receipts import Receipt, close_receipt, read_detail
+from loyalty.facts.returned_points import AtHand
+from loyalty.facts.reversals import Return, ReturnLine, came_back, close_return, close_void, return_lines
+from loyalty.ledger.books import Books
 from loyalty.lots import EventRef, points_in
 from loyalty.members import MemberView, Use, WalletItem, add_uses
-from loyalty.quotes import quote_basket
-from loyalty.receipts import Receipt, close_receipt, read_detail
-from loyalty.returned_points import AtHand
-from loyalty.reversals import Return, ReturnLine, came_back, close_return, close_void, return_lines
+from loyalty.pricing.leases import Authority
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.compiled import Compiled
 from tests.loyalty.build import (
     amount_off,
     basket,

@@ -1,9 +1,9 @@
 """What a return or a void writes, figure by figure: whose points, under whose terms, and never more than was there."""
 
-from loyalty.books import Reversed
-from loyalty.expiry import expire_lots
+from loyalty.facts.receipts import Funded
+from loyalty.ledger.books import Reversed
+from loyalty.ledger.expiry import expire_lots
 from loyalty.lots import Debt
-from loyalty.receipts import Funded
 from tests.loyalty.build import books, day, earned, held, moves, part, place, post, ref, sale, take_back, void
 
 

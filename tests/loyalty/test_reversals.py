@@ -5,13 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.coupons import kinds_of, read_coupon, with_codes
-from loyalty.members import UNKNOWN_CARD
-from loyalty.quotes import quote_basket
-from loyalty.receipts import Charged, close_receipt, read_detail
-from loyalty.return_rules import CouponRule, ReturnRules
-from loyalty.returned_points import AtHand, standing_of, way_of
-from loyalty.reversals import (
+from loyalty.facts.receipts import Charged, close_receipt, read_detail
+from loyalty.facts.returned_points import AtHand, standing_of, way_of
+from loyalty.facts.reversals import (
     ReturnLine,
     ReturnsMoreThanSold,
     UnknownLine,
@@ -20,7 +16,11 @@ from loyalty.reversals import (
     close_void,
     return_lines,
 )
-from loyalty.withholding import withhold
+from loyalty.facts.withholding import withhold
+from loyalty.members import UNKNOWN_CARD
+from loyalty.pricing.coupons import kinds_of, read_coupon, with_codes
+from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.return_rules import CouponRule, ReturnRules
 from tests.loyalty.build import (
     A_FLOAT,
     SPENDING,

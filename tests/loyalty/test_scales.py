@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.benefits import ScaleStep
 from loyalty.members import UNKNOWN_CARD
-from loyalty.scales import step_for
+from loyalty.pricing.scales import step_for
+from loyalty.programme.benefits import ScaleStep
 from tests.loyalty.build import (
     amount_off,
     cap,

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.books import Books
-from loyalty.expiry import expire_lots
+from loyalty.ledger.books import Books
+from loyalty.ledger.expiry import expire_lots
 from loyalty.lots import EventRef, Lot, LotKey, draw_down
-from loyalty.money import PointSum, balances, money_legs
-from loyalty.netting import Payment, flow_of, net_positions
-from loyalty.statements import StatementLine, closing_legs, owed_by_partner, statement_lines
+from loyalty.settling.money import PointSum, balances, money_legs
+from loyalty.settling.netting import Payment, flow_of, net_positions
+from loyalty.settling.statements import StatementLine, closing_legs, owed_by_partner, statement_lines
 from loyalty.terms import BadTerms, Terms, check_terms
 from loyalty.trouble import InvariantBroken
 

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.leases import Authority
 from loyalty.members import UNKNOWN_CARD
 from loyalty.moments import moment_of
-from loyalty.programme import Options, Spending, programme_from
-from loyalty.spending import most_points, spendable
+from loyalty.pricing.leases import Authority
+from loyalty.pricing.spending import most_points, spendable
+from loyalty.programme.programme import Options, Spending, programme_from
 from tests.loyalty.build import (
     A_FLOAT,
     SPENDING,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.combining import Gate
+from loyalty.pricing.combining import Gate
 from tests.loyalty.build import (
     A_FLOAT,
     BY_COUPON,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from loyalty.baskets import CertificateAsk
 from loyalty.members import UNKNOWN_CARD
-from loyalty.stored_value import StoredPaid, stored_paid
+from loyalty.pricing.stored_value import StoredPaid, stored_paid
 from tests.loyalty.build import (
     A_FLOAT,
     SPENDING,

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.members import UNKNOWN_CARD
-from loyalty.programme import Threshold
-from loyalty.tiers import Standing, TierProgress, judge_tier, measured
+from loyalty.programme.programme import Threshold
+from loyalty.programme.tiers import Standing, TierProgress, judge_tier, measured
 from tests.loyalty.build import (
     compiled,
     day,

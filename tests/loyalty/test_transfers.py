@@ -6,10 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from loyalty.books import Books
-from loyalty.lots import EventRef
-from loyalty.transfer_postings import post_transfer, transfer_key
-from loyalty.transfers import (
+from loyalty.facts.transfers import (
     MOST,
     BadAmount,
     Leg,
@@ -22,6 +19,9 @@ from loyalty.transfers import (
     by_account,
     check_transfer,
 )
+from loyalty.ledger.books import Books
+from loyalty.ledger.transfer_postings import post_transfer, transfer_key
+from loyalty.lots import EventRef
 
 ANNA, BEN, TILL = 1, 2, 3
 ON = date(2026, 3, 2)

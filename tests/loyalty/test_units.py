@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.units import Run, cost_by_line, count_of, first_of, in_order, runs_of, units_of
+from loyalty.pricing.units import Run, cost_by_line, count_of, first_of, in_order, runs_of, units_of
 from tests.loyalty.build import line
 
 UNITS = [

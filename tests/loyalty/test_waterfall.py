@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loyalty.settling.waterfall import cover_default
 from loyalty.trouble import InvariantBroken
-from loyalty.waterfall import cover_default
 
 STORY = [
     # unpaid, deposit, reserve, operator at most, sharing → who bears what

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from loyalty.cards import CardRules, Outcome, WalletCheck
+from loyalty.cards.cards import CardRules, Outcome, WalletCheck
 from pos_adapters.readers.interpreter import Interpreter
 from pos_adapters.readers.port import framer_of
 from pos_adapters.readers.profile import Profile

@@ -6,8 +6,8 @@ written as `card <kind> <number>`, `code <text>`, `rejected <reason>`, `payment_
 
 from typing import Any, NamedTuple
 
-from loyalty.card_rules import PhoneRule
-from loyalty.cards import Card, CardRule, CardRules, Code, Outcome, Rejected
+from loyalty.cards.card_rules import PhoneRule
+from loyalty.cards.cards import Card, CardRule, CardRules, Code, Outcome, Rejected
 
 RULES = CardRules(
     ranges=(

@@ -4,7 +4,7 @@ import pytest
 import zxingcpp
 from zxingcpp import BarcodeFormat as Format
 
-from loyalty.wallet_codes import sign_app_code
+from loyalty.cards.wallet_codes import sign_app_code
 from pos_adapters.readers.shipped import make_profile
 from tests.loyalty.test_cards_wallet import APP_RULES, NOW_MS, PRIVATE, STEP
 from tests.pos_adapters.dialects import DialectBench

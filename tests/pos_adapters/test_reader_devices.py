@@ -18,7 +18,7 @@ import pytest
 import serial
 import serial.rfc2217
 
-from loyalty.cards import Card, Code, PaymentCard
+from loyalty.cards.cards import Card, Code, PaymentCard
 from pos_adapters.readers.devices import check_apart, device_of
 from pos_adapters.readers.port import ReaderLoop, open_serial
 from pos_adapters.readers.profile import BadReaderProfile, Profile

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loyalty.cards import CardRules, Outcome
+from loyalty.cards.cards import CardRules, Outcome
 from pos_adapters.readers.framer import Frame, Framer, wipe
 from pos_adapters.readers.interpreter import Interpreter
 from pos_adapters.readers.profile import BadReaderProfile, Profile

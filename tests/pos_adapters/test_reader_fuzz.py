@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loyalty.cards import PaymentCard, Rejected
+from loyalty.cards.cards import PaymentCard, Rejected
 from pos_adapters.readers.profile import Profile
 from pos_adapters.readers.shipped import make_profile, shipped_names
 from tests.pos_adapters.dialects import DIALECTS, DialectBench

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loyalty.cards import Card, CardRules, Code
+from loyalty.cards.cards import Card, CardRules, Code
 from pos_adapters.readers.port import ReaderLoop, open_serial
 from pos_adapters.readers.profile import Profile
 from tests.pos_adapters.samples import RULES

@@ -11,15 +11,15 @@ from typing import Any
 import msgspec
 
 from loyalty.baskets import Line, Place, Tender
-from loyalty.coupons import IssuedCoupon
-from loyalty.earning import Earned
-from loyalty.effects import Effect
-from loyalty.leases import Redemption
+from loyalty.facts.receipts import Receipt, ReceiptDetail
+from loyalty.facts.reversals import ReturnDetail, ReturnLine, VoidDetail, close_return, close_void
 from loyalty.lots import EventRef
-from loyalty.messages import Said
-from loyalty.quotes import QuoteLine
-from loyalty.receipts import Receipt, ReceiptDetail
-from loyalty.reversals import ReturnDetail, ReturnLine, VoidDetail, close_return, close_void
+from loyalty.pricing.coupons import IssuedCoupon
+from loyalty.pricing.earning import Earned
+from loyalty.pricing.effects import Effect
+from loyalty.pricing.leases import Redemption
+from loyalty.pricing.messages import Said
+from loyalty.pricing.quotes import QuoteLine
 from receipt_templates.reversal_views import ReturnView, VoidView, view_of_return, view_of_void
 from receipt_templates.view import ReceiptView, Shop, view_of_receipt
 

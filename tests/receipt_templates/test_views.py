@@ -7,12 +7,12 @@ import pytest
 
 from loyalty.approvals import Override
 from loyalty.baskets import Line, Tender
-from loyalty.earning import Earned
+from loyalty.facts.receipts import Charged
+from loyalty.facts.returned_uses import StoredBack
+from loyalty.facts.reversals import Return, ReturnDetail, ReturnLine
 from loyalty.members import MemberView, Use
-from loyalty.messages import Said
-from loyalty.receipts import Charged
-from loyalty.returned_uses import StoredBack
-from loyalty.reversals import Return, ReturnDetail, ReturnLine
+from loyalty.pricing.earning import Earned
+from loyalty.pricing.messages import Said
 from receipt_templates.profiles import PROFILES
 from receipt_templates.render import render
 from receipt_templates.reversal_views import view_of_return

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
+from central.database.tables import metadata
 from central.migrations import upgrade
 from central.ports import open_engine
-from central.tables import metadata
 
 # What a test may have changed of the tables themselves: columns, indexes, constraints, triggers.
 _SHAPE = text(

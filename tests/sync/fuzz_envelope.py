@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 from flask import Flask
 
-from central.sync_http import PATHS, sync_blueprint
-from central.verify import verify_books
-from loyalty.events import encode
+from central.tills.sync_http import PATHS, sync_blueprint
+from central.verify.books import verify_books
+from loyalty.facts.events import encode
 from sync.framing import open_signed, sha256, split
 from sync.keys import one_key
 from sync.wire import (

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loyalty.card_keys import CardKey, CardKeys, one_card_key
+from loyalty.cards.card_keys import CardKey, CardKeys, one_card_key
 from sync.card_keys import open_card_keys, seal_card_keys
 from sync.centre_session import CentreSession
 from sync.framing import open_signed, sha256

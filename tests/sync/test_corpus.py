@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from central.verify import verify_books
+from central.verify.books import verify_books
 from sync.centre_session import CentreSession
 from sync.framing import open_signed, pack, sha256, split
 from sync.keys import Signer, one_key

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.card_keys import one_card_key
+from loyalty.cards.card_keys import one_card_key
 from loyalty.trouble import Refusal
 from sync.centre_session import CentreSession
 from sync.enrolment import (

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from central.members import account_of
+from central.coalition.registry import open_slot
+from central.corrections.stray_points import bring_home
+from central.database.tables import account, card, flag, lot
+from central.members.members import account_of
 from central.ports import reading, writing
-from central.registry import open_slot
-from central.shown_accounts import take_shown
-from central.stray_points import bring_home
-from central.tables import account, card, flag, lot
-from central.verify import verify_books
-from edge.enrol import JOURNAL_FILE, enrol
+from central.tills.shown_accounts import take_shown
+from central.verify.books import verify_books
 from edge.identity import read_identity_file
+from edge.line.enrol import JOURNAL_FILE, enrol
+from edge.line.sending_left import SendLeft
 from edge.opening import open_journal
-from edge.sending_left import SendLeft
-from loyalty.programme import programme_from
+from loyalty.programme.programme import programme_from
 from sync.desk import DeskAsk, ToldAccount
 from sync.enrolment import fingerprint
 from tallypoint.in_process import NOWHERE, StoryClock

@@ -15,18 +15,17 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from loyalty.programme import read_programme
-from loyalty.programme_check import check_programme
-from tallypoint import backtest_report
-from tallypoint.backtest import Backtest, backtest
-from tallypoint.backtest_csv import members_csv, receipts_csv
-from tallypoint.backtest_pricing import deal
+from loyalty.programme.check import check_programme
+from loyalty.programme.programme import read_programme
+from tallypoint.backtest.backtest import Backtest, backtest
+from tallypoint.backtest.csv_files import members_csv, receipts_csv
+from tallypoint.backtest.pricing import deal
 from tallypoint.cli import main
 from tallypoint.receipts_file import read_map, read_receipts
 
 HERE = Path(__file__).parent
 FORTY = str(HERE / "forty_lines.csv")
-PROGRAMMES = Path(backtest_report.__file__).parent / "programmes"
+PROGRAMMES = HERE.parents[1] / "tallypoint" / "programmes"
 
 # A point for every 1.00, and 10 % off from 50.00. A point is worth 0.01.
 TENTH = """

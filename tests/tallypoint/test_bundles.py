@@ -12,11 +12,11 @@ import msgspec
 import pytest
 import yaml
 
-from central.chore_notes import Ran, note_runs
 from central.login import create_user
 from central.ports import Settings, SystemRandomness, read_key, writing
+from central.upkeep.chore_notes import Ran, note_runs
 from edge.identity import make_folder, write_identity_file
-from loyalty.cards import CardRules, card_token, read_card
+from loyalty.cards.cards import CardRules, card_token, read_card
 from tallypoint.bundle import scrub
 from tallypoint.cli import main
 from tallypoint.logs import keep_log

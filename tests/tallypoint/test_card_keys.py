@@ -10,7 +10,9 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from central.card_change import (
+from central.database.tables import account, card, event, hotlist, lot, number_span
+from central.keys.card_keys import KeyRing, make_card_key
+from central.members.card_change import (
     CardKeyInUse,
     CardKeyUnknown,
     Change,
@@ -20,21 +22,19 @@ from central.card_change import (
     retire_card_key,
     standing,
 )
-from central.card_keys import KeyRing, make_card_key
-from central.members import account_of, block_card
+from central.members.members import account_of, block_card
 from central.ports import Settings, reading, writing
-from central.tables import account, card, event, hotlist, lot, number_span
-from central.verify import verify_books
-from edge.asks import ReturnAsk
+from central.verify.books import verify_books
+from edge.api.member_bodies import FindBody
 from edge.identity import read_identity_file
-from edge.member_bodies import FindBody
-from edge.taking_back import take_back
+from edge.sale.asks import ReturnAsk
+from edge.sale.taking_back import take_back
 from loyalty.baskets import Line
-from loyalty.card_keys import CardKeys, one_card_key
-from loyalty.cards import Card, CardRules, read_card
-from loyalty.member_events import CardNamed
-from loyalty.programme import programme_from
-from loyalty.reversals import ReturnLine
+from loyalty.cards.card_keys import CardKeys, one_card_key
+from loyalty.cards.cards import Card, CardRules, read_card
+from loyalty.facts.member_events import CardNamed
+from loyalty.facts.reversals import ReturnLine
+from loyalty.programme.programme import programme_from
 from loyalty.trouble import Refusal
 from sync.wire import Hello
 from tallypoint.in_process import StoryClock
@@ -207,9 +207,9 @@ def test_a_member_who_joins_during_the_change_is_known_to_a_till_without_the_new
 
 
 def test_a_till_that_is_away_for_the_whole_change_brings_an_account_of_its_own_that_people_merge(shops: Shops) -> None:
-    from central.adjusting import Signed
-    from central.moving import merge
-    from central.wishes import MergeWish
+    from central.corrections.adjusting import Signed
+    from central.corrections.moving import merge
+    from central.corrections.wishes import MergeWish
     from loyalty.moments import utc_date
 
     one, two = shops.counters

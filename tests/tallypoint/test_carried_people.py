@@ -9,16 +9,16 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central.imports import Imported, import_file
-from central.members import account_of
-from central.people_keys import make_people_key
+from central.database.tables import person
+from central.intake.imports import Imported, import_file
+from central.keys.people_keys import make_people_key
+from central.members.members import account_of
 from central.ports import Settings, reading
-from central.tables import person
-from central.verify import verify_books
-from edge.enrol import JOURNAL_FILE
-from edge.exporting import Exported, NothingToExport, OtherFile, covers, export, take_answers
-from edge.member_bodies import FindBody
-from loyalty.programme import programme_from
+from central.verify.books import verify_books
+from edge.api.member_bodies import FindBody
+from edge.line.enrol import JOURNAL_FILE
+from edge.line.exporting import Exported, NothingToExport, OtherFile, covers, export, take_answers
+from loyalty.programme.programme import programme_from
 from loyalty.trouble import Refusal
 from sync.desk import Person
 from sync.exports import open_export

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from central.database.tables import account, approval, flag
 from central.ports import reading
-from central.recompute import recompute_pending
-from central.tables import account, approval, flag
-from central.verify import verify_books
+from central.recomputing.recompute import recompute_pending
+from central.verify.books import verify_books
 from tests.tallypoint.test_nothing_in_clear import ANNA, CASH, Shop, sale
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from central.people import People
+from central.members.people import People
 from central.ports import SystemRandomness, open_engine, writing
 from sync.desk import Person
 from tests.tallypoint.test_central_card_keys import Office, office  # noqa: F401

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from loyalty.events import encode
-from loyalty.return_voids import close_return_void
+from loyalty.facts.events import encode
+from loyalty.facts.return_voids import close_return_void
 from tests.central.test_quarantine import UNKNOWN, broken, lots
 from tests.central.test_return_voids import back
 from tests.central.tills import Centre, Till, told

@@ -11,19 +11,19 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
-from central.card_change import retire_card_key, standing
-from central.card_keys import KeyRing, make_card_key
-from central.certificates import free_certificate
+from central.database import tables as t
+from central.keys.card_keys import KeyRing, make_card_key
+from central.members.card_change import retire_card_key, standing
 from central.ports import Settings, reading
-from central.verify import verify_books
-from edge.asks import CommitAsk, ReturnAsk, SaleAsk
-from edge.certificates import CertificateBlocked, CertificateOrder, order_certificate
-from edge.exchanging import ExchangeAsk, exchange
+from central.posting.certificates import free_certificate
+from central.verify.books import verify_books
 from edge.refusals import ExchangeReused, IdReused
+from edge.sale.asks import CommitAsk, ReturnAsk, SaleAsk
+from edge.sale.certificates import CertificateBlocked, CertificateOrder, order_certificate
+from edge.sale.exchanging import ExchangeAsk, exchange
 from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
+from loyalty.facts.reversals import ReturnLine
 from loyalty.moments import utc_date
-from loyalty.reversals import ReturnLine
 from tallypoint.in_process import Node
 from tests.central.tills import NOW
 from tests.tallypoint.test_certificates import MINUTE, Shops

@@ -7,16 +7,16 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central import tables as t
+from central.database import tables as t
 from central.ports import reading
-from central.positions import lines_of_period
-from central.verify import verify_books
-from edge.asks import CommitAsk, SaleAsk
-from edge.certificate_holds import UNHEARD_MS, CertificateHolds
-from edge.certificates import CertificateOrder, order_certificate
-from edge.covering import CertificateNotCovered
+from central.settlement.positions import lines_of_period
+from central.verify.books import verify_books
+from edge.sale.asks import CommitAsk, SaleAsk
+from edge.sale.certificate_holds import UNHEARD_MS, CertificateHolds
+from edge.sale.certificates import CertificateOrder, order_certificate
+from edge.sale.covering import CertificateNotCovered
 from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
-from loyalty.programme import programme_from
+from loyalty.programme.programme import programme_from
 from tallypoint.in_process import InProcess, Node, StoryClock
 from tests.central.tills import COALITION, NOW, PROGRAMME
 

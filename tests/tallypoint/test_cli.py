@@ -14,7 +14,7 @@ def without_central(monkeypatch):
     found = importlib.import_module
 
     def look(name: str, *rest):
-        if name == "tallypoint.central_command":
+        if name == "tallypoint.central.command":
             raise ModuleNotFoundError("No module named 'sqlalchemy'", name="sqlalchemy")
         return found(name, *rest)
 

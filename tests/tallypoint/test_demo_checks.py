@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tallypoint.demo_checks import check_all
-from tallypoint.demo_counter import CERTIFICATE, PERSON
+from tallypoint.demo.checks import check_all
+from tallypoint.demo.counter import CERTIFICATE, PERSON
 
 CARD = "2037215727383"
 COUPON = "TCCB4S426G13PRF49NDD43RN0A7QXW5HZJ"

@@ -16,9 +16,9 @@ import requests
 import yaml
 from sqlalchemy import select
 
+from central.database.tables import stream
 from central.ports import Settings, reading
 from central.service import CentralService
-from central.tables import stream
 from central.web_server import WebServer
 from edge.ports import Settings as TillSettings
 from edge.service import TillService

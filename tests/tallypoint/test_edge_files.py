@@ -9,9 +9,9 @@ import yaml
 from central.ports import Settings
 from central.service import CentralService
 from edge.identity import read_identity_file
-from edge.journal import Journal
+from edge.journal.journal import Journal
 from edge.ports import SystemClock
-from loyalty.events import Opened
+from loyalty.facts.events import Opened
 from tallypoint.cli import main
 
 SHIPPED = Path(__file__).parents[2] / "tallypoint"

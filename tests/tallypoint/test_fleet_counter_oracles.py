@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, update
 
-from central import desk_asks
-from central.parked_baskets import give_basket
-from central.tables import parked_basket
-from edge.parked_kept import ParkedKept
+from central.database.tables import parked_basket
+from central.tills import desk_asks
+from central.tills.parked_baskets import give_basket
+from edge.journal.parked_kept import ParkedKept
 from loyalty.baskets import Line
 from sync.desk import DeskAsk
 from sync.parked_office import OfficeTold

@@ -6,9 +6,10 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, update
 
-from central import certificate_books, certificate_holds, desk_asks
-from central.tables import certificate_hold
-from edge.certificate_holds import CertificateHolds, HeldHere
+from central.database.tables import certificate_hold
+from central.posting import certificate_books, certificate_holds
+from central.tills import desk_asks
+from edge.sale.certificate_holds import CertificateHolds, HeldHere
 from loyalty.lots import EventRef
 from sync.desk import CertificateHeld, DeskAsk
 from tallypoint.fleet.clock import MINUTE_MS

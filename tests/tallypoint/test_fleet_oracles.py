@@ -5,10 +5,10 @@ from itertools import count
 
 from msgspec import structs
 
-from central import intake
-from central.posting import Poster
-from edge.journal import Journal
-from edge.promises import Promises
+from central.intake import intake
+from central.posting.posting import Poster
+from edge.journal.journal import Journal
+from edge.journal.promises import Promises
 from tallypoint.fleet import run
 from tallypoint.fleet.clock import MachineClock
 from tallypoint.fleet.evidence import chain, holds_number
@@ -155,13 +155,13 @@ def test_a_till_that_spends_beyond_its_float_is_found(monkeypatch):
     for pos in fleet._pos:
         pos.does(fleet.pace.doings)
     fleet.machines[0].until_ms = 10**12
-    monkeypatch.setattr("edge.knowing._of_float", _of_a_till_that_never_counts)
+    monkeypatch.setattr("edge.sale.knowing._of_float", _of_a_till_that_never_counts)
     fleet.play()
     assert "authority" in broken(fleet)
 
 
 def _of_a_till_that_never_counts(journal, known, caps, now):
-    from loyalty.leases import Authority
+    from loyalty.pricing.leases import Authority
 
     left = journal.float_left(now)
     return Authority(kind="float", points=80, lease_id=left.lease_id or "float:1:1") if known.member else Authority()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from central.consents import consents_of
-from central.members import account_of
+from central.intake.consents import consents_of
+from central.members.members import account_of
 from central.ports import reading
 from sync.desk import DESK_PATH
 from tests.tallypoint.test_nothing_in_clear import ANNA, SECRETS, Shop, leaks, opened, plain_parts, sale, written

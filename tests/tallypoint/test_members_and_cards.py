@@ -11,21 +11,16 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central.card_spans import grant_numbers
-from central.claims import settle_claims
-from central.consents import consents_of
-from central.erasing import erase_member
-from central.members import account_of, create_account, issue_card
+from central.corrections.erasing import erase_member
+from central.database.tables import account, card, flag, found_by, lot, number_span, person
+from central.intake.claims import settle_claims
+from central.intake.consents import consents_of
+from central.members.card_spans import grant_numbers
+from central.members.members import account_of, create_account, issue_card
 from central.ports import reading, writing
-from central.tables import account, card, flag, found_by, lot, number_span, person
-from central.verify import verify_books
-from edge import contract
-from edge.asks import CommitAsk, SaleAsk
-from edge.counter_line import CounterLine
-from edge.desk import Desk
-from edge.enrol import JOURNAL_FILE
-from edge.journal import Journal, open_epoch
-from edge.member_bodies import (
+from central.verify.books import verify_books
+from edge.api import contract
+from edge.api.member_bodies import (
     CardBody,
     ClaimBody,
     ConfirmBody,
@@ -33,11 +28,16 @@ from edge.member_bodies import (
     EnrolBody,
     FindBody,
 )
-from edge.members_desk import MembersDesk
+from edge.counter.desk import Desk
+from edge.journal.journal import Journal, open_epoch
+from edge.line.counter_line import CounterLine
+from edge.line.enrol import JOURNAL_FILE
+from edge.members.desk import MembersDesk
+from edge.sale.asks import CommitAsk, SaleAsk
 from loyalty.baskets import Basket, Line
-from loyalty.card_keys import one_card_key
-from loyalty.cards import Card, CardRules, card_token, gs1_digit, read_card
-from loyalty.programme import programme_from
+from loyalty.cards.card_keys import one_card_key
+from loyalty.cards.cards import Card, CardRules, card_token, gs1_digit, read_card
+from loyalty.programme.programme import programme_from
 from loyalty.trouble import Refusal
 from sync.desk import Person
 from sync.transport import LineDown
@@ -241,7 +241,7 @@ def test_a_number_that_came_twice_after_all_is_for_a_person_to_look_at(world: Co
 
 
 def test_spans_are_not_granted_again_after_a_restore(world: Coalition):
-    from central.restoring import note_restore
+    from central.backups.restoring import note_restore
 
     with writing(world.engine) as tx:
         note_restore(tx, world.clock.wall_ms())
@@ -280,7 +280,7 @@ def test_who_they_are_travels_sealed_and_is_kept_under_a_key_of_its_own(world: C
 
 
 def test_a_head_office_that_came_back_from_a_backup_is_brought_again_who_joined_since(world: Coalition):
-    from central.restoring import note_restore
+    from central.backups.restoring import note_restore
 
     one, _ = world.counters
     made = one.enrol(enrol_id="E-1", person=ANA)
@@ -404,7 +404,7 @@ def test_a_lost_card_is_replaced_offline_and_blocked_here_at_once(world: Coaliti
 
 
 def test_once_head_office_has_the_block_its_word_counts_here_too(world: Coalition):
-    from central.members import lift_block
+    from central.members.members import lift_block
 
     one, _ = world.counters
     token = join(world, ANNA)
@@ -570,8 +570,8 @@ def test_what_is_plainly_not_to_be_claimed_is_refused_here(world: Coalition):
     one.sell("R-card", 1_000, ANNA)
     one.sell("R-old", 1_000, None)
     one.sell("R-void", 1_000, None)
-    from edge.asks import VoidAsk
-    from edge.taking_back import void_receipt
+    from edge.sale.asks import VoidAsk
+    from edge.sale.taking_back import void_receipt
 
     void_receipt(one.node.till, VoidAsk(receipt_id="R-void", sold_at_ms=world.clock.wall_ms()))
     ask = {"claim_id": "L-1", "card": ANNA}

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 import requests
 
-from central import registry
-from central.members import import_members
+from central.coalition import registry
+from central.coalition.programmes import current_programme
+from central.members.members import import_members
 from central.ports import reading, writing
-from central.programmes import current_programme
-from edge.enrol import enrol
+from edge.line.enrol import enrol
 from edge.ports import Settings, SystemClock
 from edge.service import TillService
-from loyalty.card_keys import one_card_key
-from loyalty.programme import programme_from
+from loyalty.cards.card_keys import one_card_key
+from loyalty.programme.programme import programme_from
 from sync.enrolment import fingerprint
 from sync.schedule import Intervals
 from sync.wire import BATCH_PATH, PAGE_PATH, URGENT_PATH

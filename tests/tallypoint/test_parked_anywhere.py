@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from central.backups.restoring import note_restore
 from central.ports import writing
-from central.restoring import note_restore
-from edge.bodies import ParkBody, ResumeBody
-from edge.day_desk import DayDesk
-from edge.parked_kept import KeptBasket
-from edge.parked_office import ParkedOffice
-from loyalty.programme import programme_from
+from edge.api.bodies import ParkBody, ResumeBody
+from edge.day.desk import DayDesk
+from edge.journal.parked_kept import KeptBasket
+from edge.parking.at_office import ParkedOffice
+from loyalty.programme.programme import programme_from
 from sync.desk import DESK_PATH
 from sync.transport import LineDown
 from sync.wire import Answer

@@ -13,11 +13,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from sqlalchemy import func, select
 
-from central import people as people_module
-from central.erasing import erase_member
-from central.members import account_of
-from central.people import forget
-from central.people_change import (
+from central.backups.restoring import note_restore
+from central.corrections.erasing import erase_member
+from central.database.tables import found_by, person
+from central.keys.people_keys import PeopleKey, PeopleKeyMissing, PeopleRing, make_people_key
+from central.members import people as people_module
+from central.members.members import account_of
+from central.members.people import forget
+from central.members.people_change import (
     LastPeopleKey,
     PeopleKeyInUse,
     PeopleKeyStanding,
@@ -25,13 +28,10 @@ from central.people_change import (
     people_standing,
     retire_people_key,
 )
-from central.people_keys import PeopleKey, PeopleKeyMissing, PeopleRing, make_people_key
 from central.ports import Settings, reading, writing
-from central.restoring import note_restore
-from central.tables import found_by, person
-from central.verify import verify_books
-from edge.member_bodies import FindBody
-from loyalty.programme import programme_from
+from central.verify.books import verify_books
+from edge.api.member_bodies import FindBody
+from loyalty.programme.programme import programme_from
 from sync.desk import Person
 from tallypoint.in_process import StoryClock
 from tests.central.tills import COALITION, NOW, PROGRAMME

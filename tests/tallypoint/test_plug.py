@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tallypoint.plug import Plug
+from tallypoint.demo.plug import Plug
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from edge.identity import write_identity_file
 from receipt_templates.profiles import PROFILES
 from receipt_templates.sample_slips import samples
 from tallypoint.cli import main
-from tallypoint.escpos_listing import list_job
+from tallypoint.receipts.escpos_listing import list_job
 from tests.edge.rim import Rim, commit, identity
 from tests.receipt_templates.escpos_decoder import decode_escpos, pages_of
 

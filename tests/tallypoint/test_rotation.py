@@ -9,20 +9,20 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from central import centre_keys
-from central import tables as t
-from central.centre_keys import KeyUnknown, centre_signer, notices, rotate_centre_key
+from central.backups.restoring import note_restore
+from central.coalition.registry import revoke_key, want_new_key
+from central.database import tables as t
+from central.keys import centre_keys
+from central.keys.centre_keys import KeyUnknown, centre_signer, notices, rotate_centre_key
 from central.ports import Settings as CentralSettings
 from central.ports import reading, writing
-from central.registry import revoke_key, want_new_key
-from central.restoring import note_restore
-from central.sealing import Sealer
-from central.verify import verify_books
+from central.streams.sealing import Sealer
+from central.verify.books import verify_books
 from edge import key_files
 from edge.identity import read_identity_file
 from edge.key_files import NEXT_FILE, KeyFiles
-from loyalty.events import Opened
-from loyalty.programme import programme_from
+from loyalty.facts.events import Opened
+from loyalty.programme.programme import programme_from
 from sync.centre_session import CentreSession
 from sync.chain import next_head
 from sync.envelope import Sender, Unsent, seal_batch

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from central.database.tables import person
 from central.ports import reading
-from central.tables import person
-from central.verify import verify_books
-from edge.counter_line import SEALED_AT_ONCE
-from edge.enrol import JOURNAL_FILE
-from edge.exporting import take_answers
+from central.verify.books import verify_books
 from edge.identity import read_identity_file
+from edge.line.counter_line import SEALED_AT_ONCE
+from edge.line.enrol import JOURNAL_FILE
+from edge.line.exporting import take_answers
+from edge.line.sending_left import SendLeft
 from edge.opening import SALVAGED, OpenedJournal, open_journal
-from edge.sending_left import SendLeft
 from sync.desk import Person
 from tallypoint.in_process import NOWHERE
 from tests.tallypoint.test_carried_people import imported, who, world

@@ -8,8 +8,8 @@ import pytest
 
 from loyalty.terms import BadTerms
 from loyalty.trouble import Trouble
-from tallypoint.settle_command import run, settle
-from tallypoint.settle_file import Document, read_document
+from tallypoint.settle.command import run, settle
+from tallypoint.settle.file import Document, read_document
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "settle.json"
 CONTRACTS = [

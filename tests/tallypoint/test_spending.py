@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from central.members import create_account, issue_card
+from central.members.members import create_account, issue_card
 from central.ports import writing
-from central.verify import verify_books
-from edge.asks import CommitAsk, HoldAsk, SaleAsk
-from edge.giving_back import give_back
+from central.verify.books import verify_books
+from edge.journal.giving_back import give_back
+from edge.sale.asks import CommitAsk, HoldAsk, SaleAsk
 from loyalty.baskets import Basket, Line
-from loyalty.card_keys import one_card_key
-from loyalty.leases import NotEnoughPoints
-from loyalty.programme import Programme, programme_from
+from loyalty.cards.card_keys import one_card_key
+from loyalty.pricing.leases import NotEnoughPoints
+from loyalty.programme.programme import Programme, programme_from
 from sync.transport import LineDown
 from sync.wire import Answer
 from tallypoint.in_process import InProcess, Node, StoryClock
@@ -52,7 +52,7 @@ def coalition(tmp_path: Path) -> Coalition:
     with writing(there.engine) as tx:
         import msgspec
 
-        from loyalty.cards import CardRules
+        from loyalty.cards.cards import CardRules
 
         anna = create_account(tx, there.randomness, NOW)
         rules = msgspec.convert(CARDS, CardRules)

@@ -13,22 +13,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from sqlalchemy import select
 
-from central import registry
-from central import tables as t
-from central.members import import_members
+from central.backups.restoring import note_restore
+from central.coalition import registry
+from central.coalition.programmes import current_programme
+from central.database import tables as t
+from central.intake.quarantine import opened_upload
+from central.members.members import import_members
 from central.ports import reading, writing
-from central.programmes import current_programme
-from central.quarantine import opened_upload
-from central.restoring import note_restore
-from central.verify import verify_books
-from edge.asks import CommitAsk, SaleAsk
-from edge.enrol import CACHE_FILE, enrol
+from central.verify.books import verify_books
 from edge.identity import read_identity_file
+from edge.line.enrol import CACHE_FILE, enrol
+from edge.line.sending_left import SendLeft
 from edge.ports import Settings
-from edge.sending_left import SendLeft
+from edge.sale.asks import CommitAsk, SaleAsk
 from loyalty.baskets import Basket, Line, Tender
-from loyalty.card_keys import one_card_key
-from loyalty.programme import programme_from
+from loyalty.cards.card_keys import one_card_key
+from loyalty.programme.programme import programme_from
 from loyalty.trouble import Trouble
 from sync.centre_session import CentreSession
 from sync.enrolment import fingerprint

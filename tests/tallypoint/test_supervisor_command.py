@@ -5,7 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from edge.approving import read_hash
+from edge.sale.approving import read_hash
 
 
 def made(code: str) -> subprocess.CompletedProcess[str]:

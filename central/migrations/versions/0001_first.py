@@ -1,8 +1,8 @@
-"""The first schema: what `central.tables` describes."""
+"""The first schema: what `central.database.tables` describes."""
 
 from alembic import op
 
-from central.tables import metadata
+from central.database.tables import metadata
 
 revision = "0001"
 down_revision = None

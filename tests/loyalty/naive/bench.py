@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from loyalty.promotion import Promotion
-from loyalty.selectors import Selector
+from loyalty.programme.promotion import Promotion
+from loyalty.programme.selectors import Selector
 from tests.loyalty.naive.goods import Unit, names, picked, rounded, spread, units_of
 from tests.loyalty.naive.sale import Sale
 

@@ -8,10 +8,10 @@ Where the page leaves something open the simplest reading was taken:
 
 from dataclasses import dataclass
 
-from loyalty.benefits import Benefit, Bundle, BuyGet, IssueCoupon, PriceList
 from loyalty.members import WalletItem
-from loyalty.promotion import ByCode, ByCoupon, OnEvent, Promotion
-from loyalty.selectors import EVERYTHING, Selector
+from loyalty.programme.benefits import Benefit, Bundle, BuyGet, IssueCoupon, PriceList
+from loyalty.programme.promotion import ByCode, ByCoupon, OnEvent, Promotion
+from loyalty.programme.selectors import EVERYTHING, Selector
 from tests.loyalty.naive.goods import names
 from tests.loyalty.naive.paying import why_not_good
 from tests.loyalty.naive.sale import Run, Sale

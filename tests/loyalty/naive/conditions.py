@@ -9,9 +9,9 @@ Where the page leaves something open the simplest reading was taken:
 
 from fractions import Fraction
 
-from loyalty.benefits import POINTS
 from loyalty.document import WEEKDAYS
-from loyalty.promotion import (
+from loyalty.programme.benefits import POINTS
+from loyalty.programme.promotion import (
     BalanceIs,
     Condition,
     Lapsed,

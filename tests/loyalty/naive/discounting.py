@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from loyalty.benefits import AmountOff, Bundle, BuyGet, PercentOff, PriceList, Scale, SetPrice
-from loyalty.promotion import Promotion
+from loyalty.programme.benefits import AmountOff, Bundle, BuyGet, PercentOff, PriceList, Scale, SetPrice
+from loyalty.programme.promotion import Promotion
 from tests.loyalty.naive.bench import Bench
 from tests.loyalty.naive.goods import parts_of
 from tests.loyalty.naive.money import amount_off, percent_off, price_list, set_price

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from loyalty.benefits import Gift, IssueCoupon, Scale
-from loyalty.promotion import Lapsed, OnEvent, PeriodSpendIs, PurchaseIs
+from loyalty.programme.benefits import Gift, IssueCoupon, Scale
+from loyalty.programme.promotion import Lapsed, OnEvent, PeriodSpendIs, PurchaseIs
 from tests.loyalty.naive.codes import Entered
 from tests.loyalty.naive.goods import count_of, names
 from tests.loyalty.naive.paying import pay_with_stored_value

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from loyalty.baskets import Line
-from loyalty.selectors import Selector
+from loyalty.programme.selectors import Selector
 
 
 class Unit(NamedTuple):

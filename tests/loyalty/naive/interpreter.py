@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from loyalty.baskets import Basket, Place
-from loyalty.benefits import MONEY, Gift, IssueCoupon
-from loyalty.leases import NO_AUTHORITY, Authority
 from loyalty.members import MemberView, Use, WalletItem
-from loyalty.programme import Programme
-from loyalty.promotion import OnEvent
+from loyalty.pricing.leases import NO_AUTHORITY, Authority
+from loyalty.programme.benefits import MONEY, Gift, IssueCoupon
+from loyalty.programme.programme import Programme
+from loyalty.programme.promotion import OnEvent
 from tests.loyalty.naive.bench import Bench
 from tests.loyalty.naive.codes import all_runs, entered_codes
 from tests.loyalty.naive.combining import kept_out, may_grant
@@ -40,7 +40,7 @@ def naive_quote(
 ) -> Figures:
     """What a quote must say, worked out the long way.
 
-    Args: as those of `loyalty.quotes.quote_basket`, with the programme as a document.
+    Args: as those of `loyalty.pricing.quotes.quote_basket`, with the programme as a document.
     Source: docs/programme.md.
     """
     counters = {use.name: use.amount for use in shared or ()}

@@ -6,8 +6,8 @@ that before all promotions.
 
 from fractions import Fraction
 
-from loyalty.benefits import AmountOff, PercentOff, PriceList, SetPrice
-from loyalty.selectors import Selector
+from loyalty.programme.benefits import AmountOff, PercentOff, PriceList, SetPrice
+from loyalty.programme.selectors import Selector
 from tests.loyalty.naive.bench import Bench
 from tests.loyalty.naive.goods import rounded, units_of
 

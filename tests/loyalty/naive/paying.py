@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loyalty.members import WalletItem
-from loyalty.programme import Spending
+from loyalty.programme.programme import Spending
 from tests.loyalty.naive.goods import names, spread, units_of
 from tests.loyalty.naive.sale import Sale
 

@@ -12,9 +12,9 @@ Where the page leaves something open the simplest reading was taken:
 from collections.abc import Sequence
 from fractions import Fraction
 
-from loyalty.benefits import Earn, MultiplyPoints, Points
-from loyalty.promotion import OnEvent, Promotion
-from loyalty.selectors import Selector
+from loyalty.programme.benefits import Earn, MultiplyPoints, Points
+from loyalty.programme.promotion import OnEvent, Promotion
+from loyalty.programme.selectors import Selector
 from tests.loyalty.naive.discounting import left_of
 from tests.loyalty.naive.goods import names, parts_of, rounded, taxed
 from tests.loyalty.naive.sale import Run, Sale

@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from loyalty.baskets import Basket, Place
-from loyalty.benefits import MONEY
-from loyalty.leases import Authority
 from loyalty.members import MemberView, Use, WalletItem
-from loyalty.programme import Programme
-from loyalty.promotion import ByItself, Promotion
+from loyalty.pricing.leases import Authority
+from loyalty.programme.benefits import MONEY
+from loyalty.programme.programme import Programme
+from loyalty.programme.promotion import ByItself, Promotion
 from tests.loyalty.naive.goods import names
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
 
-from loyalty.benefits import Bundle, BuyGet, Scale, ScaleStep
+from loyalty.programme.benefits import Bundle, BuyGet, Scale, ScaleStep
 from tests.loyalty.naive.bench import Bench
 from tests.loyalty.naive.goods import Unit, names, picked
 

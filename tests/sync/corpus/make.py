@@ -12,8 +12,8 @@ from unittest.mock import patch
 
 import msgspec
 
-from central.verify import verify_books
-from loyalty.events import Opened
+from central.verify.books import verify_books
+from loyalty.facts.events import Opened
 from sync.versions import OURS
 from sync.wire import Ack, LeaseAnswer, Problem
 from tests.central import tills

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
-from central import tables as t
+from central.coalition.programmes import publish
+from central.coalition.registry import NewSlot, load_coalition
+from central.database import tables as t
+from central.database.rows import put
 from central.migrations import upgrade
 from central.ports import open_engine, reading, writing
-from central.programmes import publish
-from central.registry import NewSlot, load_coalition
-from central.rows import put
-from central.store import SqlCentreStore
-from loyalty.cards import CardRules, card_token, read_card
+from central.tills.store import SqlCentreStore
+from loyalty.cards.cards import CardRules, card_token, read_card
 from sync.centre_session import CentreSession
 from sync.enrolment import CODE_TTL_MS, code_hash, show_code
 from sync.keys import Signer

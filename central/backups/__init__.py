@@ -1,0 +1,1 @@
+"""Backups of head office, and putting one back."""

@@ -1,0 +1,1 @@
+"""Partners, stores, tills and the programme they share."""

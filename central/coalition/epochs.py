@@ -1,0 +1,98 @@
+"""Epochs of a till that its centre did not begin, or that are over: given by the till itself, left behind, given back.
+
+A till that lost its numbering goes on in an epoch of its own making. When it is heard, that epoch becomes its present
+one, provided that it holds the key of its present enrolment; what it still has of earlier epochs is taken for these.
+Source: DECISIONS 20; sync.md section 7.
+"""
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, select, update
+
+from central.coalition.registry import at, begin_stream, till_record
+from central.database.tables import stream, till, till_key
+from central.worklist.worklist import raise_alarm
+from sync.ports import TillRecord
+from sync.provisional import may_be_provisional, provisional_genesis
+from sync.refusals import RewindFound
+from sync.rotation import ROTATED
+from sync.wire import BatchHeader, Hello
+
+PROVISIONAL = "stream_provisional"
+LEFT = "till_left"
+UNHEARD = "stream_unheard"
+
+
+def adopt_provisional(tx: Connection, hello: Hello, now_ms: int) -> bool:
+    """See `sync.ports.CentreStore.adopt_provisional`. What is known to be missing goes onto the worklist."""
+    before = _present(tx, hello.till_id)
+    key = tx.execute(select(till_key.c.epoch).where(*_key(hello.till_id, hello.key_no))).first()
+    if before is None or key is None or key.epoch != before.epoch or before.install_id != hello.install_id:
+        return False
+    genesis = _granted_genesis(tx, hello.till_id, hello.key_no)
+    # A rewind is just what the new epoch answers. A fork or a clone waits for a person, in the new epoch as in the old.
+    is_open = before.state == "active" or (before.state == "suspended" and before.reason == RewindFound.code)
+    if genesis is None or not (is_open or before.state == "suspended"):
+        return False
+    moved = update(till).where(till.c.till_id == hello.till_id, till.c.epoch == before.epoch)
+    if tx.execute(moved.values(epoch=hello.epoch)).rowcount == 0:
+        return False
+    tx.execute(update(till_key).where(*_key(hello.till_id, hello.key_no)).values(epoch=hello.epoch))
+    tx.execute(update(stream).where(at(hello.till_id, before.epoch)).values(state="left"))
+    state = "active" if is_open else "suspended"
+    begin_stream(tx, hello.till_id, hello.epoch, provisional_genesis(genesis, hello.epoch).hex(), state, now_ms)
+    # What came of it in a file before it was heard has begun the stream already.
+    reason = "" if is_open else before.reason
+    tx.execute(update(stream).where(at(hello.till_id, hello.epoch)).values(state=state, reason=reason))
+    raise_alarm(
+        tx, PROVISIONAL, hello.till_id, now_ms, epoch=hello.epoch, left_epoch=before.epoch, here=before.seq,
+        missing=max(0, before.announced_seq - before.seq),
+    )  # fmt: skip
+    return True
+
+
+def ended_stream(tx: Connection, header: BatchHeader, now_ms: int) -> TillRecord | None:
+    """See `sync.ports.CentreStore.ended_stream`."""
+    row = tx.execute(select(stream.c.state, stream.c.genesis).where(at(header.till_id, header.epoch))).first()
+    if row is None and may_be_provisional(header.epoch):
+        # It went on by itself twice before it was heard, or was enrolled anew before it was.
+        granted = _granted_genesis(tx, header.till_id, header.key_no)
+        if granted is None:
+            return None
+        genesis = provisional_genesis(granted, header.epoch).hex()
+        begin_stream(tx, header.till_id, header.epoch, genesis, "left", now_ms)
+        raise_alarm(tx, UNHEARD, header.till_id, now_ms, epoch=header.epoch)
+        return _as_of(tx, header, genesis)
+    return _as_of(tx, header, row.genesis) if row is not None and row.state == "left" else None
+
+
+def leave(tx: Connection, till_id: str, epoch: int, to_come: int, now_ms: int) -> None:
+    """Its till has gone and was told so; the lane may be given to another machine."""
+    gone = update(stream).where(at(till_id, epoch), stream.c.state == "active")
+    if tx.execute(gone.values(state="left", reason=LEFT)).rowcount and to_come:
+        raise_alarm(tx, LEFT, till_id, now_ms, epoch=epoch, to_come=to_come)
+
+
+def _as_of(tx: Connection, header: BatchHeader, genesis: str) -> TillRecord | None:
+    present = till_record(tx, header.till_id)
+    if present is None:
+        return None
+    return msgspec.structs.replace(present, epoch=header.epoch, state="left", genesis=bytes.fromhex(genesis))
+
+
+def _present(tx: Connection, till_id: str) -> Row[tuple[int, str, str, str, int, int]] | None:
+    """The till with its present stream, held until this transaction ends."""
+    here = (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch)
+    columns = (till.c.epoch, till.c.install_id, stream.c.state, stream.c.reason, stream.c.seq, stream.c.announced_seq)
+    chosen = select(*columns).join_from(till, stream, here).where(till.c.till_id == till_id)
+    return tx.execute(chosen.with_for_update()).first()
+
+
+def _granted_genesis(tx: Connection, till_id: str, key_no: int) -> bytes | None:
+    """The genesis that was granted with a key, or with the one that it replaced."""
+    # An enrolment's key has the number of its epoch.
+    found = tx.execute(select(stream.c.genesis).where(at(till_id, key_no % ROTATED))).scalar()
+    return bytes.fromhex(found) if found else None
+
+
+def _key(till_id: str, key_no: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return till_key.c.till_id == till_id, till_key.c.key_no == key_no

@@ -1,0 +1,1 @@
+"""A ledger that an outside test kit may ask."""

@@ -1,0 +1,1 @@
+"""What people ask of the books, and what the calendar takes."""

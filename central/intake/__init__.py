@@ -1,0 +1,1 @@
+"""What tills send: taken in, kept out, posted later."""

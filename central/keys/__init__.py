@@ -1,0 +1,1 @@
+"""Secret keys that follow each other."""

@@ -1,0 +1,1 @@
+"""Points that tills may let members spend by themselves."""

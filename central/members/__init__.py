@@ -1,0 +1,1 @@
+"""Accounts, the cards that lead to them, and who is behind them."""

@@ -1,0 +1,1 @@
+"""Events become postings: one set, one transaction."""

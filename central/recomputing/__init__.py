@@ -1,0 +1,1 @@
+"""Every receipt decided again, and what came out otherwise."""

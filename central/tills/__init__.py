@@ -1,0 +1,1 @@
+"""What tills are told and what they ask."""

@@ -1,0 +1,1 @@
+"""Keeping house: chores, doctor, alerts and figures."""

@@ -1,0 +1,1 @@
+"""What does not add up, why, and what a person made of it."""

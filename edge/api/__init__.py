@@ -1,0 +1,1 @@
+"""What a POS and the pages send, and what they are told: types, and the way there and back."""

@@ -1,0 +1,1 @@
+"""cache.db: what head office tells and can tell again."""

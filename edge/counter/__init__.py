@@ -1,0 +1,1 @@
+"""The counter: one sale at hand, its screens and its slips."""

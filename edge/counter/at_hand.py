@@ -1,0 +1,206 @@
+"""The sale at hand: the basket as the POS quoted it last, and what was chosen for it at a page of the till.
+
+The POS owns the basket. A page may lay a card or points against it; the POS fetches that choice and sends it with its
+next quote. Until then the screens show the basket priced with it. All of it is in memory, and gone once the sale is
+paid, parked or left lying. Source: docs/screens.md "The sale at hand".
+"""
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+
+from edge.api.answers import Answer, QuoteSaid
+from edge.api.bodies import Body, Id, Points, QuoteBody, Scan
+from edge.counter.screens import FORGOTTEN_MS
+from edge.refusals import PaymentCardScanned
+from loyalty.cards.payment_ranges import holds_payment
+from loyalty.trouble import Refusal
+
+MOST_CHOICES, MOST_CODES = 64, 32
+CODE_MS = 60_000  # a code that nobody fetched is forgotten, like a reader's
+
+
+class ChoiceReused(Refusal):
+    code = "choice.id_reused"
+
+
+class ChoiceBody(Body, frozen=True, kw_only=True):
+    """POST /v1/choices: what somebody chose at a page. What is left out stays as it was.
+
+    `code` is something scanned at the page that is no card of ours: goods, a coupon. It goes to the POS untouched.
+    """
+
+    choice_id: Id
+    card: Scan | None = None
+    points_to_spend: Points | None = None
+    hold_id: Id | None = None
+    without_card: bool = False
+    code: Annotated[str, msgspec.Meta(max_length=2048)] = ""
+
+
+class Chosen(Answer, frozen=True, kw_only=True):
+    """A card (as its token), points and their hold, laid against the sale at hand."""
+
+    card: str | None = None
+    points_to_spend: int = 0
+    hold_id: str | None = None
+
+
+class ChoiceSaid(Answer, frozen=True, kw_only=True):
+    """A choice as it stands. `quote` is the basket priced with it; none where no basket is at hand."""
+
+    choice_id: str
+    cursor: int
+    chosen: Chosen
+    quote: QuoteSaid | None
+    replayed: bool
+
+
+class ChoicesSaid(Answer, frozen=True, kw_only=True):
+    """What was chosen later than the cursor sent, for the POS to send with its next quote; `codes` are for the POS."""
+
+    cursor: int
+    chosen: Chosen | None
+    codes: tuple[str, ...] = ()
+
+
+class AtHandSaid(Answer, frozen=True, kw_only=True):
+    """The basket at hand as a quote request with the card's token, and its last quote; both none between sales."""
+
+    no: int
+    sale: QuoteBody | None = None
+    quote: QuoteSaid | None = None
+
+
+class AtHand:
+    """The sale at hand of one till.
+
+    Args:
+        token: a scan or token as the token; raises what the till raises at a card it does not serve.
+        quote: prices a body and shows it; what it prices comes back here as `keep`.
+        show: shows a card, by its token, where no basket is at hand.
+        mono_ms: a clock that never jumps.
+    """
+
+    def __init__(
+        self,
+        token: Callable[[str], str],
+        quote: Callable[[QuoteBody], QuoteSaid],
+        show: Callable[[str], None],
+        mono_ms: Callable[[], int],
+    ) -> None:
+        self._token, self._quote, self._show, self._mono_ms = token, quote, show, mono_ms
+        self._lock = threading.Lock()
+        self._no = 0
+        self._sale: QuoteBody | None = None
+        self._said: QuoteSaid | None = None
+        self._kept_ms = 0
+        self._cursor = 0
+        self._chosen: Chosen | None = None
+        self._chosen_ms = self._chosen_no = 0
+        self._codes: deque[tuple[int, int, str]] = deque(maxlen=MOST_CODES)  # cursor, when, code
+        self._done: OrderedDict[str, tuple[ChoiceBody, ChoiceSaid]] = OrderedDict()
+
+    def keep(self, body: QuoteBody, token: str | None, said: QuoteSaid) -> None:
+        """A basket was quoted: it is at hand now, with its card as a token."""
+        with self._lock:
+            self._no += 1
+            self._sale, self._said = msgspec.structs.replace(body, card=token, cards=()), said
+            self._kept_ms = self._mono_ms()
+
+    def leave(self) -> None:
+        """The sale is paid or parked: what was chosen for it goes with it."""
+        with self._lock:
+            self._no += 1
+            self._sale = self._said = self._chosen = None
+
+    def now(self) -> AtHandSaid:
+        """The basket at hand."""
+        with self._lock:
+            if self._mono_ms() - self._kept_ms >= FORGOTTEN_MS:
+                self._sale = self._said = None
+            return AtHandSaid(no=self._no, sale=self._sale, quote=self._said)
+
+    def choose(self, body: ChoiceBody) -> ChoiceSaid:
+        """Lay a card or points against the sale at hand; the same id again is answered the same.
+
+        Raises:
+            ChoiceReused: another choice under the same id.
+            What `token` and `quote` raise.
+        """
+        token = self._token(body.card) if body.card is not None else None
+        body = msgspec.structs.replace(body, card=token)  # no number is kept, not even to know a retry by
+        with self._lock:
+            done = self._done.get(body.choice_id)
+        if done is not None:
+            if done[0] != body:
+                raise ChoiceReused("Something else was chosen under this id. Choose again.")
+            return msgspec.structs.replace(done[1], replayed=True)
+        if body.code:
+            return self._pass_on(body)
+        sale = self.now().sale
+        chosen = self._merged(body, sale)
+        quote = self._quote(_with(sale, chosen)) if sale is not None else None
+        if sale is None and token is not None:
+            self._show(token)
+        with self._lock:
+            self._cursor += 1
+            self._chosen, self._chosen_ms, self._chosen_no = chosen, self._mono_ms(), self._cursor
+            said = ChoiceSaid(choice_id=body.choice_id, cursor=self._cursor, chosen=chosen, quote=quote, replayed=False)
+            self._note(body, said)
+        return said
+
+    def _pass_on(self, body: ChoiceBody) -> ChoiceSaid:
+        """Keep a code for the POS. A number that may be of a payment card is not kept for anybody."""
+        if holds_payment(body.code):
+            raise PaymentCardScanned("That is a payment card. Keep it for the payment terminal.")
+        with self._lock:
+            self._cursor += 1
+            self._codes.append((self._cursor, self._mono_ms(), body.code))
+            said = ChoiceSaid(
+                choice_id=body.choice_id,
+                cursor=self._cursor,
+                chosen=self._chosen or Chosen(),
+                quote=None,
+                replayed=False,
+            )
+            self._note(body, said)
+        return said
+
+    def _note(self, body: ChoiceBody, said: ChoiceSaid) -> None:
+        self._done[body.choice_id] = body, said
+        while len(self._done) > MOST_CHOICES:
+            self._done.popitem(last=False)
+
+    def chosen(self, after: int) -> ChoicesSaid:
+        """The last choice, where it is later than `after` and its sale still stands."""
+        with self._lock:
+            now_ms = self._mono_ms()
+            is_fresh = self._chosen_no > after and now_ms - self._chosen_ms < FORGOTTEN_MS
+            codes = tuple(code for no, at_ms, code in self._codes if no > after and now_ms - at_ms < CODE_MS)
+            return ChoicesSaid(cursor=self._cursor, chosen=self._chosen if is_fresh else None, codes=codes)
+
+    def _merged(self, body: ChoiceBody, sale: QuoteBody | None) -> Chosen:
+        with self._lock:
+            before = self._chosen
+        if before is None and sale is not None:
+            before = Chosen(card=sale.card, points_to_spend=sale.points_to_spend, hold_id=sale.hold_id)
+        before = before or Chosen()
+        if body.without_card:
+            return Chosen()
+        if body.card is not None and body.card != before.card:
+            before = Chosen(card=body.card)  # points of one card are not another's to spend
+        return Chosen(
+            card=body.card or before.card,
+            points_to_spend=before.points_to_spend if body.points_to_spend is None else body.points_to_spend,
+            hold_id=before.hold_id if body.points_to_spend is None else body.hold_id,
+        )
+
+
+def _with(sale: QuoteBody, chosen: Chosen) -> QuoteBody:
+    return msgspec.structs.replace(
+        sale, card=chosen.card, points_to_spend=chosen.points_to_spend, hold_id=chosen.hold_id
+    )

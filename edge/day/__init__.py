@@ -1,0 +1,1 @@
+"""The cashier's day and its close."""

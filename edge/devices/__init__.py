@@ -1,0 +1,1 @@
+"""Readers, printers and displays at this till."""

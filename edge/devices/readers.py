@@ -1,0 +1,143 @@
+"""Card readers of this till: what they read goes to the desk, on to the display, and waits for a POS that asks.
+
+Of a payment card nothing comes here but that there was one. Source: devices-and-receipts.md A8, B3.
+"""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import msgspec
+
+from edge.api import telling
+from edge.api.answers import CardSaid, ScannedSaid
+from edge.counter.desk import Desk
+from loyalty.cards.cards import Card, CardRules, Code, Outcome, PaymentCard, Rejected
+from loyalty.trouble import Refusal, Trouble
+from pos_adapters.readers.port import ReaderHealth, ReaderLoop
+from pos_adapters.readers.profile import Profile
+
+MOST_WAITING = 16
+WAITS_MS = 60_000  # a scan that nobody fetched is forgotten
+RULES_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing read: a card or code, or the sentence why nothing came of it."""
+
+    no: int
+    at_ms: int
+    card: CardSaid | None = None
+    say: str = ""
+    code: str = ""
+
+
+class Readers:
+    """All readers of a till; with no profile there is nothing to start, and nothing to fetch.
+
+    Args:
+        make_loop: what tests replace; takes profile, rules and the outcomes' taker.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        profiles: Sequence[Profile],
+        make_loop: Callable[[Profile, CardRules, Callable[[Outcome], None]], ReaderLoop] | None = None,
+    ) -> None:
+        self._desk = desk
+        self._outcomes: queue.Queue[Outcome | None] = queue.Queue(MOST_WAITING)
+        self._rules = self._rules_now()
+        make_loop = make_loop or partial(ReaderLoop, wallet=desk.till.shown.wallet)
+        self._loops = [make_loop(profile, self._rules, self._outcomes.put_nowait) for profile in profiles]
+        self._lock = threading.Lock()
+        self._last = Scan(no=0, at_ms=0)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to read."""
+        if not self._loops:
+            return
+        self._follow_programme()
+        self._thread = threading.Thread(target=self._run, name="readings", daemon=True)
+        self._thread.start()
+        for loop in self._loops:
+            loop.start()
+
+    def stop(self) -> None:
+        """Stop reading; what was read is still handed on."""
+        for loop in self._loops:
+            loop.stop()
+        if self._thread is not None:
+            self._outcomes.put(None)
+            self._thread.join(2.0)
+
+    def health(self) -> tuple[ReaderHealth, ...]:
+        """Each reader's counters."""
+        return tuple(loop.health() for loop in self._loops)
+
+    def last(self, after: int) -> ScannedSaid:
+        """The last scan, if it is later than `after` and fresh; else only the cursor."""
+        with self._lock:
+            scan = self._last
+        if scan.no <= after or self._desk.clock.now().mono_ms - scan.at_ms > WAITS_MS:
+            return ScannedSaid(cursor=scan.no, scan=None)
+        return ScannedSaid(cursor=scan.no, scan=scan.card, say=scan.say, code=scan.code)
+
+    def take(self, outcome: Outcome) -> None:
+        """Hand one reading on."""
+        match outcome:
+            case Card():
+                self._take_card(outcome)
+            case Code():
+                self._keep(card=CardSaid(outcome="code", text=outcome.text, aim=outcome.aim))
+            case Rejected():
+                self._keep(say=outcome.say, code=f"card.{outcome.reason}")
+            case PaymentCard():
+                self._keep(say=PaymentCard.say, code="card.payment_card")
+
+    def _take_card(self, card: Card) -> None:
+        try:
+            told = self._desk.till.identify_card(card)
+        except Refusal as refusal:
+            self._keep(say=refusal.say, code=refusal.code)
+            return
+        self._desk.greet(told)
+        self._keep(card=telling.card_said(told))
+
+    def _keep(self, card: CardSaid | None = None, say: str = "", code: str = "") -> None:
+        at_ms = self._desk.clock.now().mono_ms
+        with self._lock:
+            self._last = Scan(no=self._last.no + 1, at_ms=at_ms, card=card, say=say, code=code)
+        if say:
+            self._desk.screens.tell(say, code)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                outcome = self._outcomes.get(timeout=RULES_S)
+            except queue.Empty:
+                self._follow_programme()
+                continue
+            if outcome is None:
+                return
+            try:
+                self.take(outcome)
+            except Trouble as trouble:
+                # A fault of journal or cache: the next card is read all the same.
+                _log.error("a card was read, but: %s", trouble)
+                self._keep(say="The card was read, but this till could not look it up. Try again.", code=trouble.code)
+
+    def _follow_programme(self) -> None:
+        rules = self._rules_now()
+        if rules != self._rules:
+            self._rules = rules
+            for loop in self._loops:
+                loop.use_rules(rules)
+
+    def _rules_now(self) -> CardRules:
+        programmes = self._desk.till.cache.programmes()
+        return programmes[0].programme.cards if programmes else CardRules()

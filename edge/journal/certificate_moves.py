@@ -1,0 +1,95 @@
+"""What this till's own events did to certificates since head office's last word about each of them."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from edge.database import Database
+from edge.journal.places import OF_STREAM
+from loyalty.facts.certificate_events import CertificateMoved
+from loyalty.facts.events import Event
+from loyalty.facts.receipts import Receipt
+from loyalty.facts.reversals import ReturnVoid, Reversal
+from loyalty.ledger.certificate_postings import codes_of
+from sync.chain import StreamHead
+
+
+class OwnMoves(msgspec.Struct, frozen=True, kw_only=True):
+    """What later events than one did to a certificate: minor units put on, taken back off, and paid with it."""
+
+    sold_minor: int = 0
+    taken_back_minor: int = 0
+    used_minor: int = 0
+    blocked: bool = False
+
+
+class CertificateMoves:
+    """The rows of one epoch; an earlier epoch's went with it, as members' uses do."""
+
+    def __init__(self, database: Database, epoch: int) -> None:
+        self._database, self._epoch = database, epoch
+
+    def keep(self, event: Event, head: StreamHead) -> None:
+        """Note what an event does, inside the transaction that writes it."""
+        rows = [(code, head.epoch, head.seq, what, amount) for code, what, amount in _moves(event)]
+        if rows:
+            self._database.writer.executemany(
+                "INSERT INTO certificate_move (code, epoch, seq, what, amount_minor) VALUES (?, ?, ?, ?, ?)", rows
+            )
+
+    def after(self, code: str, own_seq: int) -> OwnMoves:
+        """What events later than `own_seq` did to a certificate."""
+        sums = {
+            what: (count, amount)
+            for what, count, amount in self._database.rows(
+                "SELECT what, count(*), sum(amount_minor) FROM certificate_move"
+                " WHERE code = ? AND epoch = ? AND seq > ? GROUP BY what",
+                (code, self._epoch, own_seq),
+            )
+        }
+        return OwnMoves(
+            sold_minor=sums.get("sold", (0, 0))[1],
+            taken_back_minor=sums.get("back", (0, 0))[1],
+            used_minor=sums.get("used", (0, 0))[1],
+            blocked="blocked" in sums,
+        )
+
+    def was_paid_after(self, code: str, seq: int) -> bool:
+        """Whether any later event than one is a sale that was paid with a certificate, taken back since or not."""
+        query = (
+            "SELECT 1 FROM certificate_move WHERE code = ? AND epoch = ? AND seq > ? AND what = 'used'"
+            " AND amount_minor < 0 LIMIT 1"
+        )
+        return self._database.row(query, (code, self._epoch, seq)) is not None
+
+    def used_of_sale(self, code: str) -> int:
+        """Minor units that this till ever saw paid with a certificate, as far as it remembers."""
+        found = self._database.rows(
+            "SELECT coalesce(sum(amount_minor), 0) FROM certificate_move WHERE code = ? AND what = 'used'", (code,)
+        )
+        return int(found[0][0])
+
+    def prune(self) -> None:
+        """Forget what belongs to events that are not kept any more, and to epochs that are over."""
+        self._database.writer.execute(
+            "DELETE FROM certificate_move AS s WHERE epoch <> ? OR seq <"
+            f" coalesce((SELECT e.seq FROM event e WHERE {OF_STREAM} ORDER BY e.place LIMIT 1), 0)",
+            (self._epoch,),
+        )
+
+
+def _moves(event: Event) -> Iterable[tuple[str, str, int]]:
+    if isinstance(event, CertificateMoved):
+        yield event.code, "blocked" if event.what == "blocked" else "sold", event.amount_minor
+        return
+    if not isinstance(event, Receipt | Reversal):
+        return
+    for code, amount in codes_of((*event.uses, *event.shared_uses)).items():
+        if amount:
+            yield code, "used", -amount
+    if isinstance(event, Receipt):
+        for sold in event.certificates_sold:
+            yield sold.code, "sold", sold.amount_minor
+    elif not isinstance(event, ReturnVoid):
+        for back in event.certificates_back:
+            yield back.code, "back", back.amount_minor

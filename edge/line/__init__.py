@@ -1,0 +1,1 @@
+"""What this till has with head office and with the other tills of its store."""

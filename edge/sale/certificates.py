@@ -1,0 +1,312 @@
+"""Certificates at one till: what it knows of one, taking it as tender, selling, topping up, blocking, asking.
+
+The rule, in words for the cashier. A certificate that was sold here can pay once head office has heard of it. With the
+line head office sets aside what is to be paid, and it pays that. Without the line it pays only what this till knows to
+be on it, and at most the programme's `offline_minor` until head office is heard. After a week without head office none
+is taken.
+Source: offline-redemption.md "Redemption ladder"; docs/certificates.md.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import msgspec
+
+from edge.journal.journal import Entry
+from edge.refusals import IdReused
+from edge.sale.asks import Asked, Written, ask_sha256
+from edge.sale.certificate_names import name_of
+from edge.sale.presenting import Presented
+from edge.sale.recalling import check_id, check_same, record_of
+from loyalty.amounts import format_minor
+from loyalty.certificates import CertificateRow, CertificateSold
+from loyalty.facts.certificate_events import CertificateMoved, CertificateMovedDetail
+from loyalty.facts.receipts import Receipt
+from loyalty.ledger.certificate_postings import certificates_in
+from loyalty.lots import FOREVER
+from loyalty.members import WalletItem
+from loyalty.pricing.coupons import SAY
+from loyalty.pricing.stored_value import CertificatesNotSold
+from loyalty.programme.compiled import Compiled
+from loyalty.programme.programme import Certificates, valid_through
+from loyalty.trouble import Refusal
+
+if TYPE_CHECKING:
+    from edge.sale.till import Till
+
+KNOWN_FOR_MS = 7 * 86_400_000
+Action = Literal["enquire", "activate", "top_up", "block"]
+State = Literal["active", "not_active_yet", "blocked", "used_up", "expired", "unknown"]
+_DONE = {"activate": "activated", "top_up": "topped_up", "block": "blocked"}
+
+
+class CertificateKnown(Refusal):
+    code = "certificate.active_already"
+
+
+class CertificateUnknown(Refusal):
+    code = "certificate.unknown"
+
+
+class CertificateBlocked(Refusal):
+    code = "certificate.blocked"
+
+
+class CertificateUsed(Refusal):
+    code = "certificate.used"
+
+
+class CertificateAmount(Refusal):
+    code = "certificate.bad_amount"
+    status = 422
+
+
+class CertificateOrder(Asked, frozen=True, kw_only=True):
+    """What is asked about one certificate; `code` as it was scanned."""
+
+    request_id: str
+    action: Action
+    code: str
+    amount_minor: int = 0
+    currency: str = ""
+    reason: str = ""
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a till knows of a certificate now: what is on it by last day, and what it may pay here."""
+
+    state: State
+    balance_minor: int = 0
+    may_pay_minor: int = 0
+    parts: tuple[tuple[date, int], ...] = ()
+    refused: str = ""
+
+
+class Certified(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer: how the certificate stands, and what was written, none for an enquiry."""
+
+    standing: Standing
+    say: str
+    written: Written | None = None
+
+
+UNKNOWN = Standing(state="unknown", refused="unknown_code")
+
+
+def lay_down(till: "Till", compiled: Compiled, presented: Presented, on: date) -> Presented:
+    """What this till knows of the certificates that are laid against a basket, beside its coupons.
+
+    Raises:
+        CertificateBlocked: one that is being sold is blocked.
+    """
+    rule = compiled.programme.certificates
+    basket = presented.basket
+    if rule is None:
+        return presented
+    for one in basket.certificates_sold:
+        if standing_of(till, rule, one.code, on).state == "blocked":
+            raise CertificateBlocked("This certificate is blocked. Keep it, and sell the customer another one.")
+    items = (_item(asked.code, standing_of(till, rule, asked.code, on)) for asked in basket.certificates)
+    return msgspec.structs.replace(presented, bearer=(*presented.bearer, *(item for item in items if item)))
+
+
+class Laid(Protocol):
+    """A certificate that is laid against a basket, by its code; amount 0 for as much as there is."""
+
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def amount_minor(self) -> int: ...
+
+
+def hold_certificates(till: "Till", certificates: Sequence[Laid]) -> None:
+    """Have head office set aside what certificates are to pay of a basket, where there is a line; call it outside any
+    transaction. What they may pay is then looked up by `lay_down`."""
+    if not certificates or till.certificate_holds is None or till.is_offline():
+        return
+    journal, heard = till.journal, till.journal.outbox.acked().seq
+    # What was paid in an earlier epoch and is still to be sent nobody here remembers by its certificate.
+    is_behind = bool(journal.left.heads())
+    for asked in certificates:
+        code = name_of(till.identity, journal, till.cache, asked.code)
+        if is_behind or journal.certificates.was_paid_after(code, heard):
+            till.certificate_holds.wait(code)
+        elif (row := till.cache.certificate(code)) is not None and row.parts and not row.blocked:
+            till.certificate_holds.hold(code, asked.amount_minor or sum(amount for _, amount in row.parts))
+
+
+def end_holds(till: "Till", receipt: Receipt) -> None:
+    """A sale is written: head office lets go of what it held for it as it arrives."""
+    if till.certificate_holds is not None:
+        for code in certificates_in(receipt):
+            till.certificate_holds.spent(code)
+
+
+def standing_of(till: "Till", rule: Certificates, code: str, on: date) -> Standing:
+    """What this till knows of a certificate, by its token, on a business date."""
+    journal, cache = till.journal, till.cache
+    # A page that came between the row and the moves would count something twice.
+    with journal.still():
+        row = cache.certificate(code)
+        own = journal.certificates.after(code, row.own_seq if row else 0)
+    if own.blocked or (row and row.blocked):
+        return Standing(state="blocked", refused="blocked", parts=row.parts if row else ())
+    if row is None:
+        if own.sold_minor > own.taken_back_minor:
+            return Standing(state="not_active_yet", balance_minor=own.sold_minor, refused="not_active_yet")
+        return UNKNOWN
+    live = max(0, row.live_minor(on) + min(0, own.used_minor) - own.taken_back_minor)
+    if not live:
+        if own.sold_minor > own.taken_back_minor and not row.parts:
+            return Standing(state="not_active_yet", balance_minor=own.sold_minor, refused="not_active_yet")
+        return Standing(state=_why_empty(row, on), refused="nothing_left", parts=row.parts)
+    may_pay, refused = live, ""
+    held = till.certificate_holds.held(code) if till.certificate_holds else None
+    if till.clock.now().wall_ms - cache.heard_ms("members") > KNOWN_FOR_MS:
+        may_pay, refused = 0, "known_too_long"
+    elif till.is_offline() or (held and held.amount_minor is None):
+        may_pay = min(live, max(0, rule.offline_minor + min(0, own.used_minor)))
+        refused = "" if may_pay else "offline"
+    elif held and held.amount_minor is not None:
+        may_pay = min(live, held.amount_minor)
+        refused = "" if may_pay else "held_elsewhere"
+    return Standing(state="active", balance_minor=live, may_pay_minor=may_pay, parts=row.parts, refused=refused)
+
+
+def order_certificate(till: "Till", ask: CertificateOrder) -> Certified:
+    """Answer an enquiry, or write what happened to a certificate: one durable transaction.
+
+    Raises:
+        IdReused, IdReserved, TrainingSale, BadTime, NoProgramme, CertificatesNotSold.
+        CertificateKnown, CertificateUnknown, CertificateBlocked, CertificateAmount: the sentence says what to do.
+    """
+    check_id(ask.request_id)
+    till.check_training(ask)
+    programme = till.current().programme
+    rule = programme.certificates
+    if rule is None:
+        raise CertificatesNotSold("This programme has no certificates. Take another tender.")
+    ask = msgspec.structs.replace(ask, code=name_of(till.identity, till.journal, till.cache, ask.code))
+    place = till.place(ask)
+    if ask.action == "enquire":
+        standing = standing_of(till, rule, ask.code, place.business_date)
+        return Certified(standing=standing, say=in_words(standing, programme.currency))
+    sha = ask_sha256(ask)
+    with till.journal.writing():
+        if (before := till.journal.find(ask.request_id)) is not None:
+            check_same(before, sha)
+            return _again(before, programme.currency)
+        known = standing_of(till, rule, ask.code, place.business_date)
+        _check(ask, known, programme.currency)
+        through = valid_through(rule.lifetime, place.business_date)
+        detail = CertificateMovedDetail(cashier=ask.cashier, offline=till.is_offline(), known_minor=known.balance_minor)
+        event = CertificateMoved(
+            receipt_id=ask.request_id,
+            place=place,
+            what=_DONE[ask.action],  # type: ignore[arg-type]
+            code=ask.code,
+            amount_minor=ask.amount_minor,
+            valid_through=None if ask.action == "block" else through,
+            reason=ask.reason,
+            detail=msgspec.Raw(msgspec.json.encode(detail)),
+        )
+        head = till.journal.append(event, ask_sha256=sha)
+    till.on_written()
+    return _done(event, Written(head=head, record=record_of(head), replayed=False), programme.currency)
+
+
+def check_unused(till: "Till", sold: Iterable[CertificateSold]) -> None:
+    """Refuse to undo the sale of a certificate of which something was spent, as far as this till knows.
+
+    Raises:
+        CertificateUsed: what to do instead.
+    """
+    for one in sold:
+        row = till.cache.certificate(one.code)
+        spent = till.journal.certificates.used_of_sale(one.code) < 0
+        left = sum(amount for _, amount in row.parts) if row else one.amount_minor
+        if spent or left < one.amount_minor:
+            raise CertificateUsed(
+                f"The certificate of line {one.line} was used already. Take back the other goods without it; what is"
+                " left on it stays good.",
+                line=one.line,
+            )
+
+
+def in_words(standing: Standing, currency: str) -> str:
+    """How a certificate stands, in a sentence that ends with what to do."""
+    money = format_minor(standing.balance_minor, currency)
+    if standing.state == "active":
+        if standing.may_pay_minor == standing.balance_minor:
+            return f"{money} is left on it. It can pay now."
+        may = format_minor(standing.may_pay_minor, currency)
+        if standing.may_pay_minor:
+            return f"{money} is left on it. Without the line it can pay {may} now; take the rest in another tender."
+        return f"{money} is left on it. {SAY[standing.refused]}"
+    return {
+        "not_active_yet": SAY["not_active_yet"],
+        "blocked": SAY["blocked"],
+        "used_up": "Nothing is left on it. Take another tender.",
+        "expired": "Its last day is over. Take another tender.",
+        "unknown": "This till does not know this certificate. Take another tender, or ask again once the line is back.",
+    }[standing.state]
+
+
+def last_day(parts: Iterable[tuple[date, int]]) -> date | None:
+    """The last day of any part; None where one never lapses, or there is none."""
+    days = [day for day, _ in parts]
+    return None if not days or max(days) == FOREVER else max(days)
+
+
+def _item(code: str, standing: Standing) -> WalletItem | None:
+    if standing.state == "unknown":
+        return None
+    if standing.state == "expired":
+        through = last_day(standing.parts) or date.min
+        return WalletItem(code=code, kind="certificate", through=max(through, date.min + timedelta(days=1)))
+    return WalletItem(
+        code=code, kind="certificate", balance_minor=standing.may_pay_minor, refused=standing.refused,
+        through=last_day(standing.parts),
+    )  # fmt: skip
+
+
+def _why_empty(row: CertificateRow, on: date) -> State:
+    return "expired" if any(day < on for day, _ in row.parts) else "used_up"
+
+
+def _check(ask: CertificateOrder, known: Standing, currency: str) -> None:
+    if ask.action == "block":
+        return
+    if ask.amount_minor <= 0 or ask.currency not in ("", currency):
+        raise CertificateAmount(f"Send the amount that was paid, in {currency}.", amount_minor=ask.amount_minor)
+    if known.state == "blocked":
+        raise CertificateBlocked("This certificate is blocked. Keep it, and sell the customer another one.")
+    if ask.action == "activate" and known.state in ("active", "not_active_yet"):
+        raise CertificateKnown("This certificate is active already. Top it up instead.")
+    if ask.action == "top_up" and known.state == "unknown":
+        raise CertificateUnknown("This till does not know this certificate. Activate it first, or wait for the line.")
+
+
+def _again(before: Entry, currency: str) -> Certified:
+    if not isinstance(before.event, CertificateMoved):
+        raise IdReused("This id stands for something else already.", receipt_id=before.event.receipt_id)
+    return _done(before.event, Written(head=before.head, record=record_of(before.head), replayed=True), currency)
+
+
+def _done(event: CertificateMoved, written: Written, currency: str) -> Certified:
+    """The answer to what was written, from its bytes alone: a retry is told the same."""
+    known = msgspec.json.decode(event.detail, type=CertificateMovedDetail).known_minor or 0
+    money = format_minor(event.amount_minor, currency)
+    if event.what == "blocked":
+        say = "The certificate is blocked here now, and everywhere once head office has heard."
+        return Certified(standing=Standing(state="blocked", refused="blocked"), say=say, written=written)
+    parts = ((event.valid_through or FOREVER, event.amount_minor),)
+    if event.what == "activated":
+        standing = Standing(state="not_active_yet", balance_minor=event.amount_minor, parts=parts)
+        say = f"{money} is on it. It can pay once head office has heard of it."
+    else:
+        standing = Standing(state="active", balance_minor=known + event.amount_minor, may_pay_minor=known, parts=parts)
+        say = f"{money} more is on it. The new money can pay once head office has heard of it."
+    return Certified(standing=standing, say=say, written=written)

@@ -1,0 +1,1 @@
+"""Out of the bytes of a damaged journal: what is true of it goes on."""

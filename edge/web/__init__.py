@@ -1,0 +1,1 @@
+"""The till over HTTP: routes, pages and who may come in."""

@@ -1,0 +1,1 @@
+"""Numbers, codes and keys of cards: from what a reader sent to whose card it is."""

@@ -1,0 +1,1 @@
+"""What happened, as it is written down: receipts, returns, and everything else a stream holds."""

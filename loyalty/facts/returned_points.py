@@ -1,0 +1,228 @@
+"""Which of the points that a sale granted come back with the goods: pro rata, or as the goods that are kept would earn.
+
+Source: docs/programme.md "Returns", option `points_on_return`.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+import msgspec
+
+from loyalty.baskets import Basket, CertificateSale, Line, Place, Tender
+from loyalty.facts.receipts import Receipt, ReceiptDetail, basket_of, paid_in_money, points_paid
+from loyalty.members import MemberView, Use, add_uses
+from loyalty.pricing.earning import Earned
+from loyalty.pricing.leases import Authority
+from loyalty.pricing.quotes import ENGINE_NO, quote_basket
+from loyalty.programme.compiled import Compiled
+from loyalty.programme.return_rules import PointsOnReturn
+from loyalty.shares import Shares
+
+Lots = Mapping[tuple[str, date], int]  # issuer and last valid day → points
+
+
+class AtHand(msgspec.Struct, frozen=True, kw_only=True):
+    """What the till has at hand when goods come back.
+
+    Attributes:
+        programmes: that it holds, the one in force first.
+        view: the member as it knows them now; none for nobody, and where it does not.
+        standing: what of the points of this receipt still stands, see `standing_of`; none where all does but for the
+            share of what came back before.
+    """
+
+    programmes: tuple[Compiled, ...] = ()
+    view: MemberView | None = None
+    standing: tuple[Earned, ...] | None = None
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """How the points of a sale come back, as it was decided where the goods came back; recorded with the return.
+
+    Attributes:
+        how: what was done; `pro_rata` too where the programme that the sale asks for was not at hand.
+        compiled: the programme of the sale to recompute under, or the one in force to judge anew under.
+        place: where and when the goods came back.
+        others: as in `AtHand`.
+    """
+
+    how: PointsOnReturn = "pro_rata"
+    compiled: Compiled | None = None
+    view: MemberView | None = None
+    place: Place | None = None
+    standing: tuple[Earned, ...] | None = None
+
+
+PRO_RATA = Way()
+
+
+def way_of(detail: ReceiptDetail, at_hand: AtHand, place: Place) -> Way:
+    """How the points of this sale can come back here: as it asks for, or pro rata where the programme is not here."""
+    asked = detail.rules.points_on_return
+    way = Way(view=at_hand.view, place=place, standing=at_hand.standing)
+    if asked == "recompute":
+        sold_under = (one for one in at_hand.programmes if one.version == detail.programme_version)
+        compiled = next(sold_under, None) if detail.engine_no == ENGINE_NO else None
+    else:
+        compiled = next(iter(at_hand.programmes), None)
+    if asked == "pro_rata" or compiled is None:
+        return way
+    return msgspec.structs.replace(way, how=asked, compiled=compiled)
+
+
+def points_back(
+    receipt: Receipt, detail: ReceiptDetail, before: Shares, after: Shares, way: Way, own_uses: Iterable[Use]
+) -> tuple[tuple[Earned, ...], tuple[Earned, ...]]:
+    """Points that are taken back, and points that the kept goods earn anew.
+
+    Args:
+        before, after: what had come back of the receipt, and what has now.
+        own_uses: what the receipt's own uses still add to the member's counters.
+    """
+    gone, had_gone = _pro_rata(receipt, detail, after), _pro_rata(receipt, detail, before)
+    share = {key: points - had_gone[key] for key, points in gone.items()}
+    if detail.rules.points_on_return == "pro_rata":
+        return _earned(share), ()
+    if way.standing is None:
+        standing = {key: points - had_gone.get(key, 0) for key, points in _lots(receipt.earned).items()}
+    else:
+        standing = dict(_lots(way.standing))
+    # Whatever was done before, the last part leaves nothing behind.
+    if after.whole:
+        return _earned(standing), ()
+    if way.compiled is None or way.how == "pro_rata":
+        return _earned({key: min(points, standing.get(key, 0)) for key, points in share.items()}), ()
+    if way.how == "recompute":
+        kept = _lots(_kept_earn(way.compiled, receipt, detail, after))
+        return _earned({key: max(0, points - kept.get(key, 0)) for key, points in standing.items()}), ()
+    return _earned(standing), _judged_anew(way.compiled, receipt, detail, after, way, own_uses, standing)
+
+
+def standing_of(receipt: Receipt, taken: Iterable[tuple[Iterable[Earned], Iterable[Earned]]]) -> tuple[Earned, ...]:
+    """What still stands of a receipt's points.
+
+    Args:
+        taken: of each return before, what it took (the worth kept in money included), and what it granted anew.
+    """
+    standing = dict(_lots(receipt.earned))
+    for gone, anew in taken:
+        for step, parts in ((-1, gone), (1, anew)):
+            for part in parts:
+                key = (part.issuer_id, part.valid_through)
+                standing[key] = standing.get(key, 0) + step * part.points
+    return _earned(standing)
+
+
+def _pro_rata(receipt: Receipt, detail: ReceiptDetail, shares: Shares) -> Lots:
+    points: dict[tuple[str, date], int] = {}
+    for effect in detail.effects:
+        if effect.points and effect.valid_through:
+            key = (effect.funded_by or receipt.place.partner_id, effect.valid_through)
+            points[key] = points.get(key, 0) + shares.of(effect.points, effect.line)
+    return points
+
+
+def _kept_earn(
+    compiled: Compiled, receipt: Receipt, detail: ReceiptDetail, after: Shares
+) -> tuple[Earned, ...]:
+    """What the goods that are kept would have earned at the sale: the same inputs, but for what came back."""
+    if detail.view is None:
+        return ()
+    return quote_basket(
+        compiled,
+        _kept_basket(receipt, detail, after),
+        receipt.place,
+        detail.view,
+        authority=detail.authority,
+        bearer=detail.bearer,
+        shared=detail.shared,
+        explain=False,
+    ).earned
+
+
+def _judged_anew(
+    compiled: Compiled,
+    receipt: Receipt,
+    detail: ReceiptDetail,
+    after: Shares,
+    way: Way,
+    own_uses: Iterable[Use],
+    standing: Lots,
+) -> tuple[Earned, ...]:
+    """What the kept goods earn as a sale of the return's day, as if the sale itself had never been.
+
+    Codes were entered for the sale that was; they do not count again. Of the goods only those facts are known that the
+    programme of the sale looked at.
+    """
+    if detail.view is None or way.place is None:
+        return ()
+    basket = msgspec.structs.replace(_kept_basket(receipt, detail, after), coupons=())
+    place, today = receipt.place, way.place
+    # The goods were sold where they were sold: only the day is another.
+    on = msgspec.structs.replace(
+        place, sold_at_ms=today.sold_at_ms, offset_min=today.offset_min, business_date=today.business_date
+    )
+    view = detail.view if way.view is None else _without_sale(way.view, own_uses, sum(standing.values()))
+    paid = receipt.redemption
+    authority = Authority(kind=paid.authority, points=paid.points, lease_id=paid.lease_id) if paid else Authority()
+    return quote_basket(compiled, basket, on, view, authority=authority, explain=False).earned
+
+
+def _without_sale(view: MemberView, own_uses: Iterable[Use], points: int) -> MemberView:
+    """A member without what the sale added to counters and balance; the date of the visit stays."""
+    counters = view.counters
+    if counters is not None:
+        off = (Use(name=use.name, amount=-use.amount) for use in own_uses if not use.name.startswith("last:"))
+        counters = add_uses(counters, off)
+    return msgspec.structs.replace(view, counters=counters, balance_points=view.balance_points - points)
+
+
+def _kept_basket(receipt: Receipt, detail: ReceiptDetail, after: Shares) -> Basket:
+    """The basket of what is kept, paid with what still pays for it."""
+    money = paid_in_money(detail)
+    left = sum(after.kept(paid, line) for line, paid in money.items())
+    by_line = points_paid(detail, receipt.redemption)
+    for taken in detail.prizes_taken:
+        by_line[taken.line] -= taken.points
+    return msgspec.structs.replace(
+        basket_of(receipt, detail),
+        lines=tuple(_kept_line(line, after) for line in detail.lines if after.is_kept(line.line)),
+        tenders=tuple(
+            Tender(kind=tender.kind, amount_minor=tender.amount_minor * left // (sum(money.values()) or 1))
+            for tender in detail.tenders
+        ),
+        points_to_spend=sum(after.kept(points, line) for line, points in by_line.items()),
+        prizes=tuple(taken.prize for taken in detail.prizes_taken if after.is_kept(taken.line)),
+        # Money of certificates earns as any money does, so what they pay now makes no difference.
+        certificates=(),
+        from_wallet_minor=0,
+        certificates_sold=tuple(
+            CertificateSale(line=one.line, code=one.code)
+            for one in receipt.certificates_sold
+            if after.is_kept(one.line)
+        ),
+    )
+
+
+def _kept_line(line: Line, after: Shares) -> Line:
+    return msgspec.structs.replace(
+        line,
+        amount_minor=after.kept(line.amount_minor, line.line),
+        quantity_milli=after.kept(line.quantity_milli, line.line),
+    )
+
+
+def _lots(earned: Iterable[Earned]) -> Lots:
+    lots: dict[tuple[str, date], int] = {}
+    for part in earned:
+        key = (part.issuer_id, part.valid_through)
+        lots[key] = lots.get(key, 0) + part.points
+    return lots
+
+
+def _earned(lots: Lots) -> tuple[Earned, ...]:
+    return tuple(
+        Earned(issuer_id=issuer, valid_through=day, points=points)
+        for (issuer, day), points in sorted(lots.items())
+        if points > 0
+    )

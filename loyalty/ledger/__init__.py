@@ -1,0 +1,1 @@
+"""What facts write into the books."""

@@ -1,0 +1,1 @@
+"""What a basket costs, earns and may spend, and why."""

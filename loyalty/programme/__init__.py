@@ -1,0 +1,1 @@
+"""The programme document: what a retailer may say, what is wrong with it, and its indexes."""

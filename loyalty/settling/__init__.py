@@ -1,0 +1,1 @@
+"""What movements of points come to in money between partners."""

@@ -1,0 +1,1 @@
+"""Programmes priced on real receipts."""

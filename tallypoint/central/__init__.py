@@ -1,0 +1,1 @@
+"""`tallypoint central`: each action a module."""

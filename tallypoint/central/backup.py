@@ -1,0 +1,64 @@
+"""`tallypoint central backup` and `restore`."""
+
+import argparse
+import getpass
+import sys
+from pathlib import Path
+
+import msgspec
+
+from central.backups.backups import make_backup
+from central.backups.restoring_backups import restore_backup
+from loyalty.trouble import Refusal
+from tallypoint.central.office import CLOCK, RANDOMNESS, Adder, open_office, say, secret, settings_of
+from tallypoint.files import read_text
+
+NEXT = """Next:
+  1. put the settings file back, and start head office: tallypoint central serve (and worker, where it is apart);
+  2. on PostgreSQL: tallypoint central rights ROLE, for the role that serves;
+  3. tills send again what is missing of theirs by themselves; wait until `central status` shows no backlog;
+  4. tallypoint central verify; then the worklist: block_lost says how much of head office's own facts is gone."""
+
+
+class NotTheSame(Refusal):
+    code = "backup.passphrase_mistyped"
+    status = 422
+
+
+def add_backups(action: Adder) -> None:
+    """Add `backup` and `restore`."""
+    backup = action("backup", run_backup, "copy database and keys into a new folder, sealed under a passphrase")
+    backup.add_argument("--to", type=Path, required=True, help="folder of backups, on another disk")
+    restore = action("restore", run_restore, "put a backup back into an empty folder or database")
+    restore.add_argument("--from", dest="backup", type=Path, required=True, help="the folder of one backup")
+    for one in (backup, restore):
+        one.add_argument("--passphrase-file", type=Path, help="its first line is the passphrase; else it is asked")
+
+
+def run_backup(args: argparse.Namespace) -> int:
+    """Head office may go on serving meanwhile."""
+    passphrase = _passphrase(args, twice=True)
+    settings, engine = open_office(args)
+    folder, manifest = make_backup(settings, engine, args.to, passphrase, randomness=RANDOMNESS, now_ms=CLOCK.wall_ms())
+    size = sum(part.bytes for part in manifest.parts)
+    return say(
+        args,
+        {"folder": str(folder), **msgspec.to_builtins(manifest)},
+        f"{folder}: {size:,} bytes, through block {manifest.block_no}. Keep the passphrase somewhere else.",
+    )
+
+
+def run_restore(args: argparse.Namespace) -> int:
+    """Says what to do next."""
+    manifest, now = restore_backup(settings_of(args), args.backup, _passphrase(args), now_ms=CLOCK.wall_ms())
+    sentence = f"Restored through block {manifest.block_no}; generation {now} begins.\n{NEXT}"
+    return say(args, {"generation": now, **msgspec.to_builtins(manifest)}, sentence)
+
+
+def _passphrase(args: argparse.Namespace, *, twice: bool = False) -> str:
+    if args.passphrase_file:
+        return read_text(args.passphrase_file).split("\n")[0]
+    told = secret("Passphrase of the backup: ")
+    if twice and sys.stdin.isatty() and getpass.getpass("Once more: ") != told:
+        raise NotTheSame("These are two different passphrases; nothing was done. Do it again.")
+    return told

@@ -1,0 +1,1 @@
+"""`tallypoint demo`: a small coalition through two business days."""

@@ -1,0 +1,1 @@
+"""`tallypoint edge`: each action a module."""

@@ -1,0 +1,1 @@
+"""`tallypoint receipts`: slips to look at."""

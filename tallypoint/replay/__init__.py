@@ -1,0 +1,1 @@
+"""`tallypoint replay`: real receipts the whole way."""

@@ -1,0 +1,1 @@
+"""`tallypoint settle`: a file of events to statement lines."""
