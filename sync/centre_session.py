@@ -556,7 +556,7 @@ def _check_epoch(message: TillMessage, till: TillRecord) -> None:
 
 
 def _count(message: TillMessage, till: TillRecord, store: CentreStore, now_ms: int) -> None:
-    if message.epoch == till.epoch and not store.take_counter(till.till_id, till.epoch, message.counter):
+    if message.epoch == till.epoch and not store.take_counter(till.till_id, till.epoch, message.counter, now_ms):
         store.alarm(Replayed.code, till.till_id, now_ms)
         raise Replayed("This request was seen before; count on from the last one.", need=till.counter)
 

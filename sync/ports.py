@@ -208,8 +208,9 @@ class CentreStore(Protocol):
     def hash_at(self, till_id: str, epoch: int, seq: int) -> str:
         """The hash after event `seq`, 1 ≤ seq ≤ the stream's head; stored, or recomputed from the batch."""
 
-    def take_counter(self, till_id: str, epoch: int, counter: int) -> bool:
-        """Raise the till's counter; False, and nothing written, when it is not above the last seen."""
+    def take_counter(self, till_id: str, epoch: int, counter: int, now_ms: int) -> bool:
+        """Raise the till's counter and note when it was heard; False, and nothing written, when it is not above the
+        last seen."""
 
     def take_hello(self, hello: Hello, now_ms: int) -> CentreFacts:
         """Keep the heartbeat and raise `announced_seq` to `hello.head_seq`; what to tell the till."""

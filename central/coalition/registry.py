@@ -431,14 +431,17 @@ def stream_head(connection: Connection, till_id: str, epoch: int) -> StreamHead:
 _COUNTED = (
     update(stream)
     .where(at(bindparam("till"), bindparam("in_epoch")), stream.c.counter < bindparam("to"))
-    .values(counter=bindparam("to"))
+    .values(counter=bindparam("to"), heard_at_ms=bindparam("now_ms"))
     .returning(stream.c.counter)
 )
 
 
-def take_counter(tx: Connection, till_id: str, epoch: int, counter: int) -> bool:
-    """Raise a till's request counter; False when it is not above the last seen."""
-    return bool(ask(tx, _COUNTED, {"till": till_id, "in_epoch": epoch, "to": counter}))
+def take_counter(tx: Connection, till_id: str, epoch: int, counter: int, now_ms: int) -> bool:
+    """Raise a till's request counter and note that it was heard; False when it is not above the last seen.
+
+    An idle till says hello once an hour, but asks for the hotlist every twenty seconds: that is a sign of life too.
+    """
+    return bool(ask(tx, _COUNTED, {"till": till_id, "in_epoch": epoch, "to": counter, "now_ms": now_ms}))
 
 
 def raised(column: Any, to: Any) -> Any:

@@ -85,9 +85,9 @@ class SqlCentreStore:
             return evidence.hash_at(connection, till_id, epoch, seq)
 
     @replayable
-    def take_counter(self, till_id: str, epoch: int, counter: int) -> bool:
+    def take_counter(self, till_id: str, epoch: int, counter: int, now_ms: int) -> bool:
         with writing(self.engine) as tx:
-            return registry.take_counter(tx, till_id, epoch, counter)
+            return registry.take_counter(tx, till_id, epoch, counter, now_ms)
 
     @replayable
     def slot(self, code_hash: str) -> Slot | None:

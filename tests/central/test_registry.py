@@ -116,9 +116,23 @@ def test_a_revoked_tills_batches_are_kept_and_not_posted(centre: Centre) -> None
 
 def test_a_request_number_counts_once(centre: Centre) -> None:
     till = centre.till()
-    assert centre.store.take_counter(till.head.till_id, 1, 5)
-    assert not centre.store.take_counter(till.head.till_id, 1, 5)
-    assert centre.store.take_counter(till.head.till_id, 1, 6)
+    assert centre.store.take_counter(till.head.till_id, 1, 5, NOW)
+    assert not centre.store.take_counter(till.head.till_id, 1, 5, NOW)
+    assert centre.store.take_counter(till.head.till_id, 1, 6, NOW)
+
+
+def test_a_till_with_nothing_to_send_is_heard_when_it_asks_for_the_hotlist(centre: Centre) -> None:
+    heard = select(stream.c.heard_at_ms)
+    till = centre.till()
+    till.page("hotlist")
+    assert centre.rows(heard) == [(NOW,)]
+    centre.now = NOW + 20_000
+    till.page("hotlist")
+    assert centre.rows(heard) == [(NOW + 20_000,)]
+    centre.now = NOW + 40_000
+    # An old request that somebody plays again is no sign of life.
+    assert not centre.store.take_counter(till.head.till_id, 1, 1, centre.now)
+    assert centre.rows(heard) == [(NOW + 20_000,)]
 
 
 def test_a_slot_needs_a_store_and_a_known_till(centre: Centre) -> None:

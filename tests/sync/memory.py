@@ -153,7 +153,7 @@ class MemoryCentre:
     def hash_at(self, till_id: str, epoch: int, seq: int) -> str:
         return self.heads[till_id][seq].hash
 
-    def take_counter(self, till_id: str, epoch: int, counter: int) -> bool:
+    def take_counter(self, till_id: str, epoch: int, counter: int, now_ms: int) -> bool:
         if counter <= self.tills[till_id].counter:
             return False
         self._change(till_id, counter=counter)
