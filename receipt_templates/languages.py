@@ -36,7 +36,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     paid: str
     change: str
     paid_out: str
-    cancelled: str
+    voided: str
     of_receipt: str
     line: str
     saved: str

@@ -8,6 +8,7 @@ import pytest
 from babel import Locale
 
 from edge.web.words import FOLDER, LANGUAGES, teller, words_of
+from receipt_templates.languages import tongue_of
 
 WEB = Path(__file__).parents[2] / "edge" / "web"
 CODE = "\n".join(
@@ -72,6 +73,27 @@ def test_a_word_that_is_in_no_file_is_a_mistake():
     with pytest.raises(KeyError):
         teller("pl")("kiosk.nothing")
     assert sorted(path.stem for path in FOLDER.glob("*.json")) == sorted(LANGUAGES)
+
+
+# One idea a row: its stem in en, pt-BR, ru and pl, then the words of slips and of screens that must have it.
+ONE_WORD = """
+    void, cancel, аннулир, anul          | void_slip voided voids | act.void do.void field.voids say.voided say.isVoid
+    void, cancel, аннулир, anul          | voided | say.returnVoided say.exchangeVoidedOut say.exchangeVoidedPay
+    taken back, estorn, снят, cofn       | taken_back points_reversed | told.pointsBack say.returnedPoints
+    earned, ganho, начислен, nalicz      | earned points_earned | customer.earned kiosk.doneEarned field.pointsEarned
+    spent, usado, списан, użyt           | spent points_spent | field.pointsSpent
+    balance, saldo, баланс, saldo        | balance balance_slip | customer.balance cashier.balance act.balance
+    certificate, vale, сертификат, bon   | certificate_slip back_on_certificate | act.certificate field.code
+"""
+
+
+@pytest.mark.parametrize("row", ONE_WORD.strip().splitlines())
+def test_a_slip_and_a_screen_have_one_word_for_the_same(row: str):
+    stems, on_slips, on_screens = (part.strip() for part in row.split("|"))
+    for language, stem in zip(("en", "pt-BR", "ru", "pl"), stems.split(", "), strict=True):
+        slips, screens = tongue_of(language).words, flat(language)
+        said = [getattr(slips, name) for name in on_slips.split()] + [screens[name] for name in on_screens.split()]
+        assert [one for one in said if stem not in one.casefold()] == [], language
 
 
 def forms(said: Any) -> list[str]:

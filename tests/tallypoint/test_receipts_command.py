@@ -155,7 +155,7 @@ def test_a_receipt_of_a_till_is_shown_from_its_folder_while_the_till_runs(
     assert [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b] == [
         ("YOUR POINTS", "YOUR POINTS" + " " * 24 + "...8903"),
     ]  # fmt: skip
-    assert "CANCELLED" in said(capsysbinary, "receipts", "preview", "--receipt", "void:R1")
+    assert "VOID" in said(capsysbinary, "receipts", "preview", "--receipt", "void:R1")
     assert contents(tmp_path) == before
     assert main(["receipts", "preview", "--receipt", "R9"]) == 2
 

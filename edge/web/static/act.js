@@ -94,7 +94,7 @@ function finish(now, { say = "", slip = null, undo = null }) {
   close();
   if (say) {
     now.desk.note(say, slip ? () => showSlip(slip) : null);
-    toast({ text: say, stays: Boolean(undo), act: undo ? t("cashier.undo") : slip?.text ? t("cashier.view") : "", doing: undo ?? (slip ? () => showSlip(slip) : null) });
+    toast({ text: say, stays: Boolean(undo), act: undo ? t("cashier.undo") : slip?.text ? t("cashier.view") : "", doing: undo ?? (slip ? () => showSlip(slip) : null), whole: true });
   }
   if (slip && !slip.quiet) showSlip(slip);
 }
