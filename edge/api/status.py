@@ -96,7 +96,8 @@ class LaneSaid(Answer, frozen=True, kw_only=True):
 
 class StatusSaid(Answer, frozen=True, kw_only=True):
     """GET /v1/status. `ready` means that sales can be quoted and committed now. `disk_level` short or full: members are
-    not renewed, and only warnings are logged. `tail_trouble` says why the tail is not kept; "" for none, or kept."""
+    not renewed, and only warnings are logged. `tail_trouble` says why the tail is not kept; "" for none, or kept.
+    `payment_cards` were shown or typed by mistake since the service began, at readers, on pages and at the POS."""
 
     ready: bool
     version: str
@@ -125,3 +126,4 @@ class StatusSaid(Answer, frozen=True, kw_only=True):
     tail_trouble: str = ""
     printer: PrinterSaid | None = None
     pole_display: PoleDisplaySaid | None = None
+    payment_cards: int = 0

@@ -116,11 +116,11 @@ def guard(app: Flask, settings: Settings, sessions: PageSessions) -> None:
         return answer
 
 
-def answer_troubles(app: Flask, count: Callable[[str], None]) -> None:
+def answer_troubles(app: Flask, count: Callable[[str], None], count_refusal: Callable[[str], None]) -> None:
     """Turn whatever is raised into a problem document.
 
     Args:
-        count: called with the code of each trouble that is not the caller's.
+        count: called with the code of each trouble that is not the caller's; `count_refusal` with that of each refusal.
     """
 
     @app.errorhandler(Trouble)
@@ -128,6 +128,8 @@ def answer_troubles(app: Flask, count: Callable[[str], None]) -> None:
         if isinstance(error, Fault | InvariantBroken):
             count(error.code)
             _log.error("%s %s: %s", request.method, request.url_rule, error)
+        else:
+            count_refusal(error.code)
         return problem(error)
 
     @app.errorhandler(Exception)

@@ -32,7 +32,7 @@ def our_version() -> str:
 
 
 class Health:
-    """Reads every part when it is asked; counts only incidents and chores itself.
+    """Reads every part when it is asked; counts only incidents and refusals itself.
 
     Args:
         readers: each reader's counters now.
@@ -58,6 +58,7 @@ class Health:
         self._readers, self._chores, self._last_runs = readers, chores, last_runs
         self._started_ms = desk.clock.now().mono_ms
         self._incidents: Counter[str] = Counter()
+        self._refusals: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def incident(self, code: str) -> None:
@@ -65,11 +66,17 @@ class Health:
         with self._lock:
             self._incidents[code] += 1
 
+    def refused(self, code: str) -> None:
+        """A refusal was answered: a rule that says no, or a payment card where a card of ours was wanted."""
+        with self._lock:
+            self._refusals[code] += 1
+
     def status(self) -> StatusSaid:
         """The whole picture."""
         desk, journal, now = self._desk, self._journal, self._desk.clock.now()
         programmes = desk.till.cache.programmes()
         offset_min = desk.settings.offset_min
+        readers = tuple(_reader(reader) for reader in self._readers())
         return StatusSaid(
             ready=bool(programmes),
             version=our_version(),
@@ -87,7 +94,8 @@ class Health:
             float_points=journal.float_left(now).points,
             open_holds=len(journal.open_holds()),
             members=desk.till.cache.counts()["member"],
-            readers=tuple(_reader(reader) for reader in self._readers()),
+            readers=readers,
+            payment_cards=sum(reader.payment_cards for reader in readers) + self._payment_cards_sent(),
             screens=desk.screens.count(),
             disk_free_bytes=shutil.disk_usage(journal.path).free if journal.path else None,
             last_close=self._last_close(),
@@ -148,12 +156,22 @@ class Health:
             figures.append(("pole_display_up", {}, int(pole.state == "up")))
         figures += [("chore_age_seconds", {"chore": one.chore}, one.done_age_s) for one in status.chores]
         figures += [("chore_failing", {"chore": one.chore}, int(bool(one.failing))) for one in status.chores]
+        figures.append(("payment_cards_total", {}, status.payment_cards))
+        figures += [("refusals_total", {"code": code}, n) for code, n in sorted(self._refusals_now().items())]
         figures += [("incidents_total", {"code": code}, n) for code, n in sorted(self._incidents.items())]
         figures += [
             ("chore_runs_total", {"chore": chore, "outcome": outcome}, n)
             for (chore, outcome), n in sorted(self._chores().items())
         ]
         return _exposition(figures)
+
+    def _refusals_now(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._refusals)
+
+    def _payment_cards_sent(self) -> int:
+        """Those that a page or a POS sent; of readers at ports nothing comes that far."""
+        return sum(n for code, n in self._refusals_now().items() if code.endswith(".payment_card"))
 
     def _stream(self, wall_ms: int) -> StreamSaid:
         head, acked = self._journal.head(), self._journal.outbox.acked()

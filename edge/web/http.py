@@ -47,7 +47,7 @@ def till_app(
     sessions = PageSessions(desk.settings, lambda: desk.clock.now().mono_ms)
     app.wsgi_app = ShortWay(app.wsgi_app, desk)  # type: ignore[method-assign]
     guard(app, desk.settings, sessions)
-    answer_troubles(app, health.incident)
+    answer_troubles(app, health.incident, health.refused)
     _sales(app, desk)
     _reversals(app, desk)
     _cards(app, desk, readers)

@@ -11,7 +11,7 @@ import pytest
 
 from edge.line.chores import ChainBroken, Chore, Chores, check_chain, chores_of
 from edge.ports import Instant
-from tests.edge.rim import Rim, commit
+from tests.edge.rim import Rim, commit, quote
 
 
 @pytest.fixture
@@ -65,6 +65,23 @@ def test_the_metrics_are_lines_that_prometheus_reads(rim: Rim):
         assert line in lines
     types = [line for line in lines if line.startswith("# TYPE")]
     assert len(types) == len(set(types))
+
+
+def test_a_payment_card_is_counted_wherever_it_was_sent(rim: Rim):
+    visa = "4242424242424242"
+    rim.post("/v1/cards/identify", {"card": visa, "keyed": True})
+    rim.post("/v1/quotes", quote(card=f"%B{visa}^DOE/JANE^29011010000?"))
+    assert rim.client.get("/v1/balance", query_string={"card": visa}).json["code"] == "card.payment_card"
+    rim.post("/v1/receipts/R9/void", {})  # another refusal, of something else
+    assert rim.client.get("/v1/status").json["payment_cards"] == 3
+    told = rim.client.get("/metrics").text
+    for line in (
+        "tallypoint_till_payment_cards_total 3",
+        'tallypoint_till_refusals_total{code="card.payment_card"} 3',
+        'tallypoint_till_refusals_total{code="receipt.unknown"} 1',
+    ):
+        assert line in told.splitlines()
+    assert "4242" not in told
 
 
 def test_nothing_of_a_member_is_in_status_or_metrics(rim: Rim):
