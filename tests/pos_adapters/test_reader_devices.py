@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,6 @@ from types import SimpleNamespace
 
 import pytest
 import serial
-import serial.rfc2217
 
 from loyalty.cards.cards import Card, Code, PaymentCard
 from pos_adapters.readers.devices import check_apart, device_of
@@ -24,6 +22,7 @@ from pos_adapters.readers.port import ReaderLoop, open_serial
 from pos_adapters.readers.profile import BadReaderProfile, Profile
 from pos_adapters.readers.shipped import make_profile
 from tests.pos_adapters.samples import RULES
+from tests.pos_adapters.serial_server import SerialServer
 from tests.support.needs import require
 
 SOON_S = 20
@@ -87,44 +86,6 @@ def test_a_tracks_reader_on_a_pseudo_terminal_gives_one_card_a_swipe(read):
 
 
 # Parity, which a pseudo-terminal cannot do
-
-
-class SerialServer:
-    """A serial port on the network (RFC 2217) over pyserial's loop://: what it sends comes back as what is read."""
-
-    def __init__(self) -> None:
-        self.serial = serial.serial_for_url("loop://", timeout=0.05)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def write(self, data: bytes) -> None:
-        """For the port manager: what it answers."""
-        self._connection.sendall(data)
-
-    def _serve(self) -> None:
-        self._connection, _ = self._listener.accept()
-        self._connection.settimeout(0.05)
-        manager = serial.rfc2217.PortManager(self.serial, self)
-        while not self._stopping.is_set():
-            try:
-                data = self._connection.recv(1024)
-                if not data:
-                    return
-                self.serial.write(b"".join(manager.filter(data)))
-            except TimeoutError:
-                pass
-            if waiting := self.serial.in_waiting:
-                self._connection.sendall(b"".join(manager.escape(self.serial.read(waiting))))
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join(SOON_S)
-        self._connection.close()
-        self._listener.close()
-        self.serial.close()
 
 
 @pytest.fixture
