@@ -17,6 +17,7 @@ Source = Literal["scan", "keyed", "stripe", "tag", "vas"]
 
 _AIM = re.compile(r"\][A-Za-z][0-9A-Za-z]")
 _CODE39 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-. $/+%"
+_CODABAR = re.compile(r"[A-Da-d]([0-9]+)[A-Da-d]")
 _GROUPED = re.compile(r"[0-9]+(?:[ -][0-9]+)*")
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 # Track 3 may begin with any of four characters; between tracks stand line ends, or nothing.
@@ -61,6 +62,8 @@ def candidates(body: str, aim: str | None, source: Source) -> Iterator[Candidate
         if _HEX.fullmatch(body) and len(body) in UID_LENGTHS:
             yield Candidate(("uid",), body.upper())
         return
+    if aim is not None and aim.startswith("]F") and (bars := _CODABAR.fullmatch(body)):
+        body = bars[1]  # most scanners send the start and stop characters, some are set to leave them out
     if (gsrn := gsrn_of(body, aim)) is not None:
         yield Candidate(("gsrn",), gsrn)
     elif aim in GS1_CARRIERS:
