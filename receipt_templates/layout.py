@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from receipt_templates.blocks import Align, Block, Code, Cut, Feed, Pair, Rule, Size, Text
-from receipt_templates.columns import columns_of, wrapped
+from receipt_templates.columns import columns_of, kept_together, wrapped
 from receipt_templates.fitting import fit
 from receipt_templates.normalise import NO_BREAK
 
@@ -92,7 +92,7 @@ def _pair(block: Pair, columns: int) -> list[Row]:
     width = columns // scale
     right = wrapped(block.right, width)
     room = width - block.indent - columns_of(right[0]) - GAP
-    if len(right) > 1 or (room < LEAST_LEFT and columns_of(block.left) > room):
+    if len(right) > 1 or (columns_of(block.left) > room and room < max(LEAST_LEFT, _widest_word(block.left))):
         above, beside = wrapped(block.left, width - block.indent), ""
     else:
         *above, beside = wrapped(block.left, max(1, room))
@@ -102,6 +102,11 @@ def _pair(block: Pair, columns: int) -> list[Row]:
     texts.append(first + _to_the_right(right[0], width - columns_of(first)))
     texts += [_to_the_right(line, width) for line in right[1:]]
     return [Row(text=text, bold=block.bold, size=block.size) for text in texts if text.strip()]
+
+
+def _widest_word(text: str) -> int:
+    """Columns of the word that would be broken first; a date is one, and a figure with its unit."""
+    return max(columns_of(word) for word in kept_together(text).split(" "))
 
 
 def _to_the_right(text: str, width: int) -> str:

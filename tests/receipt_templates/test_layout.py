@@ -55,6 +55,13 @@ def test_a_right_part_too_long_for_company_goes_below():
     assert rows(longer, 16) == ["Receipt", "0d5c1c1e-77a4-4f", "              5e"]
 
 
+def test_a_date_or_word_beside_a_figure_is_not_torn():
+    assert rows(Pair(left="Use by 31.03.2026", right="121 points"), 20) == ["Use by 31.03.2026", "          121 points"]
+    assert rows(Pair(left="To be confirmed", right="9f3a02c1"), 19) == ["To be", "confirmed  9f3a02c1"]
+    # What is wider than the paper is broken at any rate.
+    assert rows(Pair(left="0123456789abcdefgh", right="1.00"), 16) == ["0123456789abcdef", "gh", "            1.00"]
+
+
 def test_a_rule_spans_the_paper():
     assert rows(Rule(char="="), 16) == ["================"]
 
