@@ -31,6 +31,15 @@ class PutOn(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     slices: tuple[Slice, ...]
 
 
+class TakenOff(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What the reversal `by` took off: of the money that was `put` on, what was left, and what of it had lapsed."""
+
+    by: EventRef
+    put: PutOn
+    slices: tuple[Slice, ...] = ()
+    lapsed: tuple[Slice, ...] = ()
+
+
 class Spend(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What a receipt paid with a certificate and has not given back: by lot in the order of use, and what the
     certificate did not hold (`owed_minor`), for which the partner is not paid until it does, out of money that was good
@@ -50,6 +59,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     Attributes:
         n: how many events are folded in.
         lots: what is on it; `lapsed`: what was on it when its last day passed and no late sale has taken.
+        taken_off: what reversals of its sales took off it, until they are undone themselves.
         blocked: why nothing may be paid with it; "" while something may.
     """
 
@@ -58,6 +68,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     lapsed: tuple[Slice, ...] = ()
     put_on: tuple[PutOn, ...] = ()
     spends: tuple[Spend, ...] = ()
+    taken_off: tuple[TakenOff, ...] = ()
     blocked: str = ""
 
     @property

@@ -27,7 +27,7 @@ from central.database.tables import (
 )
 from central.posting.posting import stored_heads
 from loyalty.amounts import micro_to_minor
-from loyalty.certificates import Certificate
+from loyalty.certificates import UNSOLD, Certificate
 from loyalty.facts.events import Event
 from loyalty.facts.receipts import Receipt, ReceiptDetail
 from loyalty.facts.reversals import Return
@@ -246,14 +246,16 @@ def _of_certificates(tx: Connection, partner_id: str) -> list[Borne]:
     held = {row.code: msgspec.json.decode(row.kept, type=Certificate) for row in find(tx, certificate, codes)}
     found = []
     for row, figures in told.items():
+        now = held.get(figures["code"], UNSOLD)
         if row.cause == "certificate_used":
-            sums = {"points": 0, "open_points": 0, "amount_minor": int(figures["used_minor"]), "operator_minor": 0}
-            found.append(_of_flag(row, partner_id, **sums))
-            continue
-        spends = held[figures["code"]].spends if figures["code"] in held else ()
-        owed = sum(one.owed_minor for one in spends if one.of == _ref(row))
-        one = _of_flag(row, partner_id, points=0, open_points=0, amount_minor=owed, operator_minor=0)
-        found.append(msgspec.structs.replace(one, state="withheld" if owed else "released"))
+            # Once that is undone itself, whoever bought it has paid for it once more.
+            lost = int(figures["used_minor"]) if any(off.by == _ref(row) for off in now.taken_off) else 0
+            states: tuple[State, State] = ("borne", "released")
+        else:
+            lost = sum(one.owed_minor for one in now.spends if one.of == _ref(row))
+            states = ("withheld", "released")
+        one = _of_flag(row, partner_id, points=0, open_points=0, amount_minor=lost, operator_minor=0)
+        found.append(msgspec.structs.replace(one, state=states[not lost]))
     return found
 
 

@@ -18,7 +18,7 @@ from loyalty.facts.price_deltas import PriceDelta
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.reversals import Return, ReturnVoid, Reversal, Void
 from loyalty.facts.transfers import Transferred
-from loyalty.ledger.certificate_postings import certificates_in
+from loyalty.ledger.certificate_postings import certificates_in, sold_in
 
 OF_HEAD_OFFICE = (
     Granted | Reclaimed | PeriodTurned | Transferred | AccountEvent | Fixed | CertificateKept | PriceDelta
@@ -75,11 +75,10 @@ def _trouble(head: Event) -> str:
 def _moved(head: Receipt | Reversal) -> int:
     """All its points, money and steps of counters together, whatever their sign."""
     moved = sum(abs(use.amount) for use in (*head.uses, *head.shared_uses))
+    moved += sum(abs(one.amount_minor) for one in sold_in(head))
     if isinstance(head, ReturnVoid):
         granted = sum(part.points for part in (*head.earned, *head.reversed))
         return moved + head.net_minor + sum(part.amount_minor for part in head.funded) + granted + head.spent_points
-    sold = head.certificates_sold if isinstance(head, Receipt) else head.certificates_back
-    moved += sum(abs(one.amount_minor) for one in sold)
     if isinstance(head, Void):
         return moved
     moved += head.net_minor + sum(part.amount_minor for part in head.funded)

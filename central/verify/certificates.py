@@ -7,7 +7,7 @@ Source: docs/certificates.md.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
@@ -32,6 +32,7 @@ class Held:
         self.lapsed: dict[Lot, int] = defaultdict(int)
         self.put: dict[Ref, tuple[Lot, int]] = {}
         self.took: dict[Ref, Taken] = {}
+        self.off: dict[Ref, list[Off]] = defaultdict(list)
         self.blocked = ""
         self.events = 0
 
@@ -42,6 +43,16 @@ class Taken:
     def __init__(self, partner: str, on: str, owed: int) -> None:
         self.partner, self.on, self.owed = partner, on, owed
         self.parts: list[list[Any]] = []
+
+
+class Off(NamedTuple):
+    """What a reversal took off: which sale had put on how much, what was left of it, and what had lapsed."""
+
+    of: Ref
+    lot: Lot
+    amount: int
+    left: int
+    lapsed: int
 
 
 class CertificateFold:
@@ -71,6 +82,8 @@ class CertificateFold:
                 if sold == code:
                     self._put(held, ref, (through, partner), amount)
         elif kind == RETURN_VOID:
+            if any(again == code for _, again, _amount, _through in event.get("certificates_again", ())):
+                self._on_again(held, tuple(event["undoes"]))
             if (wanted := -_used(event, code)) > 0:
                 self._again(held, tuple(event.get("of") or ()), partner, on, wanted)
         else:
@@ -79,7 +92,7 @@ class CertificateFold:
                 self._back(held, of, back)
             for _, sold, _amount, _through in event.get("certificates_back", ()):
                 if sold == code and of in held.put:
-                    self._off(held, of)
+                    self._off(held, ref, of)
 
     def _kept(self, held: Held, event: Mapping[str, Any]) -> None:
         if event["what"] == "freed":
@@ -138,13 +151,24 @@ class CertificateFold:
             self._move("redeemed", "available", part[0], amount, taken.partner)
         self._pay_owed(held)
 
-    def _off(self, held: Held, of: Ref) -> None:
+    def _off(self, held: Held, by: Ref, of: Ref) -> None:
         lot, amount = held.put.pop(of)
-        for bucket, there in (("available", held.lots), ("expired", held.lapsed)):
-            gone = min(amount, there[lot])
-            there[lot] -= gone
-            amount -= gone
-            self._move(bucket, "reversed", lot, gone)
+        left = min(amount, held.lots[lot])
+        lapsed = min(amount - left, held.lapsed[lot])
+        held.off[by].append(Off(of, lot, amount, left, lapsed))
+        held.lots[lot] -= left
+        held.lapsed[lot] -= lapsed
+        self._move("available", "reversed", lot, left)
+        self._move("expired", "reversed", lot, lapsed)
+
+    def _on_again(self, held: Held, undone: Ref) -> None:
+        for off in held.off.pop(undone, ()):
+            held.put[off.of] = off.lot, off.amount
+            held.lots[off.lot] += off.left
+            held.lapsed[off.lot] += off.lapsed
+            self._move("reversed", "available", off.lot, off.left)
+            self._move("reversed", "expired", off.lot, off.lapsed)
+        self._pay_owed(held)
 
     def _move(self, source: str, target: str, lot: Lot, amount: int, at: str = "") -> None:
         for bucket, step in ((source, -amount), (target, amount)):
@@ -217,7 +241,8 @@ def _codes(event: Mapping[str, Any], *, is_named: bool) -> set[str]:
         back = {code for _, code, _, _ in event.get("certificates_back", ())}
         return back | {code for code in _named(event) if _used(event, code) > 0}
     if kind == RETURN_VOID:
-        return {code for code in _named(event) if _used(event, code) < 0} if is_named else set()
+        again = {code for _, code, _, _ in event.get("certificates_again", ())}
+        return again | {code for code in _named(event) if _used(event, code) < 0} if is_named else set()
     if kind in SALES:
         sold = {code for _, code, _, _ in event.get("certificates_sold", ())}
         return sold | {code for code in _named(event) if _used(event, code) < 0}

@@ -10,17 +10,23 @@ from loyalty.facts.certificate_events import CertificateMoved
 from loyalty.facts.events import Event
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.reversals import ReturnVoid, Reversal
-from loyalty.ledger.certificate_postings import codes_of
+from loyalty.ledger.certificate_postings import codes_of, sold_in
 from sync.chain import StreamHead
 
 
 class OwnMoves(msgspec.Struct, frozen=True, kw_only=True):
-    """What later events than one did to a certificate: minor units put on, taken back off, and paid with it."""
+    """What later events than one did to a certificate: minor units put on, taken back off, and paid with it. What the
+    void of a return put on again is taken off below 0."""
 
     sold_minor: int = 0
     taken_back_minor: int = 0
     used_minor: int = 0
     blocked: bool = False
+
+    @property
+    def fresh_minor(self) -> int:
+        """What came onto it; 0 or less where nothing did."""
+        return self.sold_minor - self.taken_back_minor
 
 
 class CertificateMoves:
@@ -90,6 +96,6 @@ def _moves(event: Event) -> Iterable[tuple[str, str, int]]:
     if isinstance(event, Receipt):
         for sold in event.certificates_sold:
             yield sold.code, "sold", sold.amount_minor
-    elif not isinstance(event, ReturnVoid):
-        for back in event.certificates_back:
-            yield back.code, "back", back.amount_minor
+        return
+    for one in sold_in(event):
+        yield one.code, "back", -one.amount_minor if isinstance(event, ReturnVoid) else one.amount_minor

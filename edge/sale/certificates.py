@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from edge.journal.journal import Entry
-from edge.refusals import IdReused
+from edge.refusals import IdReused, VoidOfCertificate
 from edge.sale.asks import Asked, Written, ask_sha256
 from edge.sale.certificate_names import name_of
 from edge.sale.presenting import Presented
@@ -154,13 +154,13 @@ def standing_of(till: "Till", rule: Certificates, code: str, on: date) -> Standi
     if own.blocked or (row and row.blocked):
         return Standing(state="blocked", refused="blocked", parts=row.parts if row else ())
     if row is None:
-        if own.sold_minor > own.taken_back_minor:
-            return Standing(state="not_active_yet", balance_minor=own.sold_minor, refused="not_active_yet")
+        if own.fresh_minor > 0:
+            return Standing(state="not_active_yet", balance_minor=own.fresh_minor, refused="not_active_yet")
         return UNKNOWN
-    live = max(0, row.live_minor(on) + min(0, own.used_minor) - own.taken_back_minor)
+    live = max(0, row.live_minor(on) + min(0, own.used_minor) - max(0, own.taken_back_minor))
     if not live:
-        if own.sold_minor > own.taken_back_minor and not row.parts:
-            return Standing(state="not_active_yet", balance_minor=own.sold_minor, refused="not_active_yet")
+        if own.fresh_minor > 0 and not row.parts:
+            return Standing(state="not_active_yet", balance_minor=own.fresh_minor, refused="not_active_yet")
         return Standing(state=_why_empty(row, on), refused="nothing_left", parts=row.parts)
     may_pay, refused = live, ""
     held = till.certificate_holds.held(code) if till.certificate_holds else None
@@ -231,6 +231,27 @@ def check_unused(till: "Till", sold: Iterable[CertificateSold]) -> None:
             raise CertificateUsed(
                 f"The certificate of line {one.line} was used already. Take back the other goods without it; what is"
                 " left on it stays good.",
+                line=one.line,
+            )
+
+
+def check_may_go_on(till: "Till", back: Iterable[CertificateSold], seq: int) -> None:
+    """Refuse to undo a return of certificates that somebody else has by now, or that are blocked, as far as this till
+    knows.
+
+    Args:
+        seq: of the return, which took them out of use.
+    Raises:
+        VoidOfCertificate: what to do instead.
+    """
+    for one in back:
+        row, own = till.cache.certificate(one.code), till.journal.certificates.after(one.code, seq)
+        instead = "Keep it, and sell the goods again with a new certificate."
+        if own.blocked or (row and row.blocked):
+            raise VoidOfCertificate(f"The certificate of line {one.line} is blocked. {instead}", line=one.line)
+        if own.fresh_minor > 0:
+            raise VoidOfCertificate(
+                f"The certificate of line {one.line} was sold or topped up again after it came back. {instead}",
                 line=one.line,
             )
 

@@ -6,9 +6,10 @@ Source: docs/till-api.md "Voiding a return", "An exchange"; docs/decisions/void-
 import msgspec
 
 from edge.journal.journal import Entry
-from edge.refusals import HasReturns, ReturnUnknown, VoidOfCertificate, VoidOfExchange, VoidPointsSpent
+from edge.refusals import HasReturns, ReturnUnknown, VoidOfExchange, VoidPointsSpent
 from edge.sale.approving import approve
 from edge.sale.asks import Unreturned, Voided, VoidExchangeAsk, VoidReturnAsk
+from edge.sale.certificates import check_may_go_on
 from edge.sale.exchanging import find_exchange
 from edge.sale.recalling import record_of
 from edge.sale.taking_back import check_day, member_now, read_return, sale_of, unreturned, write_void
@@ -122,10 +123,7 @@ def _check_may_void(till: Till, entry: Entry, returned: Return, exchange: str) -
     if standing and standing[-1].receipt_id != returned.receipt_id:
         raise HasReturns("More of this receipt came back after this return. Void the later return first.")
     check_day(till.journal, entry, "The day of this return is closed. Sell the goods again.")
-    if returned.certificates_back:
-        raise VoidOfCertificate(
-            "This return took a certificate out of use for good. Sell the goods again, with a new certificate."
-        )
+    check_may_go_on(till, returned.certificates_back, entry.head.seq)
 
 
 def _check_points(till: Till, void: ReturnVoid) -> None:

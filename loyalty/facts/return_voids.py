@@ -21,8 +21,7 @@ def close_return_void(
     """The fact that a return was undone whole.
 
     Args:
-        returned: with no certificates that its goods were: those are out of use for good.
-        undoes: its place; `exchange`: the exchange that is voided with it.
+        undoes: the place of the return; `exchange`: the exchange that is voided with it.
     """
     return ReturnVoid(
         receipt_id=VOID + returned.receipt_id,
@@ -41,6 +40,7 @@ def close_return_void(
         funded=returned.funded,
         restored=returned.restored,
         clamp=returned.clamp,
+        certificates_again=returned.certificates_back,
         detail=msgspec.Raw(msgspec.json.encode(VoidDetail(cashier=cashier, exchange=exchange))),
     )
 

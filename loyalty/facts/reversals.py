@@ -130,6 +130,7 @@ class ReturnVoid(msgspec.Struct, frozen=True, kw_only=True, tag="return_void.v1"
         earned: points granted again, which the return took; `reversed`: points taken that it had granted anew.
         spent_points: the receipt's points that came back and are spent on it again.
         restored: what of the money had returned to certificates and wallet, which pay it again.
+        certificates_again: certificates that its goods were: in use again, with what was left on them.
         clamp: as in a return, of points `reversed`.
     """
 
@@ -150,6 +151,7 @@ class ReturnVoid(msgspec.Struct, frozen=True, kw_only=True, tag="return_void.v1"
     restored: tuple[StoredBack, ...] = ()
     clamp: bool = False
     detail: msgspec.Raw = EMPTY
+    certificates_again: tuple[CertificateSold, ...] = ()
 
     @property
     def paid_in_minor(self) -> int:

@@ -10,7 +10,7 @@ from datetime import date
 
 import msgspec
 
-from loyalty.certificates import STORED, Certificate, CertificateSold, PutOn, Spend, gathered, slices_of
+from loyalty.certificates import STORED, Certificate, CertificateSold, PutOn, Spend, TakenOff, gathered, slices_of
 from loyalty.facts.certificate_events import CertificateEvent, CertificateKept, CertificateMoved
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.reversals import Return, ReturnVoid, Void
@@ -43,12 +43,16 @@ def post_certificate(event: CertificateEvent, ref: EventRef, books: Books) -> Po
 
 def certificates_in(event: object) -> frozenset[str]:
     """The tokens of the certificates that an event does something to."""
-    if isinstance(event, ReturnVoid):
-        return frozenset(codes_of((*event.uses, *event.shared_uses)))
-    if isinstance(event, Receipt | Return | Void):
-        sold = event.certificates_sold if isinstance(event, Receipt) else event.certificates_back
-        return frozenset({*(one.code for one in sold), *codes_of((*event.uses, *event.shared_uses))})
+    if isinstance(event, Receipt | Return | Void | ReturnVoid):
+        return frozenset({*(one.code for one in sold_in(event)), *codes_of((*event.uses, *event.shared_uses))})
     return frozenset({event.code}) if isinstance(event, CertificateMoved | CertificateKept) else frozenset()
+
+
+def sold_in(event: Receipt | Return | Void | ReturnVoid) -> tuple[CertificateSold, ...]:
+    """The certificates that are goods of a sale, or of what takes it back."""
+    if isinstance(event, Receipt):
+        return event.certificates_sold
+    return event.certificates_again if isinstance(event, ReturnVoid) else event.certificates_back
 
 
 def codes_of(uses: Iterable[Use]) -> dict[str, int]:
@@ -149,6 +153,7 @@ def take_off(writer: Writer, back: Iterable[CertificateSold], of: EventRef) -> N
             writer.certificates[one.code] = held
             continue
         wanted, lots, lapsed, used = gathered(put[0].slices), gathered(held.lots), gathered(held.lapsed), 0
+        gone: dict[Bucket, list[Slice]] = {"available": [], "expired": []}
         sources: tuple[tuple[Bucket, dict[LotKey, int]], ...] = (("available", lots), ("expired", lapsed))
         for key, amount in wanted.items():
             for source, there in sources:
@@ -157,16 +162,43 @@ def take_off(writer: Writer, back: Iterable[CertificateSold], of: EventRef) -> N
                     writer.post(source, "reversed", part, unit="currency", at=key.issuer_id)
                     there[key] -= part.points
                     amount -= part.points
+                    gone[source].append(part)
             used += amount
         if used:
             writer.flag("certificate_used", code=one.code, sold_minor=one.amount_minor, used_minor=used,
                         bearer=writer.partner_id)  # fmt: skip
+        taken = TakenOff(by=writer.ref, put=put[0], slices=tuple(gone["available"]), lapsed=tuple(gone["expired"]))
         writer.certificates[one.code] = msgspec.structs.replace(
             held,
             lots=slices_of(lots),
             lapsed=slices_of(lapsed),
             put_on=tuple(part for part in held.put_on if part is not put[0]),
+            taken_off=(*held.taken_off, taken),
         )
+
+
+def put_back(writer: Writer, again: Iterable[CertificateSold], undone: EventRef) -> None:
+    """The return at `undone` is voided: what it took off certificates is on them again, and pays what was taken of them
+    meanwhile."""
+    for code in dict.fromkeys(one.code for one in again):
+        held = writer.certificate(code)
+        mine = [one for one in held.taken_off if one.by == undone]
+        buckets: tuple[tuple[Bucket, list[Slice]], ...] = (
+            ("available", [part for one in mine for part in one.slices]),
+            ("expired", [part for one in mine for part in one.lapsed]),
+        )
+        for bucket, parts in buckets:
+            for part in parts:
+                writer.post("reversed", bucket, part, unit="currency", at=part.key.issuer_id)
+        (_, back), (_, lapsed) = buckets
+        held = msgspec.structs.replace(
+            held,
+            lots=slices_of(gathered((*held.lots, *back))),
+            lapsed=slices_of(gathered((*held.lapsed, *lapsed))),
+            put_on=(*held.put_on, *(one.put for one in mine)),
+            taken_off=tuple(one for one in held.taken_off if one.by != undone),
+        )
+        writer.certificates[code] = _cover(writer, held)
 
 
 def lapse(writer: Writer, code: str, on: date) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from loyalty.facts.reversals import ReturnVoid
 from loyalty.ledger.books import NO_TERMS, Bucket, Posted, Posting, Recorded, Returned, Reversed
-from loyalty.ledger.certificate_postings import take_again
+from loyalty.ledger.certificate_postings import put_back, take_again
 from loyalty.ledger.reversal_postings import ReversalWriter
 from loyalty.lots import LotKey, Slice, points_in
 from loyalty.trouble import InvariantBroken
@@ -33,6 +33,7 @@ class ReturnVoidWriter(ReversalWriter):
             self.repay(fresh)
             return self.posted(event.uses, event.shared_uses)
         anew = self.of_granted(event.reversed, {one.key: one.points for one in left.granted})
+        put_back(self, event.certificates_again, returned.ref)
         take_again(self, (*event.uses, *event.shared_uses), left.ref)
         for slice_ in anew:
             self.draw_back(slice_, clamp=event.clamp)

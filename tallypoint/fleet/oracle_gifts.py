@@ -22,8 +22,9 @@ def judge_gifts(record: Record, centre: Centre, whose: Whose) -> Iterator[str]:
         if whose.is_posted(told.place) and _counts(told, whose):
             for token, amount in told.gifts:
                 should[token] += amount
-    # Where the sale of a certificate was undone of which something was spent, that stays, and people are told.
-    for token, used in _figures(centre.disk, "certificate_used", "used_minor"):
+    # Where the sale of a certificate was undone of which something was spent, that stays, and people are told; voiding
+    # such a return brings all to what it was.
+    for token, used in _used(centre.disk):
         should[token] += used
     rows = {code: (balance, owed, blocked) for code, balance, owed, blocked in
             centre.disk.execute("SELECT code, balance_minor, owed_minor, blocked FROM certificate")}  # fmt: skip
@@ -68,7 +69,8 @@ def _beyond_offline(record: Record, odd_tills: set[str]) -> Iterator[str]:
     """What a till took with nothing set aside, and did not know head office to have, is within the limit."""
     given_back: dict[tuple[str, str], int] = defaultdict(int)
     for told in record.told.values():
-        if told.kind in ("void", "return"):
+        # What the void of a return puts on again is no more than was there before.
+        if told.kind == "void" or (told.kind == "return" and not told.event_id.startswith("void:")):
             for token, moved in told.gifts:
                 given_back[told.place[0], token] += max(0, moved)
     before: dict[tuple[str, int, str], list[tuple[int, int]]] = defaultdict(list)
@@ -110,11 +112,16 @@ def _counts(told: Told, whose: Whose) -> bool:
     return told.of is None or told.of in whose.posted.receipts
 
 
-def _figures(centre: sqlite3.Connection, cause: str, name: str) -> Iterator[tuple[str, int]]:
-    for said in _flagged(centre, cause):
-        yield said["code"], said[name]
+def _used(centre: sqlite3.Connection) -> Iterator[tuple[str, int]]:
+    """What had been spent of certificates whose sale stays undone."""
+    undone = (
+        "SELECT 1 FROM event e WHERE e.kind = 'return_void.v1' AND e.state = 'posted'"
+        " AND e.till_id = flag.till_id AND e.receipt_id = 'void:' || flag.receipt_id"
+    )
+    for said in _flagged(centre, "certificate_used", f" AND NOT EXISTS ({undone})"):
+        yield said["code"], said["used_minor"]
 
 
-def _flagged(centre: sqlite3.Connection, cause: str) -> Iterator[dict[str, Any]]:
-    for (figures,) in centre.execute("SELECT figures FROM flag WHERE cause = ?", (cause,)):
+def _flagged(centre: sqlite3.Connection, cause: str, more: str = "") -> Iterator[dict[str, Any]]:
+    for (figures,) in centre.execute(f"SELECT figures FROM flag WHERE cause = ?{more}", (cause,)):
         yield json.loads(figures)

@@ -358,7 +358,7 @@ class Pos:
         told = Told(
             _place(back.head), "return", one.receipt_id, who, given - anew - one.spent_points, one.spent_points,
             restored=-one.spent_points, of=(_ref(one.of), receipt.receipt_id) if one.of else None, approved=approved,
-            named=receipt.account_id or 0, gifts=moved((*one.uses, *one.shared_uses)),
+            named=receipt.account_id or 0, gifts=moved((*one.uses, *one.shared_uses), put_on=one.certificates_again),
         )  # fmt: skip
         if self._record.tell(told):
             self._record.trade(self._customers.person_of(who), earned=0, spent=one.spent_points)

@@ -26,7 +26,7 @@ CODES = ("a" * 32, "b" * 32)
 START = date(2026, 3, 2)
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["sell", "spend", "void", "refund", "back", "again", "lapse", "top_up", "block"]),
+        st.sampled_from(["sell", "spend", "void", "refund", "back", "whole", "again", "lapse", "top_up", "block"]),
         st.sampled_from(CODES),
         st.sampled_from(["acme", "bolt"]),
         st.integers(1, 900),
@@ -68,10 +68,14 @@ def event_of(n: int, step: tuple[Any, ...], sold: Made, back: Made) -> Event | N
         ref, receipt = sold[more % len(sold)]
         uses = tuple(Use(name=use.name, amount=-use.amount // 2) for use in receipt.shared_uses)
         return Return(receipt_id=f"b{n}", place=place(partner, day), net_minor=1, of=ref, shared_uses=uses)
+    if what == "whole" and sold:
+        ref, receipt = sold[more % len(sold)]
+        return Return(receipt_id=f"b{n}", place=place(partner, day), net_minor=1, of=ref,
+                      certificates_back=receipt.certificates_sold)  # fmt: skip
     if what == "again" and back:
         ref, returned = back.pop(more % len(back))
         return close_return_void(returned, ref, place(partner, day))
-    if what in ("back", "again"):
+    if what in ("back", "whole", "again"):
         return None
     if what == "lapse":
         return CertificateKept(receipt_id=f"k{n}", what="lapsed", code=code, on=on)
@@ -89,6 +93,11 @@ UNDONE = [
     ("back", CODES[0], "bolt", 1, 2, 0),
 ]
 AGAIN = ("again", CODES[0], "bolt", 1, 3, 0)
+# A certificate that was sold and spent of comes back, and that is undone: it has what was left, whether its day is over
+# by the return or by the void, and pays what was taken of it meanwhile.
+SOLD = [("sell", CODES[0], "acme", 500, 0, 20), ("spend", CODES[0], "bolt", 200, 1, 0)]
+LAPSED = ("lapse", CODES[0], "acme", 1, 40, 0)
+GONE = ("whole", CODES[0], "acme", 1, 2, 0)
 
 
 @settings(max_examples=150, deadline=None)
@@ -97,6 +106,10 @@ AGAIN = ("again", CODES[0], "bolt", 1, 3, 0)
 @example([*UNDONE, ("lapse", CODES[0], "acme", 1, 40, 0), AGAIN])
 @example([*UNDONE, ("spend", CODES[0], "bolt", 300, 3, 0), AGAIN, ("top_up", CODES[0], "bolt", 900, 3, 20)])
 @example([*UNDONE, ("back", CODES[0], "bolt", 1, 2, 0), AGAIN, AGAIN, ("top_up", CODES[0], "bolt", 900, 3, 20)])
+@example([*SOLD, GONE, AGAIN, ("spend", CODES[0], "bolt", 400, 4, 0), GONE])
+@example([*SOLD, GONE, LAPSED, AGAIN, LAPSED])
+@example([*SOLD, LAPSED, GONE, AGAIN, ("spend", CODES[0], "bolt", 400, 4, 0)])
+@example([*SOLD, ("top_up", CODES[0], "acme", 100, 0, 20), GONE, ("spend", CODES[0], "bolt", 300, 3, 0), AGAIN])
 def test_ledger_and_fold_agree_on_every_certificate_and_every_sum(steps: list[tuple[Any, ...]]) -> None:
     books, fold = Books((), 1), CertificateFold()
     sold: Made = []

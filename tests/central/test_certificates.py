@@ -18,9 +18,10 @@ from central.settlement.issued import read_statement
 from central.settlement.positions import lines_of_period
 from central.verify.books import verify_books
 from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
-from loyalty.certificates import CertificateRow
+from loyalty.certificates import Certificate, CertificateRow
 from loyalty.facts.certificate_events import CertificateMoved
 from loyalty.facts.receipts import Receipt, close_receipt
+from loyalty.facts.return_voids import close_return_void
 from loyalty.facts.reversals import ReturnLine, close_return
 from loyalty.lots import EventRef
 from loyalty.members import WalletItem
@@ -205,6 +206,103 @@ def test_a_line_that_sold_one_comes_back_alone(gifts: Centre) -> None:
     assert row(gifts)[:3] == (2, 0, 0)
     assert gifts.recompute().differs == 0
     assert violations(gifts) == ()
+
+
+def back_and_void(till: Till, ref: EventRef, receipt: Receipt, upload: bool = True) -> None:
+    """The certificate of line 1 comes back, which is undone."""
+    back = close_return("B1", receipt, ref, till.place(), earlier=(), lines=(ReturnLine(line=1, quantity_milli=1000),))
+    of = till.append(back)
+    if upload:
+        till.upload()
+    till.append(close_return_void(back, of, till.place()))
+
+
+@pytest.mark.parametrize("upload", [True, False])
+def test_a_return_that_took_one_out_of_use_is_undone_and_it_pays_again(gifts: Centre, upload: bool) -> None:
+    acme, bolt = gifts.till("S1"), gifts.till("S2")
+    ref, receipt = sell(acme, "R1", sold={CODE: 5000}, goods=300)
+    before = moves(gifts)
+    back_and_void(acme, ref, receipt, upload)
+    acme.upload()
+    assert row(gifts)[:3] == (3, 5000, 0)
+    assert sorted(moves(gifts)) == sorted([*before, ("available", "reversed", 5000, "acme", "acme"),
+                                           ("reversed", "available", 5000, "acme", "acme")])  # fmt: skip
+    assert told(bolt).parts == ((THROUGH, 5000),)
+    sell(bolt, "R2", goods=1800, pays=[(CODE, 1800, 5000)])
+    assert lines(gifts) == [("acme", "certificate_owed", "bolt", 1800), ("bolt", "certificate_taken", "acme", -1800)]
+    acme.void(ref, receipt)  # of the receipt, now that nothing of it has come back: 32.00 are left to take
+    acme.upload()
+    assert (row(gifts)[:3], gifts.figures("certificate_used")["used_minor"]) == ((5, 0, 0), 1800)
+    assert gifts.recompute().differs == 0
+    assert violations(gifts) == ()
+
+
+def test_one_that_was_spent_of_has_what_was_left_and_nobody_bears_the_rest(gifts: Centre) -> None:
+    acme, bolt = gifts.till("S1"), gifts.till("S2")
+    ref, receipt = sell(acme, "R1", sold={CODE: 5000})
+    activated(acme, 1000)
+    sell(bolt, "R2", goods=5600, pays=[(CODE, 5600, 6000)])
+    back_and_void(acme, ref, receipt)
+    assert row(gifts)[:3] == (4, 0, 0)
+    assert borne(gifts, "acme") == [("certificate_used", "B1", 4600, "borne")]
+    acme.upload()
+    assert row(gifts)[:3] == (5, 400, 0)
+    assert borne(gifts, "acme") == [("certificate_used", "B1", 0, "released")]
+    assert violations(gifts) == ()
+
+
+def test_one_that_another_till_takes_meanwhile_pays_it_once_it_is_in_use_again(gifts: Centre) -> None:
+    """Another till had set it aside, or has no line, and is paid with it between the return and its void."""
+    acme, bolt = gifts.till("S1"), gifts.till("S2")
+    ref, receipt = sell(acme, "R1", sold={CODE: 5000})
+    back_and_void(acme, ref, receipt)
+    sell(bolt, "R2", goods=1800, pays=[(CODE, 1800, 5000)])
+    assert row(gifts)[:3] == (3, 0, 1800)
+    acme.upload()
+    assert row(gifts)[:3] == (4, 3200, 0)
+    assert borne(gifts, "bolt") == [("certificate_uncovered", "R2", 0, "released")]
+    assert violations(gifts) == ()
+
+
+@pytest.mark.parametrize("when", ["before the return", "before the void"])
+def test_one_whose_last_day_is_over_stays_lapsed(gifts: Centre, when: str) -> None:
+    till = gifts.till()
+    ref, receipt = sell(till, "R1", sold={CODE: 5000})
+    gifts.now = NOW + 31 * DAY
+    if when == "before the return":
+        expire(gifts.engine, date(2026, 4, 2), gifts.now, gifts.random)
+    back_and_void(till, ref, receipt)
+    till.upload()
+    expire(gifts.engine, date(2026, 4, 2), gifts.now, gifts.random)
+    assert row(gifts) == (4, 0, 0, "", "")
+    assert [held.points for held in kept(gifts).lapsed] == [5000]
+    assert violations(gifts) == ()
+
+
+def test_both_wait_for_a_sale_that_comes_behind_them(gifts: Centre) -> None:
+    seller, other = gifts.till("S1"), gifts.till("S1")
+    receipt = sale(seller, "R1", sold={CODE: 5000})
+    ref = seller.append(receipt)
+    back_and_void(other, ref, receipt)
+    other.upload()
+    assert row(gifts)[:2] == (0, 0)
+    seller.upload()
+    assert row(gifts)[:3] == (3, 5000, 0)
+    assert gifts.flags() == []
+    assert violations(gifts) == ()
+
+
+def kept(centre: Centre) -> Certificate:
+    ((text,),) = centre.rows(select(t.certificate.c.kept).where(t.certificate.c.code == CODE))
+    return msgspec.json.decode(text, type=Certificate)
+
+
+def activated(till: Till, amount: int) -> None:
+    """Money of the same last day, outside a receipt."""
+    event = CertificateMoved(receipt_id="c-1", place=till.place(), what="topped_up", code=CODE, amount_minor=amount,
+                             valid_through=THROUGH)  # fmt: skip
+    till.append(event)
+    till.upload()
 
 
 def test_its_money_lapses_with_its_last_day_and_a_sale_made_in_time_still_gets_it(gifts: Centre) -> None:

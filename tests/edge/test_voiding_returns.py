@@ -125,37 +125,143 @@ def test_after_the_close_a_return_stands(rim: Rim) -> None:
     assert (answer.status_code, answer.json["code"]) == (409, "void.day_closed")
 
 
-def test_a_return_that_took_a_certificate_out_of_use_stands(tmp_path: Path) -> None:
-    rim = Rim(tmp_path)
-    rim.cache.load_programme(read_programme(PROGRAMME + "certificates: {sold: {sku: [gift]}}\n"))
-    sold = line(1, "gift", 2000, certificate="GC-7781-0042")
+# What certificates have to do with it
+
+GIFT = "GC-7781-0042"
+GIFTS = read_programme(PROGRAMME + "certificates: {sold: {sku: [gift]}, offline_minor: 9000}\n")
+
+
+def hear(rim: Rim, amount: int, own_seq: int = 0, blocked: str = "") -> None:
+    """Head office says what is on the certificate, with what this till did up to an event."""
+    parts = ((date(2027, 1, 31), amount),) if amount else ()
+    told = CertificateRow(code=token_of(rim), parts=parts, own_seq=own_seq, blocked=blocked)
+    before = rim.cache.lane("certificates")
+    after = LaneState(cursor=f"{before.version + 1}", version=before.version + 1)
+    rows = (msgspec.Raw(msgspec.json.encode(told)),)
+    page = Page(lane="certificates", from_cursor=before.cursor, to_cursor=after.cursor, version=after.version,
+                more=False, rows=rows)  # fmt: skip
+    rim.cache.take_page(page, after)
+
+
+def token_of(rim: Rim) -> str:
+    return code_token(rim.identity.card_key, GIFT)
+
+
+def stands(rim: Rim) -> tuple[str, int, int]:
+    """(state, on it, may pay)."""
+    told = rim.post("/v1/certificates", {"request_id": "c1", "action": "enquire", "code": GIFT, "sold_at": AT}).json
+    return told["state"], told["balance_minor"], told["may_pay_minor"]
+
+
+@pytest.fixture
+def gifts(tmp_path: Path) -> Rim:
+    """R1 is sold, event 2 of its till: a certificate of 20.00 and bread."""
+    rim = Rim(tmp_path, in_files=True)
+    rim.cache.load_programme(GIFTS)
+    sold = line(1, "gift", 2000, certificate=GIFT)
     assert rim.post("/v1/receipts", commit(basket=basket(sold, line(2, "bread", 250)))).status_code == 201
-    bring(rim, "B1", 1)
-    answer = rim.post("/v1/returns/B1/void", {})
+    return rim
+
+
+def undo(rim: Rim, name: str = "B1") -> Any:
+    return rim.post(f"/v1/returns/{name}/void", {"sold_at": AT})
+
+
+@pytest.mark.parametrize(("before", "after", "heard"), [
+    # Head office has heard of nothing, of the sale, of the return, and of the void too.
+    (None, None, ("not_active_yet", 2000, 0)),
+    ((2000, 2), None, ("active", 2000, 2000)),
+    ((2000, 2), (0, 3), ("not_active_yet", 2000, 0)),
+    ((2000, 2), (2000, 4), ("active", 2000, 2000)),
+    # 5.00 more are on it, which another till put there; 3.00 of these were paid elsewhere.
+    ((2500, 2), None, ("active", 2500, 2500)),
+    ((2500, 2), (200, 3), ("active", 200, 200)),
+    ((2500, 2), (2200, 4), ("active", 2200, 2200)),
+])  # fmt: skip
+def test_a_certificate_that_came_back_is_in_use_again_as_it_was(
+    gifts: Rim, before: Any, after: Any, heard: tuple[str, int, int]
+) -> None:
+    if before:
+        hear(gifts, *before)
+    bring(gifts, "B1", 1)
+    assert stands(gifts)[1] == (before[0] - 2000 if before else 0)
+    if after and after[1] < 4:
+        hear(gifts, *after)
+    told = undo(gifts)
+    assert (told.status_code, told.json["to_take_in_minor"]) == (201, 2000)
+    if after and after[1] == 4:
+        hear(gifts, *after)
+    assert stands(gifts) == heard
+
+
+def test_a_void_that_was_lost_is_asked_for_again_after_a_crash(gifts: Rim, tmp_path: Path) -> None:
+    hear(gifts, 2000, 2)
+    bring(gifts, "B1", 1)
+    first, head = undo(gifts).json, gifts.journal.head()
+    gifts.journal.close()
+    later = Rim(tmp_path, in_files=True, with_programme=False)
+    later.cache.load_programme(GIFTS)
+    again = undo(later)
+    assert (again.status_code, again.json) == (200, {**first, "replayed": True})
+    assert later.journal.head() == head
+    hear(later, 2000, 2)
+    assert stands(later) == ("active", 2000, 2000)
+    # It can be paid with and come back once more, whole.
+    bring(later, "B2", 1)
+    assert stands(later)[0] == "used_up"
+    assert undo(later, "B2").status_code == 201
+    assert stands(later) == ("active", 2000, 2000)
+    paid = later.post("/v1/receipts", commit(receipt_id="R2", certificates=[{"code": GIFT}])).json
+    assert paid["totals"]["paid_with_certificates_minor"] == 1050
+
+
+def test_an_exchange_of_a_certificate_is_undone_too(gifts: Rim) -> None:
+    hear(gifts, 2000, 2)
+    done = gifts.post("/v1/exchanges", swap(back={"lines": [{"line": 1}]}))
+    assert (done.status_code, stands(gifts)[0]) == (201, "used_up")
+    assert gifts.post("/v1/exchanges/X1/void", {"sold_at": AT}).status_code == 201
+    assert stands(gifts) == ("active", 2000, 2000)
+
+
+@pytest.mark.parametrize("where", ["blocked here", "blocked elsewhere", "sold", "activated"])
+def test_one_that_something_happened_to_since_stays_out_of_use(gifts: Rim, where: str) -> None:
+    hear(gifts, 2000, 2)
+    bring(gifts, "B1", 1)
+    if where == "sold":
+        gifts.post("/v1/receipts", commit(receipt_id="R2", basket=basket(line(1, "gift", 900, certificate=GIFT))))
+    elif where == "blocked elsewhere":
+        hear(gifts, 0, 3, blocked="lost")
+    else:
+        asked = {"action": "block", "reason": "lost"} if where == "blocked here" else {"action": "activate"}
+        asked |= {} if where == "blocked here" else {"amount_minor": 900, "currency": "EUR"}
+        done = gifts.post("/v1/certificates", {"request_id": "c9", "code": GIFT, "sold_at": AT, **asked})
+        assert done.status_code == 201
+    head = gifts.journal.head()
+    answer = undo(gifts)
     assert (answer.status_code, answer.json["code"]) == (409, "void.certificate_gone")
+    assert "new certificate" in answer.json["detail"]
+    assert gifts.journal.head() == head
+
+
+def test_one_that_was_sold_again_and_came_back_once_more_is_free_again(gifts: Rim) -> None:
+    hear(gifts, 2000, 2)
+    bring(gifts, "B1", 1)
+    gifts.post("/v1/receipts", commit(receipt_id="R2", basket=basket(line(1, "gift", 900, certificate=GIFT))))
+    assert gifts.post("/v1/receipts/R2/void", {"sold_at": AT}).status_code == 201
+    assert undo(gifts).status_code == 201
 
 
 def test_what_went_back_onto_a_certificate_is_paid_with_it_again(tmp_path: Path) -> None:
     rim = Rim(tmp_path)
-    rim.cache.load_programme(read_programme(PROGRAMME + "certificates: {sold: {sku: [gift]}, offline_minor: 9000}\n"))
-    token = code_token(rim.identity.card_key, "GC-7781-0042")
-    row = msgspec.Raw(msgspec.json.encode(CertificateRow(code=token, parts=((date(2027, 1, 31), 5000),))))
-    after = LaneState(cursor="1", version=rim.cache.lane("certificates").version + 1)
-    page = Page(lane="certificates", from_cursor="", to_cursor="1", version=after.version, more=False, rows=(row,))
-    rim.cache.take_page(page, after)
-    paid = rim.post("/v1/receipts", commit(certificates=[{"code": "GC-7781-0042", "amount_minor": 250}])).json
+    rim.cache.load_programme(GIFTS)
+    hear(rim, 5000)
+    paid = rim.post("/v1/receipts", commit(certificates=[{"code": GIFT, "amount_minor": 250}])).json
     assert paid["totals"]["to_pay_minor"] == 1050 - 250, paid
-
-    def left() -> int:
-        ask = {"request_id": "c1", "action": "enquire", "code": "GC-7781-0042", "sold_at": AT}
-        told = rim.post("/v1/certificates", ask).json
-        return int(told["balance_minor"])
-
-    assert left() == 4750
+    assert stands(rim)[1] == 4750
     back = bring(rim, "B1", 1, 2)
-    assert (back["to_certificates_minor"], left()) == (250, 5000)
-    told = rim.post("/v1/returns/B1/void", {"sold_at": AT}).json
-    assert (told["to_take_in_minor"], left()) == (1050 - 250, 4750)
+    assert (back["to_certificates_minor"], stands(rim)[1]) == (250, 5000)
+    told = undo(rim).json
+    assert (told["to_take_in_minor"], stands(rim)[1]) == (1050 - 250, 4750)
 
 
 # An exchange
