@@ -100,6 +100,7 @@ class TillService:
         self.sharing = Sharing(self.journal, self.identity, clock, HttpLine().exchange)
         label = settings.label or self.identity.label
         self.parked = ParkedLan(self.journal, self.identity, clock, HttpLine().exchange, label)
+        held = CertificateHolds(clock, self.uplink.ask_desk) if settings.centre_url else None
         till = Till(
             journal=self.journal,
             cache=self.cache,
@@ -111,7 +112,7 @@ class TillService:
             on_closed=self.tail.note,
             ask_points=self.uplink.set_aside if settings.centre_url else None,
             ask_peers=self.sharing.ask if settings.lan_listen else None,
-            certificate_holds=CertificateHolds(clock, self.uplink.ask_desk) if settings.centre_url else None,
+            certificate_holds=held,
         )
         self.desk = Desk(
             till=till, identity=self.identity, settings=settings, clock=clock, is_offline=self.uplink.is_offline
@@ -127,6 +128,7 @@ class TillService:
                 ),
                 Chore(name="room", every_s=10, do=self.room.keep),
                 *self._left_behind(more),
+                *((Chore(name="certificates", every_s=20, do=held.give_back),) if held else ()),
                 *((Chore(name="counter", every_s=20, do=self.counter_line.keep),) if self.counter_line else ()),
                 *((Chore(name="parked", every_s=20, do=self.parked_office.settle),) if self.parked_office else ()),
             ),

@@ -45,6 +45,7 @@ class WalletItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         used: how often it was used already, as far as the till was told.
         balance_minor: what is left on a certificate.
         refused: why the till takes nothing of it now, a code of `loyalty.pricing.coupons.SAY`; "" where it may.
+        held_until_ms: until when head office had set `balance_minor` aside for this till; 0 where it had not.
     """
 
     code: str
@@ -56,6 +57,7 @@ class WalletItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     used: int = 0
     balance_minor: int = 0
     refused: str = ""
+    held_until_ms: int = 0
 
 
 class MemberRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -82,7 +82,8 @@ class DeskAsk(TillMessage, frozen=True, kw_only=True):
         taken: the newest span that the till has.
         basket: that is parked; `about` of `resume` is its id, `of_till` the till that parked it.
         resumed: the baskets; with the last of them, `generation`: which one of head office it was told.
-        certificate: its token; `amount_minor`: how much is to be held, 0 to give it back.
+        certificate: its token; `amount_minor`: how much is to be held, 0 to give it back: of the hold that ends at
+            `held_until_ms` alone, where one is named, for the till may have asked for another meanwhile.
     """
 
     what: What
@@ -99,6 +100,7 @@ class DeskAsk(TillMessage, frozen=True, kw_only=True):
     accounts: Annotated[tuple[ToldAccount, ...], msgspec.Meta(max_length=MOST_ACCOUNTS)] = ()
     resumed: Annotated[tuple[OfficeTaken, ...], msgspec.Meta(max_length=MOST_LISTED)] = ()
     generation: Count = 0
+    held_until_ms: Count = 0
 
 
 class DeskWanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +120,7 @@ class DeskWanted(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[ToldAccount, ...] = ()
     resumed: tuple[OfficeTaken, ...] = ()
     generation: int = 0
+    held_until_ms: int = 0
 
 
 class CertificateHeld(msgspec.Struct, frozen=True, kw_only=True):

@@ -565,11 +565,11 @@ parked_basket = _table(
 Index("parked_basket_of", parked_basket.c.partner_id, parked_basket.c.state, parked_basket.c.parked_at_ms)
 parked_heard = _table("parked_heard", "local", _text("till_id", key=True), _whole("generation"))
 
-# What a till has set aside of a certificate for a sale of its own, and until when.
+# What a till has set aside of a certificate for a sale of its own, in which epoch, and until when it may pay it.
 certificate_hold = _table(
     "certificate_hold", "local",
     _text("code", key=True), _text("till_id", key=True),
-    _whole("amount_minor"), _whole("until_ms"),
+    _whole("amount_minor"), _whole("until_ms"), _whole("epoch"),
 )  # fmt: skip
 
 # In which order events were folded into a certificate.

@@ -1,17 +1,18 @@
 """Money of a certificate set aside for one till, for a sale that is about to be paid with it.
 
 A hold says no more than how much other tills may have set aside meanwhile: a fact that arrives is booked whatever was
-held. It ends with the sale's arrival, or by itself. It is no part of the books, and nothing is folded from it.
-Source: docs/certificates.md "Paying with one".
+held. Its till may pay it for a quarter of an hour, with the line or without, so it is kept until that sale arrives, the
+till gives it back, or the till was heard after that time and had nothing left to send; after a day it is over anyhow.
+It is no part of the books, and nothing is folded from it. Source: docs/certificates.md "Paying with one".
 """
 
 from datetime import timedelta
 
 import msgspec
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, select, update
 
-from central.database.rows import put
-from central.database.tables import certificate, certificate_hold
+from central.database.rows import find, put
+from central.database.tables import certificate, certificate_hold, stream
 from loyalty.certificates import Certificate
 from loyalty.lots import EventRef
 from loyalty.moments import utc_date
@@ -19,6 +20,7 @@ from sync.desk import CertificateHeld, DeskAsk
 
 LASTS_MS = 15 * 60_000
 REMEMBERED_MS = 24 * 3_600_000
+UNDER_WAY_MS = 5 * 60_000  # what a till said so long ago may only arrive now
 
 
 def hold_certificate(tx: Connection, ask: DeskAsk, now_ms: int) -> CertificateHeld:
@@ -27,16 +29,34 @@ def hold_certificate(tx: Connection, ask: DeskAsk, now_ms: int) -> CertificateHe
     Asked again it takes the place of what this till had; 0 gives it back.
     """
     one, of = certificate_hold.c, certificate_hold.c.code == ask.certificate
-    tx.execute(delete(certificate_hold).where(one.till_id == ask.till_id, one.until_ms < now_ms - REMEMBERED_MS))
+    tx.execute(delete(certificate_hold).where(one.till_id == ask.till_id, one.until_ms <= now_ms - REMEMBERED_MS))
     # Tills that ask for one certificate at once wait for each other here.
     row = tx.execute(select(certificate).where(certificate.c.code == ask.certificate).with_for_update()).first()
-    theirs = of, one.till_id != ask.till_id, one.until_ms > now_ms
-    others = int(tx.execute(select(func.coalesce(func.sum(one.amount_minor), 0)).where(*theirs)).scalar_one())
+    if ask.held_until_ms:
+        mine = of, one.till_id == ask.till_id, one.until_ms == ask.held_until_ms
+        tx.execute(update(certificate_hold).where(*mine).values(amount_minor=0))
+        return CertificateHeld(amount_minor=0, until_ms=ask.held_until_ms)
     free = _live(msgspec.json.decode(row.kept, type=Certificate), now_ms) if row else 0
-    amount = max(0, min(ask.amount_minor, free - others))
-    kept = {"code": ask.certificate, "till_id": ask.till_id, "amount_minor": amount, "until_ms": now_ms + LASTS_MS}
-    put(tx, certificate_hold, [kept], {"amount_minor": "given", "until_ms": "given"})
+    amount = max(0, min(ask.amount_minor, free - _of_others(tx, ask, now_ms)))
+    kept = {"code": ask.certificate, "till_id": ask.till_id, "amount_minor": amount, "until_ms": now_ms + LASTS_MS,
+            "epoch": ask.epoch}  # fmt: skip
+    put(tx, certificate_hold, [kept], {"amount_minor": "given", "until_ms": "given", "epoch": "given"})
     return CertificateHeld(amount_minor=amount, until_ms=now_ms + LASTS_MS)
+
+
+def _of_others(tx: Connection, ask: DeskAsk, now_ms: int) -> int:
+    """What other tills may pay with it, or may have paid and not told yet."""
+    one = certificate_hold.c
+    theirs = one.code == ask.certificate, one.till_id != ask.till_id, one.amount_minor > 0
+    rows = tx.execute(select(certificate_hold).where(*theirs, one.until_ms > now_ms - REMEMBERED_MS)).all()
+    over = [row for row in rows if row.until_ms <= now_ms]
+    heard = {
+        (said.till_id, said.epoch): said.heard_at_ms
+        for said in find(tx, stream, [{"till_id": row.till_id, "epoch": row.epoch} for row in over])
+        if not said.backlog
+    }
+    told = {row for row in over if heard.get((row.till_id, row.epoch), 0) >= row.until_ms + UNDER_WAY_MS}
+    return sum(row.amount_minor for row in rows if row not in told)
 
 
 def end_hold(tx: Connection, code: str, by: EventRef) -> None:

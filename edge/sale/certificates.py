@@ -74,13 +74,15 @@ class CertificateOrder(Asked, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a till knows of a certificate now: what is on it by last day, and what it may pay here."""
+    """What a till knows of a certificate now: what is on it by last day, and what it may pay here, and until when head
+    office set that aside (`held_until_ms`; 0 where it did not)."""
 
     state: State
     balance_minor: int = 0
     may_pay_minor: int = 0
     parts: tuple[tuple[date, int], ...] = ()
     refused: str = ""
+    held_until_ms: int = 0
 
 
 class Certified(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,17 +164,23 @@ def standing_of(till: "Till", rule: Certificates, code: str, on: date) -> Standi
         if own.fresh_minor > 0 and not row.parts:
             return Standing(state="not_active_yet", balance_minor=own.fresh_minor, refused="not_active_yet")
         return Standing(state=_why_empty(row, on), refused="nothing_left", parts=row.parts)
-    may_pay, refused = live, ""
+    may_pay, refused, until_ms = live, "", 0
     held = till.certificate_holds.held(code) if till.certificate_holds else None
+    aside = till.certificate_holds.aside(code) if till.certificate_holds else None
     if till.clock.now().wall_ms - cache.heard_ms("members") > KNOWN_FOR_MS:
         may_pay, refused = 0, "known_too_long"
     elif till.is_offline() or (held and held.amount_minor is None):
         may_pay = min(live, max(0, rule.offline_minor + min(0, own.used_minor)))
+        if aside is not None and aside.amount_minor > may_pay:
+            may_pay, until_ms = min(live, aside.amount_minor), aside.until_ms
         refused = "" if may_pay else "offline"
     elif held and held.amount_minor is not None:
-        may_pay = min(live, held.amount_minor)
+        may_pay, until_ms = min(live, held.amount_minor), aside.until_ms if aside else 0
         refused = "" if may_pay else "held_elsewhere"
-    return Standing(state="active", balance_minor=live, may_pay_minor=may_pay, parts=row.parts, refused=refused)
+    return Standing(
+        state="active", balance_minor=live, may_pay_minor=may_pay, parts=row.parts, refused=refused,
+        held_until_ms=until_ms,
+    )  # fmt: skip
 
 
 def order_certificate(till: "Till", ask: CertificateOrder) -> Certified:
@@ -289,7 +297,7 @@ def _item(code: str, standing: Standing) -> WalletItem | None:
         return WalletItem(code=code, kind="certificate", through=max(through, date.min + timedelta(days=1)))
     return WalletItem(
         code=code, kind="certificate", balance_minor=standing.may_pay_minor, refused=standing.refused,
-        through=last_day(standing.parts),
+        through=last_day(standing.parts), held_until_ms=standing.held_until_ms,
     )  # fmt: skip
 
 

@@ -14,14 +14,17 @@ from tallypoint.fleet.clock import World
 from tallypoint.fleet.record import Record
 
 LASTS_MS = 900_000  # a quarter of an hour
+DAY_MS = 86_400_000
+UNDER_WAY_MS = 300_000  # between what a till said and when it was heard
 
 
 class _Aside(NamedTuple):
-    """What is set aside for one till, until when, and how many of its payments had arrived by then."""
+    """What is set aside for one till, until when it may pay it, and how many of its payments had arrived by then."""
 
     amount_minor: int
     until_ms: int
     arrived: int
+    epoch: int
 
 
 class Holds:
@@ -44,6 +47,11 @@ class Holds:
         code, till_id, wanted = asked["certificate"], asked["till_id"], asked.get("amount_minor", 0)
         amount, until_ms = told["held"]["amount_minor"], told["held"]["until_ms"]
         now_ms = self._world.wall_ms()
+        if given_back := asked.get("held_until_ms", 0):
+            if (mine := self._aside.get((code, till_id))) is not None and mine.until_ms == given_back:
+                self._aside[code, till_id] = mine._replace(amount_minor=0)
+            self._seen["held no more"] += 1
+            return
         if until_ms != now_ms + LASTS_MS:
             self._record.wrongs.append(f"held: {code} is set aside for {until_ms - now_ms} ms")
         self._find_late(code, but=till_id)
@@ -52,22 +60,24 @@ class Holds:
             self._record.wrongs.append(
                 f"held: {amount} of {code} for till {till_id}, which wanted {wanted}, where {free} was free"
             )
-        self._aside[code, till_id] = _Aside(amount, until_ms, self._arrived(code, till_id))
+        self._aside[code, till_id] = _Aside(amount, until_ms, self._arrived(code, till_id), asked["epoch"])
         self._seen["held " + ("all" if amount == wanted else "in part" if amount else "nothing")] += 1
 
     def heard(self, name: str, body: bytes, answer: Answer) -> None:
         """A machine has the answer."""
         asked, told = _ask_in(body), _message(answer.body)
-        if asked is not None and answer.status == 200 and (held := told.get("held")) is not None:
+        if asked is None or asked.get("held_until_ms"):
+            return
+        if answer.status == 200 and (held := told.get("held")) is not None:
             heard = (held["amount_minor"], held["until_ms"] - told["server_at_ms"] + self._world.now_ms)
             self._record.hear_held(name, asked["certificate"], self._world.now_ms, *heard)
 
     def went_back(self) -> None:
         """Head office was put back: it knows of the holds that its backup has."""
-        rows = self._disk.execute("SELECT code, till_id, amount_minor, until_ms FROM certificate_hold").fetchall()
+        query = "SELECT code, till_id, amount_minor, until_ms, epoch FROM certificate_hold"
         self._aside = {
-            (code, till_id): _Aside(amount, until_ms, self._arrived(code, till_id))
-            for code, till_id, amount, until_ms in rows
+            (code, till_id): _Aside(amount, until_ms, self._arrived(code, till_id), epoch)
+            for code, till_id, amount, until_ms, epoch in self._disk.execute(query).fetchall()
         }
         self._record.restored_at.append(self._world.now_ms)
 
@@ -79,14 +89,22 @@ class Holds:
 
     def _of_others(self, code: str, but: str, now_ms: int) -> Iterator[int]:
         for (of, till_id), aside in self._aside.items():
-            is_live = of == code and till_id != but and aside.until_ms > now_ms
-            if is_live and self._arrived(code, till_id) == aside.arrived:
+            is_kept = of == code and till_id != but and not self._is_over(till_id, aside, now_ms)
+            if is_kept and self._arrived(code, till_id) == aside.arrived:
                 yield aside.amount_minor
 
+    def _is_over(self, till_id: str, aside: _Aside, now_ms: int) -> bool:
+        """Whether its till can have no sale any more that was paid with it and is not here."""
+        if now_ms < aside.until_ms or now_ms >= aside.until_ms + DAY_MS:
+            return now_ms >= aside.until_ms
+        query = "SELECT heard_at_ms, backlog FROM stream WHERE till_id = ? AND epoch = ?"
+        row = self._disk.execute(query, (till_id, aside.epoch)).fetchone()
+        return row is not None and row[1] == 0 and row[0] >= aside.until_ms + UNDER_WAY_MS
+
     def _find_late(self, code: str, *, but: str) -> None:
-        """Sales of other tills that are not here though their hold is over: the same may be set aside again."""
+        """Sales of other tills that are not here a day after their hold: the same may be set aside again."""
         for paid in self._record.gifts_paid.get(code, ()):
-            till_id, is_over = paid.place[0], paid.until_ms <= self._world.now_ms
+            till_id, is_over = paid.place[0], paid.until_ms + DAY_MS <= self._world.now_ms
             if is_over and till_id != but and paid.event_id not in self._sales(code, till_id):
                 self._record.late.add(paid.place)
 

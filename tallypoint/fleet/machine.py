@@ -126,6 +126,7 @@ class Machine:
             exchange=self.bring,
             is_offline=self.uplink.is_offline,
         )
+        self.certificate_holds = CertificateHolds(self.clock, self.uplink.ask_desk)
         self.till = Till(
             journal=self.journal,
             cache=self.cache,
@@ -135,7 +136,7 @@ class Machine:
             is_offline=self.uplink.is_offline,
             ask_points=self.uplink.set_aside,
             ask_peers=self.sharing.ask,
-            certificate_holds=CertificateHolds(self.clock, self.uplink.ask_desk),
+            certificate_holds=self.certificate_holds,
         )
 
     def give_back(self) -> None:
@@ -144,12 +145,13 @@ class Machine:
 
     def bring_left(self) -> None:
         """Its chores: numbers for new cards; who new members are, what it has of parked baskets, and events of epochs
-        that are over, to the centre; rights that no till confirmed, again.
+        that are over, to the centre; what nobody paid of certificates, back; rights that no till confirmed, again.
 
         Raises: as `SendLeft.send`.
         """
         self.counter.keep()
         self.office.settle()
+        self.certificate_holds.give_back()
         self._left.send()
         self.sharing.send_again()
 

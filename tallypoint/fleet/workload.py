@@ -24,11 +24,12 @@ from edge.sale.asks import (
     VoidAsk,
     Voided,
     VoidExchangeAsk,
+    VoidReturnAsk,
 )
 from edge.sale.exchanging import ExchangeAsk, exchange
 from edge.sale.taking_back import take_back, void_receipt
 from edge.sale.till import Till
-from edge.sale.voiding_returns import void_exchange
+from edge.sale.voiding_returns import void_exchange, void_return
 from loyalty.baskets import Basket, CertificateSale, Line
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.returned_lines import ReturnLine
@@ -47,12 +48,12 @@ from tallypoint.fleet.record import Place, Record, Told
 USUAL = {
     "sale": 70, "spend": 12, "hold": 9, "return": 4, "void": 3, "again": 4, "close": 1, "join": 3, "card": 3,
     "consent": 3, "confirm": 1, "claim": 3, "gift_order": 3, "gift_sale": 3, "gift_pay": 5, "gift_lay": 7,
-    "gift_settle": 6, "exchange": 2, "park": 4, "resume": 6,
+    "gift_settle": 6, "gift_back": 3, "exchange": 2, "unreturn": 4, "park": 4, "resume": 6,
 }  # fmt: skip
 SELDOM = {
     "sale": 1_890, "spend": 50, "hold": 2, "return": 20, "void": 14, "again": 10, "close": 4, "join": 1, "card": 1,
     "consent": 1, "confirm": 1, "claim": 1, "gift_order": 1, "gift_sale": 1, "gift_pay": 1, "gift_lay": 1,
-    "gift_settle": 1, "exchange": 1, "park": 1, "resume": 1,
+    "gift_settle": 1, "gift_back": 1, "exchange": 1, "unreturn": 3, "park": 1, "resume": 1,
 }  # fmt: skip
 AT_HOME = 0.95  # of their sales
 ANYWHERE = 0.5  # of parked baskets
@@ -88,6 +89,7 @@ class Pos:
         self.does(doings)
         self._sold: deque[tuple[CommitAsk, Receipt, Place]] = deque(maxlen=_KEPT)
         self._reversed: set[str] = set()
+        self._backs: deque[tuple[CommitAsk, Receipt, str]] = deque(maxlen=_KEPT)  # returns that may be undone
         self._exchanges: dict[str, tuple[str, CommitAsk, Receipt]] = {}  # by the sale's id: what came back for it
         self._laid: deque[LaidDown] = deque(maxlen=_LAID)
         self._numbers = 0
@@ -101,6 +103,8 @@ class Pos:
         what = self._dice.choices(self._doings, cum_weights=self._weights)[0]
         if what in ("return", "void", "again", "exchange") and not self._sold:
             what = "sale"
+        if what == "unreturn" and not self._backs:
+            what = "return" if self._sold else "sale"
         if what == "gift_settle" and not self._laid:
             what = "gift_pay"
         return (self._beside.get(what) or getattr(self, f"_{what}"))()
@@ -153,15 +157,43 @@ class Pos:
         return do
 
     def _return(self) -> Any:
-        (sold, receipt, _), return_id = self._dice.choice(self._sold), self._id("b")
-        count, supervisor, at = self._dice.randrange(1, 4), Supervisor(), First()
+        sold, receipt, _ = self._dice.choice(self._sold)
+        return self._bring(sold, receipt, sold.sale.basket.lines[: self._dice.randrange(1, 4)])
+
+    def _gift_back(self) -> Any:
+        """A certificate that was sold here comes back, used or not; the other goods stay."""
+        sales = [(sold, receipt) for sold, receipt, _ in self._sold if receipt.certificates_sold]
+        if not sales:
+            return self._gift_sale()
+        sold, receipt = self._dice.choice(sales)
+        return self._bring(sold, receipt, sold.sale.basket.lines[-1:])
+
+    def _bring(self, sold: CommitAsk, receipt: Receipt, lines: tuple[Line, ...]) -> Any:
+        return_id, supervisor, at = self._id("b"), Supervisor(), First()
 
         def do(machine: Machine) -> None:
             if self._is_done_with(receipt):
                 return
-            asked = _back(sold, return_id, count, at.ms(machine))
+            asked = _back(sold, return_id, lines, at.ms(machine))
             back = supervisor.send(lambda said: take_back(machine.till, replace(asked, override=said)))
             self._came_back(sold, receipt, back, approved=supervisor.said is not None)
+            self._backs.append((sold, receipt, return_id))
+
+        return do
+
+    def _unreturn(self) -> Any:
+        """The last return was a mistake."""
+        last, supervisor, at = self._backs[-1], Supervisor(), First()
+        sold, receipt, return_id = last
+
+        def do(machine: Machine) -> None:
+            undone = supervisor.send(
+                lambda said: void_return(
+                    machine.till, VoidReturnAsk(return_id=return_id, sold_at_ms=at.ms(machine), override=said)
+                )
+            )
+            self._stays(sold, receipt, undone, approved=supervisor.said is not None)
+            self._backs = deque((one for one in self._backs if one is not last), maxlen=_KEPT)
 
         return do
 
@@ -173,7 +205,7 @@ class Pos:
         def do(machine: Machine) -> None:
             if self._is_done_with(receipt):
                 return
-            back = _back(sold, ids[1], count, at.ms(machine))
+            back = _back(sold, ids[1], sold.sale.basket.lines[:count], at.ms(machine))
             basket = Basket(receipt_id="", currency="EUR", lines=lines)
             sale = SaleAsk(basket=basket, card=sold.sale.card, sold_at_ms=at.ms(machine))
             ask = CommitAsk(sale=sale, receipt_id=ids[2])
@@ -394,9 +426,8 @@ class Pos:
         return f"{self.name}-{letter}{self._numbers}"
 
 
-def _back(sold: CommitAsk, return_id: str, count: int, at_ms: int) -> ReturnAsk:
-    """The first lines of a sale come back."""
-    lines = sold.sale.basket.lines[:count]
+def _back(sold: CommitAsk, return_id: str, lines: tuple[Line, ...], at_ms: int) -> ReturnAsk:
+    """Lines of a sale come back whole."""
     return ReturnAsk(
         return_id=return_id, of=sold.receipt_id, sold_at_ms=at_ms,
         lines=tuple(ReturnLine(line=one.line, quantity_milli=one.quantity_milli) for one in lines),

@@ -7,18 +7,19 @@ import pytest
 from sqlalchemy import select
 
 from central.database import tables as t
-from central.posting.certificate_holds import LASTS_MS, REMEMBERED_MS
+from central.posting.certificate_holds import LASTS_MS, REMEMBERED_MS, UNDER_WAY_MS
 from sync.desk import CertificateHeld, DeskAsk
 from tests.central.busy_day import verify
-from tests.central.test_certificates import CODE, gifts, sell
+from tests.central.test_certificates import CODE, gifts, sale, sell
 from tests.central.tills import DAY, Centre, Till
 
 __all__ = ["gifts"]
 
 
-def hold(centre: Centre, till: Till, amount: int, code: str = CODE) -> CertificateHeld:
+def hold(centre: Centre, till: Till, amount: int, code: str = CODE, until_ms: int = 0) -> CertificateHeld:
     ask = DeskAsk(till_id=till.head.till_id, epoch=1, key_no=1, counter=0, sent_at_ms=centre.now,
-                  what="hold_certificate", certificate=code, amount_minor=amount)  # fmt: skip
+                  what="hold_certificate", certificate=code, amount_minor=amount,
+                  held_until_ms=until_ms)  # fmt: skip
     told = centre.store.take_desk_ask(ask, centre.now)
     assert told.held is not None
     return told.held
@@ -51,7 +52,49 @@ def test_what_is_given_back_or_over_is_there_for_others(gifts: Centre, acme: Til
     assert hold(gifts, bolt, 5_000).amount_minor == 5_000
     gifts.now += LASTS_MS - 1
     assert hold(gifts, acme, 5_000).amount_minor == 0
+    gifts.now += UNDER_WAY_MS + 1
+    bolt.hello()
+    assert hold(gifts, acme, 5_000).amount_minor == 5_000
+
+
+@pytest.mark.parametrize("till_says", ["nothing", "too early", "that it has more", "that this is all", "a day is over"])
+def test_a_till_that_was_not_heard_since_keeps_what_it_may_have_been_paid_with(
+    gifts: Centre, acme: Till, till_says: str
+) -> None:
+    bolt = gifts.till("S2")
+    hold(gifts, bolt, 2_000)
+    gifts.now += LASTS_MS + UNDER_WAY_MS
+    if till_says == "too early":
+        gifts.now -= 1
+        bolt.hello()
+    elif till_says == "a day is over":
+        gifts.now += REMEMBERED_MS - UNDER_WAY_MS
+    elif till_says != "nothing":
+        if till_says == "that it has more":
+            bolt.sell("R9", 100)
+        bolt.hello()
+    free = {"that this is all": 5_000, "a day is over": 5_000}
+    assert hold(gifts, acme, 5_000).amount_minor == free.get(till_says, 3_000)
+
+
+def test_what_it_was_paid_with_without_the_line_is_covered_however_late_it_comes(gifts: Centre, acme: Till) -> None:
+    bolt = gifts.till("S2")
+    hold(gifts, bolt, 5_000)
+    bolt.append(sale(bolt, "R2", goods=1_800, pays=[(CODE, 1_800, 5_000)]))
+    gifts.now += 6 * 3_600_000
+    assert hold(gifts, acme, 5_000).amount_minor == 0
+    bolt.upload()
+    assert (hold(gifts, acme, 5_000).amount_minor, gifts.flags()) == (3_200, [])
+
+
+def test_a_till_gives_back_the_hold_that_it_names_and_no_later_one(gifts: Centre, acme: Till) -> None:
+    bolt = gifts.till("S2")
+    first = hold(gifts, bolt, 2_000)
     gifts.now += 1
+    second = hold(gifts, bolt, 3_000)
+    hold(gifts, bolt, 0, until_ms=first.until_ms)
+    assert hold(gifts, acme, 5_000).amount_minor == 2_000
+    assert hold(gifts, bolt, 0, until_ms=second.until_ms) == CertificateHeld(amount_minor=0, until_ms=second.until_ms)
     assert hold(gifts, acme, 5_000).amount_minor == 5_000
 
 

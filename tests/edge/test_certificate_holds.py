@@ -10,7 +10,7 @@ import pytest
 
 from edge.journal.left_behind import SalvagedEvent
 from edge.sale.asks import CommitAsk, SaleAsk
-from edge.sale.certificate_holds import SPARE_MS, UNHEARD_MS, CertificateHolds
+from edge.sale.certificate_holds import SETTLING_MS, SPARE_MS, UNHEARD_MS, CertificateHolds
 from edge.sale.certificate_names import code_token
 from loyalty.baskets import Basket, CertificateAsk, Line
 from loyalty.certificates import CertificateRow
@@ -29,11 +29,14 @@ class Office:
     """Head office as one till hears it: it sets `free` aside at most, says nothing while `silent`, and counts."""
 
     def __init__(self, now_ms: Callable[[], int]) -> None:
-        self.free, self.silent, self.asked = 5_000, False, list[tuple[str, int]]()
+        self.free, self.silent, self.asked, self.given_back = 5_000, False, list[tuple[str, int]](), list[int]()
         self._now_ms = now_ms
 
     def ask(self, wanted: DeskWanted) -> DeskAnswer | None:
-        self.asked.append((wanted.certificate, wanted.amount_minor))
+        if wanted.held_until_ms and not self.silent:
+            self.given_back.append(wanted.held_until_ms)
+        else:
+            self.asked.append((wanted.certificate, wanted.amount_minor))
         if self.silent:
             return None
         held = CertificateHeld(amount_minor=min(self.free, wanted.amount_minor), until_ms=self._now_ms() + QUARTER_MS)
@@ -216,3 +219,100 @@ def test_a_sale_that_is_written_already_has_nothing_set_aside_again(shop: tuple[
     rim.clock.move(UNHEARD_MS)
     assert rim.desk.till.commit(ask).replayed
     assert len(office.asked) == 1
+
+
+# The line drops between the quote and the payment
+
+
+def bearer(rim: Rim, receipt_id: str = "R1") -> dict[str, Any]:
+    """What the event says that the till knew of the certificate."""
+    entry = rim.journal.find(receipt_id)
+    assert entry is not None
+    (item,) = msgspec.json.decode(bytes(entry.event.detail))["bearer"]
+    return item
+
+
+def test_what_was_set_aside_pays_without_the_line_too_and_the_event_says_by_which_hold(
+    shop: tuple[Rim, Office],
+) -> None:
+    rim, office = shop
+    until_ms = rim.clock.wall_ms + QUARTER_MS
+    assert to_pay(rim) == 0
+    rim.offline = True
+    assert to_pay(rim) == 0
+    paid = rim.post("/v1/receipts", commit(**pays(1_050)))
+    assert (paid.status_code, paid.json["totals"]["to_pay_minor"]) == (201, 0)
+    assert (bearer(rim)["balance_minor"], bearer(rim)["held_until_ms"]) == (5_000, until_ms)
+    # That was what it was held for: the 10.00 of the programme are used up by it, too.
+    assert to_pay(rim) == 1_050
+    rim.clock.move(QUARTER_MS)
+    holds(rim).give_back()
+    assert office.given_back == []
+
+
+def test_it_pays_no_longer_than_a_minute_before_the_hold_ends_whatever_the_wall_clock_says(
+    shop: tuple[Rim, Office],
+) -> None:
+    rim, _ = shop
+    to_pay(rim)
+    rim.offline = True
+    rim.clock.wall_ms -= 3_600_000  # somebody sets it back
+    rim.clock.move(QUARTER_MS - SPARE_MS - 1)
+    assert to_pay(rim) == 0
+    rim.clock.move(1)
+    assert to_pay(rim) == 50  # 10.00 of the programme
+    assert rim.post("/v1/receipts", commit(**pays(1_000))).status_code == 201
+    assert "held_until_ms" not in bearer(rim)
+
+
+@pytest.mark.parametrize(("held", "left"), [(300, 50), (1_040, 10)])
+def test_the_greater_of_what_is_set_aside_and_what_the_programme_lets_it_take(
+    shop: tuple[Rim, Office], held: int, left: int
+) -> None:
+    rim, office = shop
+    office.free = held
+    to_pay(rim)
+    rim.offline = True
+    assert to_pay(rim) == left
+
+
+def test_an_ask_that_is_not_answered_may_have_been_heard(shop: tuple[Rim, Office]) -> None:
+    """Head office may hold the 10.20 that were asked for last, in place of the 40.00."""
+    rim, office = shop
+    office.free = 4_000
+    assert to_pay(rim) == 0
+    rim.clock.move(UNHEARD_MS)
+    office.silent = True
+    assert to_pay(rim, 1_020) == 30
+    rim.offline = True
+    assert to_pay(rim) == 30
+
+
+def test_a_restart_without_the_line_knows_of_nothing_set_aside(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    to_pay(rim)
+    rim.desk.till.certificate_holds = CertificateHolds(rim.clock, office.ask)
+    rim.offline = True
+    assert to_pay(rim) == 50
+
+
+def test_what_nobody_paid_with_is_given_back_once_no_sale_can_still_be_under_way(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    until_ms = rim.clock.wall_ms + QUARTER_MS
+    to_pay(rim)
+    rim.clock.move(QUARTER_MS - SPARE_MS + SETTLING_MS - 1)
+    holds(rim).give_back()
+    assert office.given_back == []
+    rim.clock.move(1)
+    office.silent = True
+    holds(rim).give_back()
+    office.silent = False
+    for _ in range(2):
+        holds(rim).give_back()
+    assert office.given_back == [until_ms]
+
+
+def holds(rim: Rim) -> CertificateHolds:
+    found = rim.desk.till.certificate_holds
+    assert found is not None
+    return found

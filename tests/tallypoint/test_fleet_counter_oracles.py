@@ -11,6 +11,7 @@ from central.tills import desk_asks
 from central.tills.parked_baskets import give_basket
 from edge.journal.parked_kept import ParkedKept
 from loyalty.baskets import Line
+from loyalty.ledger import return_void_postings
 from sync.desk import DeskAsk
 from sync.parked_office import OfficeTold
 from tallypoint.fleet import workload
@@ -132,6 +133,15 @@ def test_a_certificate_that_was_blocked_and_is_not_is_found(fleet: Fleet) -> Non
     assert fleet.record.blocked_gifts
     at_centre(fleet, "UPDATE certificate SET blocked = ''")
     assert "certificate" in broken(fleet)
+
+
+def test_a_certificate_that_came_back_by_mistake_and_stays_out_of_use_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = {"gift_sale": 3, "gift_back": 3, "unreturn": 4, "gift_pay": 1}
+    fleet = played(busy)
+    undone = [told for told in fleet.record.told.values() if told.event_id.startswith("void:") and told.gifts]
+    assert len(undone) > 3 and broken(fleet) == set()
+    monkeypatch.setattr(return_void_postings, "put_back", lambda *_: None)
+    assert "certificate" in broken(played(busy))
 
 
 def test_a_basket_that_two_take_up_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

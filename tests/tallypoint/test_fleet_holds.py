@@ -73,6 +73,15 @@ def test_a_hold_that_lasts_longer_than_a_quarter_of_an_hour_is_found(monkeypatch
     assert "held" in broken(played())
 
 
+def test_a_hold_that_ends_while_its_till_is_without_the_line_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy: dict[str, Any] = {
+        "faults": ("partition",), "doings": {"gift_lay": 3, "gift_settle": 2}, "gap_ms": 5 * MINUTE_MS, "seed": 7,
+    }  # fmt: skip
+    assert broken(played(**busy)) == set()
+    monkeypatch.setattr(certificate_holds, "REMEMBERED_MS", 0)
+    assert "held" in broken(played(**busy))
+
+
 def test_a_hold_that_does_not_end_as_its_sale_arrives_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(certificate_books, "end_hold", lambda *_: None)
     assert "held" in broken(played())

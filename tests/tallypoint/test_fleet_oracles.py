@@ -125,7 +125,7 @@ def test_a_stream_that_goes_back_is_found():
     fleet = played()
     fleet.talk._heads[fleet.machines[0].identity.till_id, 1] = 10_000
     fleet._left, fleet._is_over = 5, False
-    fleet._ask(fleet.machines[0], fleet._pos[0].next_doing())
+    fleet._ask(fleet.machines[0], fleet._pos[0]._sale())
     fleet.talk.wake(fleet.machines[0])
     while fleet.machines[0].journal.backlog():
         fleet.time.step()
