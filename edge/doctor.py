@@ -21,6 +21,7 @@ from edge.line.enrol import CACHE_FILE, JOURNAL_FILE
 from edge.ports import Settings
 from loyalty.trouble import Trouble
 from sync.chain import StreamHead, next_head
+from sync.refusals import Revoked
 
 Level = Literal["danger", "wrong", "advice"]
 LEVELS: tuple[Level, ...] = ("danger", "wrong", "advice")
@@ -253,12 +254,18 @@ def _read_journal(
         (acked_seq, *places_after(identity.epoch, 0)),
     ).fetchone()
     facts |= {"head_seq": head_seq, "acked_seq": acked_seq, "backlog": max(0, head_seq - acked_seq)}
-    if suspended:
+    if suspended == Revoked.code:
+        yield Ailment(
+            level="danger", code="till.revoked", say="Head office revoked this till: it serves no cards and no codes.",
+            do="Sell without them. What it sold goes to head office, where a person looks at it; keep this machine's"
+            " disk until then. To serve members again, enrol it anew with a code for its lane.",
+        )  # fmt: skip
+    elif suspended:
         yield Ailment(
             level="danger", code="stream.suspended", say=f"Head office stopped this till's stream: {suspended}.",
             do="Sell on; nothing is lost. Head office decides: `central resume`, or a code to enrol anew.",
         )  # fmt: skip
-    if leases_rest:
+    if leases_rest and leases_rest != suspended:
         yield Ailment(
             level="wrong", code="leases.rest", say=f"Points are not spent on leases and floats: {leases_rest}.",
             do="Look at the clock; it goes on once head office was reached.",

@@ -16,6 +16,7 @@ from sync.provisional import provisional_genesis
 from sync.wire import Identity
 
 IDENTITY_FILE = "identity.json"
+WIPED = "wiped"  # stands for the card keys of a till that was revoked
 
 T = TypeVar("T")
 
@@ -77,6 +78,11 @@ class TillIdentity(msgspec.Struct, frozen=True, kw_only=True):
         """All card keys that this till was told."""
         told = self.later_card_keys or self.granted.card_keys
         return told or one_card_key(self.card_key, self.granted.card_key_id)
+
+    @property
+    def is_wiped(self) -> bool:
+        """Whether its card keys are gone, for head office revoked it: no card and no code has a name here."""
+        return self.granted.card_key_id == WIPED
 
     @property
     def till_id(self) -> str:
@@ -142,6 +148,14 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     beside.rename(path)
     sync_folder(path.parent)
+
+
+def overwrite(path: Path) -> None:
+    """Put noise over a file of a key before it is deleted, which a disk that copies on write may not honour."""
+    with path.open("r+b") as file:
+        file.write(os.urandom(os.fstat(file.fileno()).st_size))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

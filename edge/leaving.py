@@ -3,7 +3,6 @@
 Keys go first: what is left of the data after a cut is then nobody's. Source: sync.md section 7, "De-enrol".
 """
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from edge.folder import FolderLock
-from edge.identity import TillIdentity, read_identity_file, sync_folder
+from edge.identity import TillIdentity, overwrite, read_identity_file, sync_folder
 from edge.journal.journal import Journal
 from edge.journal.room import BALLAST_FILE
 from edge.journal.tail import Tail
@@ -103,7 +102,7 @@ def wipe(folder: Path) -> None:
     for pattern in WIPED:
         for path in sorted(folder.glob(pattern)):
             if path.name.startswith(_OVERWRITTEN):
-                _overwrite(path)
+                overwrite(path)
             path.unlink()
         sync_folder(folder)
     for aside in folder.glob("damaged-*"):
@@ -156,11 +155,3 @@ def _problem(answer: Answer, request: bytes, identity: TillIdentity) -> Problem:
     if problem.answers != sha256(request):
         raise NotOurAnswer("This answers another request.")
     return problem
-
-
-def _overwrite(path: Path) -> None:
-    with path.open("r+b") as file:
-        size = os.fstat(file.fileno()).st_size
-        file.write(os.urandom(size))
-        file.flush()
-        os.fsync(file.fileno())

@@ -35,6 +35,10 @@ class TooManyLookups(Refusal):
     status = 429
 
 
+class TillRevoked(Refusal):
+    code = "till.revoked"
+
+
 class BadTime(BadInput):
     code = "sale.bad_time"
     status = 422

@@ -125,6 +125,8 @@ def _replay_upload(engine: Engine, key: ItemKey, now_ms: int, randomness: Random
         own = tx.execute(select(stream.c.state, stream.c.genesis).where(at(header.till_id, header.epoch))).first()
         if own is None or own.state not in OPEN_TO:
             state = own.state if own else "unknown"
+            if state == "revoked":
+                raise NotReadable("Its till was revoked, so no machine vouches for it; fix its events one by one.")
             raise NotReadable(f"Its stream is {state}; let the till go on first, or fix its events one by one.")
         try:
             walked = walk_batch(opened, bytes.fromhex(own.genesis))

@@ -77,6 +77,27 @@ WHY = {
     "again and again, or by one cashier, is how points are stolen.",
     "parked_twice": "After a restore a till turned out to have a parked basket that another one was given meanwhile. "
     "See that its goods are sold once.",
+    "batch_quarantined": "A till sent what may not be posted: it was stopped or revoked, its enrolment is over, or it "
+    "does not follow on what is here. It is kept. `central quarantine` shows it; fix, replay or write it off.",
+    "sync.fork": "Two histories of one till begin at the same place: its disk was put back or copied. Its uploads rest "
+    "and both are kept. Find out whether there are two machines; enrol it anew, or `central resume`.",
+    "sync.rewind": "The till has fewer events than it once announced: its disk was put back, or lost some. Its uploads "
+    "rest. Look for them at the till; enrol it anew, or `central resume`.",
+    "sync.clone": "Two machines speak as one till. Uploads rest. Switch one off, and enrol the other one anew.",
+    "sync.replayed": "A request of the till was seen before: a line that repeats, a disk that was put back, or "
+    "somebody who recorded it. It was refused and changed nothing. If it goes on, look at this till.",
+    "enrolment.code_used": "A one-time code was tried again by another machine. If it was not the shop's own mistake, "
+    "somebody has seen the code: revoke the till that enrolled with it, and make another one.",
+    "receipt_id_reused": "The till gave an id to two different events. The first is booked, this one is kept apart. If "
+    "both were sold, fix it under another id; else write it off.",
+    "event.unknown": "This version of head office does not know this kind of event. Update it; then it is booked by "
+    "itself.",
+    "event.out_of_range": "A figure of it cannot be. Fix it, or write it off; look at this till.",
+    "event.not_a_tills": "Only head office may say this, and a till did. Nothing was booked; look at this till.",
+    "internal.invariant_broken": "It would break a sum of the ledger, so it was kept apart. Tell whoever supports "
+    "this; fix it, or replay it after an update.",
+    "detail_malformed": "The part that says how the till decided cannot be read, so it was not computed again. What "
+    "was paid is booked. Look at this till.",
     "block_lost": "A till, or the folder of copies, knows a later block than is here. The centre lost what was in it.",
     "block_differs": "A till was told another block of this number. This is not the history that the till has seen.",
 }

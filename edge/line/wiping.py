@@ -2,8 +2,9 @@
 
 Its own events stay, under its own key, until a person takes the machine back: they name nobody, they are proof of what
 was sold, and nobody else has them. They go into quarantine by the line, or into a sealed file (`edge export`). It sells
-on without members; enrolled anew it is a till like any other. Source: sync.md section 7, "Revocation"; fraud-privacy.md
-section 2.
+on without members: a card or code that is shown is refused (`card_names.check_has_keys`), for without the keys it has
+no name, and points promised on it could never be found. Enrolled anew it is a till like any other. Source: sync.md
+section 7, "Revocation"; fraud-privacy.md section 2.
 """
 
 import logging
@@ -14,13 +15,12 @@ from pathlib import Path
 import msgspec
 
 from edge.cache.cache import Cache
-from edge.identity import IDENTITY_FILE, TillIdentity, read_secret, write_secret
+from edge.identity import IDENTITY_FILE, WIPED, TillIdentity, overwrite, read_secret, write_secret
 from edge.journal.journal import Journal
 from edge.journal.suspending import suspend_leases
 from edge.ports import Clock
 from sync.refusals import Revoked
 
-WIPED = "wiped"  # stands for the card keys that are gone
 _log = logging.getLogger(__name__)
 
 
@@ -43,6 +43,9 @@ def wipe_revoked(
         return None
     _log.error("head office revoked this till: it forgets the members and the card keys, and keeps its own events")
     suspend_leases(journal, Revoked.code, clock.now())
+    for beside in (*folder.glob("*identity*.json.new"), *folder.glob("salvaged-identity.json")):
+        overwrite(beside)  # of a write that was cut short, with the same keys in it
+        beside.unlink()
     key = random_bytes(32).hex()
     for path, identity in left.items():
         granted = msgspec.structs.replace(identity.granted, card_key=key, card_key_id=WIPED, card_keys=None)

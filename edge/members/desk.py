@@ -53,6 +53,7 @@ from edge.members.claiming import claim_now, claim_receipt
 from edge.members.consenting import confirm_consent, consents_now, give_consent
 from edge.members.giving_cards import change_card, enrol_member, mark_of_person
 from edge.refusals import NotOurCard
+from edge.sale.card_names import check_has_keys
 from edge.sale.knowing import token_of
 from edge.sale.till import Till
 from loyalty.cards.confirming import read_confirm_code_of
@@ -106,7 +107,7 @@ class MembersDesk:
         resting = till.journal.outbox.is_resting()
         say = "" if left and not resting else "There are no card numbers here now; hand over a printed card."
         return EnrolmentSaid(
-            may_enrol=True,
+            may_enrol=not till.identity.is_wiped,
             numbers_left=0 if resting else left,
             may_seal=self._line is not None and bool(till.journal.members.sealing_key()),
             offline=self._desk.is_offline(),
@@ -257,8 +258,9 @@ class MembersDesk:
     # Inside
 
     def _at(self, training: bool) -> tuple[Till, CounterLine | None]:
-        """The till that is asked; the one of training speaks to nobody."""
+        """The till that is asked; the one of training speaks to nobody. Raises: TillRevoked."""
         till = self._desk.at(training).till
+        check_has_keys(till.identity)
         return till, None if till.is_training else self._line
 
     def _asked(self, body: Any, event_id: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import msgspec
 from edge.cache.cache import Cache
 from edge.identity import TillIdentity
 from edge.journal.journal import Journal
+from edge.refusals import TillRevoked
 from loyalty.baskets import Place
 from loyalty.cards.card_keys import CardName
 from loyalty.cards.cards import Card, card_token
@@ -45,7 +46,11 @@ class CardNames:
         self._lock = threading.Lock()
 
     def token_of(self, card: Card) -> str:
-        """What a card is called here: its oldest name, unless a newer one is the only one that is known."""
+        """What a card is called here: its oldest name, unless a newer one is the only one that is known.
+
+        Raises: TillRevoked.
+        """
+        check_has_keys(self._identity())
         keys = self._identity().card_keys
         if keys.is_unchanged:
             return card_token(keys.first, card)
@@ -124,6 +129,18 @@ class CardNames:
         with self._lock:
             if (named := self._shown.get(token)) is not None and len(self._later) < MOST_KEPT:
                 self._later[named.names[-1].token] = named
+
+
+def check_has_keys(identity: TillIdentity) -> None:
+    """A till that was revoked can name no card and no code: what it promised on one could never be found again.
+
+    Raises: TillRevoked.
+    """
+    if identity.is_wiped:
+        raise TillRevoked(
+            "Head office has taken this till out of the programme: it serves no cards, coupons or certificates. Sell"
+            " without them, and send the customer to another till or to customer service."
+        )
 
 
 def _ids(named: NamedCard) -> str:

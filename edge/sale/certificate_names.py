@@ -12,6 +12,7 @@ from edge.cache.cache import Cache
 from edge.identity import TillIdentity
 from edge.journal.certificate_moves import OwnMoves
 from edge.journal.journal import Journal
+from edge.sale.card_names import check_has_keys
 from loyalty.programme.compiled import plain_code
 
 _NOTHING = OwnMoves()
@@ -23,7 +24,8 @@ def code_token(key: bytes, code: str) -> str:
 
 
 def new_name(identity: TillIdentity, code: str) -> str:
-    """What a code that nobody knows goes by."""
+    """What a code that nobody knows goes by. Raises: TillRevoked."""
+    check_has_keys(identity)
     return code_token(identity.card_keys.in_force[0].secret, code)
 
 
@@ -37,7 +39,9 @@ def name_of(identity: TillIdentity, journal: Journal, cache: Cache, code: str) -
 
     Two tills that sell one code within the hour in which a key is retired may name it twice: then each name is a
     certificate of its own. One that is blocked speaks for both; else the one with money on it pays first.
+    Raises: TillRevoked.
     """
+    check_has_keys(identity)
     if identity.card_keys.is_unchanged:
         return code_token(identity.card_key, code)
     ranked = [(_rank(journal, cache, name), -place, name) for place, name in enumerate(every_name(identity, code))]

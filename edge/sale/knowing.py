@@ -16,6 +16,7 @@ from edge.journal.promises import Hold
 from edge.ports import Instant
 from edge.refusals import CardUnreadable, MemberStale, NotOurCard, PaymentCardScanned, SpendingOff
 from edge.sale.asks import Warn
+from edge.sale.card_names import check_has_keys
 from edge.sale.shown_cards import ShownCards
 from loyalty.baskets import Place
 from loyalty.cards.cards import (
@@ -95,10 +96,11 @@ def token_of(
         shown: what was shown at this till lately; without it codes on phones are not taken.
         receipt_id: of the receipt that is to be made; a moving code makes one.
     Raises:
-        NotOurCard: a code that is no card of the programme; and as `scan`.
+        NotOurCard: a code that is no card of the programme; and as `scan`. TillRevoked.
     """
     if not card:
         return None
+    check_has_keys(identity)
     if _TOKEN.fullmatch(card):
         return card
     if shown is not None and (before := shown.known(programme.cards, card, receipt_id)) is not None:

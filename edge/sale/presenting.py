@@ -126,9 +126,12 @@ def with_tokens(basket: Basket, named: Callable[[str], str]) -> Basket:
 
 
 def with_coupon_codes(receipt: Receipt, identity: TillIdentity) -> Receipt:
-    """A receipt as it is shown: the coupons that it issues with their codes, the same each time."""
+    """A receipt as it is shown: the coupons that it issues with their codes, the same each time; without them where
+    the keys of codes are gone."""
     if not receipt.coupons_issued:
         return receipt
+    if identity.is_wiped:
+        return msgspec.structs.replace(receipt, coupons_issued=())
     coded = with_codes(
         receipt.coupons_issued,
         coupon_key(identity.card_keys.newest.secret),

@@ -308,6 +308,8 @@ class Till:
             TrainingSale, IdReserved, ChargedUnknownLine, and as `quote`.
             JournalFull: nothing was written; send the same again once there is space.
         """
+        if self._is_nameless(ask) and self.journal.find(ask.receipt_id) is not None:
+            return self.receipt(ask.receipt_id, ask.sale.language)
         ready = self.ready(ask)
         if ask.sale.basket.certificates and self.journal.find(ask.receipt_id) is None:
             hold_certificates(self, ask.sale.basket.certificates)
@@ -324,9 +326,19 @@ class Till:
 
         def write() -> Committed:
             before = self.journal.find(receipt_id)
-            return self._write(self.ready(asked(before)), before)
+            ask = asked(before)
+            if before is not None and self._is_nameless(ask):
+                return self.receipt(receipt_id, ask.sale.language)
+            return self._write(self.ready(ask), before)
 
         return self._written(write)
+
+    def _is_nameless(self, ask: CommitAsk) -> bool:
+        """Whether it shows a card or a code that has no name any more, for this till was revoked: asked again, it is
+        answered as it was written, for nothing is left to compare it by."""
+        basket = ask.sale.basket
+        shown = ask.sale.card or basket.coupons or basket.certificates or basket.certificates_sold
+        return self.identity.is_wiped and bool(shown)
 
     def _written(self, write: Callable[[], Committed]) -> Committed:
         done = self.together.do(write)

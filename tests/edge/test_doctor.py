@@ -92,6 +92,11 @@ def test_a_stopped_stream_resting_leases_and_what_an_earlier_enrolment_left(rim:
     found = {one.code: one for one in look(rim, tmp_path).ailments}
     assert found["stream.suspended"].level == "danger"
     assert "clock.went_back" in found["leases.rest"].say
+    with sqlite3.connect(tmp_path / "journal.db") as other:
+        other.execute("UPDATE stream SET suspended = 'sync.revoked', leases_suspended = 'sync.revoked'")
+    found = {one.code: one for one in look(rim, tmp_path).ailments}
+    assert "serves no cards" in found["till.revoked"].say
+    assert not {"stream.suspended", "leases.rest"} & found.keys()
     later = rim.identity.granted
     write_identity_file(tmp_path, TillIdentity(
         seed=rim.identity.seed, install_id="x", granted=type(later)(**{

@@ -16,7 +16,7 @@ from edge.line.wiping import WIPED, wipe_revoked
 from edge.service import TillService
 from edge.web.http import till_app
 from loyalty.cards.card_keys import CardKey, CardKeys
-from tests.edge.rim import HandClock, commit, furnish, identity, member, quote, settings
+from tests.edge.rim import CARD, HandClock, Rim, basket, commit, furnish, identity, line, member, quote, settings
 
 CARD_KEY, LATER_KEY, TOKEN = "22" * 32, "5d" * 32, member().cards[0]
 
@@ -70,6 +70,14 @@ def test_no_card_key_and_no_card_stay_on_the_disk(machine: Machine) -> None:
     assert read_identity_file(machine.folder) == wiped
 
 
+def test_a_write_of_the_identity_that_was_cut_short_is_wiped_too(machine: Machine) -> None:
+    for name in ("identity.json.new", "identity-1.json.new", "salvaged-identity.json"):
+        (machine.folder / name).write_bytes((machine.folder / "identity.json").read_bytes())
+    machine.wipe()
+    assert machine.holds(CARD_KEY) == machine.holds(LATER_KEY) == []
+    assert sorted(path.name for path in machine.folder.glob("*identity*")) == ["identity-1.json", "identity.json"]
+
+
 def test_its_events_stay_under_its_own_key_and_its_programme_too(machine: Machine) -> None:
     head, version = machine.journal.head(), machine.cache.programmes()[0].version
     wiped = machine.wipe()
@@ -112,8 +120,61 @@ def test_the_service_wipes_on_the_word_of_head_office_and_sells_on(
         assert till.identity.granted.card_key_id == WIPED
         assert CARD_KEY not in {one.granted.card_key for one in (service.identity, service.desk.identity)}
         app = till_app(service.desk, service.health, service.readers, service.peripherals).test_client()
-        assert app.post("/v1/quotes", json=quote()).json["totals"]["gross_minor"] == 1250
+        assert app.post("/v1/quotes", json=quote(card=None)).json["totals"]["gross_minor"] == 1250
         paid = app.post("/v1/receipts", json=commit(card=None))
         assert paid.status_code == 201
     finally:
         service.stop()
+
+
+@pytest.fixture
+def revoked(tmp_path: Path) -> Rim:
+    """A till that sold R0 to a member and R1 to nobody, and was wiped then."""
+    rim = Rim(tmp_path)
+    assert rim.post("/v1/receipts", commit(receipt_id="R0")).status_code == 201
+    assert rim.post("/v1/receipts", commit(card=None)).status_code == 201
+    till, granted = rim.desk.till, rim.identity.granted
+    rim.cache.wipe()
+    gone = msgspec.structs.replace(granted, card_key="77" * 32, card_key_id=WIPED)
+    till.use_identity(msgspec.structs.replace(rim.identity, granted=gone))
+    till.forget_shown()
+    return rim
+
+
+SHOWN = {
+    "number": {"card": CARD},
+    "token": {"card": TOKEN},
+    "coupon": {"card": None, "coupons": ["tccb 4s42 6g13 prf4"]},
+    "certificate": {"card": None, "certificates": [{"code": "GC-7781-0042"}]},
+    "certificate sold": {"card": None, "basket": basket(line(1, "gift", 1250, certificate="GC-7781-0043"))},
+}
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_what_has_no_name_any_more_is_refused_and_the_sale_goes_on_without_it(revoked: Rim, what: str) -> None:
+    for path, body in (("/v1/quotes", quote()), ("/v1/receipts", commit(receipt_id="R9"))):
+        said = revoked.post(path, body | SHOWN[what])
+        assert (said.status_code, said.json["code"]) == (409, "till.revoked")
+    without = revoked.post("/v1/receipts", commit(receipt_id="R9", card=None))
+    assert without.status_code == 201
+
+
+def test_a_sale_of_before_is_answered_as_it_was_and_another_one_under_its_id_is_not(revoked: Rim) -> None:
+    again = revoked.post("/v1/receipts", commit(receipt_id="R0"))
+    assert (again.status_code, again.json["replayed"]) == (200, True)
+    other = revoked.post("/v1/receipts", commit(card=None, tenders=[{"kind": "card", "amount_minor": 1250}]))
+    assert (other.status_code, other.json["code"]) == (409, "receipt.id_reused")
+
+
+def test_nobody_joins_and_no_card_changes_at_a_till_that_was_revoked(revoked: Rim) -> None:
+    assert revoked.client.get("/v1/enrolment").json["may_enrol"] is False
+    asks = {
+        "/v1/members": {"enrol_id": "E1", "card": CARD},
+        "/v1/cards": {"card_id": "C1", "what": "block", "card": CARD},
+        "/v1/claims": {"claim_id": "K1", "card": CARD, "receipt_id": "R1"},
+    }
+    for path, body in asks.items():
+        said = revoked.post(path, body)
+        assert (said.status_code, said.json["code"]) == (409, "till.revoked")
+    for path in ("/v1/balance", "/v1/consents"):
+        assert revoked.client.get(path, query_string={"card": CARD}).json["code"] == "till.revoked"
