@@ -175,6 +175,7 @@ class TillService:
             own_keys=KeyFiles(self.settings.folder, secrets.token_bytes, self._key_changed),
             note_head=self.tail.note,
             check_room=self.room.check_cosmetic,
+            disk_free_mb=self.room.free_mb,
         )
 
     def _key_changed(self, identity: TillIdentity) -> None:

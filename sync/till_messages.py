@@ -56,6 +56,14 @@ class TillSettings(msgspec.Struct, frozen=True, kw_only=True):
     intervals: Intervals = Intervals()
 
 
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """How the till is besides its stream: seconds since its oldest event was written that the centre has not
+    acknowledged, 0 for none; megabytes left on the disk of its journal, -1 where nobody looked."""
+
+    oldest_unsent_s: int = 0
+    disk_free_mb: int = -1
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes to POST, and what the session must remember of them until the answer."""
 
@@ -93,7 +101,12 @@ class Speaker:
 
 
 def compose_hello(
-    speaker: Speaker, now: Moment, suspended: str, card_keys: tuple[str, ...] = (), exchange_key: str = ""
+    speaker: Speaker,
+    now: Moment,
+    suspended: str,
+    condition: Condition,
+    card_keys: tuple[str, ...] = (),
+    exchange_key: str = "",
 ) -> Request:
     """Where the till stands, for the centre to compare; `card_keys` are the ids of those it holds in force, newer ones
     are to be sealed to `exchange_key`."""
@@ -122,6 +135,8 @@ def compose_hello(
         card_keys=card_keys,
         exchange_key=exchange_key,
         sealing_key=store.sealing_key(),
+        oldest_unsent_s=condition.oldest_unsent_s,
+        disk_free_mb=condition.disk_free_mb,
     )
     body = pack(HELLO_TAG, hello, speaker.signer)
     return Request(kind="hello", path=HELLO_PATH, body=body, deadline_ms=speaker.settings.deadline_ms, sent=now)

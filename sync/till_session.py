@@ -48,6 +48,7 @@ from sync.refusals import (
 from sync.rotation import KEY_TAKEN_TAG, KeyTaken, TillKeys, newest_no, open_keys
 from sync.schedule import BULK_LANES, LineStatus, Schedule
 from sync.till_messages import (
+    Condition,
     LeaseWanted,
     Request,
     Speaker,
@@ -126,6 +127,7 @@ class TillSession:
         centre_keys: the centre's keys, from the enrolment.
         random_bits: gives so many random bits, for jitter and for the exchange keys of hellos.
         own_keys: where new keys are kept; without it there are none.
+        condition: how the till is, asked before each hello.
     """
 
     def __init__(
@@ -136,8 +138,9 @@ class TillSession:
         centre_keys: PublicKeys,
         random_bits: Callable[[int], int],
         own_keys: TillKeys | None = None,
+        condition: Callable[[], Condition] = Condition,
     ) -> None:
-        self._own_keys, self._random_bits = own_keys, random_bits
+        self._own_keys, self._random_bits, self._condition = own_keys, random_bits, condition
         self._exchange_private = b""  # of the last hello
         self._keys_wanted = False  # an answer came that a key of the centre signed which is not known here
         self._vouch = False  # the centre does not know our key: it was restored to before the last rotation
@@ -200,10 +203,10 @@ class TillSession:
 
     def _hello(self, now: Moment) -> Request:
         if self._own_keys is None:
-            return compose_hello(self._speaker(), now, self._suspended)
+            return compose_hello(self._speaker(), now, self._suspended, self._condition())
         self._exchange_private = self._random_bits(256).to_bytes(32, "big")
         held, asks = self._own_keys.card_keys().ids, exchange_public(self._exchange_private)
-        return compose_hello(self._speaker(), now, self._suspended, held, asks)
+        return compose_hello(self._speaker(), now, self._suspended, self._condition(), held, asks)
 
     def _ask(self, now: Moment, lane: Lane) -> Request:
         return compose_ask(self._speaker(), now, lane, self._budget.wire_bytes)

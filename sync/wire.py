@@ -101,6 +101,8 @@ class Hello(TillMessage, frozen=True, kw_only=True):
     card_keys: Annotated[tuple[KeyId, ...], msgspec.Meta(max_length=100)] = ()  # those in force here, oldest first
     exchange_key: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""  # what newer ones are sealed to
     sealing_key: SealingKey = ""  # what personal data is sealed to here, "" for none
+    oldest_unsent_s: Count = 0  # since the oldest event was written that is not acknowledged, 0 for none
+    disk_free_mb: Annotated[int, msgspec.Meta(ge=-1, le=2**53)] = -1  # room left for the journal, -1 for not told
 
 
 class BatchHeader(TillMessage, frozen=True, kw_only=True):

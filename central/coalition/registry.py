@@ -464,7 +464,8 @@ _GREETED = (
 def note_hello(tx: Connection, hello: Hello, now_ms: int) -> None:
     """What a till says of itself."""
     about = {"version": hello.version, "boot": hello.boot, "cursors": hello.cursors, "suspended": hello.suspended,
-             "lan": hello.lan, "card_keys": hello.card_keys, "sealing_key": hello.sealing_key}  # fmt: skip
+             "lan": hello.lan, "card_keys": hello.card_keys, "sealing_key": hello.sealing_key,
+             "oldest_unsent_s": hello.oldest_unsent_s, "disk_free_mb": hello.disk_free_mb}  # fmt: skip
     told = {"announced": hello.head_seq, "now_ms": now_ms, "behind": hello.backlog,
             "said": msgspec.json.encode(about).decode()}  # fmt: skip
     tell(tx, _GREETED, {"till": hello.till_id, "in_epoch": hello.epoch, **told})

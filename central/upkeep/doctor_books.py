@@ -19,6 +19,7 @@ DAY_MS = 24 * HOUR_MS
 MOST_CLOCK_ERROR_MS = 120_000
 LATE_TURNS, LATE_MS = 3, 60_000
 BACKUP_ADVISED_MS = 7 * DAY_MS
+TILL_DISK_LOW_MB, TILL_DISK_SHORT_MB = 500, 100
 UNTOLD = "alerts.undelivered"  # which is no alert itself: it could not be delivered either
 BLOCK_ALARMS = ("block_lost", "block_differs")
 
@@ -107,8 +108,11 @@ def _till(settings: Settings, till: views.TillRow, now_ms: int) -> Iterator[Ailm
             do="Ask the store whether it is switched on and has its line; `tallypoint edge doctor` there says more.",
         )  # fmt: skip
     if till.missing:
+        hours = till.oldest_unsent_s // 3600
+        since = f", the oldest for {hours} hours" if hours else ""
         yield Ailment(
-            level="wrong", code="till.gap", about=name, say=f"It announced {till.missing} events that are not here.",
+            level="wrong", code="till.gap", about=name,
+            say=f"It announced {till.missing} events that are not here{since}.",
             do="They come by themselves while it is heard; if they stay away, look at the till's disk and its line.",
         )  # fmt: skip
     if abs(till.clock_error_ms or 0) > MOST_CLOCK_ERROR_MS:
@@ -116,6 +120,12 @@ def _till(settings: Settings, till: views.TillRow, now_ms: int) -> Iterator[Ailm
             level="wrong", code="till.clock", about=name,
             say=f"Its clock is off by {abs(till.clock_error_ms or 0) // 1000} s.",
             do="Set it: sales near midnight get the wrong date, and promotions the wrong hour.",
+        )  # fmt: skip
+    if till.disk_free_mb is not None and till.disk_free_mb < TILL_DISK_LOW_MB:
+        yield Ailment(
+            level="danger" if till.disk_free_mb < TILL_DISK_SHORT_MB else "wrong", code="till.disk_low", about=name,
+            say=f"{till.disk_free_mb} MB are free on its disk.",
+            do="Free some space there (logs, downloads): a till whose disk is full refuses sales.",
         )  # fmt: skip
     if till.leases_suspended:
         yield Ailment(

@@ -69,6 +69,10 @@ def _of_the_house(tx: Connection, folder: Path, now_ms: int) -> Iterator[Iterato
 def _of_tills(tills: list[views.TillRow]) -> Iterator[Iterator[str]]:
     known = [(_till(one), one.clock_error_ms) for one in tills if one.clock_error_ms is not None]
     yield _lines("till_clock_error_milliseconds", "gauge", "Centre time less till time", known)
+    waits = [(_till(one), one.oldest_unsent_s) for one in tills]
+    yield _lines("till_oldest_unsent_seconds", "gauge", "Age of a till's oldest unsent event at its last hello", waits)
+    disks = [(_till(one), one.disk_free_mb * 1_000_000) for one in tills if one.disk_free_mb is not None]
+    yield _lines("till_disk_free_bytes", "gauge", "Room on a till's disk at its last hello", disks)
     stopped = [(_till(one), int(one.state == "suspended")) for one in tills]
     yield _lines("till_stopped", "gauge", "Whether a stream was stopped", stopped)
     resting = [(_till(one), int(bool(one.leases_suspended))) for one in tills]

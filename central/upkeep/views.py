@@ -17,7 +17,8 @@ from loyalty.settling.statements import owed_by_partner
 class TillRow(msgspec.Struct, frozen=True, kw_only=True):
     """One lane. `missing` are events it has announced and not sent; `clock_error_ms` is none before it told.
     `leases_suspended` is why it spends nothing of its leases and floats, "" while it does; `card_keys` are the ids of
-    the card keys in force that it holds."""
+    the card keys in force that it holds. At its last hello its oldest event that is not here was `oldest_unsent_s` old,
+    0 for none, and `disk_free_mb` were free for its journal, none where it did not say."""
 
     till_id: str
     label: str
@@ -34,6 +35,8 @@ class TillRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     leases_suspended: str
     card_keys: tuple[str, ...] = ()
+    oldest_unsent_s: int = 0
+    disk_free_mb: int | None = None
 
 
 class _Clock(msgspec.Struct):
@@ -183,4 +186,7 @@ def _till_row(row: Any, clock_error_ms: int | None) -> TillRow:
         leases_suspended=row["leases_suspended"] or "",
         version=str(about.get("version", "")),
         card_keys=held_in(row["about"] or "{}"),
+        # What it has sent since does not wait any more.
+        oldest_unsent_s=about.get("oldest_unsent_s", 0) if row["backlog"] else 0,
+        disk_free_mb=free if (free := about.get("disk_free_mb", -1)) >= 0 else None,
     )

@@ -60,6 +60,10 @@ class Room:
         """How full the disk is, with the ballast in its place or not."""
         return level_of(self._free())
 
+    def free_mb(self) -> int:
+        """How many megabytes are free, the ballast not counted."""
+        return self._free() // MB
+
     def has_ballast(self) -> bool:
         """Whether all of it is there; true where none is wanted."""
         return not self._bytes or (self._path.exists() and self._path.stat().st_size == self._bytes)
@@ -70,7 +74,7 @@ class Room:
             raise DiskShort(
                 "The disk of this till is nearly full, so members are not renewed; sales go on. "
                 "Free some space (logs, downloads).",
-                free_mb=self._free() // MB,
+                free_mb=self.free_mb(),
             )
 
     def make_room(self) -> None:

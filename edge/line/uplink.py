@@ -26,7 +26,7 @@ from sync.pacing import Moment
 from sync.rotation import TillKeys
 from sync.schedule import Intervals
 from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
-from sync.till_messages import Request, TillSettings
+from sync.till_messages import Condition, Request, TillSettings
 from sync.till_session import SessionStatus, TillSession, WaitUntil
 from sync.transport import exchange as over_http
 from sync.transport import new_session
@@ -163,6 +163,7 @@ class Uplink:
         intervals: how often to speak when nothing happens.
         own_keys: where the till's keys are kept, so that they can be made new.
         note_head: called with the head of the journal before a batch goes; `check_room`: as of `JournalStore`.
+        disk_free_mb: how much room the journal's disk has, -1 where nobody looks.
     """
 
     def __init__(
@@ -179,7 +180,9 @@ class Uplink:
         note_head: Callable[[StreamHead], object] = lambda _head: None,
         check_room: Callable[[], object] = lambda: None,
         own_keys: TillKeys | None = None,
+        disk_free_mb: Callable[[], int] = lambda: -1,
     ) -> None:
+        self._disk_free_mb = disk_free_mb
         self._note_head = note_head
         self._journal = journal
         self._clock = clock
@@ -199,6 +202,7 @@ class Uplink:
             identity.centre_keys,
             random_bits,
             own_keys,
+            self._condition,
         )
         self._lock = threading.Lock()  # the session's: status is asked from other threads
         self._wake = threading.Event()
@@ -301,6 +305,11 @@ class Uplink:
     def is_offline(self) -> bool:
         """Whether head office is out of reach, or was never reached."""
         return not self._online
+
+    def _condition(self) -> Condition:
+        oldest_ms = self._journal.outbox.oldest_unsent_ms()
+        waits_ms = 0 if oldest_ms is None else max(0, self._clock.now().wall_ms - oldest_ms)
+        return Condition(oldest_unsent_s=waits_ms // 1000, disk_free_mb=self._disk_free_mb())
 
     def _carry(self, request: Request) -> None:
         try:

@@ -112,7 +112,14 @@ def test_the_overview_shows_each_till_with_what_is_missing(centre: SmallCentre, 
         tx.execute(stream.update().where(here).values(announced_seq=4, backlog=2, heard_at_ms=NOW - 5 * 60_000))
         stop_stream(tx, TILLS["A"], 1, "stream.forked")
     shown = words(page(ana, "/"))
-    assert "Lane D Dune &amp; Sons Main Street Dune &amp; Sons active 5 min 1 2 3" in shown
+    assert "Lane D Dune &amp; Sons Main Street Dune &amp; Sons active 5 min 1 2 3 – –" in shown
+    with writing(centre.engine) as tx:
+        said = '{"oldest_unsent_s": 10800, "disk_free_mb": 12345}'
+        tx.execute(stream.update().where(here).values(about=said))
+    assert "active 5 min 1 2 for 3 h 3 – 12.3 GB" in words(page(ana, "/"))
+    with writing(centre.engine) as tx:
+        tx.execute(stream.update().where(here).values(backlog=0))
+    assert "active 5 min 1 – 3 – 12.3 GB" in words(page(ana, "/"))
     assert "Lane A Alder Foods Main Street Alder Foods suspended stream: forked never" in shown
 
 

@@ -194,6 +194,18 @@ def test_events_that_were_announced_and_stay_away(ward: Ward) -> None:
     ward.till.hello()
     (gap,) = [one for one in ward.look().ailments if one.code == "till.gap"]
     assert gap.say == "It announced 1 events that are not here."
+    ward.till.hello(oldest_unsent_s=5 * 3600 + 59)
+    (gap,) = [one for one in ward.look().ailments if one.code == "till.gap"]
+    assert gap.say == "It announced 1 events that are not here, the oldest for 5 hours."
+    ward.till.upload()
+    assert "till.gap" not in ward.codes()
+
+
+@pytest.mark.parametrize(("free_mb", "level"), [(500, None), (499, "wrong"), (100, "wrong"), (99, "danger")])
+def test_a_tills_disk_that_fills_is_told_before_it_refuses_sales(ward: Ward, free_mb: int, level: str | None) -> None:
+    assert "till.disk_low" not in ward.codes()  # it has not said
+    ward.till.hello(disk_free_mb=free_mb)
+    assert [one.level for one in ward.look().ailments if one.code == "till.disk_low"] == ([level] if level else [])
 
 
 def test_a_stopped_stream_is_danger_and_what_it_sends_is_kept_apart(ward: Ward) -> None:

@@ -55,12 +55,15 @@ def test_figures_tell_of_chores_backups_worklist_tills_and_room(centre: Centre, 
     assert told["disk_free_bytes"] > 0
     assert told[f"till_clock_error_milliseconds{label}"] == -4_500
     assert (told[f"till_stopped{label}"], told[f"till_leases_rest{label}"], told["quarantined"]) == (0, 0, 0)
+    assert f"till_disk_free_bytes{label}" not in told
     with writing(centre.engine) as tx:
         stop_stream(tx, till.identity.till_id, 1, "sync.fork")
     till.sell("R2", 1_000)
+    till.hello(oldest_unsent_s=75, disk_free_mb=99)
     centre.session.answer(centre.now, BATCH_PATH, till.batch(), centre.store)
     told = figures(centre, tmp_path)
     assert (told[f"till_stopped{label}"], told["quarantined"]) == (1, 1)
+    assert (told[f"till_oldest_unsent_seconds{label}"], told[f"till_disk_free_bytes{label}"]) == (75, 99_000_000)
 
 
 @pytest.fixture

@@ -312,13 +312,15 @@ class Till:
         self.sent = self.head.seq
         return ack
 
-    def hello(self, block: BlockMark | None = None, card_keys: tuple[str, ...] = ()) -> HelloAnswer | Problem:
+    def hello(
+        self, block: BlockMark | None = None, card_keys: tuple[str, ...] = (), **more: int
+    ) -> HelloAnswer | Problem:
         acked = self.events[self.sent - 1].hash if self.sent else self.start.hash
         hello = Hello(
             **self._says(), head_seq=self.head.seq, head_hash=self.head.hash, acked_seq=self.sent, acked_hash=acked,
             install_id=self.install, boot="b1", version="1", backlog=self.head.seq - self.sent, cursors=Lanes(),
             grants=0, block_no=block.block_no if block else 0, block_hash=block.hash if block else ZERO_HASH,
-            card_keys=card_keys,
+            card_keys=card_keys, **more,
         )  # fmt: skip
         data = pack(HELLO_TAG, hello, self.signer)
         answer = self.centre.session.answer(self.centre.now, HELLO_PATH, data, self.centre.store)

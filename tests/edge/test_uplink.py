@@ -110,6 +110,7 @@ class Shop:
             clock=self.clock,
             random_bits=lambda bits: 2**bits - 1,
             exchange=self.line.exchange,
+            disk_free_mb=lambda: 812,
         )
         self.till = Till(
             journal=self.journal,
@@ -180,6 +181,20 @@ def test_a_till_says_the_highest_block_it_was_told_of_to_a_centre_that_went_back
     shop.settle(3_600_000)
     shop.settle(3_600_000)
     assert shop.centre.told_block == shop.centre.block
+
+
+def test_a_hello_says_how_long_the_oldest_event_waits_and_how_much_room_is_left(shop: Shop) -> None:
+    shop.settle()
+    assert (shop.centre.greeted.oldest_unsent_s, shop.centre.greeted.disk_free_mb) == (0, 812)
+    shop.line.down = True
+    shop.till.commit(commit("r1", sale(card=None)))
+    shop.clock.pass_ms(7_200_000)
+    shop.till.commit(commit("r2", sale(card=None)))
+    shop.line.down = False
+    shop.settle(600_000)
+    assert shop.centre.greeted.oldest_unsent_s == 7_800
+    shop.settle(3_600_000)
+    assert shop.centre.greeted.oldest_unsent_s == 0
 
 
 def test_a_lost_answer_and_a_crash_post_nothing_twice(shop: Shop) -> None:

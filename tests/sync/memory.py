@@ -139,6 +139,7 @@ class MemoryCentre:
         self.generation = 1
         self.block = BlockMark()
         self.told_block = BlockMark()
+        self.greeted: Hello | None = None  # the last hello
         self.moved = 0
         self.manifest: Manifest | None = None  # of the members; with one, their lane begins with it
         self.chunks: dict[str, bytes] = {}
@@ -161,6 +162,7 @@ class MemoryCentre:
 
     def take_hello(self, hello: Hello, now_ms: int) -> CentreFacts:
         self.told_block = BlockMark(block_no=hello.block_no, hash=hello.block_hash)
+        self.greeted = hello
         self._change(hello.till_id, announced_seq=max(self.tills[hello.till_id].announced_seq, hello.head_seq))
         return self._facts(hello.till_id)
 
