@@ -36,6 +36,7 @@ from sync.keys import Signer
 
 MANIFEST, MAC, DATABASE, KEYS = "manifest.json", "manifest.mac", "database", "keys"
 LAST_BACKUP = "last_backup_ms"  # of `setting`
+NAMED, UNFINISHED, COPY = "%Y-%m-%dT%H%M%SZ", ".unfinished", "backup-"
 
 
 class BackupFailed(Fault):
@@ -92,8 +93,8 @@ def make_backup(
         BackupFailed: the folder cannot be written to, or the copy is not sound; the folder is not there then.
     """
     sealing = Sealing(passphrase, hardness := Hardness(salt=randomness.bytes(16).hex()))
-    folder = target / datetime.fromtimestamp(now_ms // 1000, UTC).strftime("%Y-%m-%dT%H%M%SZ")
-    unfinished = folder.with_suffix(".unfinished")
+    folder = target / datetime.fromtimestamp(now_ms // 1000, UTC).strftime(NAMED)
+    unfinished = folder.with_suffix(UNFINISHED)
     try:
         unfinished.mkdir(mode=0o700, parents=True)
         keys = _keys(settings, randomness)
@@ -132,7 +133,7 @@ def _copied(settings: Settings, engine: Engine) -> Iterator[tuple[Manifest, Iter
             yield _described(tx), dump(engine, snapshot)
         return
     # Beside the data, which is as secret as the copy is until it is sealed.
-    handle, name = tempfile.mkstemp(prefix="backup-", suffix=".db", dir=settings.folder)
+    handle, name = tempfile.mkstemp(prefix=COPY, suffix=".db", dir=settings.folder)
     os.close(handle)
     copy = Path(name)
     try:

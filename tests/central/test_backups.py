@@ -3,14 +3,16 @@
 import json
 import sqlite3
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
 
-from central.backups import backups
+from central.backups import backups, old_backups
 from central.backups.backups import BackupFailed, make_backup
+from central.backups.old_backups import forget_backups, forget_cut_short
 from central.backups.postgres_programs import ProgramFailed, ProgramMissing, find_program
 from central.backups.restoring_backups import (
     BackupDamaged,
@@ -318,14 +320,69 @@ def test_what_pg_dump_says_is_passed_on_and_no_folder_is_left(fresh_postgres, tm
     centre.engine.dispose()
 
 
+def made_on(target: Path, *names: str) -> None:
+    for name in names:
+        (target / name).mkdir(parents=True)
+        (target / name / "manifest.json").write_text("{}")
+
+
+def test_backups_older_than_was_said_go_and_the_newest_stays_however_old(tmp_path: Path) -> None:
+    # 2026-03-20 12:00 UTC
+    now_ms = 1_774_008_000_000
+    made_on(tmp_path, "2026-03-01T023000Z", "2026-03-07T115959Z", "2026-03-07T120000Z", "2026-03-19T023000Z",
+            "notes", "2026-03-02", "2026-03-01T023000Z.old")  # fmt: skip
+    assert forget_backups(tmp_path, 13, now_ms) == ("2026-03-01T023000Z", "2026-03-07T115959Z")
+    left = ["2026-03-01T023000Z.old", "2026-03-02", "2026-03-07T120000Z", "2026-03-19T023000Z", "notes"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
+    year = 365 * 86_400_000
+    assert forget_backups(tmp_path, 13, now_ms + year) == ("2026-03-07T120000Z",)
+    assert forget_backups(tmp_path, 13, now_ms + 2 * year) == ()
+
+
+def test_a_backup_that_cannot_be_deleted_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_on(tmp_path, "2026-03-01T023000Z", "2026-03-19T023000Z")
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(old_backups.shutil, "rmtree", refuse)
+    with pytest.raises(BackupFailed, match="2026-03-01T023000Z cannot be deleted"):
+        forget_backups(tmp_path, 1, NOW + 365 * 86_400_000)
+    # What is left of it is no backup any more.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2026-03-01T023000Z.unfinished", "2026-03-19T023000Z"]
+
+
+def test_what_a_killed_backup_left_goes_a_day_later_and_not_before(tmp_path: Path) -> None:
+    data, target = tmp_path / "data", tmp_path / "to"
+    data.mkdir()
+    made_on(target, "2026-03-19T023000Z", "2026-03-19T023000Z.unfinished")
+    for name in ("backup-x1.db", "backup-x1.db-wal", "central.db"):
+        (data / name).write_bytes(b"people")
+    written_ms = max(int(path.stat().st_mtime * 1000) for path in (*data.iterdir(), *target.iterdir()))
+    forget_cut_short(data, target, written_ms)
+    assert len(list(data.iterdir())) == 3 and len(list(target.iterdir())) == 2
+    forget_cut_short(data, target, written_ms + 86_400_001)
+    assert [path.name for path in data.iterdir()] == ["central.db"]
+    assert [path.name for path in target.iterdir()] == ["2026-03-19T023000Z"]
+
+
 def test_both_are_commands_and_the_second_says_what_to_do_next(tmp_path: Path, capsys) -> None:
     secret = tmp_path / "passphrase"
     secret.write_text(f"{PASSPHRASE}\n")
     said = ["--passphrase-file", str(secret), "--data"]
     assert main(["central", "init", "--data", str(tmp_path / "a"), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)["fingerprint"]
-    assert main(["central", "backup", "--to", str(tmp_path / "to"), *said, str(tmp_path / "a"), "--json"]) == 0
+    made_on(tmp_path / "to", "2020-01-01T000000Z")
+    backup = ["central", "backup", "--to", str(tmp_path / "to"), *said, str(tmp_path / "a"), "--json"]
+    assert main(backup) == 0
+    assert json.loads(capsys.readouterr().out)["deleted"] == []
+    time.sleep(1)  # backups are named by the second
+    assert main([*backup, "--keep-days", "13"]) == 0
     made = json.loads(capsys.readouterr().out)
+    assert made["deleted"] == ["2020-01-01T000000Z"]
+    with pytest.raises(SystemExit):
+        main([*backup, "--keep-days", "0"])
+    capsys.readouterr()
     assert made["fingerprint"] == shown
     assert main(["central", "restore", "--from", made["folder"], *said, str(tmp_path / "b")]) == 0
     assert "tallypoint central verify" in capsys.readouterr().out
