@@ -8,6 +8,7 @@ import sqlite3
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ HOUR_MS = 3_600_000
 DISK_MB: tuple[tuple[int, Level], ...] = ((FULL_MB, "danger"), (SHORT_MB, "danger"), (LOW_MB, "wrong"))
 QUEUE_HOURS, QUEUE_DAYS_IN_DANGER = 4, 7
 MOST_CLOCK_OFFSET_MS = 120_000
+MOST_SILENT_S = 2 * 3600  # head office is asked every 20 s, and sends nobody away for longer than an hour and a tenth
 SECRET_FILES = (JOURNAL_FILE, CACHE_FILE, "identity*.json", "claim.json", "salvage*", "journal-salvaged.db")
 
 
@@ -124,6 +126,12 @@ def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[A
             f" {line.get('last_error') or 'no contact yet'}.",
             do="Nothing for the cashier. Look at the shop's line, at centre_url, and at its certificate.",
         )  # fmt: skip
+    elif settings.centre_url and _age_s(line.get("last_contact"), status["now"]) > MOST_SILENT_S:
+        yield Ailment(
+            level="wrong", code="line.silent",
+            say=f"Head office was not asked since {line['last_contact']}, with the line up: what speaks to it hangs.",
+            do="Restart the service (systemctl restart tallypoint-till). Nothing is lost.",
+        )  # fmt: skip
     if offset_ms is not None and abs(offset_ms) > MOST_CLOCK_OFFSET_MS:
         yield Ailment(
             level="wrong", code="clock.off", say=f"This machine's clock is off by {abs(offset_ms) // 1000} s.",
@@ -143,6 +151,11 @@ def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[A
                 level="danger" if chore["chore"] == "chain" else "wrong", code="chore.failing", about=chore["chore"],
                 say=f"This background job fails: {chore['failing']}.", do="See the log; it is tried again in its turn.",
             )  # fmt: skip
+        elif chore.get("late"):  # a service of before an upgrade does not say
+            yield Ailment(
+                level="wrong", code="chore.late", about=chore["chore"], say="This background job hangs.",
+                do="Look at the disk and its mounts; then restart the service (systemctl restart tallypoint-till).",
+            )  # fmt: skip
     if not status.get("ballast", True):
         yield Ailment(
             level="wrong", code="ballast.gone", say="The room that is kept for a full disk was used up.",
@@ -158,6 +171,11 @@ def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[A
             level="danger", code="programme.none", say="There is no programme here, so nothing can be quoted.",
             do="It comes by itself once head office is reached and has published one.",
         )  # fmt: skip
+
+
+def _age_s(then: str | None, now: str) -> float:
+    """Seconds between two instants of the status, 0 for none."""
+    return (datetime.fromisoformat(now) - datetime.fromisoformat(then)).total_seconds() if then else 0
 
 
 def _peripherals(status: Mapping[str, Any]) -> Iterator[Ailment]:

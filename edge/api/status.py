@@ -65,11 +65,13 @@ class LineStateSaid(Answer, frozen=True, kw_only=True):
 
 
 class ChoreSaid(Answer, frozen=True, kw_only=True):
-    """A background job: seconds since it was last done, none for never; why its last run failed, "" if it did not."""
+    """A background job: seconds since it was last done, none for never; why its last run failed, "" if it did not;
+    `late` where it hangs."""
 
     chore: str
     done_age_s: int | None
     failing: str
+    late: bool
 
 
 class StreamSaid(Answer, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from sync.chain import next_head
 
 STEP_MS = 5_000  # how far the clocks may drift apart between two looks
 WATCH_S = 10.0
+LATE_TURNS, LATE_MS = 3, 60_000
 _CHECKED_EVENTS, _CHECKED_BYTES = 500, 2 * 1024 * 1024
 _OUTCOMES = {
     EVENT_JOB_EXECUTED: "done",
@@ -42,10 +43,12 @@ class ChainBroken(Fault):
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):
-    """When a chore was last done (monotonic, none for never), and what its last run said where that failed."""
+    """When a chore was last done (monotonic, none for never), and what its last run said where that failed. `is_late`:
+    it does not fail and was not done for three of its turns, so it hangs."""
 
     done_mono_ms: int | None = None
     failing: str = ""
+    is_late: bool = False
 
 
 class Chore(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +119,8 @@ class Chores:
             self._scheduler.add_job(chore.do, IntervalTrigger(seconds=chore.every_s), id=chore.name, name=chore.name)
         self._runs: Counter[tuple[str, str]] = Counter()
         self._last: dict[str, Ran] = {chore.name: Ran() for chore in chores}
+        self._late_ms = {chore.name: LATE_TURNS * chore.every_s * 1000 + LATE_MS for chore in chores}
+        self._begun_ms = clock.now().mono_ms
         self._stopping = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -136,7 +141,13 @@ class Chores:
 
     def last(self) -> Mapping[str, Ran]:
         """How each chore last ran."""
-        return dict(self._last)
+        now_ms = self._clock.now().mono_ms
+        return {name: self._judged(name, ran, now_ms) for name, ran in self._last.items()}
+
+    def _judged(self, name: str, ran: Ran, now_ms: int) -> Ran:
+        since_ms = self._begun_ms if ran.done_mono_ms is None else ran.done_mono_ms
+        is_late = not ran.failing and now_ms - since_ms > self._late_ms[name]
+        return msgspec.structs.replace(ran, is_late=is_late)
 
     def look(self, before: Instant, now: Instant) -> None:
         """One look of the watchdog: time chores anew after a step of the clock, raise a dead uplink."""

@@ -156,6 +156,7 @@ class Health:
             figures.append(("pole_display_up", {}, int(pole.state == "up")))
         figures += [("chore_age_seconds", {"chore": one.chore}, one.done_age_s) for one in status.chores]
         figures += [("chore_failing", {"chore": one.chore}, int(bool(one.failing))) for one in status.chores]
+        figures += [("chore_late", {"chore": one.chore}, int(one.late)) for one in status.chores]
         figures.append(("payment_cards_total", {}, status.payment_cards))
         figures += [("refusals_total", {"code": code}, n) for code, n in sorted(self._refusals_now().items())]
         figures += [("incidents_total", {"code": code}, n) for code, n in sorted(self._incidents.items())]
@@ -217,6 +218,7 @@ class Health:
                 chore=name,
                 done_age_s=(mono_ms - ran.done_mono_ms) // 1000 if ran.done_mono_ms is not None else None,
                 failing=ran.failing,
+                late=ran.is_late,
             )
             for name, ran in self._last_runs().items()
         )

@@ -123,6 +123,17 @@ def test_what_the_running_service_tells(rim: Rim, tmp_path: Path) -> None:
     assert found["chore.failing"].level == "danger"
 
 
+def test_what_hangs_is_told_though_nothing_of_it_fails(rim: Rim, tmp_path: Path) -> None:
+    chores = [{"chore": "checkpoint", "done_age_s": 961, "failing": "", "late": True}]
+    line = {"offline": False, "last_contact": "2026-03-05T17:29:59+01:00"}
+    now = "2026-03-05T19:30:00+01:00"
+    found = {one.code: one for one in look(rim, tmp_path, chores=chores, line=line, now=now).ailments}
+    assert found["chore.late"].about == "checkpoint"
+    assert found["line.silent"].level == "wrong"
+    line["last_contact"] = "2026-03-05T17:30:01+01:00"
+    assert "line.silent" not in codes(look(rim, tmp_path, line=line, now=now))
+
+
 def test_a_ballast_that_was_used_up_and_a_tail_that_cannot_be_written(rim: Rim, tmp_path: Path) -> None:
     found = {one.code: one for one in look(rim, tmp_path, ballast=False, tail_trouble="no such disk").ailments}
     assert found["ballast.gone"].level == "wrong"

@@ -140,7 +140,8 @@ def test_status_and_metrics_say_when_a_chore_was_last_done_and_that_it_fails(rim
 
     chores = Chores((Chore(name="prune", every_s=3600, do=do),), uplink=None, clock=rim.clock)
     rim.health._last_runs = chores.last
-    assert rim.client.get("/v1/status").json["chores"] == [{"chore": "prune", "done_age_s": None, "failing": ""}]
+    assert rim.client.get("/v1/status").json["chores"] == [{"chore": "prune", "done_age_s": None, "failing": "",
+                                                                "late": False}]  # fmt: skip
     chores.start()
     try:
         run_now(chores, "prune")
@@ -150,10 +151,34 @@ def test_status_and_metrics_say_when_a_chore_was_last_done_and_that_it_fails(rim
         wait_for(lambda: chores.runs().get(("prune", "failed")) == 1)
     finally:
         chores.stop()
-    assert rim.client.get("/v1/status").json["chores"] == [{"chore": "prune", "done_age_s": 90, "failing": "OSError"}]
+    assert rim.client.get("/v1/status").json["chores"] == [{"chore": "prune", "done_age_s": 90, "failing": "OSError",
+                                                            "late": False}]  # fmt: skip
     lines = rim.client.get("/metrics").text.splitlines()
     assert 'tallypoint_till_chore_age_seconds{chore="prune"} 90' in lines
     assert 'tallypoint_till_chore_failing{chore="prune"} 1' in lines
+
+
+def test_a_chore_that_hangs_is_late_after_three_of_its_turns_and_one_that_fails_is_not(rim: Rim):
+    gate = threading.Event()
+    chores = Chores(
+        (Chore(name="hangs", every_s=20, do=gate.wait), Chore(name="well", every_s=3600, do=dict)),
+        uplink=None, clock=rim.clock,
+    )  # fmt: skip
+    rim.health._last_runs = chores.last
+    chores.start()
+    try:
+        run_now(chores, "hangs")
+        rim.clock.move(120_000)
+        assert {name: ran.is_late for name, ran in chores.last().items()} == {"hangs": False, "well": False}
+        rim.clock.move(1_000)
+        assert {name: ran.is_late for name, ran in chores.last().items()} == {"hangs": True, "well": False}
+        assert 'tallypoint_till_chore_late{chore="hangs"} 1' in rim.client.get("/metrics").text
+        gate.set()
+        wait_for(lambda: chores.runs().get(("hangs", "done")) == 1)
+        assert not chores.last()["hangs"].is_late
+    finally:
+        gate.set()
+        chores.stop()
 
 
 def test_after_a_step_of_the_clock_every_chore_is_timed_anew(rim: Rim):
