@@ -4,6 +4,8 @@ Which lots pay is decided by the kernel's `post_event` alone; here is only readi
 Source: house.md section 5.
 """
 
+import logging
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date
 from types import MappingProxyType
@@ -41,6 +43,14 @@ _STANDS = ("account_id", "version", "merged_into")
 _LOCKED: OnConflict = {"version": "most", "version_before": ("old", "version")}
 _LOT = ("account_id", "valid_through", "issuer_id", "terms_id", "points", "earned_on", "expired", "redated_to")
 NEVER = -1  # no version of an account
+MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+_log = logging.getLogger(__name__)
+
+
+class Unpostable(InvariantBroken):
+    """Our own code trips over an event that it let in; it waits in quarantine for a version that can."""
+
+    code = "event.unpostable"
 
 
 class _Done(NamedTuple):
@@ -190,7 +200,7 @@ class CentreBooks:
             if self._ahead.get(who, NEVER) == NEVER:
                 continue
             try:
-                posted = post_event(head, ref, who, self.books)
+                posted = _decide(head, ref, who, self.books)
             except InvariantBroken:
                 # Said again once the account is locked, where it is struck out.
                 self._ahead[who] = NEVER
@@ -252,7 +262,7 @@ class CentreBooks:
         done = self._decided.get(ref)
         if done is None:
             whom = self.account_of(head) if isinstance(head, Receipt | Reversal) else None
-            posted = post_event(told, ref, whom, self.books)
+            posted = _decide(told, ref, whom, self.books)
             self.books.take(posted)
             if posted.waits_for is not None:
                 return posted
@@ -344,6 +354,23 @@ _OF_A_LOT: OnConflict = {"points": "given", "earned_on": "given", "expired": "gi
 
 _LIVE = lot.c.valid_through >= bindparam("day"), lot.c.points > 0
 _LIVE_BEFORE = lot.c.valid_through > bindparam("day"), lot.c.points > 0
+
+
+def _decide(head: Event, ref: EventRef, whom: int | None, books: Books) -> Posted:
+    """As `post_event`; a mistake of ours in it must not stop the events behind, which a till sends in their order.
+
+    Raises: InvariantBroken.
+    """
+    try:
+        return post_event(head, ref, whom, books)
+    except InvariantBroken:
+        raise
+    except MISTAKES as mistake:
+        # Where and what kind, never the message: it may quote what was sent.
+        frames = "; ".join(f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(mistake.__traceback__))
+        kind = type(mistake).__name__
+        _log.error("event %s/%s/%s cannot be posted: %s at %s", ref.till_id, ref.epoch, ref.seq, kind, frames)
+        raise Unpostable(f"{kind} while it was posted.") from None
 
 
 def live_lots(

@@ -92,6 +92,8 @@ WHY = {
     "both were sold, fix it under another id; else write it off.",
     "event.unknown": "This version of head office does not know this kind of event. Update it; then it is booked by "
     "itself.",
+    "event.unpostable": "Head office itself trips over this event; its log says where. Tell whoever supports this. It "
+    "is tried again by itself after an update; or fix it.",
     "event.out_of_range": "A figure of it cannot be. Fix it, or write it off; look at this till.",
     "event.not_a_tills": "Only head office may say this, and a till did. Nothing was booked; look at this till.",
     "internal.invariant_broken": "It would break a sum of the ledger, so it was kept apart. Tell whoever supports "

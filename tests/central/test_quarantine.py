@@ -29,6 +29,7 @@ from central.intake.quarantine import (
 )
 from central.intake.replaying import NotReadable, Replayed, replay_all, replay_one
 from central.ports import reading, writing
+from central.posting import books
 from central.streams.heads import Unfit
 from central.verify.books import verify_books
 from loyalty.facts.events import encode
@@ -164,6 +165,32 @@ def test_an_event_of_a_later_version_posts_after_the_upgrade_once(
     assert lots(centre, anna) == 40
     assert decided(centre) == [(f"{ref.till_id}/1/1", "replayed", "ana")]
     assert centre.rows(select(t.flag.c.state)) == [("settled",)]
+    assert violations(centre) == []
+
+
+def test_an_event_that_our_own_code_trips_over_stops_nobody_and_posts_after_an_update(
+    centre: Centre, till: Till, anna: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = books.post_event
+
+    def trips(head: Any, *rest: Any) -> Any:
+        if head.receipt_id in ("R2", "R4"):
+            raise KeyError("2037000001238")
+        return real(head, *rest)
+
+    monkeypatch.setattr(books, "post_event", trips)
+    till.sell("R1", 1_000, told(anna))
+    bad, anonymous = till.sell("R2", 4_000, told(anna)), till.sell("R4", 500)
+    till.sell("R3", 2_000, told(anna))
+    assert till.upload().flagged == ((2, "event.unpostable"), (3, "event.unpostable"))
+    assert state(centre, bad) == state(centre, anonymous) == ("quarantined", "receipt.v1", "event.unpostable")
+    assert lots(centre, anna) == 30
+    assert "cannot be posted: KeyError at " in caplog.text and "2037000001238" not in caplog.text
+    assert replay_everything(centre) == Replayed(looked_at=2, posted=0)
+    assert violations(centre) == []
+    monkeypatch.setattr(books, "post_event", real)
+    assert replay_everything(centre) == Replayed(looked_at=2, posted=2)
+    assert lots(centre, anna) == 70
     assert violations(centre) == []
 
 

@@ -19,7 +19,11 @@ from typing import Any
 
 import msgspec
 from flask import Flask
+from sqlalchemy import select
 
+from central.database.tables import event
+from central.ports import reading
+from central.posting.books import Unpostable
 from central.tills.sync_http import PATHS, sync_blueprint
 from central.verify.books import verify_books
 from loyalty.facts.events import encode
@@ -283,9 +287,13 @@ def fuzz(seed: int, *, rounds: int | None = None, seconds: float = 0) -> tuple[C
         # What a till wrote into the detail of its own receipt is its own affair; verify says so, and the books stand.
         found = verify_books(fuzzer.centre.engine, fuzzer.keys).violations
         violations = [one for one in found if not one.code.startswith("receipt.")]
+        with reading(fuzzer.centre.engine) as tx:
+            tripped = tx.execute(select(event.c.seq).where(event.c.reason == Unpostable.code)).all()
         fuzzer.centre.engine.dispose()
     if violations:
         raise Broken(f"the books do not add up any more: {violations[:3]}")
+    if tripped:
+        raise Broken(f"head office trips over {len(tripped)} events")
     return counts, fuzzer.peak
 
 
