@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from edge.sale.approving import hash_of_code
 from edge.service import TillService
 from tests.browser.conftest import OpenPage
-from tests.browser.counter import GOODS, post, richer, settled, sign_in, start, welcoming
+from tests.browser.counter import GOODS, LANGUAGES, SIZES, post, richer, settled, sign_in, start, welcoming
 from tests.edge.rim import CARD, commit, quote
 
 pytestmark = pytest.mark.browser
@@ -320,3 +320,26 @@ def test_a_paid_sale_shows_its_record_where_its_lines_were(service: TillService,
     record = service.desk.screens.now().record
     assert record and record in said["text"]
     expect(panel.locator("#nosale")).to_contain_text(f"PaidRecord {record}")
+
+
+# Words of the acts that stand on two lines. A soft hyphen may part one, nothing else may.
+TORN = """() => [...document.querySelectorAll(".act span")].flatMap(({ firstChild: text }) => {
+  const top = (at) => {
+    const range = document.createRange();
+    range.setStart(text, at);
+    range.setEnd(text, at + 1);
+    return Math.round([...range.getClientRects()].at(-1).top);
+  };
+  const words = [...text.data.matchAll(/[^\\s\\u00ad-]+/g)];
+  return words.filter(({ 0: word, index }) => top(index) !== top(index + word.length - 1)).map(([word]) => word);
+})"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_of_an_act_is_torn(service: TillService, open_page: OpenPage, language: str):
+    for text in ("", "big"):
+        page = open_page(f"{service.url}/cashier?lang={language}&text={text}")
+        sign_in(page)
+        for name, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.evaluate(TORN) == [], name

@@ -93,7 +93,7 @@ def test_a_slip_and_a_screen_have_one_word_for_the_same(row: str):
     for language, stem in zip(("en", "pt-BR", "ru", "pl"), stems.split(", "), strict=True):
         slips, screens = tongue_of(language).words, flat(language)
         said = [getattr(slips, name) for name in on_slips.split()] + [screens[name] for name in on_screens.split()]
-        assert [one for one in said if stem not in one.casefold()] == [], language
+        assert [one for one in said if stem not in one.replace("\u00ad", "").casefold()] == [], language
 
 
 def forms(said: Any) -> list[str]:
