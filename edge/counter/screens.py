@@ -24,6 +24,7 @@ HEARTBEAT_S = 3.0
 RETRY_MS = 300
 DONE_MS = 15_000
 FORGOTTEN_MS = 180_000
+NOTICE_MS = 10_000  # a page that asks every two seconds hears it all the same
 
 Phase = Literal["idle", "member", "sale", "done"]
 Place = Literal["customer", "kiosk", "cashier"]
@@ -68,10 +69,14 @@ class ScreenOffer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """A sentence that is no state: a card that could not be read, help on its way. `code` is stable."""
+    """A sentence that is no state: a card that could not be read, help on its way. `code` is stable.
+
+    `no` rises with each, so that a page says it once; 0 where it is told beside a state.
+    """
 
     say: str
     code: str
+    no: int = 0
 
 
 class Beside(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +107,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
         kiosk: sentences for a self-checkout.
         would_earn: what this basket would earn with a card, while it has none.
         beside: for pages that are signed in.
+        notice: the last one, for a few seconds, for a page that asks instead of listening.
     """
 
     no: int = 0
@@ -140,6 +146,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     kiosk: tuple[str, ...] = ()
     would_earn: int = 0
     beside: Beside | None = None
+    notice: Notice | None = None
 
 
 class _Shown:
@@ -170,7 +177,8 @@ class Screens:
         self._lock = threading.Lock()
         self._shown: _Shown | None = None
         self._since_ms = mono_ms()
-        self._no = 0
+        self._no = self._notices = 0
+        self._notice: tuple[Notice, int] | None = None  # the last one, and when
         self._queues: list[queue.Queue[_Shown | Notice | None]] = []
         self._closed = False
         self.dropped = 0
@@ -185,14 +193,21 @@ class Screens:
                 self._put(waiting, self._shown)
 
     def tell(self, say: str, code: str) -> None:
-        """Say something once to every screen that listens now."""
+        """Say something once to every screen that listens now, and to those that ask within ten seconds."""
         with self._lock:
+            self._notices += 1
+            told = Notice(say=say, code=code, no=self._notices)
+            self._notice = told, self._mono_ms()
             for waiting in self._queues:
-                self._put(waiting, Notice(say=say, code=code))
+                self._put(waiting, told)
 
     def shown(self, place: Place = "customer") -> Screen:
-        """The state at this moment as a page may be told it."""
-        return seen_at(self.now(), place)
+        """The state at this moment as a page may be told it that asks, with what was said a moment ago."""
+        screen = seen_at(self.now(), place)
+        with self._lock:
+            told, at_ms = self._notice or (None, 0)
+            is_fresh = told is not None and self._mono_ms() - at_ms < NOTICE_MS
+        return msgspec.structs.replace(screen, notice=told) if is_fresh else screen
 
     def now(self) -> Screen:
         """The state at this moment with all that is beside it; the idle one when the last is over."""

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, Route, expect
 
 from edge.sale.approving import hash_of_code
 from edge.service import TillService
+from loyalty.cards.cards import PaymentCard
 from tests.browser.conftest import OpenPage
 from tests.browser.counter import GOODS, LANGUAGES, SIZES, post, richer, settled, sign_in, start, welcoming
 from tests.edge.rim import CARD, commit, quote
@@ -269,6 +270,21 @@ def test_the_ninth_screen_asks_instead_of_listening_and_says_so(service: TillSer
     expect(page.locator("#row-total dd")).to_have_text("€31.47", timeout=10_000)
     expect(page.locator("#full")).to_contain_text("Many screens are open.")
     assert len(streams) == 7
+
+
+def test_a_panel_that_asks_hears_of_a_refused_card_too_and_once(service: TillService, open_page: OpenPage):
+    streams = [service.desk.screens.stream() for _ in range(8)]
+    page = open_page(f"{service.url}/cashier")
+    sign_in(page)
+    expect(page.locator("#full")).to_be_visible(timeout=15_000)
+    service.readers.take(PaymentCard())
+    toast = page.locator(".toast span")
+    expect(toast).to_have_text("That is a payment card. Keep it for the payment terminal, and scan the member's card.")
+    page.click(".toast .dismiss")
+    with page.expect_response(lambda answer: "/v1/screen" in answer.url and answer.json()["notice"]["no"] == 1):
+        pass  # it is told again, and not said again
+    expect(toast).to_have_count(0)
+    assert len(streams) == 8
 
 
 def test_a_button_says_what_it_does_and_an_act_asks_only_for_what_it_needs(service: TillService, panel: Page):

@@ -107,6 +107,23 @@ def test_a_paid_sale_is_forgotten_after_fifteen_seconds_and_an_open_one_after_th
     assert screens.now().phase == "idle"
 
 
+def test_a_page_that_asks_hears_what_was_said_within_ten_seconds(screens: Screens, mono: Mono):
+    stream = screens.stream()
+    next(stream)
+    assert screens.shown().notice is None
+    screens.tell("Swipe again.", "card.swipe_failed")
+    screens.tell("Swipe once more.", "card.swipe_failed")
+    mono.now_ms += 9_999
+    notice = screens.shown("cashier").notice
+    assert notice is not None and (notice.say, notice.no) == ("Swipe once more.", 2)
+    mono.now_ms += 1
+    assert screens.shown("cashier").notice is None
+    # Who listens has the same numbers, and hears each once.
+    assert [said(next(stream))["no"] for _ in range(2)] == [1, 2]
+    screens.publish(lambda: Screen(phase="sale"))
+    assert said(next(stream))["notice"] is None
+
+
 def test_closing_ends_every_stream_and_lets_nobody_in(screens: Screens):
     stream = screens.stream()
     next(stream)

@@ -8,7 +8,7 @@ const AGAIN_MS = 10000;  // from asking back to the stream
 // onScreen(screen); onNotice({say, code}); onLine("live" | "asking" | "silent")
 export function follow({ place = "", onScreen, onNotice = () => {}, onLine }) {
   const query = place ? `?for=${place}` : "";
-  let lastHeard = Date.now(), stands = "live", wanted = "live";
+  let lastHeard = Date.now(), stands = "live", wanted = "live", lastNotice = 0;
 
   function stand(next) {
     if (next === stands) return;
@@ -19,14 +19,24 @@ export function follow({ place = "", onScreen, onNotice = () => {}, onLine }) {
   function heard(event) {
     lastHeard = Date.now();
     stand(wanted);
-    if (event?.data) onScreen(JSON.parse(event.data));
+    if (!event?.data) return;
+    const screen = JSON.parse(event.data);
+    onScreen(screen);
+    if (screen.notice) noticed(screen.notice);
+  }
+
+  // By its number each is said once, however it came.
+  function noticed(notice) {
+    if (notice.no === lastNotice) return;
+    lastNotice = notice.no;
+    onNotice(notice);
   }
 
   function listen() {
     const stream = new EventSource(`/events${query}`);
     stream.addEventListener("screen", (event) => { wanted = "live"; heard(event); });
     stream.addEventListener("beat", () => { wanted = "live"; heard(); });
-    stream.addEventListener("notice", (event) => onNotice(JSON.parse(event.data)));
+    stream.addEventListener("notice", (event) => noticed(JSON.parse(event.data)));
     stream.addEventListener("error", () => {
       if (stream.readyState !== EventSource.CLOSED) return; // it comes back by itself
       ask(Date.now() + AGAIN_MS);
