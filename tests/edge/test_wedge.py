@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-WEDGE = Path(__file__).parents[2] / "edge/web/static/wedge.js"
+STATIC = Path(__file__).parents[2] / "edge/web/static"
 CARD = "2012345678903"
 PAYMENT = "4242424242424242"
 PAGE = """<!doctype html><title>wedge</title>
@@ -37,9 +37,9 @@ class Till(BaseHTTPRequestHandler):
         if self.path == "/favicon.ico":
             self._answer(204, "image/x-icon", b"")
             return
-        is_wedge = self.path == "/wedge.js"
-        body = WEDGE.read_bytes() if is_wedge else PAGE.encode()
-        self._answer(200, "text/javascript" if is_wedge else "text/html; charset=utf-8", body)
+        is_script = self.path in ("/wedge.js", "/us_keys.js")
+        body = (STATIC / self.path[1:]).read_bytes() if is_script else PAGE.encode()
+        self._answer(200, "text/javascript" if is_script else "text/html; charset=utf-8", body)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -180,6 +180,59 @@ def test_fnc1_typed_as_a_control_key_is_kept(page: Page, till):
     burst(page, "8018735005385000000011\x1d80191")
     told(page, 1)
     assert till[1] == [{"card": "8018735005385000000011\x1d80191"}]
+
+
+# What Windows' Russian layout makes of the keys that a reader presses for the line before it.
+RUSSIAN = str.maketrans(
+    "qwertyuiop[]asdfghjkl;'zxcvbnm,./QWERTYUIOP{}ASDFGHJKL:\"ZXCVBNM<>?@#$^&",
+    "йцукенгшщзхъфывапролджэячсмитьбю.ЙЦУКЕНГШЩЗХЪФЫВАПРОЛДЖЭЯЧСМИТЬБЮ,\"№;:?",
+)
+
+
+def pressed(page: Page, text: str) -> None:
+    """The keys of a US keyboard for a text, then Enter, while the machine stands on the Russian layout."""
+    codes = {";": "Semicolon", ":": "Semicolon", "[": "BracketLeft", "]": "BracketRight", "/": "Slash", "?": "Slash",
+             ".": "Period", "=": "Equal", "-": "Minus", "_": "Minus"}  # fmt: skip
+    shifted = {**dict(zip(")!@#$%^&*(", "0123456789", strict=True)), "_": "", ":": "", "?": ""}
+    keys = []
+    for sign in text:
+        if sign.isdigit() or shifted.get(sign):
+            code = f"Digit{shifted.get(sign, sign)}"
+        else:
+            code = f"Key{sign.upper()}" if sign.isalpha() else codes[sign]
+        keys.append([sign.translate(RUSSIAN), code, sign in shifted or sign.isupper()])
+    page.evaluate(
+        """(keys) => {
+          const real = performance.now();
+          [...keys, ["Enter", "Enter", false]].forEach(([key, code, shiftKey], i) => {
+            const event = new KeyboardEvent("keydown", { key, code, shiftKey, bubbles: true, cancelable: true });
+            Object.defineProperty(event, "timeStamp", { value: real + i * 2 });
+            (document.activeElement ?? document.body).dispatchEvent(event);
+          });
+        }""",
+        keys,
+    )
+
+
+@pytest.mark.parametrize("text", [
+    f"]E0{CARD}", "https://id.example.org/8018/735005385000000011", ";9826300000000015=9912?",
+    "%B9826300000000015^DOE/J^9912?", "TPA1.Aa_zZ-09",
+])  # fmt: skip
+def test_a_readers_keys_are_read_by_their_places_under_the_russian_layout(page: Page, till, text):
+    pressed(page, text)
+    told(page, 1)
+    assert till[1] == [{"card": text}]
+
+
+def test_a_payment_card_is_one_under_the_russian_layout_too(page: Page, till):
+    pressed(page, f";{PAYMENT}=29011010000?")
+    assert told(page, 1)[0]["said"] == {"code": "card.payment_card"}
+
+
+def test_a_word_that_was_typed_quickly_in_russian_stays_russian(page: Page, till):
+    page.focus("#field")
+    burst(page, "слово", end="")
+    page.wait_for_function("document.getElementById('field').value === 'слово'")
 
 
 SHORT = [("12345", "Enter"), ("ab", ""), ("12345678901", "")]

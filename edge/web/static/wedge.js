@@ -9,7 +9,11 @@
 //     ends in silence (a reader without a suffix). The Enter neither presses a button nor sends a form.
 //   - tracks of a stripe (%…? ;…? +…?) within JOIN_MS are one scan, for some readers end every track with Enter.
 //   - anything else was a person: what was held back is typed into the field it was meant for.
+//   - a scan with Cyrillic in it was typed by a reader that presses a US keyboard's keys while the machine stands on another
+//     layout (`ъУ0` for `]E0`): it is read by its keys. No code that is scanned here has such letters.
 // A scan is handed to `take`; without one it is posted to the till, which alone says what it is. Nothing is kept of it.
+
+import { usSign } from "./us_keys.js";
 
 const GAP_MS = 35;   // slow readers send a key every 20 to 30 ms, quick fingers one every 60
 const SLACK = 3;
@@ -20,6 +24,7 @@ const MOST = 2048;   // as much as the till takes
 const WAITING = 4;   // scans that wait for the till's answer; more are dropped
 const ENDS = ["Enter", "Tab"];
 const TRACK = /^[%;+!].*\?.?$/s;
+const CYRILLIC = /\p{Script=Cyrillic}/u;
 const CONTROLS = { "]": "\x1d" };   // FNC1, which readers type as Ctrl+]
 
 // Posts a scan and tells the page with the event "tallypoint:scanned": {ok, said}, `said` being the till's answer.
@@ -40,7 +45,7 @@ export async function identify(text) {
 
 // Begins to listen; the function that is returned ends it.
 export function listen({ take = identify, target = document, gapMs = GAP_MS, least = LEAST, sure = SURE } = {}) {
-  let burst = "", last = -Infinity, quiet = -Infinity, field = null, before = null, timer;
+  let burst = "", pressed = "", last = -Infinity, quiet = -Infinity, field = null, before = null, timer;
   const queue = [];
   let busy = false, tracks = "", swipe;
 
@@ -63,7 +68,7 @@ export function listen({ take = identify, target = document, gapMs = GAP_MS, lea
 
   function forget() {
     clearTimeout(timer);
-    burst = ""; last = -Infinity; field = null; before = null;
+    burst = ""; pressed = ""; last = -Infinity; field = null; before = null;
   }
 
   // The field as it was before the first key, which had gone through like a person's.
@@ -75,7 +80,7 @@ export function listen({ take = identify, target = document, gapMs = GAP_MS, lea
   }
 
   function scan() {
-    const text = burst;
+    const text = CYRILLIC.test(burst) ? pressed : burst;
     takeBack();
     forget();
     arrive(text);
@@ -97,9 +102,9 @@ export function listen({ take = identify, target = document, gapMs = GAP_MS, lea
     else giveBack();
   }
 
-  function begin(sign, at) {
+  function begin(sign, us, at) {
     const focused = target.activeElement;
-    burst = sign; last = at;
+    burst = sign; pressed = us; last = at;
     field = focused && "value" in focused && !focused.readOnly && !focused.disabled ? focused : null;
     before = field ? { value: field.value, at: field.selectionStart ?? null } : null;
     timer = setTimeout(silence, gapMs * SLACK * 2);
@@ -116,7 +121,7 @@ export function listen({ take = identify, target = document, gapMs = GAP_MS, lea
     }
     // What has run on for LEAST keys is a reader, and a till that is busy may stamp its next key late.
     const soon = burst && event.timeStamp - last <= (burst.length >= least ? gapMs * SLACK : gapMs);
-    const control = event.ctrlKey && !event.altKey ? CONTROLS[event.key] : undefined;
+    const us = usSign(event), control = event.ctrlKey && !event.altKey ? CONTROLS[us] : undefined;
     const sign = control ?? (event.key.length === 1 && !event.ctrlKey && !event.altKey && !event.metaKey ? event.key : "");
     if (soon && ENDS.includes(event.key) && burst.length >= least) {
       event.preventDefault();
@@ -128,6 +133,7 @@ export function listen({ take = identify, target = document, gapMs = GAP_MS, lea
       event.preventDefault();
       event.stopImmediatePropagation();
       burst = (burst + sign).slice(0, MOST + 1);
+      pressed = (pressed + (control ?? us)).slice(0, MOST + 1);
       last = event.timeStamp;
       clearTimeout(timer);
       timer = setTimeout(silence, gapMs * SLACK * 2);
@@ -135,7 +141,7 @@ export function listen({ take = identify, target = document, gapMs = GAP_MS, lea
     }
     // A key that is late, or of another kind, ends what came before it as silence does.
     if (burst) { clearTimeout(timer); silence(); }
-    if (sign && !control) begin(sign, event.timeStamp);
+    if (sign && !control) begin(sign, us, event.timeStamp);
   }
 
   target.addEventListener("keydown", key, { capture: true });
