@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from loyalty.amounts import format_quantity
+from loyalty.amounts import format_quantity, format_units
 from loyalty.certificates import CertificateSold
 from loyalty.facts.receipts import Funded, Receipt, ReceiptDetail, paid_in_money, points_paid
 from loyalty.facts.returned_points import PRO_RATA, Way, points_back
@@ -181,7 +181,9 @@ def _check(row: ReturnLine, sold: dict[int, int], before: dict[int, int], after:
     left = max(0, sold[row.line] - before[row.line])
     if row.quantity_milli > left:
         raise ReturnsMoreThanSold(
-            f"Only {format_quantity(left)} of line {row.line} can still come back.",
+            f"Only {format_units(left)} of line {row.line} can still come back; take that many."
+            if left
+            else f"Line {row.line} has come back already; choose among the others.",
             line=row.line,
             left=format_quantity(left),
             asked=format_quantity(row.quantity_milli),

@@ -399,3 +399,29 @@ def test_the_code_on_a_receipt_is_scanned_for_its_return_and_a_payment_card_neve
     expect(panel.locator("#act-problem")).to_be_hidden()
     panel.click("#act-send")
     expect(panel.locator(".pick input[type=checkbox]")).to_have_count(4)
+
+
+def test_a_part_that_is_typed_with_a_comma_pays_out_its_share(service: TillService, panel: Page):
+    post(service, "/v1/receipts", commit(card=None, basket=GOODS))
+    begin(panel, "return")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    panel.check("#f-line4")
+    panel.fill('input[name="quantity4"]', "0,371")  # half of 0.742
+    expect(panel.locator('input[name="amount4"]')).to_have_value("5.53")  # of 11.06
+    panel.click("#act-send")
+    expect(panel.locator(".toast span")).to_have_text("Hand out €5.53.")
+    panel.click("#slip-close")
+    begin(panel, "return")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    panel.check("#f-line4")
+    panel.fill('input[name="quantity4"]', "0,5")
+    panel.click("#act-send")
+    expect(panel.locator("#act-problem")).to_have_text("Only 0.371 of line 4 can still come back. Take that many.")
+    # What is left is read as a person writes it.
+    panel.check("#f-line1")
+    panel.uncheck("#f-line4")
+    panel.fill('input[name="quantity1"]', "3")
+    panel.click("#act-send")
+    expect(panel.locator("#act-problem")).to_have_text("Only 2 of line 1 can still come back. Take that many.")

@@ -122,9 +122,9 @@ def test_a_return_that_does_not_fit_the_receipt_is_refused(what, now, earlier, r
 
 def test_the_cashier_is_told_how_much_can_still_come_back():
     receipt = sold(line(1, 1000, quantity_milli=3000))
-    with pytest.raises(ReturnsMoreThanSold, match=r"Only 0.500 of line 1 can still come back."):
+    with pytest.raises(ReturnsMoreThanSold, match=r"Only 0.5 of line 1 can still come back; take that many."):
         given_back(receipt, back(1, 1000), earlier=[back(1, 2500)])
-    with pytest.raises(ReturnsMoreThanSold, match=r"Only 0.000 of line 1 can still come back."):
+    with pytest.raises(ReturnsMoreThanSold, match=r"Line 1 has come back already; choose among the others."):
         given_back(receipt, back(1, 1000), earlier=[back(1, 3500)])
 
 

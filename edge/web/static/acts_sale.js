@@ -48,16 +48,19 @@ async function linesToReturn(desk, values) {
   return [rows.length ? picks(t("field.lines"), head, ...rows) : lead(t("say.nothingLeft"))];
 }
 
+// A quantity as it may be typed, with a comma too.
+const pointed = (text) => text.replace(",", ".");
+
 function rowOf(desk, line) {
   const share = (quantity) => plain(Math.round((line.net_minor * Number(quantity)) / Number(line.quantity)), desk.screen.exponent);
   const amount = make("input", { name: `amount${line.line}`, value: share(line.left), inputmode: "decimal", "aria-label": `${t("field.amount")}: ${line.name}` });
-  const quantity = make("input", { name: `quantity${line.line}`, value: String(Number(line.left)), inputmode: "decimal", "aria-label": `${t("field.quantity")}: ${line.name}`, oninput: (event) => { if (Number(event.target.value) > 0) amount.value = share(event.target.value); } });
+  const quantity = make("input", { name: `quantity${line.line}`, value: String(Number(line.left)), inputmode: "decimal", "aria-label": `${t("field.quantity")}: ${line.name}`, oninput: (event) => { if (Number(pointed(event.target.value)) > 0) amount.value = share(pointed(event.target.value)); } });
   const id = `f-line${line.line}`;
   return make("div", { class: "pick" }, make("input", { type: "checkbox", id, name: `line${line.line}` }), make("label", { for: id }, line.name, make("small", {}, `${number(line.quantity)} · ${cashOf(desk, line.net_minor)}`)), quantity, amount);
 }
 
 function linesOf(desk, values) {
-  const exact = (text) => Number(text.replace(",", ".")).toFixed(3);
+  const exact = (text) => Number(pointed(text)).toFixed(3);
   if (!values.receipt) {
     const amount = values.amount ? minor(values.amount, desk.screen.exponent) : 0;
     return [{ line: 1, sku: values.sku, quantity: exact(values.quantity), amount_minor: amount }];

@@ -4,6 +4,7 @@ import { count, has, money, points, t } from "./tongue.js";
 
 const FIGURES = { receipts: "field.receipts", voids: "field.voids", returns: "field.returns", net_minor: "field.net", discount_minor: "told.discounts", returned_minor: "field.returned", points_earned: "field.pointsEarned", points_spent: "field.pointsSpent", points_reversed: "told.pointsBack" };
 const TENDER = "tender:";
+const QUANTITY = /^\d+\.\d{3}$/; // as the contract writes it; a person reads 0.5
 // What head office refuses in the words in which this till would have.
 const SAME_REASONS = ["claimed", "has_card", "voided", "returned", "receipt_unknown", "not_priceable", "not_offered"];
 
@@ -18,7 +19,8 @@ function nameOf(code) {
 // What is refused, with the next step. What the page itself finds wrong is in its language already.
 export function refusalOf(problem) {
   if (!problem.code) return String(problem.message);
-  return t(`refusal.${nameOf(problem.code) || (problem.status >= 500 ? "fault" : "other")}`, problem.figures ?? {});
+  const figures = Object.entries(problem.figures ?? {}).map(([name, value]) => [name, QUANTITY.test(value) ? Number(value) : value]);
+  return t(`refusal.${nameOf(problem.code) || (problem.status >= 500 ? "fault" : "other")}`, Object.fromEntries(figures));
 }
 
 // The till's own sentence, where the words are not of this code alone: for whoever is asked for help.
