@@ -425,3 +425,17 @@ def test_a_part_that_is_typed_with_a_comma_pays_out_its_share(service: TillServi
     panel.fill('input[name="quantity1"]', "3")
     panel.click("#act-send")
     expect(panel.locator("#act-problem")).to_have_text("Only 2 of line 1 can still come back. Take that many.")
+
+
+def test_a_figure_of_the_close_that_cannot_be_read_is_not_left_out(panel: Page):
+    sums: list[dict] = []
+    panel.on("request", lambda one: sums.append(one.post_data_json) if one.url.endswith("/v1/day-close") else None)
+    begin(panel, "close")
+    panel.fill("#f-points_earned", "some")
+    panel.click("#act-send")
+    expect(panel.locator("#act-problem")).to_have_text("Whole numbers such as 1340")
+    panel.fill("#f-points_earned", "1 340")
+    panel.fill("#f-points_spent", "1.000")
+    panel.click("#act-send")
+    expect(panel.locator("#slip-list")).to_contain_text("Points earned: Here 0, POS 1,340")
+    assert [one["totals"] for one in sums] == [{"points_earned": 1340, "points_spent": 1000}]

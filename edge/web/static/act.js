@@ -206,6 +206,13 @@ export function minor(text, exponent) {
   return Number(found[1] + (found[2] ?? "").padEnd(exponent, "0"));
 }
 
+// "1340", or with its thousands parted as it is printed, as a number; throws a sentence where it is none.
+export function whole(text) {
+  const digits = text.trim();
+  if (!/^(\d{1,12}|\d{1,3}([ \u00a0\u202f.,]\d{3})+)$/.test(digits)) throw new Error(t("field.count"));
+  return Number(digits.replace(/\D/g, ""));
+}
+
 export const plain = (amount, exponent) => {
   const digits = String(amount).padStart(exponent + 1, "0");
   return exponent ? `${digits.slice(0, -exponent)}.${digits.slice(-exponent)}` : digits;

@@ -1,6 +1,6 @@
 // Acts about the till's day: certificates, training, the close.
 
-import { field, lead, minor, only, select, two } from "./act.js";
+import { field, lead, minor, only, select, two, whole } from "./act.js";
 import { drop, get } from "./api.js";
 import { make } from "./dom.js";
 import { paperOf } from "./paper.js";
@@ -54,7 +54,7 @@ const closed = {
   draw: (desk) => [field("businessDate", { type: "date", value: desk.screen.now.slice(0, 10) }), lead(t("field.posTotals")), ...pairs(FIGURES.map(([name, words, isMoney]) => field(name, { label: words, mode: isMoney ? "decimal" : "numeric" })))],
   async send(desk, values, step, { call }) {
     const totals = {};
-    for (const [name, , isMoney] of FIGURES) if (values[name]) totals[name] = isMoney ? minor(values[name], desk.screen.exponent) : Number(values[name]);
+    for (const [name, , isMoney] of FIGURES) if (values[name]) totals[name] = isMoney ? minor(values[name], desk.screen.exponent) : whole(values[name]);
     const said = await call("POST", "/v1/day-close", { business_date: values.businessDate, ...desk.stamp(), ...(Object.keys(totals).length ? { totals } : {}) });
     const differences = said.differences ?? [], warnings = (said.warnings ?? []).map(noticeOf);
     const facts = FIGURES.map(([name, words, isMoney]) => [t(words), isMoney ? money(said[name], desk.screen.currency, desk.screen.exponent) : count(said[name])]);
