@@ -23,6 +23,7 @@ from edge.ports import Settings
 from loyalty.trouble import Trouble
 from sync.chain import StreamHead, next_head
 from sync.refusals import Revoked
+from sync.transport import LineUntrusted
 
 Level = Literal["danger", "wrong", "advice"]
 LEVELS: tuple[Level, ...] = ("danger", "wrong", "advice")
@@ -120,7 +121,13 @@ def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[A
         return
     line = status.get("line", {})
     offset_ms = line.get("clock_offset_ms")
-    if settings.centre_url and line.get("offline"):
+    if settings.centre_url and line.get("last_error") == LineUntrusted.code:
+        yield Ailment(
+            level="wrong", code="line.untrusted", say="The certificate of head office is not believed here.",
+            do=f"Look at this machine's clock: it says {status['now']}. If that is right, look at centre_ca, at the"
+            " name in centre_url, whether the certificate has run out, and what on the way may show one of its own.",
+        )  # fmt: skip
+    elif settings.centre_url and line.get("offline"):
         yield Ailment(
             level="advice", code="line.offline", say=f"Head office is not reached since {line.get('since')}:"
             f" {line.get('last_error') or 'no contact yet'}.",

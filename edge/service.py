@@ -115,8 +115,9 @@ class TillService:
             certificate_holds=held,
         )
         self.desk = Desk(
-            till=till, identity=self.identity, settings=settings, clock=clock, is_offline=self.uplink.is_offline
-        )
+            till=till, identity=self.identity, settings=settings, clock=clock, is_offline=self.uplink.is_offline,
+            is_untrusted=self.uplink.is_untrusted,
+        )  # fmt: skip
         self.peripherals = Peripherals(settings, self.desk)
         self.counter_line = self._counter_line()
         self.parked_office = self._parked_office()

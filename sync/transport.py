@@ -10,6 +10,7 @@ Source: pitfalls.md, "requests / urllib3".
 """
 
 import socket
+import ssl
 import threading
 import time
 from typing import Any
@@ -47,6 +48,14 @@ class LineHijacked(Fault):
     status = 502
 
 
+class LineUntrusted(Fault):
+    """Whoever answers shows no certificate that is believed here: an authority that is not known, another name, or one
+    that this machine's clock takes for too new or too old."""
+
+    code = "line.untrusted"
+    status = 502
+
+
 class AnswerTooLarge(Fault):
     code = "line.answer_too_large"
     status = 502
@@ -75,7 +84,7 @@ def exchange(session: requests.Session, url: str, body: bytes, deadline_ms: int)
     Returns:
         Any answer that looks like the centre's; errors of 400 and above also without the content type.
     Raises:
-        LineDown, LineTooSlow, LineHijacked, AnswerTooLarge.
+        LineDown, LineTooSlow, LineHijacked, LineUntrusted, AnswerTooLarge.
     """
     ends = time.monotonic() + deadline_ms / 1000
     with _Guillotine(deadline_ms / 1000) as guillotine:
@@ -99,11 +108,27 @@ def exchange(session: requests.Session, url: str, body: bytes, deadline_ms: int)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as trouble:
             if guillotine.fell or time.monotonic() >= ends:
                 raise _too_slow(deadline_ms) from None
+            if (refused := _certificate_refused(trouble)) is not None:
+                raise LineUntrusted(
+                    f"The certificate of head office is not believed here ({refused.verify_message}). Look at this"
+                    " machine's clock first, then at centre_ca and the certificate. Sales go on."
+                ) from None
             raise LineDown(
                 f"Head office does not answer ({type(trouble).__name__}); sales go on, sending is tried again."
             ) from None
         except _Cut:
             raise _too_slow(deadline_ms) from None
+
+
+def _certificate_refused(trouble: BaseException) -> ssl.SSLCertVerificationError | None:
+    """What OpenSSL said of a certificate; the libraries above wrap it several times, as cause or as argument."""
+    seen: list[BaseException] = [trouble]
+    for one in seen:
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return one
+        inside = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        seen += [each for each in inside if isinstance(each, BaseException) and each not in seen]
+    return None
 
 
 def _too_slow(deadline_ms: int) -> LineTooSlow:

@@ -71,13 +71,21 @@ class Desk:
     """Everything a till can be asked, with its screens and slips.
 
     Args:
-        is_offline: whether head office was out of reach lately.
+        is_offline: whether head office was out of reach lately; `is_untrusted`: for its certificate, or our clock.
     """
 
     def __init__(
-        self, *, till: Till, identity: TillIdentity, settings: Settings, clock: Clock, is_offline: Callable[[], bool]
+        self,
+        *,
+        till: Till,
+        identity: TillIdentity,
+        settings: Settings,
+        clock: Clock,
+        is_offline: Callable[[], bool],
+        is_untrusted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.till, self.settings, self.clock, self.is_offline = till, settings, clock, is_offline
+        self.is_untrusted = is_untrusted
         self.identity = identity
         self.label = settings.label or identity.label or identity.till_id[:8]
         self.slips = Slips(till.cache, settings, self.label, training=till.is_training)
@@ -97,7 +105,7 @@ class Desk:
         """A desk of its own with the screens of this one, and the ends of cards that it remembers."""
         desk = Desk(
             till=till_of_training(self.till), identity=self.identity, settings=self.settings, clock=self.clock,
-            is_offline=self.is_offline,
+            is_offline=self.is_offline, is_untrusted=self.is_untrusted,
         )  # fmt: skip
         desk.screens, desk.at_hand = self.screens, self.at_hand
         desk._faces, desk._lock = self._faces, self._lock
@@ -269,6 +277,7 @@ class Desk:
             exponent=exponent_of(currency) if currency else 2,
             now=show_instant(now.wall_ms, self.settings.offset_min),
             offline=is_offline,
+            untrusted=is_offline and self.is_untrusted(),
             training=self.till.is_training,
         )
 

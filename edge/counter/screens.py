@@ -105,6 +105,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
         lapsing_points, lapsing_on: the points that lapse next, and their last valid day.
         offers: coupons of the member; `missed`: those of the messages that tell what was nearly had.
         kiosk: sentences for a self-checkout.
+        untrusted: offline because head office's certificate is not believed, which mostly is this machine's clock.
         would_earn: what this basket would earn with a card, while it has none.
         beside: for pages that are signed in.
         notice: the last one, for a few seconds, for a page that asks instead of listening.
@@ -132,6 +133,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     next_tier: ScreenTier | None = None
     messages: tuple[str, ...] = ()
     offline: bool = False
+    untrusted: bool = False
     training: bool = False
     age_ms: int = 0
     tier: str = ""

@@ -28,8 +28,8 @@ from sync.schedule import Intervals
 from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
 from sync.till_messages import Condition, Request, TillSettings
 from sync.till_session import SessionStatus, TillSession, WaitUntil
+from sync.transport import LineUntrusted, new_session
 from sync.transport import exchange as over_http
-from sync.transport import new_session
 from sync.wire import Ack, Answer, HelloAnswer, Lane, LeaseAnswer, Page, SignedGrant
 
 VERSION = "0.1"
@@ -209,6 +209,7 @@ class Uplink:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._online = False
+        self._line_code = ""  # why the last request was not answered
         self._last_fault = ""
 
     # Without a thread
@@ -248,6 +249,7 @@ class Uplink:
         """
         with self._lock:
             now = self._clock.now().moment
+            self._line_code = "" if answer else code
             if answer is None:
                 self._session.no_answer(now, request, code)
             else:
@@ -305,6 +307,10 @@ class Uplink:
     def is_offline(self) -> bool:
         """Whether head office is out of reach, or was never reached."""
         return not self._online
+
+    def is_untrusted(self) -> bool:
+        """Whether whoever answered last showed a certificate that is not believed here."""
+        return self._line_code == LineUntrusted.code
 
     def _condition(self) -> Condition:
         oldest_ms = self._journal.outbox.oldest_unsent_ms()

@@ -123,6 +123,14 @@ def test_what_the_running_service_tells(rim: Rim, tmp_path: Path) -> None:
     assert found["chore.failing"].level == "danger"
 
 
+def test_a_certificate_that_is_not_believed_points_to_the_clock(rim: Rim, tmp_path: Path) -> None:
+    line = {"offline": True, "since": "2026-03-05T18:00:00Z", "last_error": "line.untrusted"}
+    found = {one.code: one for one in look(rim, tmp_path, line=line, now="2019-01-01T00:00:09+01:00").ailments}
+    assert found["line.untrusted"].level == "wrong"
+    assert "it says 2019-01-01T00:00:09+01:00" in found["line.untrusted"].do
+    assert "line.offline" not in found
+
+
 def test_what_hangs_is_told_though_nothing_of_it_fails(rim: Rim, tmp_path: Path) -> None:
     chores = [{"chore": "checkpoint", "done_age_s": 961, "failing": "", "late": True}]
     line = {"offline": False, "last_contact": "2026-03-05T17:29:59+01:00"}

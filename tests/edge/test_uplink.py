@@ -22,7 +22,7 @@ from sync.keys import Signer
 from sync.lanes import LaneState
 from sync.ports import TillRecord
 from sync.schedule import Intervals
-from sync.transport import LineDown
+from sync.transport import LineDown, LineUntrusted
 from sync.wire import Answer, Grant, Page, PageAsk
 from tests.edge.counter import (
     ANA,
@@ -207,6 +207,22 @@ def test_a_lost_answer_and_a_crash_post_nothing_twice(shop: Shop) -> None:
     shop.till.commit(commit("r2", sale(card=None)))
     shop.settle()
     assert (shop.journal.backlog(), len(shop.centre.posted[TILL_ID])) == (0, 2)
+
+
+def test_a_certificate_that_is_not_believed_is_known_until_the_line_is_back(shop: Shop) -> None:
+    shop.settle()
+    carry, shop.uplink._exchange = shop.uplink._exchange, refuse_certificate
+    shop.till.commit(commit("r1"))
+    assert shop.uplink.run_once() == 0
+    assert (shop.uplink.is_untrusted(), shop.uplink.is_offline()) == (True, True)
+    assert shop.uplink.status().session.line.last_error == "line.untrusted"
+    shop.uplink._exchange = carry
+    shop.settle(600_000)
+    assert (shop.uplink.is_untrusted(), shop.uplink.is_offline()) == (False, False)
+
+
+def refuse_certificate(url: str, body: bytes, deadline_ms: int) -> Answer:
+    raise LineUntrusted("not believed")
 
 
 def test_sales_go_on_while_the_line_is_down_and_say_so(shop: Shop) -> None:

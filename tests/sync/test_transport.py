@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from sync.transport import AnswerTooLarge, LineDown, LineHijacked, LineTooSlow, exchange, new_session
+from sync.transport import AnswerTooLarge, LineDown, LineHijacked, LineTooSlow, LineUntrusted, exchange, new_session
 from sync.wire import CONTENT_TYPE
 
 OURS = f"Content-Type: {CONTENT_TYPE}\r\n".encode()
@@ -234,19 +234,23 @@ def test_proxies_of_the_environment_are_not_used(serve, monkeypatch):
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> str:
-    """Path of a certificate of 127.0.0.1 with its key, signed by itself."""
+    return made_certificate(tmp_path, from_day=-1)
+
+
+def made_certificate(folder: Path, *, from_day: int, address: str = "127.0.0.1") -> str:
+    """Path of a certificate with its key, signed by itself, good for two days from a day relative to today."""
     key = Ed25519PrivateKey.generate()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "centre")])
     today = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), 1)
-        .not_valid_before(today - datetime.timedelta(days=1))
-        .not_valid_after(today + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .not_valid_before(today + datetime.timedelta(days=from_day))
+        .not_valid_after(today + datetime.timedelta(days=from_day + 2))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, None)
     )
-    path = tmp_path / "centre.pem"
+    path = folder / "centre.pem"
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.write_bytes(made.public_bytes(Encoding.PEM) + private)
     return str(path)
@@ -268,9 +272,21 @@ def test_an_answer_comes_over_tls_and_a_drip_in_it_ends_at_the_deadline(serve, t
             exchange(session, serve(dripping, tls).url, b"{}", 500)
 
 
-def test_a_certificate_nobody_vouches_for_is_a_fault(serve, tls):
-    with pytest.raises(LineDown), new_session() as session:
+def test_a_certificate_nobody_vouches_for_is_a_fault_of_its_own(serve, tls):
+    with pytest.raises(LineUntrusted, match="self-signed certificate"), new_session() as session:
         exchange(session, serve(reply(b"200 OK", OURS, b""), tls).url, b"{}", 5_000)
+
+
+@pytest.mark.parametrize(("made", "said"), [
+    ({"from_day": 1}, "certificate is not yet valid"), ({"from_day": -3}, "certificate has expired"),
+    ({"from_day": -1, "address": "127.0.0.2"}, "IP address mismatch"),
+])  # fmt: skip
+def test_a_clock_that_is_wrong_is_not_taken_for_a_line_that_is_down(serve, tmp_path, made, said):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path := made_certificate(tmp_path, **made))
+    with pytest.raises(LineUntrusted, match=said) as told, new_session(path) as session:
+        exchange(session, serve(reply(b"200 OK", OURS, b""), context).url, b"{}", 5_000)
+    assert "clock first" in told.value.say
 
 
 def test_a_handshake_that_drips_ends_at_the_deadline():

@@ -121,7 +121,7 @@ def test_a_certificate_of_another_authority_is_refused_and_nothing_is_kept(
 ) -> None:
     other = Authority(tmp_path / "other", "theirs")
     assert enrol(office, capsys, tmp_path, other.file, "2") == 3
-    assert "(line.down)" in capsys.readouterr().err
+    assert "(line.untrusted)" in capsys.readouterr().err
     assert not (tmp_path / "till" / "identity.json").exists()
     # Nor do the authorities of the web vouch for it.
     with pytest.raises(requests.exceptions.SSLError):

@@ -60,7 +60,7 @@ function take(screen) {
 function draw() {
   const screen = desk.screen;
   if (!screen) return;
-  show("offline", screen.offline ? t("cashier.lineDown") : "");
+  show("offline", standing(screen));
   train(desk.training);
   show("card", screen.member ? t("common.card", { c: screen.member }) : "");
   drawSale(screen);
@@ -127,11 +127,15 @@ async function scanned(text) {
   } catch (problem) { toast({ text: refusalOf(problem), whole: true }); }
 }
 
+function standing(screen) {
+  return screen.offline ? t(screen.untrusted ? "cashier.lineUntrusted" : "cashier.lineDown") : "";
+}
+
 function stand(line) {
   body.classList.toggle("waiting", line === "silent");
   show("full", line === "asking" ? t("common.many") : "");
   if (line === "silent") { show("offline", t("common.wait")); say(t("common.networkDown"), { now: true }); }
-  else if (desk.screen) show("offline", desk.screen.offline ? t("cashier.lineDown") : "");
+  else if (desk.screen) show("offline", standing(desk.screen));
   if (line === "shut") location.reload();
 }
 
