@@ -287,6 +287,17 @@ def test_a_panel_that_asks_hears_of_a_refused_card_too_and_once(service: TillSer
     assert len(streams) == 8
 
 
+def test_a_clock_that_is_wrong_is_said_in_place_of_a_line_that_is_down(service: TillService, panel: Page):
+    desk, pill = service.desk, panel.locator("#offline")
+    for is_untrusted, says in ((False, "Offline"), (True, "Offline: check the clock")):
+        desk.is_offline, desk.is_untrusted = (lambda: True), (lambda said=is_untrusted: said)
+        desk.screens.publish(desk.blank_screen)
+        expect(pill).to_have_text(says)
+    desk.is_offline = lambda: False
+    desk.screens.publish(desk.blank_screen)
+    expect(pill).to_be_hidden()
+
+
 def test_a_button_says_what_it_does_and_an_act_asks_only_for_what_it_needs(service: TillService, panel: Page):
     post(service, "/v1/receipts", commit(basket=GOODS))
     begin(panel, "certificate")
