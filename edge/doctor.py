@@ -32,7 +32,9 @@ DISK_MB: tuple[tuple[int, Level], ...] = ((FULL_MB, "danger"), (SHORT_MB, "dange
 QUEUE_HOURS, QUEUE_DAYS_IN_DANGER = 4, 7
 MOST_CLOCK_OFFSET_MS = 120_000
 MOST_SILENT_S = 2 * 3600  # head office is asked every 20 s, and sends nobody away for longer than an hour and a tenth
-SECRET_FILES = (JOURNAL_FILE, CACHE_FILE, "identity*.json", "claim.json", "salvage*", "journal-salvaged.db")
+SECRET_FILES = (
+    JOURNAL_FILE, CACHE_FILE, "identity*.json", "claim.json", "next-key.json", "salvage*", "journal-salvaged.db"
+)  # fmt: skip
 
 
 class Ailment(msgspec.Struct, frozen=True, kw_only=True):
@@ -302,18 +304,30 @@ def _read_journal(
             say=f"{head_seq - acked_seq} events are not acknowledged, the oldest for {age_h} hours.",
             do="Look why head office is not reached. Keep this machine's disk: it is the only copy.",
         )  # fmt: skip
-    left = journal.execute(
-        f"SELECT coalesce(sum(n), 0) FROM (SELECT max(0, max(e.seq) - s.acked_seq) n FROM stream s JOIN event e"
-        f" ON {OF_STREAM} WHERE s.epoch <> ? GROUP BY s.epoch)",
-        (identity.epoch,),
-    ).fetchone()[0]
-    if left:
-        yield Ailment(
-            level="wrong", code="queue.left_behind", say=f"{left} events of an earlier epoch were never acknowledged.",
-            do="Keep the data folder. They go by themselves once head office is reached, unless it stopped that epoch.",
-        )  # fmt: skip
+    yield from _left_behind(journal, identity.epoch)
     yield from _chain(journal, identity, StreamHead(
         till_id=identity.till_id, epoch=identity.epoch, seq=acked_seq, hash=acked_hash))  # fmt: skip
+
+
+def _left_behind(journal: sqlite3.Connection, epoch: int) -> Iterator[Ailment]:
+    """What earlier epochs wrote and head office has not acknowledged: on its way, or kept apart there for good."""
+    rows = journal.execute(
+        f"SELECT s.kept_apart, max(0, max(e.seq) - s.acked_seq) FROM stream s JOIN event e ON {OF_STREAM}"
+        " WHERE s.epoch <> ? GROUP BY s.epoch",
+        (epoch,),
+    ).fetchall()
+    if waits := sum(left for apart, left in rows if not apart):
+        yield Ailment(
+            level="wrong", code="queue.left_behind", say=f"{waits} events of an earlier epoch were never acknowledged.",
+            do="Keep the data folder. They go by themselves once head office is reached.",
+        )  # fmt: skip
+    for apart, left in rows:
+        if apart and left:
+            yield Ailment(
+                level="advice", code="queue.kept_apart", about=apart,
+                say=f"{left} events of an earlier epoch are not booked; head office keeps them in quarantine.",
+                do="A person there fixes them or writes them off. Keep the data folder until that is done.",
+            )  # fmt: skip
 
 
 def _chain(journal: sqlite3.Connection, identity: TillIdentity, at: StreamHead) -> Iterator[Ailment]:

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge import doctor
@@ -102,6 +103,22 @@ def test_a_stopped_stream_resting_leases_and_what_an_earlier_enrolment_left(rim:
         seed=rim.identity.seed, install_id="x", granted=type(later)(**{
             name: getattr(later, name) for name in later.__struct_fields__} | {"epoch": 2})))  # fmt: skip
     assert "journal.other_till" in codes(look(rim, tmp_path))
+
+
+def test_what_an_earlier_epoch_left_is_on_its_way_or_kept_apart_for_a_person(rim: Rim, tmp_path: Path) -> None:
+    later = msgspec.structs.replace(rim.identity.granted, epoch=2)
+    write_identity_file(tmp_path, msgspec.structs.replace(rim.identity, granted=later))
+    with sqlite3.connect(tmp_path / "journal.db") as other:
+        other.execute("CREATE TEMP TABLE next AS SELECT * FROM stream")
+        other.execute("UPDATE next SET epoch = 2")
+        other.execute("INSERT INTO stream SELECT * FROM next")
+    (left,) = [one for one in look(rim, tmp_path).ailments if one.code.startswith("queue.")]
+    assert (left.level, left.code) == ("wrong", "queue.left_behind")
+    assert left.say == "2 events of an earlier epoch were never acknowledged."
+    with sqlite3.connect(tmp_path / "journal.db") as other:
+        other.execute("UPDATE stream SET kept_apart = 'sync.unknown_epoch' WHERE epoch = 1")
+    (left,) = [one for one in look(rim, tmp_path).ailments if one.code.startswith("queue.")]
+    assert (left.level, left.code, left.about) == ("advice", "queue.kept_apart", "sync.unknown_epoch")
 
 
 def test_what_the_running_service_tells(rim: Rim, tmp_path: Path) -> None:
