@@ -6,7 +6,8 @@ from sqlalchemy import Connection, func, select
 
 from central.backups.backups import LAST_BACKUP
 from central.coalition.registry import get_setting
-from central.database.tables import flag, notice, quarantine, release, waiting
+from central.database.tables import flag, notice, release, waiting
+from central.intake.quarantine import count_open
 from central.ports import Settings
 from central.upkeep import views
 from central.upkeep.ailments import Ailment
@@ -154,11 +155,10 @@ def _worklist(settings: Settings, tx: Connection, now_ms: int) -> Iterator[Ailme
 
 
 def _kept_apart(settings: Settings, tx: Connection, now_ms: int) -> Iterator[Ailment]:
-    kept = tx.execute(select(func.count()).select_from(quarantine)).scalar_one()
-    if kept:
+    if kept := count_open(tx):
         yield Ailment(
-            level="advice", code="quarantine", say=f"{kept} uploads are kept apart as evidence.",
-            do="The worklist says of which till and why; nothing of them was posted.",
+            level="advice", code="quarantine", say=f"{kept} uploads or events wait in quarantine for a decision.",
+            do="`tallypoint central quarantine`: fix, replay or write off; nothing of them was posted.",
         )  # fmt: skip
     oldest_ms = tx.execute(select(func.min(waiting.c.since_ms))).scalar()
     if oldest_ms is not None and now_ms - oldest_ms > (settings.grace_days + 1) * DAY_MS:

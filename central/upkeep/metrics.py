@@ -8,7 +8,8 @@ from sqlalchemy import Connection, func, select
 
 from central.backups.backups import LAST_BACKUP
 from central.coalition.registry import get_setting, open_period_no
-from central.database.tables import event, quarantine, waiting
+from central.database.tables import event, waiting
+from central.intake.quarantine import count_open
 from central.leases.granting import floats_out
 from central.leases.leasing import leased_points
 from central.streams.sealing import newest_block
@@ -63,7 +64,7 @@ def _of_the_house(tx: Connection, folder: Path, now_ms: int) -> Iterator[Iterato
     yield _lines("chore_failing", "gauge", "Whether the last run of a chore failed", failing)
     yield _lines("worklist_oldest_seconds", "gauge", "Age of the oldest open row", oldest)
     yield _lines("backup_age_seconds", "gauge", "Seconds since the last backup", backups)
-    yield _lines("quarantined", "gauge", "Uploads kept apart as evidence", [({}, _count(tx, quarantine))])
+    yield _lines("quarantined", "gauge", "Uploads and events that nobody decided about", [({}, count_open(tx))])
 
 
 def _of_tills(tills: list[views.TillRow]) -> Iterator[Iterator[str]]:

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from central.backups.backups import make_backup
 from central.coalition.registry import stop_stream
 from central.database.tables import stream, waiting
+from central.intake.quarantine import items, key_named, write_off
 from central.keys.card_keys import make_card_key, ring_of
 from central.keys.centre_keys import NEXT, rotate_centre_key
 from central.members.card_change import retire_card_key
@@ -217,6 +218,11 @@ def test_a_stopped_stream_is_danger_and_what_it_sends_is_kept_apart(ward: Ward) 
     ward.till.sell("R2", 1_000)
     ward.centre.session.answer(ward.centre.now, BATCH_PATH, ward.till.batch(), ward.centre.store)
     assert "quarantine" in {one.code for one in ward.look().ailments}
+    with writing(ward.centre.engine) as tx:
+        (item,) = items(tx)
+        key = key_named(tx, item.name)
+        write_off(tx, key, note="a test", by="ana", user_id="1", now_ms=NOW, randomness=ward.centre.random)
+    assert "quarantine" not in {one.code for one in ward.look().ailments}
 
 
 def test_a_tills_clock_that_is_off_and_leases_that_rest(ward: Ward) -> None:
