@@ -77,7 +77,8 @@ class ParkedListSaid(Answer, frozen=True, kw_only=True):
 
 
 class ResumedSaid(Answer, frozen=True, kw_only=True):
-    """A basket taken up again, to be quoted anew as `sale`."""
+    """A basket taken up again, to be quoted anew as `sale`; `show_card`: without its card, whose name went with a card
+    key."""
 
     park_id: str
     resume_id: str
@@ -87,6 +88,7 @@ class ResumedSaid(Answer, frozen=True, kw_only=True):
     say: str
     replayed: bool
     training: bool = False
+    show_card: bool = False
 
 
 class DroppedSaid(Answer, frozen=True, kw_only=True):

@@ -37,7 +37,7 @@ from edge.day.telling import close_said, report_of
 from edge.instants import local_time, show_instant
 from edge.parking.at_office import ParkedOffice
 from edge.parking.over_lan import Elsewhere, ParkedLan, row_of
-from edge.parking.parking import AWAY, drop, give, park, park_away, read_parked
+from edge.parking.parking import AWAY, drop, give, park, park_away, take_up
 from edge.refusals import ParkedNoLine
 from edge.sale.asks import DayClosed
 from edge.sale.certificates import hold_certificates
@@ -224,15 +224,15 @@ class DayDesk:
             basket = self._lan.bring(park_id, body.resume_id, body.till_id)
         else:
             basket = give(journal, park_id, own, body.resume_id)
-        parked = read_parked(basket.body)
-        again = parked.scan_again
+        taken = take_up(desk.till, basket.body)
         return ResumedSaid(
             park_id=park_id,
             resume_id=body.resume_id,
-            sale=parked.sale,
-            note=parked.note,
-            scan_again=again,
-            say=f"Scan {again} coupons or certificates once more." if again else "",
+            sale=taken.sale,
+            note=taken.note,
+            scan_again=taken.scan_again,
+            show_card=taken.show_card,
+            say=taken.say,
             replayed=before is not None and before.state == "taken",
             training=desk.till.is_training,
         )

@@ -20,19 +20,21 @@ from edge.sale.holding import let_go
 from edge.sale.knowing import token_of
 from edge.sale.recalling import check_id
 from edge.sale.till import Till
-from loyalty.cards.card_keys import CardKey
+from loyalty.cards.card_keys import CardKey, CardName
 
 MOST_BYTES = 40 * 1024  # so that it fits in a message between tills
 AWAY = ("office", "unsure")
 
 
 class ParkedSale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A basket as it is kept. `coupons` and `certificates` count the codes that must be scanned again."""
+    """A basket as it is kept. `coupons` and `certificates` count the codes that must be scanned again; `names` are all
+    that its card is called, as far as the till knew, for a key may be retired before it is taken up."""
 
     sale: QuoteBody
     note: str = ""
     coupons: int = 0
     certificates: int = 0
+    names: tuple[CardName, ...] = ()
 
     @property
     def amount_minor(self) -> int:
@@ -43,6 +45,22 @@ class ParkedSale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def scan_again(self) -> int:
         """How many codes are to be scanned once more."""
         return self.coupons + self.certificates
+
+
+class TakenUp(msgspec.Struct, frozen=True, kw_only=True):
+    """A basket to go on with, its card by the name that it has now; `show_card` where it has none any more."""
+
+    sale: QuoteBody
+    note: str
+    show_card: bool
+    scan_again: int
+
+    @property
+    def say(self) -> str:
+        """What the cashier is to do."""
+        card = "Scan the member's card once more. " if self.show_card else ""
+        codes = f"Scan {self.scan_again} coupons or certificates once more." if self.scan_again else ""
+        return f"{card}{codes}".strip()
 
 
 class Parked(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +148,20 @@ def give(journal: Journal, park_id: str, till_id: str, resume_id: str) -> KeptBa
         return msgspec.structs.replace(basket, state="taken", taken_by=till_id, resume_id=resume_id)
 
 
+def take_up(till: Till, body: bytes) -> TakenUp:
+    """A basket that this till has now, however long and wherever it lay: its card goes by the name under the oldest key
+    that is in force here, unless a newer one is the only one that is known, as when it is shown."""
+    parked, ids = read_parked(body), till.identity.card_keys.ids
+    card = parked.sale.card
+    if parked.names:
+        tokens = [one.token for one in parked.names if one.key_id in ids]
+        first = tokens[0] if tokens else None
+        card = next((token for token in tokens if till.cache.member(token) is not None), first)
+    show_card = parked.sale.card is not None and card is None
+    sale = msgspec.structs.replace(parked.sale, card=card)
+    return TakenUp(sale=sale, note=parked.note, show_card=show_card, scan_again=parked.scan_again)
+
+
 def drop(till: Till, park_id: str) -> None:
     """Throw a basket away; again changes nothing. Raises: ParkedUnknown, ParkedTaken."""
     with till.journal.writing():
@@ -168,7 +200,7 @@ def _made(till: Till, body: ParkBody) -> tuple[KeptBasket, ParkedSale]:
     """The basket as it is kept. Raises: ParkedTooLarge, PaymentCardScanned, CardUnreadable, NotOurCard."""
     check_id(body.park_id)
     token = token_of(till.current().programme, till.identity, body.card, till.shown) if body.card else None
-    sale = _as_kept(body, token)
+    sale = _as_kept(body, token, till.names.named(token) if token else ())
     data = msgspec.json.encode(sale)
     if len(data) > MOST_BYTES:
         raise ParkedTooLarge(
@@ -187,6 +219,8 @@ def _made(till: Till, body: ParkBody) -> tuple[KeptBasket, ParkedSale]:
 def _hashed(body: ParkBody, sale: ParkedSale, key: CardKey) -> "_Hashed":
     # Codes are hashed with the programme's key: else a file that is copied could be tried until they are found.
     spoken = (*body.coupons, *(one.code for one in body.certificates), *_sold_codes(body))
+    # Names come and go with keys; the card's token says whose basket it is.
+    sale = msgspec.structs.replace(sale, names=())
     return _Hashed(sale=sale, hold_id=body.hold_id, codes=tuple(code_token(key.secret, code) for code in spoken))
 
 
@@ -230,7 +264,7 @@ class _Hashed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     codes: tuple[str, ...]
 
 
-def _as_kept(body: ParkBody, token: str | None) -> ParkedSale:
+def _as_kept(body: ParkBody, token: str | None, names: tuple[CardName, ...]) -> ParkedSale:
     """Without number, codes, hold and approval; free texts without what may be a payment card or a person's."""
     lines = tuple(
         msgspec.structs.replace(line, name=without_payment(line.name), certificate="") for line in body.basket.lines
@@ -259,6 +293,7 @@ def _as_kept(body: ParkBody, token: str | None) -> ParkedSale:
         note=without_personal(body.note),
         coupons=len(body.coupons),
         certificates=len(body.certificates) + len(_sold_codes(body)),
+        names=names,
     )
 
 

@@ -72,6 +72,16 @@ class CardNames:
             named = self._shown.get(token)
         return tuple(one.token for one in named.names) if named else (token,)
 
+    def named(self, token: str) -> tuple[CardName, ...]:
+        """The names of a card with the keys they stand under, oldest first; none where there are several keys and it
+        was not shown lately: then nobody can say under which one its token stands."""
+        with self._lock:
+            shown = self._shown.get(token)
+        if shown is not None:
+            return shown.names
+        ids = self._identity().card_keys.ids
+        return (CardName(key_id=ids[0], token=token),) if len(ids) == 1 else ()
+
     def ever_of(self, token: str) -> tuple[str, ...]:
         """The same, with the names under keys that are retired behind them; the one asked about comes first."""
         with self._lock:

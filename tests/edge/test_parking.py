@@ -1,5 +1,7 @@
 """Baskets laid aside: kept without number or code, resumed once, here or at another till of the store."""
 
+import hashlib
+import hmac
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from edge.parking.over_lan import ParkedLan
 from edge.parking.parking import MOST_BYTES, give, read_parked
 from edge.refusals import ParkedGone, ParkedTaken, ParkedUnheard, ParkedUnknown
 from edge.web.server import WebServer
+from loyalty.cards.card_keys import CardKey, CardKeys
 from sync.framing import pack
 from sync.keys import Signer
 from sync.parked import PARKED_PATH, TAGS, ParkedListAsk, ParkedTake
@@ -189,6 +192,84 @@ def test_settled_baskets_are_forgotten_in_time(rim: Rim) -> None:
     rim.journal.prune()
     assert rim.journal.parked.find("P1") is None
     assert rim.journal.parked.find("P2") is not None
+
+
+# A card key is retired while a basket waits
+
+
+FIRST, SECOND, THIRD = (CardKey(key_id=no, key=key * 32) for no, key in (("1", "22"), ("2", "55"), ("3", "66")))
+BOTH = CardKeys(keys=(FIRST, SECOND))
+RETIRED = CardKeys(keys=(msgspec.structs.replace(FIRST, retired=True), SECOND))
+THREE = CardKeys(keys=(*RETIRED.keys, THIRD))
+GONE = CardKeys(keys=(*(msgspec.structs.replace(one, retired=True) for one in RETIRED.keys), THIRD))
+
+
+def use(rim: Rim, keys: CardKeys) -> None:
+    rim.desk.till.use_identity(msgspec.structs.replace(rim.identity, later_card_keys=keys))
+
+
+def name(key: CardKey) -> str:
+    """What the card is called under a key, by the standard library."""
+    return hmac.new(key.secret, b"ean13\0" + CARD.encode(), hashlib.sha256).digest()[:16].hex()
+
+
+@pytest.mark.parametrize("where", ["here", "at another till"])
+@pytest.mark.parametrize(("parked_under", "resumed_under", "card"), [
+    (None, None, name(FIRST)),
+    (None, BOTH, name(FIRST)),  # both in force: the oldest name, as when it is shown
+    (None, RETIRED, None),  # nobody here can say its name under the new key
+    (BOTH, BOTH, name(FIRST)),
+    (BOTH, RETIRED, name(SECOND)),
+    (BOTH, None, name(FIRST)),  # a till that has not heard of the second key
+    (BOTH, THREE, name(SECOND)),
+    (BOTH, GONE, None),
+    (RETIRED, THREE, name(SECOND)),
+])  # fmt: skip
+def test_its_card_goes_by_the_name_that_is_in_force_where_it_is_taken_up(
+    tmp_path: Path, where: str, parked_under: CardKeys | None, resumed_under: CardKeys | None, card: str | None
+) -> None:
+    (tmp_path / "other").mkdir()
+    rim = Rim(tmp_path)
+    if parked_under:
+        use(rim, parked_under)
+    rim.post("/v1/parked", parked(coupons=["NOBODYS-1"]))
+    there = rim if where == "here" else Rim(tmp_path / "other")
+    if resumed_under:
+        use(there, resumed_under)
+    if there is not rim:
+        kept = rim.journal.parked.find("P1")
+        assert kept is not None
+        with there.journal.writing():
+            there.journal.parked.add(msgspec.structs.replace(kept, kept_by=there.identity.till_id))
+    told = resumed(there).json
+    assert (told["sale"]["card"], told.get("show_card", False)) == (card, card is None)
+    codes = "Scan 1 coupons or certificates once more."
+    assert told["say"] == (codes if card else f"Scan the member's card once more. {codes}")
+    # It is the same basket for a retry, and goes on as a sale.
+    assert resumed(there).json == {**told, "replayed": True}
+    assert there.post("/v1/quotes", {**told["sale"], "sold_at": quote()["sold_at"]}).status_code == 200
+
+
+def test_it_is_asked_for_under_the_name_that_is_known_where_the_oldest_is_not(tmp_path: Path) -> None:
+    """As where the numbers of cards were entered at head office under the newer key alone."""
+    rim = Rim(tmp_path)
+    use(rim, BOTH)
+    rim.post("/v1/parked", parked())
+    member = rim.cache.member(name(FIRST))
+    assert member is not None
+    rim.cache.load_members([msgspec.structs.replace(member, cards=(name(SECOND),))])
+    assert resumed(rim).json["sale"]["card"] == name(SECOND)
+
+
+def test_a_basket_of_before_names_were_kept_is_taken_up_as_it_is(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    data = msgspec.json.encode({"sale": {"basket": basket(), "card": "ab" * 16}})
+    with rim.journal.writing():
+        rim.journal.parked.add(
+            KeptBasket(park_id="P1", ask_sha256="", body=data, parked_ms=7, kept_by=rim.identity.till_id)
+        )
+    use(rim, RETIRED)
+    assert resumed(rim).json["sale"]["card"] == "ab" * 16
 
 
 class Store:

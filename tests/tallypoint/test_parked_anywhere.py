@@ -19,6 +19,7 @@ from sync.transport import LineDown
 from sync.wire import Answer
 from tallypoint.in_process import StoryClock
 from tests.central.tills import ANNA, COALITION, NOW, PROGRAMME
+from tests.tallypoint.test_card_keys import Shops
 from tests.tallypoint.test_members_and_cards import HOUR, Coalition, Counter, read, refused
 from tests.tallypoint.test_nothing_in_clear import leaks, written
 
@@ -299,3 +300,39 @@ def test_a_till_tells_a_head_office_that_was_put_back_once(world: Street, tmp_pa
     )  # fmt: skip
     far.office.settle()
     assert asked == []
+
+
+class Changing(Street, Shops):
+    """A street whose card key is changed, within the hours for which a basket waits."""
+
+    def hear(self, *counters: Counter) -> None:
+        self.clock.move(HOUR + 1)
+        for counter in counters:
+            self.sync(counter.node)
+
+
+def test_a_basket_that_waits_while_the_card_key_is_changed_goes_on_for_the_same_member(tmp_path: Path):
+    world = Changing(tmp_path, StoryClock(NOW), COALITION)
+    world.publish(programme_from(PROGRAMME))
+    one, far = world.counters = (Counted(world, "S1", "one"), Counted(world, "S3", "far"))
+    world.level()
+    one.sell("R-1", 5_000, ANNA)
+    one.park("P0")
+    assert world.new_key() == "2"
+    world.hear(one, far)
+    one.sell("R-2", 1_000, ANNA)
+    one.park("P1")
+    world.hear(one)
+    world.retire("1", force=True)
+    world.hear(one, far)
+    assert [counter.node.till.identity.card_keys.ids for counter in (one, far)] == [("2",), ("2",)]
+    back = far.resume(one)
+    assert (back.sale.card, back.show_card) == (world.name(ANNA, 2), False)
+    assert far.node.till.balance(back.sale.card).view.balance_points == 60
+    far.sell("R-3", 1_250, back.sale.card)
+    # What was parked before there was a second key goes on once its card is shown.
+    before = far.resume(one, "U0", "P0")
+    assert (before.sale.card, before.show_card, before.scan_again) == (None, True, 1)
+    world.hear(one, far)
+    assert world.points(world.name(ANNA, 2)) == 72
+    world.close()

@@ -129,7 +129,8 @@ const resumed = {
     const said = await call("POST", `/v1/parked/${encodeURIComponent(one.park_id)}/resume`, { resume_id: id, till_id: one.till_id, office: one.office });
     // Priced again, it is the sale at hand, where the POS finds it.
     await post("/v1/quotes", { ...said.sale, quote_id: said.sale.quote_id || newId("quote") });
-    return { say: said.scan_again ? t("say.scanAgain", { n: said.scan_again }) : t("say.resumed") };
+    const again = [said.show_card ? t("say.showCard") : "", said.scan_again ? t("say.scanAgain", { n: said.scan_again }) : ""].filter(Boolean);
+    return { say: again.length ? again.join(" ") : t("say.resumed") };
   },
 };
 
