@@ -37,6 +37,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "finding": HEAD_OFFICE,
     "settle": HEAD_OFFICE,
     "reopen": HEAD_OFFICE,
+    "give_card": HEAD_OFFICE,
     "tills": HEAD_OFFICE,
     "open_place": HEAD_OFFICE,
     "kept_apart": HEAD_OFFICE,

@@ -10,6 +10,7 @@ from central.console.gate import here
 from central.database.tables import flag
 from central.intake.quarantine import count_open
 from central.ports import reading, writing
+from central.tills.forgotten_cards import give_forgotten
 from central.upkeep import views
 from central.worklist import worklist
 from central.worklist.worklist import FlagKey
@@ -54,6 +55,14 @@ def add_worklist(pages: Blueprint, console: Console) -> None:
         with writing(console.engine) as tx:
             worklist.settle_flag(tx, key, note=note, by=here().person.login, now_ms=console.clock.wall_ms())
         console.note("worklist.settled", f"{till_id}/{epoch}/{seq}", cause=cause, n=n)
+        return redirect(url_for(".findings", cause=cause), 303)
+
+    @pages.post("/worklist/<till_id>/<int:epoch>/<int:seq>/<cause>/<int:n>/give")
+    def give_card(till_id: str, epoch: int, seq: int, cause: str, n: int) -> Any:
+        key = FlagKey(till_id=till_id, epoch=epoch, seq=seq, cause=cause, n=n)
+        with writing(console.engine) as tx:
+            give_forgotten(tx, key, by=here().person.login, now_ms=console.clock.wall_ms())
+        console.note("worklist.card_given", f"{till_id}/{epoch}/{seq}", cause=cause, n=n)
         return redirect(url_for(".findings", cause=cause), 303)
 
     @pages.post("/worklist/<till_id>/<int:epoch>/<int:seq>/<cause>/<int:n>/reopen")

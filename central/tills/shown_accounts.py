@@ -3,7 +3,8 @@
 After a restore, a member who joined since the backup gets another account as their event comes again. Sales to the one
 of before opened it anew, for nobody. A till that was told of that member shows the card: the account follows it to the
 member, or is the card's until they are heard of. Only an account that is nobody's moves: opened by such a sale, with no
-card and no member. What tills say otherwise of it is left for a person. Source: docs/members.md "After a restore".
+card and no member. What tills say otherwise of it is left for a person, and so is a card that they show of a member and
+that nobody gave here (`central.tills.forgotten_cards`). Source: docs/members.md "After a restore".
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from central.database.rows import find, put
 from central.database.tables import account, card, event, flag
 from central.members.accounts import survivor_of
 from central.posting.member_facts import CARD_HAS_POINTS
+from central.tills.forgotten_cards import note_forgotten
 from central.worklist.worklist import CONTEXT, FlagKey, raise_flags, settle_flag
 from loyalty.ledger.books import Flag
 from loyalty.lots import EventRef
@@ -32,6 +34,8 @@ def take_shown(tx: Connection, ask: DeskAsk, now_ms: int) -> None:
     for one in ask.accounts:
         if (key := nobodys.get(one.account_id)) is not None:
             _lead(tx, one, key, now_ms)
+        else:
+            note_forgotten(tx, ask, one, now_ms)
 
 
 def _nobodys(tx: Connection, ask: DeskAsk) -> dict[int, FlagKey]:

@@ -68,6 +68,9 @@ WHY = {
     "member's; ask which of them they have, and block the other.",
     "card_has_points": "A new card was used at another till before head office heard whose it is. Its points are moved "
     "to the member by themselves; settle nothing here unless this stays for a day.",
+    "card_forgotten": "After a restore a till says that this card was the member's. Whoever gave it has lost that, and "
+    "so have we: nobody else can know. Call the member, or look at what they bought; then give it to them, or say why "
+    "not.",
     "number_span_unknown": "A till gave out a card number of a span that was never granted here: a restore lost it. "
     "That part of the range is not granted again.",
     "number_outside_span": "A till gave out a card number that it was not granted. Look at this till.",

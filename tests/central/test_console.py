@@ -15,8 +15,9 @@ from central.coalition.registry import load_coalition, stop_stream
 from central.console.base import Console
 from central.console.console import console_pages
 from central.console.format import age, count, money
-from central.database.tables import audit, flag, period, statement, stream
+from central.database.tables import audit, card, flag, period, statement, stream
 from central.login import Logins, create_user
+from central.members.members import create_account
 from central.ports import reading, writing
 from central.worklist.worklist import raise_alarm, raise_flags
 from loyalty.ledger.books import Flag
@@ -158,6 +159,27 @@ def test_settling_a_row_keeps_the_note_and_who_wrote_it(centre: SmallCentre, ana
     assert (row.state, row.settled_by, row.note) == ("settled", "ana", "Line was down; the member repaid it.")
     assert (noted.action, noted.about) == ("worklist.settled", f"{TILLS['D']}/1/1")
     assert "the member repaid it" in page(ana, "/worklist?state=settled")
+
+
+def test_one_key_gives_a_forgotten_card_to_its_member(centre: SmallCentre, ana: FlaskClient, finn: FlaskClient) -> None:
+    of, token = EventRef(till_id=TILLS["D"], epoch=1, seq=1), "5f" * 16
+    with writing(centre.engine) as tx:
+        member = create_account(tx, centre.randomness, NOW)
+        figures: dict[str, int | str] = {"account_id": member, "card_token": token}
+        raise_flags(tx, [Flag(of=of, cause="card_forgotten", figures=figures)], {}, NOW)
+    row = f"/worklist/{TILLS['D']}/1/1/card_forgotten/0"
+    shown = page(ana, row)
+    assert "The card is the member" in words(shown) and token in shown
+    assert re.search(r"<button[^>]*autofocus", shown)
+    find_uncovered(centre)
+    assert "autofocus" not in page(ana, FINDING)
+    assert send(finn, f"{row}/give").status_code == 403
+    assert send(ana, f"{row}/give").status_code == 303
+    with reading(centre.engine) as tx:
+        assert tx.execute(select(card.c.account_id).where(card.c.card_token == token)).scalar() == member
+        assert tx.execute(select(audit.c.action)).scalars().all()[-1] == "worklist.card_given"
+    assert "the card is the member" in page(ana, row)
+    assert send(ana, f"{row}/give").status_code == 404
 
 
 def test_a_row_cannot_be_settled_without_a_note_or_twice(centre: SmallCentre, ana: FlaskClient) -> None:
