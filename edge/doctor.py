@@ -305,6 +305,7 @@ def _read_journal(
             do="Look why head office is not reached. Keep this machine's disk: it is the only copy.",
         )  # fmt: skip
     yield from _left_behind(journal, identity.epoch)
+    yield from _people_unheard(journal, now_ms)
     yield from _chain(journal, identity, StreamHead(
         till_id=identity.till_id, epoch=identity.epoch, seq=acked_seq, hash=acked_hash))  # fmt: skip
 
@@ -328,6 +329,18 @@ def _left_behind(journal: sqlite3.Connection, epoch: int) -> Iterator[Ailment]:
                 say=f"{left} events of an earlier epoch are not booked; head office keeps them in quarantine.",
                 do="A person there fixes them or writes them off. Keep the data folder until that is done.",
             )  # fmt: skip
+
+
+def _people_unheard(journal: sqlite3.Connection, now_ms: int) -> Iterator[Ailment]:
+    """Who joined at an event that head office does not have in its books."""
+    people, since_ms = journal.execute("SELECT count(*), min(since_ms) FROM unheard").fetchone()
+    if people:
+        yield Ailment(
+            level="wrong", code="people.unheard", say=f"Who {people} new members are waits here for events that head"
+            f" office does not have in its books, for {(now_ms - since_ms) // HOUR_MS} hours.",
+            do="Let head office look at its quarantine: once it has posted one, who it is goes there by itself. It is"
+            " forgotten here after as long as acknowledged events are kept, and that member joins anew.",
+        )  # fmt: skip
 
 
 def _chain(journal: sqlite3.Connection, identity: TillIdentity, at: StreamHead) -> Iterator[Ailment]:

@@ -27,6 +27,7 @@ DESK_ANSWER_TAG = b"TP-DESKSAID1\0"
 SPAN_TAG = b"TP-NUMBERS1\0"
 PERSON_TAG = b"TP-PERSON1\0"
 MOST_SEALED = 8 * 1024
+UNHEARD = "members.event_unheard"  # head office does not have, not yet or never, the event that it belongs to
 UNREADABLE = "members.sealed_unreadable"  # what was sealed is for no key that head office has
 
 MOST_ACCOUNTS = 200

@@ -21,7 +21,7 @@ from central.tills.parked_resting import take_resumed
 from central.tills.shown_accounts import take_shown
 from loyalty.cards.card_keys import CardKeys
 from loyalty.cards.card_numbers import RangeTooSmall
-from sync.desk import UNREADABLE, DeskAsk
+from sync.desk import UNHEARD, UNREADABLE, DeskAsk
 from sync.ports import DeskTold
 from sync.refusals import BadBody
 
@@ -73,7 +73,9 @@ def _take_sealed(tx: Connection, ask: DeskAsk, people: People | None, now_ms: in
     """Who a new member is, once the event that it belongs to is here; what does not belong to it is turned away."""
     chosen = select(enrolment).where(enrolment.c.till_id == ask.till_id, enrolment.c.event_id == ask.about)
     row = tx.execute(chosen).first()
-    if row is None or people is None or ask.sealed is None:
+    if row is None:
+        return DeskTold(refused=UNHEARD)
+    if people is None or ask.sealed is None:
         return DeskTold()
     if row.sealed_sha256 != ask.sealed.sha256:
         return DeskTold(took=True, refused="members.sealed_differs")

@@ -397,7 +397,7 @@ class Journal:
     def prune(self, after_each: Callable[[], object] = _nothing) -> int:
         """Forget what is acknowledged and was kept long enough; how many events went. `after_each` is called after
         each small step."""
-        before_ms = self._clock.now().wall_ms - self._kept.days * DAY_MS
+        before_ms = self._clock.now().wall_ms - self.kept_ms
         gone = self.outbox.prune(before_ms, keep=self._kept.events, after_each=after_each)
         with self._database.writing():
             self.promises.prune(before_ms)
@@ -406,6 +406,11 @@ class Journal:
             self.certificates.prune()
             self.exchanges.prune()
         return gone
+
+    @property
+    def kept_ms(self) -> int:
+        """How long what head office acknowledged stays."""
+        return self._kept.days * DAY_MS
 
     def checkpoint(self) -> None:
         """Empty the log into the file."""

@@ -12,6 +12,11 @@ from loyalty.cards.card_numbers import NumberSpan
 from sync.desk import UNREADABLE, Sealed
 
 SEALING_KEY = "sealing_key"
+# Of a batch that hangs in the air nobody here can say what is in it.
+_TO_BE_SENT = (
+    "SELECT 1 FROM event e JOIN stream s ON s.epoch = e.epoch AND e.seq > s.acked_seq AND s.kept_apart = ''"
+    " WHERE e.receipt_id = ? UNION ALL SELECT 1 FROM loose LIMIT 1"
+)
 SEALED_WAITING = "SELECT event_id, exchange_key, body FROM sealed WHERE taken_ms = 0 ORDER BY rowid LIMIT ?"
 _SEALED_BEHIND = (
     "SELECT event_id, exchange_key, body FROM sealed WHERE taken_ms = 0"
@@ -126,13 +131,31 @@ class MembersKept:
         What it has stays as long as acknowledged events do, for a head office that is put back from an older backup;
         so does what is for no key that it has now: the key may be found and put back."""
         if refused and refused != UNREADABLE:
-            self._database.writer.execute("DELETE FROM sealed WHERE event_id = ?", (event_id,))
+            self._forget(event_id)
             return
         self._database.writer.execute("UPDATE sealed SET taken_ms = ? WHERE event_id = ?", (now_ms, event_id))
+        self._database.writer.execute("DELETE FROM unheard WHERE event_id = ?", (event_id,))
+
+    def sealed_unheard(self, event_id: str, now_ms: int, kept_ms: int) -> None:
+        """Head office does not have the event that this belongs to. Where nothing is left to send that could be it, the
+        event is lost, or kept apart there for people; after as long as acknowledged events are kept this goes, too."""
+        if self._database.row(_TO_BE_SENT, (event_id,)) is not None:
+            return
+        self._database.writer.execute(
+            "INSERT INTO unheard (event_id, since_ms) VALUES (?, ?) ON CONFLICT DO NOTHING", (event_id, now_ms)
+        )
+        since = self._database.row("SELECT since_ms FROM unheard WHERE event_id = ?", (event_id,))
+        if since is not None and since[0] <= now_ms - kept_ms:
+            self._forget(event_id)
 
     def sealed_again(self) -> None:
         """Head office was put back from a backup: it is brought what it may have lost."""
         self._database.writer.execute("UPDATE sealed SET taken_ms = 0")
+        self._database.writer.execute("DELETE FROM unheard")
+
+    def _forget(self, event_id: str) -> None:
+        for table in ("sealed", "unheard"):
+            self._database.writer.execute(f"DELETE FROM {table} WHERE event_id = ?", (event_id,))
 
     def prune(self, before_ms: int) -> None:
         """Forget what head office has had for long enough."""

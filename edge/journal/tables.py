@@ -286,3 +286,10 @@ def fewer_pages(tables: Database) -> None:
     tables.execute("UPDATE lease SET spent = 0 WHERE account_id IS NULL AND spent > 0")
     tables.execute("INSERT INTO promised SELECT 'hold', hold_id, points, NULL FROM hold WHERE state = 'open'")
     tables.execute("DROP INDEX hold_open")
+
+
+@_journal()
+def unheard(tables: Database) -> None:
+    """Since when head office says that it lacks the event of who a new member is, while nothing is left to send that
+    could be it. Beside `sealed`, whose rows keep the form in which they are found in a damaged file."""
+    tables.execute("CREATE TABLE unheard (event_id TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT")

@@ -11,7 +11,7 @@ from edge.identity import TillIdentity
 from edge.journal.journal import Journal
 from edge.ports import Clock
 from loyalty.trouble import Refusal
-from sync.desk import ClaimState, ConsentNow, DeskAnswer, DeskWanted, FoundCard, Person, Sealed, seal_person
+from sync.desk import UNHEARD, ClaimState, ConsentNow, DeskAnswer, DeskWanted, FoundCard, Person, Sealed, seal_person
 
 LOOKUPS, LOOKUPS_MS = 20, 600_000
 FEW_NUMBERS = 100  # below so many a till asks for more
@@ -77,6 +77,9 @@ class CounterLine:
                 with self._journal.writing():
                     kept.sealed_taken(event_id, told.refused, self._clock.now().wall_ms)
                 brought += 1
+            elif told.refused == UNHEARD:
+                with self._journal.writing():
+                    kept.sealed_unheard(event_id, self._clock.now().wall_ms, self._journal.kept_ms)
         return brought
 
     def show_accounts(self) -> None:

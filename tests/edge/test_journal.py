@@ -249,7 +249,7 @@ def test_the_file_is_for_the_service_alone_and_every_setting_holds(journal: Jour
         "event", "own_use", "lease", "hold", "stream", "flagged", "counter", "peer", "transfer_in", "transfer_out",
         "grant_kept", "loose", "parked", "exchange", "certificate_move",
         "number_span", "number_used", "own_block", "own_card", "own_claim", "own_consent", "own_name", "sealed", "told",
-        "told_account", "promised",
+        "told_account", "promised", "unheard",
     }  # fmt: skip
     assert all(sql.rstrip().endswith("STRICT") for _, sql in tables)
 

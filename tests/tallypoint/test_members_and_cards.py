@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from central.corrections.erasing import erase_member
-from central.database.tables import account, card, flag, found_by, lot, number_span, person
+from central.database.tables import account, card, enrolment, flag, found_by, lot, number_span, person
 from central.intake.claims import settle_claims
 from central.intake.consents import consents_of
 from central.members.card_spans import grant_numbers
@@ -29,6 +29,7 @@ from edge.api.member_bodies import (
     FindBody,
 )
 from edge.counter.desk import Desk
+from edge.doctor import examine
 from edge.journal.journal import Journal, open_epoch
 from edge.line.counter_line import CounterLine
 from edge.line.enrol import JOURNAL_FILE
@@ -298,6 +299,87 @@ def test_a_head_office_that_came_back_from_a_backup_is_brought_again_who_joined_
     with one.node.journal.writing():
         one.node.journal.members.sealed_again()
     assert one.node.journal.members.sealed_waiting(9) == []
+
+
+def waiting(counter: Counter) -> list[str]:
+    return [about for about, _ in counter.node.journal.members.sealed_waiting(9)]
+
+
+def ailments(counter: Counter, world: Coalition) -> list[str]:
+    counter.node.journal.checkpoint()
+    said = examine(counter.node.till.settings, world.clock.wall_ms(), None).ailments
+    return [one.say for one in said if one.code == "people.unheard"]
+
+
+def keep(counter: Counter, world: Coalition, *days: float) -> list[list[str]]:
+    """Its chore so many days later each time, and who waits then."""
+    seen = []
+    for later in days:
+        world.clock.move(int(later * DAY))
+        counter.line.keep()
+        seen.append(waiting(counter))
+    return seen
+
+
+def test_who_somebody_is_ends_where_head_office_never_gets_the_event(world: Coalition):
+    one, _ = world.counters
+    one.enrol(enrol_id="E-1", person=ANA)
+    world.sync(one.node)
+    with writing(world.engine) as tx:
+        tx.execute(enrolment.delete())  # as where the event waits in quarantine
+    assert keep(one, world, 0, 1, 12.99) == [["E-1"], ["E-1"], ["E-1"]]
+    assert ailments(one, world) == [
+        "Who 1 new members are waits here for events that head office does not have in its books, for 335 hours."
+    ]  # 13.99 days
+    assert keep(one, world, 0.02) == [[]]
+    assert ailments(one, world) == []
+
+
+def test_it_is_brought_where_people_post_the_event_in_time(world: Coalition):
+    one, _ = world.counters
+    made = one.enrol(enrol_id="E-1", person=ANA)
+    world.sync(one.node)
+    with writing(world.engine) as tx:
+        rows = [dict(row) for row in tx.execute(select(enrolment)).mappings()]
+        tx.execute(enrolment.delete())
+    assert keep(one, world, 0, 13) == [["E-1"], ["E-1"]]
+    with writing(world.engine) as tx:
+        tx.execute(enrolment.insert(), rows)
+    assert keep(one, world, 0) == [[]]
+    with reading(world.engine) as tx:
+        assert world.people.read(tx, account_of(tx, made.card_token)) == Person(**ANA)
+
+
+def test_it_stays_as_long_as_the_event_can_still_be_sent_and_after_a_restore_its_time_begins_anew(world: Coalition):
+    one, _ = world.counters
+    one.enrol(enrol_id="E-1", person=ANA)
+    # The counter is answered, the events are not taken yet.
+    assert keep(one, world, 0, 20) == [["E-1"], ["E-1"]] and ailments(one, world) == []
+    journal = one.node.journal
+    with journal.writing():
+        journal._database.writer.execute("UPDATE stream SET acked_seq = 9")
+    assert keep(one, world, 0, 10) == [["E-1"], ["E-1"]]
+    with journal.writing():
+        journal.members.sealed_again()
+    assert keep(one, world, 0, 10) == [["E-1"], ["E-1"]]
+    with journal.writing():
+        journal._database.writer.execute("INSERT INTO loose (epoch, first_seq, batch) VALUES (7, 3, x'00')")
+    assert keep(one, world, 10) == [["E-1"]]  # it may be in there
+    with journal.writing():
+        journal._database.writer.execute("DELETE FROM loose")
+    assert keep(one, world, 0) == [[]]
+
+
+def test_it_stays_while_head_office_cannot_take_it_for_another_reason(world: Coalition):
+    one, _ = world.counters
+    one.enrol(enrol_id="E-1", person=ANA)
+    world.sync(one.node)
+    world.down = True
+    assert keep(one, world, 0, 20) == [["E-1"], ["E-1"]]
+    world.down = False
+    assert keep(one, world, 0) == [[]]
+    with reading(world.engine) as tx:
+        assert len(tx.execute(select(person)).all()) == 1
 
 
 def test_a_member_without_a_card_is_found_by_telephone(world: Coalition):
