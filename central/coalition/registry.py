@@ -26,6 +26,7 @@ from sync.wire import Claim, Hello, Peer
 LONG_AGO = date(1970, 1, 1)
 OPERATOR_MOST = "operator_most_minor"
 _OPEN_PERIOD = select(period.c.period_no).where(period.c.state == "open").order_by(period.c.period_no.desc()).limit(1)
+_OPEN_PERIOD_HELD = _OPEN_PERIOD.with_for_update(read=True)
 
 
 class BadCoalition(Refusal):
@@ -204,11 +205,8 @@ def hold_open_period(tx: Connection) -> int:
     So it cannot be cut, and summed, between this reading and the postings that are stamped with it. SQLite has one
     writer and ignores the lock.
     """
-    held = tx.execute(_OPEN_PERIOD.with_for_update(read=True)).scalar()
-    if held is None:
-        # Either there is no period yet, or we waited while the page was turned: the next one is seen only from here on.
-        held = tx.execute(_OPEN_PERIOD.with_for_update(read=True)).scalar()
-    return held or 1
+    # Where none is found there is no period yet, or we waited while the page was turned: the next one is seen only now.
+    return ask_one(tx, _OPEN_PERIOD_HELD) or ask_one(tx, _OPEN_PERIOD_HELD) or 1
 
 
 # Enrolment

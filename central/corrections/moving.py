@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from central.corrections.adjusting import Signed, lots_of
 from central.corrections.wishes import MergeWish, NotThere, TransferWish
+from central.database.asking import ask_one
 from central.database.rows import find, put
 from central.database.tables import account, card, lease_slice, use
 from central.members.members import open_account
@@ -46,6 +47,9 @@ def transfer(tx: Connection, wish: TransferWish, signed: Signed, randomness: Ran
     _move(facts, msgspec.structs.replace(out, slices=slices, earned_on=_ages(held, slices)))
 
 
+_AT_TILLS = select(func.sum(lease_slice.c.points)).where(lease_slice.c.account_id == bindparam("of"))
+
+
 def check_merge(connection: Connection, wish: MergeWish) -> int:
     """Refuse what cannot be merged now; the points that it moves.
 
@@ -54,8 +58,7 @@ def check_merge(connection: Connection, wish: MergeWish) -> int:
     """
     for account_id in (wish.account_id, wish.into_account_id):
         open_account(connection, account_id)
-    out = select(func.sum(lease_slice.c.points)).where(lease_slice.c.account_id == wish.account_id)
-    if at_tills := connection.execute(out).scalar():
+    if at_tills := ask_one(connection, _AT_TILLS, {"of": wish.account_id}):
         raise PointsLeased(
             f"Tills have set {at_tills} points of account {wish.account_id} aside. They are asked to give them back,"
             " and a sale that is under way ends first; try again in some minutes.",

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from central.coalition.registry import at
-from central.database.asking import ask, ask_first, ask_one
+from central.database.asking import ask, ask_first, ask_one, tell
 from central.database.rows import put
 from central.database.tables import stream, till, till_grant
 from central.ports import Randomness
@@ -99,6 +99,13 @@ def _of_a_till(tx: Connection, till_id: str, caps: OfflineCaps) -> int:
     return min(caps.till_points, caps.store_points // max(1, tills))
 
 
+_GRANTED = (
+    update(stream)
+    .where(at(bindparam("till"), bindparam("in_epoch")))
+    .values(float_granted=stream.c.float_granted + bindparam("more"))
+)
+
+
 def _grant(tx: Connection, till_id: str, epoch: int, points: int, now_ms: int, randomness: Randomness) -> None:
     grant_no = newest_grant(tx, till_id, epoch) + 1
     lease_id = f"float:{epoch}:{grant_no}"
@@ -106,7 +113,7 @@ def _grant(tx: Connection, till_id: str, epoch: int, points: int, now_ms: int, r
            "points": points, "spend_for_s": SPEND_FOR_S, "settle_until_ms": now_ms + 1000 * SPEND_FOR_S,
            "granted_at_ms": now_ms}  # fmt: skip
     put(tx, till_grant, [row])
-    tx.execute(update(stream).where(at(till_id, epoch)).values(float_granted=stream.c.float_granted + points))
+    tell(tx, _GRANTED, {"till": till_id, "in_epoch": epoch, "more": points})
     fact = Granted(
         receipt_id=f"grant:{till_id}:{epoch}:{grant_no}",
         lease_id=lease_id,

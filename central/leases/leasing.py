@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from central.coalition.programmes import current_programme
 from central.coalition.registry import at, partner_of
-from central.database.asking import ask
+from central.database.asking import ask, ask_one, tell
 from central.database.rows import find, hold, put
 from central.database.tables import (
     IS_ACTIVE,
@@ -62,14 +62,21 @@ class Set(msgspec.Struct, frozen=True, kw_only=True):
     hold_id: str = ""
 
 
+_HEARD = update(stream).where(at(bindparam("till"), bindparam("in_epoch"))).values(heard_at_ms=bindparam("now_ms"))
+_SET_BEFORE = select(lease.c.points).where(
+    lease.c.account_id == bindparam("of"), lease.c.till_id == bindparam("till"), lease.c.hold_id == bindparam("hold")
+)
+_STATUS = select(account.c.status).where(account.c.account_id == bindparam("of"))
+
+
 def take_ask(tx: Connection, ask: LeaseAsk, now_ms: int, randomness: Randomness) -> LeaseTaken:
     """Answer a till that asks for points; the same request gets the same answer.
 
     The stream's row is written first, which keeps a second grant to the till out.
     """
-    tx.execute(update(stream).where(at(ask.till_id, ask.epoch)).values(heard_at_ms=now_ms))
-    mine = lease.c.account_id == ask.account_id, lease.c.till_id == ask.till_id, lease.c.hold_id == ask.request_id
-    before = tx.execute(select(lease.c.points).where(*mine)).scalar()
+    tell(tx, _HEARD, {"till": ask.till_id, "in_epoch": ask.epoch, "now_ms": now_ms})
+    mine = {"of": ask.account_id, "till": ask.till_id, "hold": ask.request_id}
+    before = ask_one(tx, _SET_BEFORE, mine)
     if before is not None:
         return LeaseTaken(granted=before, available=before)
     programme = current_programme(tx)
@@ -77,8 +84,7 @@ def take_ask(tx: Connection, ask: LeaseAsk, now_ms: int, randomness: Randomness)
         return LeaseTaken(refused="redemption.off")
     if not may_grant(tx, ask.till_id, ask.epoch, ask.grants):
         return LeaseTaken(refused="lease.suspended")
-    row = tx.execute(select(account.c.status).where(account.c.account_id == ask.account_id)).first()
-    if row is None or row.status == "closed":
+    if ask_one(tx, _STATUS, {"of": ask.account_id}) in (None, "closed"):
         return LeaseTaken(refused="account.unknown")
     lots = _locked_lots(tx, [ask.account_id], utc_date(now_ms))
     available = sum(one.points for one in lots[ask.account_id])

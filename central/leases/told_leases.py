@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from central.coalition.registry import at
+from central.database.asking import tell
 from central.database.rows import find, put, remove
 from central.database.tables import lease, lease_holder, lease_slice, stream, till_grant
 from central.posting.posting import Heads, Poster
@@ -174,13 +175,19 @@ def _note_shown(tx: Connection, poster: Poster, heads: Heads, proofs: Proofs) ->
     put(tx, till_grant, rows, {"unrestored": "given", "shown_by": "given"})
 
 
+_SOME_LEFT = (lease_slice.c.points > 0,)
+_GOES_ON = (
+    update(lease)
+    .where(lease.c.account_id == bindparam("of"), lease.c.lease_id == bindparam("named"), lease.c.state == "ended")
+    .values(state="active", ended_at_ms=0)
+)
+
+
 def _settle_state(tx: Connection, head: Any) -> None:
     """A lease that has something again is active; one that was reclaimed stays so."""
     key = {"account_id": head.account_id or 0, "lease_id": head.lease_id}
-    left = find(tx, lease_slice, [key], ("points",), lease_slice.c.points > 0)
-    here = lease.c.account_id == key["account_id"], lease.c.lease_id == head.lease_id, lease.c.state == "ended"
-    if left:
-        tx.execute(update(lease).where(*here).values(state="active", ended_at_ms=0))
+    if find(tx, lease_slice, [key], ("points",), *_SOME_LEFT, told={}):
+        tell(tx, _GOES_ON, {"of": key["account_id"], "named": head.lease_id})
 
 
 def _grant_row(grant: Grant, rest: tuple[Slice, ...], showers: tuple[str, ...]) -> dict[str, Any]:

@@ -46,11 +46,15 @@ def fixed_returns(connection: Connection, wanted: Collection[Named]) -> dict[Eve
     return {ref: one for ref, one in _fixed(connection, wanted).items() if isinstance(one.fact, Return)}
 
 
+_WAS_FIXED = (quarantine_outcome.c.outcome == "fixed",)
+_FIXES = (event.c.kind == FIXED,)
+
+
 def _fixed(connection: Connection, wanted: Collection[Named]) -> dict[EventRef, Fixed]:
     keys = [msgspec.structs.asdict(of) for of in sorted({of for of, _ in wanted})]
-    outcomes = find(connection, quarantine_outcome, keys, ("fact_id",), quarantine_outcome.c.outcome == "fixed")
+    outcomes = find(connection, quarantine_outcome, keys, ("fact_id",), *_WAS_FIXED, told={})
     facts = [{"receipt_id": row.fact_id} for row in outcomes if row.fact_id]
-    places = find(connection, event, facts, ("till_id", "epoch", "seq"), event.c.kind == FIXED)
+    places = find(connection, event, facts, ("till_id", "epoch", "seq"), *_FIXES, told={})
     found = fixed_at(connection, [EventRef(**place._mapping) for place in places])
     return {ref: one for ref, one in found.items() if _name(one) in wanted}
 

@@ -3,12 +3,15 @@
 Source: house.md section 4, point 2.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, exists, or_, select
+from sqlalchemy import Connection, and_, bindparam, exists, or_, select
 
 from central.coalition.registry import hold_open_period
+from central.database.asking import ask, ask_first
 from central.database.tables import claim, event, quarantine_outcome, waiting
 from central.ports import Randomness
 from central.posting.posting import Heads, Poster, stored_heads
@@ -27,8 +30,11 @@ def post_arrived(tx: Connection, now_ms: int, randomness: Randomness) -> int:
     Returns:
         How many were posted; at most `AT_ONCE`, so call it again until it is 0.
     """
+    # Most of what waits does so for days: nothing is locked for a look that finds nobody's event here.
+    if ask_first(tx, _HERE) is None and ask_first(tx, _FIXED) is None:
+        return 0
     poster = _poster(tx, now_ms, randomness)
-    heads = _chosen(tx, _for_those_here()) or _chosen(tx, _for_those_fixed())
+    heads = _chosen(tx, _HERE_FIRST) or _chosen(tx, _FIXED_FIRST)
     poster.open_late(heads)
     poster.post_late(heads)
     poster.write(_mark(heads, now_ms))
@@ -46,7 +52,7 @@ def post_overdue(tx: Connection, now_ms: int, randomness: Randomness, grace_days
     if arrived := post_arrived(tx, now_ms, randomness):
         return arrived
     poster = _poster(tx, now_ms, randomness)
-    heads = _chosen(tx, select(waiting).where(waiting.c.since_ms <= now_ms - grace_days * DAY_MS))
+    heads = _chosen(tx, _OVERDUE_FIRST, {"until_ms": now_ms - grace_days * DAY_MS})
     returns = {ref: msgspec.structs.replace(head, of=None) for ref, head in heads.items()
                if isinstance(head, Return | ReturnVoid)}  # fmt: skip
     poster.open_late({**heads, **returns})
@@ -78,15 +84,28 @@ def _same(columns: Any) -> Any:
     return and_(*here)
 
 
+_PLACE = waiting.c.till_id, waiting.c.epoch, waiting.c.seq
+
+
+def _first(chosen: Any) -> Any:
+    """The oldest of them. A batch that brings what they name at this very moment posts them too; whoever is second
+    finds none."""
+    oldest = chosen.order_by(waiting.c.since_ms, waiting.c.till_id, waiting.c.seq).limit(AT_ONCE)
+    return oldest.with_for_update(of=waiting)
+
+
+_HERE, _FIXED = (chosen.with_only_columns(*_PLACE).limit(1) for chosen in (_for_those_here(), _for_those_fixed()))
+_HERE_FIRST, _FIXED_FIRST = _first(_for_those_here()), _first(_for_those_fixed())
+_OVERDUE_FIRST = _first(select(waiting).where(waiting.c.since_ms <= bindparam("until_ms")))
+
+
 def _poster(tx: Connection, now_ms: int, randomness: Randomness) -> Poster:
     """Made before anything else is locked: a close holds the period while it waits for batches, and these for us."""
     return Poster(tx, period_no=hold_open_period(tx), now_ms=now_ms, randomness=randomness)
 
 
-def _chosen(tx: Connection, chosen: Any) -> Heads:
-    oldest = chosen.order_by(waiting.c.since_ms, waiting.c.till_id, waiting.c.seq).limit(AT_ONCE)
-    # A batch that brings what they name at this very moment posts them too; whoever is second finds none.
-    rows = tx.execute(oldest.with_for_update(of=waiting)).all()
+def _chosen(tx: Connection, chosen: Any, told: Mapping[str, Any] = MappingProxyType({})) -> Heads:
+    rows = ask(tx, chosen, told)
     return stored_heads(tx, [EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq) for row in rows])
 
 

@@ -133,7 +133,7 @@ class _Taking:
             self._tx.execute(update(card).where(card.c.card_token.in_(tokens)).values(replaced_by=by))
             self._replaced |= dict.fromkeys(tokens, by)
         keys = [{"card_token": token} for token in tokens]
-        listed = find(self._tx, hotlist, keys, ("card_token", "reason"), hotlist.c.lifted == 0)
+        listed = find(self._tx, hotlist, keys, ("card_token", "reason"), *_LISTED, told={})
         if 0 < len(listed) < len(tokens):
             block_card(self._tx, tokens[0], listed[0].reason, self._now_ms)
 
@@ -222,11 +222,15 @@ class _Taking:
         self.flags.append(Flag(of=ref, cause=cause, figures=figures))
 
 
+_LISTED = (hotlist.c.lifted == 0,)
+_GRANTED = (receipt_claim.c.state == "granted",)
+
+
 def note_reversals(tx: Connection, heads: Iterable[Event]) -> None:
     """Goods came back of receipts that were claimed: what they earned is looked at again."""
     of = {head.of for head in heads if isinstance(head, Reversal) and head.of is not None}
     keys = [{"of_till": ref.till_id, "of_epoch": ref.epoch, "of_seq": ref.seq} for ref in of]
-    for row in find(tx, receipt_claim, keys, ["till_id", "epoch", "seq"], receipt_claim.c.state == "granted"):
+    for row in find(tx, receipt_claim, keys, ["till_id", "epoch", "seq"], *_GRANTED, told={}):
         here = (receipt_claim.c[name] == row._mapping[name] for name in ("till_id", "epoch", "seq"))
         tx.execute(update(receipt_claim).where(*here).values(due=1))
 

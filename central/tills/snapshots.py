@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, func, select, update
 
 from central.coalition.registry import generation
-from central.database.asking import ask, ask_one
+from central.database.asking import ask, ask_one, tell, tell_each
 from central.database.lanes import floor_of, mark_changed, newest, next_no
 from central.database.rows import put
 from central.database.tables import (
@@ -73,9 +73,13 @@ class _Made(msgspec.Struct, frozen=True, kw_only=True):
 
 _MARKS = select(*(chunk.c[name] for name in ("home", "bits", "part", "sha256", "rows", "wire_bytes", "raw_bytes",
                                              "as_of", "snapshot_no", "made_at_ms", "digest")))  # fmt: skip
-_SUMS = select(chunk.c.sums).where(
+_HERE = (
     chunk.c.home == bindparam("in_home"), chunk.c.bits == bindparam("of_bits"), chunk.c.part == bindparam("no")
-)
+)  # fmt: skip
+_SUMS = select(chunk.c.sums).where(*_HERE)
+_GONE, _MADE = delete(chunk).where(*_HERE), chunk.insert()
+_NOW = {name: bindparam(f"now_{name}") for name in ("as_of", "snapshot_no", "block_no")}
+_AS_NEW = update(chunk).where(*_HERE).values(_NOW)
 _WAITING = (
     select(event.c.account_id)
     .join_from(waiting, event, and_(*(event.c[name] == waiting.c[name] for name in ("till_id", "epoch", "seq"))))
@@ -120,14 +124,13 @@ class SnapshotMaker:
             put(tx, snapshot_head, [{**head, "snapshot_no": no} for head in heads])
             told = {"as_of": as_of, "snapshot_no": no, "block_no": block_no}
             for one in made:
-                tx.execute(delete(chunk).where(_at(one.span)))
-                tx.execute(chunk.insert().values({**_row(one), **told, "made_at_ms": now_ms}))
+                tell(tx, _GONE, _at(one.span))
+                tell_each(tx, _MADE, [{**_row(one), **told, "made_at_ms": now_ms}])
                 mark_changed(tx, set(one.apart), f"apart:{no}")
-            for span in untouched:
-                # Nothing in it changed, so it is as good as one made now.
-                tx.execute(update(chunk).where(_at(span)).values(told))
-            for span in gone:
-                tx.execute(delete(chunk).where(_at(span)))
+            # Nothing in these changed, so they are as good as ones made now.
+            tell_each(tx, _AS_NEW, [{**_at(span), **{f"now_{name}": value for name, value in told.items()}}
+                                    for span in untouched])  # fmt: skip
+            tell_each(tx, _GONE, [_at(span) for span in gone])
             oldest = tx.execute(select(func.min(chunk.c.snapshot_no))).scalar() or no
             tx.execute(delete(snapshot_head).where(snapshot_head.c.snapshot_no < oldest))
 
@@ -212,7 +215,7 @@ def span_of(row: Row[Any]) -> Span:
 
 def sums_of(connection: Connection, span: Span) -> Sums:
     """The accounts of a chunk and the hashes of their rows."""
-    data = ask_one(connection, _SUMS, {"in_home": span.home, "of_bits": span.bits, "no": span.part})
+    data = ask_one(connection, _SUMS, _at(span))
     half = len(data) // 2
     return Sums(ids=_read_numbers(data[:half]), hashes=_read_numbers(data[half:]))
 
@@ -317,8 +320,8 @@ def _span(row: Row[Any]) -> Span:
     return Span(home=row.home, bits=row.bits, part=row.part)
 
 
-def _at(span: Span) -> Any:
-    return (chunk.c.home == span.home) & (chunk.c.bits == span.bits) & (chunk.c.part == span.part)
+def _at(span: Span) -> dict[str, Any]:
+    return {"in_home": span.home, "of_bits": span.bits, "no": span.part}
 
 
 def _write_numbers(numbers: Iterable[int]) -> bytes:

@@ -88,12 +88,21 @@ class Telling:
 
     def accounts(self, first: int, last: int, limit: int, *, home: bool = False) -> Sequence[Row[Any]]:
         """The accounts themselves, `limit` at most."""
-        chosen = select(account.c.account_id, account.c.version, account.c.status)
+        told = {"first": first, "last": last, "at_most": limit}
         if home:
-            chosen = chosen.join_from(account, member, member.c.account_id == account.c.account_id)
-            chosen = chosen.where(member.c.home_store_id == self.store_id)
-        chosen = chosen.where(account.c.account_id.between(first, last))
-        return self._connection.execute(chosen.order_by(account.c.account_id).limit(limit)).all()
+            return ask(self._connection, _OF_STORE, {**told, "store": self.store_id})
+        return ask(self._connection, _ACCOUNTS, told)
+
+
+_ACCOUNTS = (
+    select(account.c.account_id, account.c.version, account.c.status)
+    .where(account.c.account_id.between(bindparam("first"), bindparam("last")))
+    .order_by(account.c.account_id)
+    .limit(bindparam("at_most"))
+)
+_OF_STORE = _ACCOUNTS.join_from(account, member, member.c.account_id == account.c.account_id).where(
+    member.c.home_store_id == bindparam("store")
+)
 
 
 _THROUGH = lease_slice.c.valid_through >= bindparam("day")

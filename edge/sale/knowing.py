@@ -178,10 +178,10 @@ def authority(
     """
     if hold is not None:
         return _of_hold(programme, journal, hold, now, place)
-    caps = caps_of(programme, cache, now)
     offline = programme.spending.offline if programme.spending else None
     if offline is None or known.member is None:
         return NO_AUTHORITY
+    caps = caps_of(programme, cache, now)
     # A lease is kept however old what we know of the member is: its points left the balance when it was granted.
     leases = [
         lease_allows(programme, one, place, most=one.left_after(journal.promises.held_on(one.lease_id, now)))

@@ -113,6 +113,8 @@ class ShownCards:
 
     def limited(self, rules: CardRules, token: str | None, allowed: Authority) -> Authority:
         """What a sale may spend, by how the card was shown."""
+        if not allowed.points:
+            return allowed
         most = self.most_points(rules, token)
         if most is None or most >= allowed.points:
             return allowed
