@@ -147,10 +147,12 @@ def find(
     *conditions: Any,
     lock: bool = False,
     told: Given | None = None,
+    beyond: str = "",
 ) -> Sequence[Row[Any]]:
     """The rows of a table that match any of `keys` (all of which name the same columns), in no particular order.
 
     Args:
+        beyond: the one of those columns in which a row must have more than the key says.
         columns: what to read; everything when empty.
         conditions: more that must hold of a row.
         lock: keep others from the rows until the end of the transaction; for `local` tables only (scale.md S10).
@@ -161,7 +163,7 @@ def find(
     if not wanted:
         return ()
     dialect, names = connection.dialect.name, list(wanted[0])
-    statement = _select(dialect, table, tuple(names), tuple(columns), lock)
+    statement = _select(dialect, table, tuple(names), tuple(columns), lock, beyond)
     cells = _cells(dialect, names, wanted)
     if conditions and told is None:
         return connection.execute(statement.where(*conditions), cells).all()
@@ -255,9 +257,12 @@ def _on_conflict(statement: Any, table: Table, on_conflict: Any) -> Any:
 
 
 @cache
-def _select(dialect: str, table: Table, names: tuple[str, ...], columns: tuple[str, ...], lock: bool) -> Any:
+def _select(
+    dialect: str, table: Table, names: tuple[str, ...], columns: tuple[str, ...], lock: bool, beyond: str = ""
+) -> Any:
     source = _source(dialect, tuple(table.c[name] for name in names))
-    matches: ColumnElement[bool] = and_(*(table.c[name] == source.c[name] for name in names))
+    equal = (table.c[name] == source.c[name] for name in names if name != beyond)
+    matches: ColumnElement[bool] = and_(*equal, table.c[beyond] > source.c[beyond]) if beyond else and_(*equal)
     chosen = [table.c[name] for name in columns] if columns else list(table.c)
     join = _KeysFirst(source, table, matches) if dialect == "sqlite" else table.join(source, matches)
     joined = select(*chosen).select_from(join)

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, not_
 
 from central.database.rows import find
-from central.database.tables import posting, use
+from central.database.tables import IS_COUNTER, lease_slice, lot, posting, use
 from central.posting.posting import stored_heads
 from central.recomputing.judging import Figures
 from loyalty.facts.receipts import Receipt, ReceiptDetail
@@ -26,20 +26,46 @@ Finding = tuple[str, Figures]
 _OWNED = ("available", "leased")
 
 
+_NO_COUNTER, _OF_POINTS = (not_(IS_COUNTER),), (posting.c.unit == "point",)
+_MOVED = ("account_id", "account_version", "source", "target", "valid_through", "amount")
+_HOLDS = ("account_id", "valid_through", "points")
+
+
 class History(msgspec.Struct, frozen=True):
-    """What the books know of one account: rows of `use` and of `posting` (points only)."""
+    """What the books know of one account.
 
-    uses: tuple[Any, ...] = ()
+    Attributes:
+        counters: rows of `use`, those of points left out.
+        steps: rows of `use` about points, `postings` of points: both since the oldest version that anybody was told.
+        held: points by last valid day now, leased ones in them.
+    """
+
+    counters: tuple[Any, ...] = ()
+    steps: tuple[Any, ...] = ()
     postings: tuple[Any, ...] = ()
+    held: Mapping[str, int] = {}
 
 
-def histories(connection: Connection, account_ids: Iterable[int]) -> dict[int, History]:
-    """The history of each account."""
-    keys = [{"account_id": one} for one in sorted(set(account_ids))]
-    uses, moves = _grouped(find(connection, use, keys)), _grouped(find(connection, posting, keys))
-    return {key["account_id"]: History(tuple(uses.get(key["account_id"], ())),
-                                       tuple(p for p in moves.get(key["account_id"], ()) if p.unit == "point"))
-            for key in keys}  # fmt: skip
+def histories(connection: Connection, told: Mapping[int, int | None]) -> dict[int, History]:
+    """The history of each account: what it has now, and what happened since a version. Years of sales that went before
+    stay where they are.
+
+    Args:
+        told: the oldest version of each account that a till was told; none where no till was.
+    """
+    keys = [{"account_id": one} for one in sorted(told)]
+    since = [{"account_id": one, "account_version": version} for one, version in sorted(told.items())
+             if version is not None]  # fmt: skip
+    known = [{"account_id": one["account_id"]} for one in since]
+    counters = _grouped(find(connection, use, keys, (), IS_COUNTER, told={}))
+    steps = _grouped(find(connection, use, since, (), *_NO_COUNTER, told={}, beyond="account_version"))
+    moves = _grouped(find(connection, posting, since, _MOVED, *_OF_POINTS, told={}, beyond="account_version"))
+    held: dict[int, dict[str, int]] = {}
+    for row in (*find(connection, lot, known, _HOLDS), *find(connection, lease_slice, known, _HOLDS)):
+        of_account = held.setdefault(row.account_id, {})
+        of_account[row.valid_through] = of_account.get(row.valid_through, 0) + row.points
+    return {one: History(tuple(counters.get(one, ())), tuple(steps.get(one, ())), tuple(moves.get(one, ())),
+                         held.get(one, {})) for one in told}  # fmt: skip
 
 
 def unexplained(
@@ -55,7 +81,7 @@ def unexplained(
         return []
     if view.version >= account_version:
         return [_finding(told_version=view.version, events_before=account_version - 1)]
-    own = [row for row in history.uses if _is_own(row, ref)]
+    own = [row for row in (*history.counters, *history.steps) if _is_own(row, ref)]
     found = _differences(view, own, history)
     if found:
         # While a till did not know whose card it was, it kept no uses of the account.
@@ -84,7 +110,7 @@ def overshot(
         limit = (promotion.limits.times or 0) if promotion and promotion.limits else 1
         if step.amount <= 0 or (promotion is None and not step.name.startswith("coupon:")):
             continue
-        before = [row for row in history.uses if row.name == step.name and row.account_version < account_version]
+        before = [row for row in history.counters if row.name == step.name and row.account_version < account_version]
         used = sum(row.amount for row in before) + step.amount
         if used > limit and before:
             other = max(before, key=lambda row: row.account_version)
@@ -97,14 +123,14 @@ def overshot(
 
 def _differences(view: MemberView, own: Sequence[Row[Any]], history: History) -> Figures:
     """The first thing told that nobody could have told, beside what the books say."""
-    told = [row for row in history.uses if row.account_version <= view.version]
+    told = [row for row in history.counters if row.account_version <= view.version]
     later = [row for row in own if row.account_version > view.version]
     counters = add_uses((), _uses(row for row in [*told, *later] if not row.name.startswith("points:")))
     if view.counters is not None and view.counters != counters:
         return _first_counter(view.counters, counters)
     steps = add_uses((), _uses(later))
     earned, gone = counter(steps, EARNED), counter(steps, SPENT) + counter(steps, REVERSED)
-    balances = _balances(history.postings, view.version)
+    balances = _balances(history, view.version)
     if view.balance_points - earned + gone not in balances:
         return {"told_balance": view.balance_points, "books_balance": max(balances) + earned - gone}
     if view.spendable_points > max(0, max(balances) - gone):
@@ -112,19 +138,19 @@ def _differences(view: MemberView, own: Sequence[Row[Any]], history: History) ->
     return {}
 
 
-def _balances(postings: Iterable[Row[Any]], version: int) -> set[int]:
+def _balances(history: History, version: int) -> set[int]:
     """The balances that a row of this version can have shown, leased points in them: lots lapse between two rows of one
-    version."""
-    lots: dict[str, int] = {}
-    for row in postings:
-        if row.account_version <= version:
+    version. They are what there is now but for what came and went since."""
+    lots = dict(history.held)
+    for row in history.postings:
+        if row.account_version > version:
             step = (row.target in _OWNED) - (row.source in _OWNED)
-            lots[row.valid_through] = lots.get(row.valid_through, 0) + step * row.amount
+            lots[row.valid_through] = lots.get(row.valid_through, 0) - step * row.amount
     sums, left = {0}, 0
     for day in sorted(lots, reverse=True):
         left += lots[day]
         sums.add(left)
-    return sums if lots else {0}
+    return sums
 
 
 def _authority(authority: Authority, view: MemberView) -> list[Finding]:

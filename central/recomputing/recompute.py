@@ -27,6 +27,7 @@ from central.posting.posting import Heads, stored_heads
 from central.recomputing.explaining import Finding, History, histories, overshot, unexplained
 from central.recomputing.judging import Judged, judge_receipt, judge_return, judge_return_void, judge_void
 from central.recomputing.shared_limits import beyond_limits, told_already
+from central.streams.heads import LARGEST
 from central.worklist.worklist import CONTEXT, raise_flags
 from loyalty.facts.fixed import FIXED, Fixed
 from loyalty.facts.receipts import Receipt, ReceiptDetail, read_detail
@@ -114,7 +115,7 @@ def _judge_all(connection: Connection, rows: Sequence[Row[Any]]) -> tuple[dict[E
     if undone:
         fixed |= fixed_returns(connection, undone)
     programmes = compiled(connection, _versions(heads))
-    known = histories(connection, {row.account_id for row in rows if row.account_id})
+    known = histories(connection, _told(rows, heads))
     judged = {}
     sales = {}
     for row in rows:
@@ -178,6 +179,19 @@ def _second(
     return found + overshot(head, _ref(row), row.account_version, programme, history)
 
 
+def _told(rows: Sequence[Row[Any]], heads: Heads) -> dict[int, int | None]:
+    """The accounts of these events, each with the oldest version that a till says it was told."""
+    oldest: dict[int, int | None] = {}
+    for row in rows:
+        if row.account_id:
+            head, before = heads.get(_ref(row)), oldest.get(row.account_id)
+            view = _inputs_of(head).view if isinstance(head, Receipt) else None
+            # A till may say any number: what it says goes into the query, and has to fit there.
+            version = None if view is None or view.account_id is None else min(max(0, view.version), LARGEST)
+            oldest[row.account_id] = min((one for one in (before, version) if one is not None), default=None)
+    return oldest
+
+
 def _versions(heads: Heads) -> set[str]:
     """Programme versions that the details name."""
     told = (head.fact if isinstance(head, Fixed) else head for head in heads.values())
@@ -186,19 +200,29 @@ def _versions(heads: Heads) -> set[str]:
 
 
 def _version_of(head: Receipt | Return) -> str:
-    """The programme that a detail names; "" where it cannot be read, which is judged as malformed."""
+    return _inputs_of(head).programme_version
+
+
+def _inputs_of(head: Receipt | Return) -> "_Inputs":
+    """What a detail names as told; nothing where it cannot be read, which is judged as malformed."""
     try:
-        return msgspec.json.decode(head.detail, type=_Version).programme_version
+        return msgspec.json.decode(head.detail, type=_Inputs)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""
+        return _Inputs()
 
 
 def _said(trouble: Exception) -> str:
     return trouble.say[:200] if isinstance(trouble, Trouble) else f"{type(trouble).__name__}: {trouble}"[:200]
 
 
-class _Version(msgspec.Struct):
+class _View(msgspec.Struct):
+    account_id: int | None = None
+    version: int = 0
+
+
+class _Inputs(msgspec.Struct):
     programme_version: str = ""
+    view: _View | None = None
 
 
 def _ref(row: Row[Any]) -> EventRef:

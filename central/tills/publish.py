@@ -16,6 +16,7 @@ from central.database.lanes import floor_of, newest
 from central.database.tables import account, hotlist, member_page, programme, release
 from central.posting.certificates import certificates_after
 from central.tills.telling import Telling
+from central.tills.told_rows import ToldRows
 from loyalty.members import HotlistedCard
 from sync.ports import TillRecord
 from sync.wire import Lane, Page, PageAsk
@@ -28,10 +29,13 @@ _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 Numbered = list[tuple[int, Any]]
 
 
-def page_for(connection: Connection, asking: TillRecord, ask: PageAsk, today: str, expires_ms: int = 0) -> Page:
+def page_for(
+    connection: Connection, asking: TillRecord, ask: PageAsk, today: str, expires_ms: int = 0, *, told: ToldRows
+) -> Page:
     """The rows of a lane after a cursor, in one snapshot.
 
     Args:
+        told: rows of members that other tills were told.
         today: the centre's date (ISO), after which lots have lapsed.
         expires_ms: until when the lane may be relied on, 0 for ever.
     """
@@ -41,7 +45,7 @@ def page_for(connection: Connection, asking: TillRecord, ask: PageAsk, today: st
     restart = begins_anew(connection, ask, version)
     after = 0 if restart else int(ask.cursor)
     limit = min(ask.limit, MOST_ROWS)
-    found = _rows(connection, asking, ask.lane, after, limit, today)
+    found = _rows(connection, asking, ask.lane, after, limit, today, told)
     rows = _that_fit([(no, _raw(row)) for no, row in found], ask)
     more = len(found) == limit or len(rows) < len(found)
     return Page(
@@ -99,7 +103,7 @@ def _that_fit(rows: list[tuple[int, msgspec.Raw]], ask: PageAsk) -> list[tuple[i
 
 
 def _rows(
-    connection: Connection, asking: TillRecord, lane: Lane, after: int, limit: int, today: str
+    connection: Connection, asking: TillRecord, lane: Lane, after: int, limit: int, today: str, told: ToldRows
 ) -> Numbered:
     if lane == "hotlist":
         return _hotlist(connection, after, limit)
@@ -107,7 +111,7 @@ def _rows(
         return _programmes(connection, after)
     if lane == "certificates":
         return certificates_after(connection, asking, after, limit)
-    return _members(connection, asking, after, limit, today)
+    return _members(connection, asking, after, limit, today, told)
 
 
 _HOTLIST = select(hotlist).where(hotlist.c.no > bindparam("after")).order_by(hotlist.c.no).limit(bindparam("at_most"))
@@ -145,12 +149,14 @@ _CHANGED = (
 )
 
 
-def _members(connection: Connection, asking: TillRecord, after: int, limit: int, today: str) -> Numbered:
+def _members(
+    connection: Connection, asking: TillRecord, after: int, limit: int, today: str, kept: ToldRows
+) -> Numbered:
     """Accounts that changed; one that is gone altogether is told as closed."""
     rows = ask(connection, _CHANGED, {"after": after, "at_most": limit})
     if not rows:
         return []
-    told = Telling(connection, asking, today).of(rows)
+    told = Telling(connection, asking, today).numbered(rows, kept)
     return [(row.no, member) for row, member in zip(rows, told, strict=True)]
 
 

@@ -22,6 +22,7 @@ from central.streams import evidence
 from central.streams.sealing import check_block, newest_block
 from central.tills import digests, publish, snapshots
 from central.tills.desk_asks import answer_desk
+from central.tills.told_rows import ToldRows
 from central.worklist.worklist import flagged_in, raise_alarm
 from loyalty.cards.card_keys import CardKeys
 from loyalty.moments import utc_date
@@ -66,6 +67,7 @@ class SqlCentreStore:
         self._ring = KeyRing(card_key, card_key_file)
         self._lane_days = lane_days or {}
         self._people = people
+        self._told_rows = ToldRows()
 
     # Tills
 
@@ -201,7 +203,8 @@ class SqlCentreStore:
                 version = lanes.newest(connection).members
                 if publish.begins_anew(connection, ask, version) and snapshots.has_snapshot(connection):
                     raise MustSnapshot("Begin the members anew from chunks; keep those you have until then.")
-            return publish.page_for(connection, till, ask, today, now_ms + days * DAY_MS if days else 0)
+            expires_ms = now_ms + days * DAY_MS if days else 0
+            return publish.page_for(connection, till, ask, today, expires_ms, told=self._told_rows)
 
     @replayable
     def snapshot_for(self, till: TillRecord, now_ms: int) -> Manifest:

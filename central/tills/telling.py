@@ -28,6 +28,7 @@ from central.database.tables import (
 )
 from central.keys.card_keys import retired_ids
 from central.posting.books import live_lots
+from central.tills.told_rows import ToldRows
 from loyalty.lots import FOREVER
 from loyalty.members import (
     EARNED,
@@ -76,6 +77,27 @@ class Telling:
         """
         told = _Told(self, rows)
         return [told.published(row) for row in rows]
+
+    def numbered(self, rows: Sequence[Row[Any]], kept: ToldRows) -> list[PublishedMember]:
+        """The same of rows that also name the account's number in the lane, `no`; those that another till was told
+        already are not read again.
+
+        A till with an event that waits keeps uses of its own beside its rows, so that its rows are nobody else's.
+        """
+        if self._asking is None or first_waiting(self._connection, self._asking, {row.account_id for row in rows}):
+            return self.of(rows)
+        of_all = (self._today, self._through_last_day, retired_ids(self._connection))
+        names = [(row.account_id, row.version, row.status, row.no, of_all) for row in rows]
+        found = [kept.find(name, self.store_id) if name[1] is not None else None for name in names]
+        new = [row for row, one in zip(rows, found, strict=True) if one is None]
+        told = _Told(self, new)
+        for n, (row, name) in enumerate(zip(rows, names, strict=True)):
+            if found[n] is None:
+                found[n] = told.published(row)
+                if row.version is not None:
+                    kept.keep(name, told.home_of(row.account_id), self.store_id, found[n])
+        return [msgspec.structs.replace(one, row=msgspec.structs.replace(one.row, own_seq=self._seen))
+                for one in found]  # fmt: skip
 
     def between(self, first: int, last: int, at_once: int, *, home: bool = False) -> Iterator[PublishedMember]:
         """The rows of all accounts from one to another, ascending; with `home`, of the store's own members alone."""
@@ -139,6 +161,11 @@ class _Told:
         self._uses = _grouped(uses)
         self._epoch = telling._epoch
 
+    def home_of(self, account_id: int) -> str:
+        """The store that a member belongs to; "" for none."""
+        facts = self._facts.get(account_id)
+        return facts.home_store_id if facts else ""
+
     def published(self, row: Any) -> PublishedMember:
         """The row of one account."""
         if row.version is None:
@@ -155,7 +182,7 @@ class _Told:
         on_floats = counter(kept, SPENT) + counter(kept, LEASED)
         lapsing_points, lapsing_on = _next_to_lapse(lots)
         held = [u for u in uses if not ((u.by_till, u.by_epoch) == self._epoch and u.by_seq > own_seq)]
-        home_store = facts.home_store_id if facts else ""
+        home_store = self.home_of(row.account_id)
         return PublishedMember(
             row=MemberRow(
                 account_id=row.account_id,

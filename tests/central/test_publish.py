@@ -14,6 +14,7 @@ from central.database.tables import changed, event, lot, member_page, posting, w
 from central.members.members import block_card, lift_block, set_facts
 from central.ports import replayable, writing
 from central.posting.late import post_arrived
+from central.tills.told_rows import ToldRows
 from loyalty.cards.cards import CardRules, card_token, read_card
 from loyalty.members import HotlistedCard, MemberRow, MemberView, PublishedMember, Use, view_of
 from loyalty.programme.programme import programme_from, read_programme
@@ -56,6 +57,31 @@ def test_counters_go_to_the_members_own_store_alone(centre: Centre) -> None:
     one.upload()
     assert members(one.page("members"))[anna].row.counters == (MILK,)
     assert members(other.page("members"))[anna].row.counters is None
+
+
+def test_what_one_till_was_told_is_not_read_again_for_the_next_until_it_changes(centre: Centre) -> None:
+    one, other, third, anna = centre.till("S1"), centre.till("S2"), centre.till("S1"), centre.member(home_store_id="S1")
+    one.sell("R1", 10_000, told(anna), sku="milk")
+    one.upload()
+    before = members(one.page("members"))[anna]
+    assert members(other.page("members"))[anna].row == msgspec.structs.replace(before.row, own_seq=0, counters=None)
+    with writing(centre.engine) as tx:
+        tx.execute(lot.update().values(points=7))  # which no event did, so that nobody is told
+    assert members(third.page("members"))[anna].row == msgspec.structs.replace(before.row, own_seq=0)
+    other.sell("R1", 5_000, told(anna))
+    other.upload()
+    rows = [members(till.page("members"))[anna].row for till in (one, other, third)]
+    assert [(row.version, row.own_seq, row.balance_points) for row in rows] == [(2, 1, 57), (2, 1, 57), (2, 0, 57)]
+
+
+def test_rows_that_were_told_are_remembered_within_bounds() -> None:
+    row = PublishedMember(row=MemberRow(account_id=1, version=1, own_seq=0), cards=())
+    kept = ToldRows(most=2)
+    for name in "ab":
+        kept.keep(name, "S1", "S1", row)
+    assert [kept.find("a", store) for store in ("S1", "S2")] == [row, None]
+    kept.keep("c", "", "S2", row)
+    assert [kept.find(name, "S1") for name in "abc"] == [None, None, row]
 
 
 def test_points_that_have_lapsed_are_not_in_the_balance(centre: Centre) -> None:

@@ -36,6 +36,8 @@ def test_rows_are_added_replaced_kept_and_found(engine: Engine) -> None:
         assert [row.points for row in put(tx, lot, lots(99, 99), {"points": "keep"}, ["points"])] == [40, 8]
         assert put(tx, lot, lots(99), "nothing", ["points"]) == []
         assert [row.points for row in find(tx, lot, [{"issuer_id": "i1"}, {"issuer_id": "no"}])] == [8]
+        more = find(tx, lot, [{"account_id": 1, "points": 8}, {"account_id": 2, "points": 0}], (), beyond="points")
+        assert [row.points for row in more] == [40]
         remove(tx, lot, [{"account_id": 1, "issuer_id": "i0"}])
         assert [row.issuer_id for row in find(tx, lot, [{"account_id": 1}], ["issuer_id"])] == ["i1"]
         assert {row.account_id: row.status for row in tx.execute(select(account))} == {
