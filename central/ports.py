@@ -76,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         card_key: file of the programme's first card key, 32 raw bytes; made at the first start. Later ones lie beside.
         person_key: file of the key under which personal data is kept, 32 raw bytes; made at the first start.
         workers: requests of tills that run at a time.
+        sqlite_cache_mib: of its database that head office keeps in memory where it writes to SQLite; where it reads, an
+            eighth of that for each connection.
         chores: whether `serve` keeps house too; off where `central worker` does, beside any number of servers.
         correct_alone_points: points that one correction may move without a second person; `correct_most_points` at all.
         correct_asker_day_points: points of all corrections that one person asks for within 24 hours, `_month_` within
@@ -105,6 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     secure_cookies: bool = False
     trusted_proxy: str = ""
     workers: int = 4
+    sqlite_cache_mib: Annotated[int, msgspec.Meta(ge=1, le=4_096)] = 32
     chores: bool = True
     grace_days: int = 7
     hotlist_days: int = 3
@@ -186,12 +189,16 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-WRITING_KIB = 32_768  # of SQLite's page cache: all pages that a batch touches, so that none is written twice
-READING_KIB = 4_096
+CACHE_MIB = 32  # of SQLite's pages: all that a batch touches, so that none is written twice
+READERS_SHARE = 8  # of which one who reads has one
 
 
-def open_engine(url: str) -> Engine:
-    """The database behind `url`: a SQLite file (or `sqlite://` in memory), or PostgreSQL through psycopg."""
+def open_engine(url: str, cache_mib: int = CACHE_MIB) -> Engine:
+    """The database behind `url`: a SQLite file (or `sqlite://` in memory), or PostgreSQL through psycopg.
+
+    Args:
+        cache_mib: of SQLite's pages, for who writes.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8)
@@ -205,7 +212,7 @@ def open_engine(url: str) -> Engine:
         # The connection that was used last is used next: else each of the pool fills a cache of its own in turn.
         engine = create_engine(url, connect_args={"timeout": 10}, pool_use_lifo=True)
     event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", lambda connection: _begin(connection, cache_mib * 1_024))
     return engine
 
 
@@ -219,11 +226,11 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin(connection: Connection) -> None:
+def _begin(connection: Connection, cache_kib: int) -> None:
     # A deferred transaction that reads and then writes is refused at once when another one wrote in between.
     writes = connection.get_execution_options().get("writes", False)
     # One writes at a time, so one cache is large; a smaller size gives back at once what a larger one had filled.
-    size = WRITING_KIB if writes else READING_KIB
+    size = cache_kib if writes else cache_kib // READERS_SHARE
     driver: Any = connection.connection.driver_connection
     try:
         if connection.info.get("cache_kib") != size:

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask, Response, jsonify, redirect, request, url_for
 from sqlalchemy import Engine
 
-from central.arenas import bound_arenas
+from central.arenas import GIVE_BACK_S, bound_arenas, give_back
 from central.conformance.conformance import Conformance, is_scratch
 from central.conformance.conformance_http import conformance_blueprint
 from central.console.base import Console
@@ -135,7 +135,7 @@ class CentralService:
     def _open(self, port: int | None, clock: Clock, randomness: Randomness) -> None:
         settings = self.settings
         settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.engine = open_engine(settings.url)
+        self.engine = open_engine(settings.url, settings.sqlite_cache_mib)
         self._closing.append(self.engine.dispose)
         self.chores: Chores | None = None
         if settings.chores:
@@ -189,7 +189,8 @@ def run_central(settings: Settings, tell: Callable[[str], None] = print) -> None
     tell(f"  health       {service.url}/healthz     figures in {service.url}/metrics")
     if not settings.chores:
         tell("  chores       none here; `tallypoint central worker` must run beside it")
-    stopping.wait()
+    while not stopping.wait(GIVE_BACK_S):
+        give_back()
     tell("Stopping: finishing what is under way.")
     service.stop()
     tell("Stopped. Tills keep what they could not send and send it at the next start.")

@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 
-from central.arenas import bound_arenas
+from central.arenas import bound_arenas, give_back
 from central.migrations import upgrade
 from central.ports import Clock, Randomness, Settings, SystemClock, SystemRandomness, open_engine
 from central.upkeep.house_lock import AlreadyRunning, HouseLock
@@ -26,7 +26,7 @@ class CentralWorker:
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None, randomness: Randomness | None = None) -> None:
         clock, randomness = clock or SystemClock(), randomness or SystemRandomness()
-        self._engine = open_engine(settings.url)
+        self._engine = open_engine(settings.url, settings.sqlite_cache_mib)
         self._lock = HouseLock(settings.folder, self._engine)
         try:
             self._lock.take()
@@ -77,6 +77,7 @@ def run_worker(
     while is_alone := worker.is_alone():
         if stopping.wait(look_s):
             break
+        give_back()
     tell("Stopping: finishing the chores at hand.")
     worker.stop()
     if not is_alone:

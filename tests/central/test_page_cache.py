@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from central.ports import READING_KIB, WRITING_KIB, open_engine, reading, writing
+from central.ports import open_engine, reading, writing
 
 
 @pytest.fixture
@@ -20,7 +20,14 @@ def test_a_connection_has_the_large_cache_while_it_writes_and_gives_it_back(url:
         with opened(engine) as connection:
             sizes.append(connection.execute(text("PRAGMA cache_size")).scalar_one())
     assert sizes == [-4_096, -32_768, -4_096, -4_096, -32_768, -32_768]
-    assert (READING_KIB, WRITING_KIB) == (4_096, 32_768)
+    engine.dispose()
+
+
+def test_the_caches_are_as_large_as_the_settings_say(url: str) -> None:
+    engine = open_engine(url, cache_mib=2)
+    with reading(engine) as one, writing(engine) as other:
+        sizes = [connection.execute(text("PRAGMA cache_size")).scalar_one() for connection in (one, other)]
+    assert sizes == [-256, -2_048]
     engine.dispose()
 
 
