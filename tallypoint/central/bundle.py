@@ -16,9 +16,9 @@ from tallypoint.bundle import log_tail, versions, without_secrets, write_bundle
 from tallypoint.central.office import CLOCK, Adder, open_office, say
 
 SHOWN = frozenset({
-    "listen_host", "listen_port", "secure_cookies", "workers", "chores", "grace_days", "hotlist_days", "programme_days",
-    "silent_hours", "worklist_days", "backup_hours", "disk_free_mb", "smtp_port", "smtp_security", "log_days",
-    "conformance",
+    "listen_host", "listen_port", "secure_cookies", "workers", "sqlite_cache_mib", "chores", "grace_days",
+    "hotlist_days", "programme_days", "silent_hours", "worklist_days", "backup_hours", "disk_free_mb", "smtp_port",
+    "smtp_security", "log_days", "conformance",
 })  # fmt: skip
 
 
