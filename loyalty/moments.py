@@ -4,6 +4,7 @@ Time is read from `sold_at` and the store's own offset, so no time-zone database
 """
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -19,6 +20,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     at: str
 
 
+@lru_cache(maxsize=16)  # of the sales at hand: quote and commit ask some four times
 def moment_of(place: Place) -> Moment:
     """Store time of a sale, from its instant and offset."""
     local = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=place.sold_at_ms, minutes=place.offset_min)

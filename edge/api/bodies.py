@@ -8,14 +8,19 @@ from typing import Annotated
 
 import msgspec
 
-from loyalty.amounts import CURRENCIES, LARGEST_MINOR
+from loyalty.amounts import CURRENCIES, LARGEST_MINOR, BadQuantity, parse_quantity
 from loyalty.baskets import MOST_CODES, MOST_LINES
 from loyalty.document import Language
 
 # Long enough for any key of a POS, short enough for an index; no control characters, so it can be printed.
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+(?!\n)$")]
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$", extra_json_schema={"enum": list(CURRENCIES)})]
-Quantity = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?$", description="at most three decimals")]
+_QUANTITY = r"^[0-9]{1,9}(\.[0-9]{1,3})?$"
+Quantity = Annotated[str, msgspec.Meta(pattern=_QUANTITY, description="at most three decimals")]
+# Of a basket's lines, where `BasketBody` looks at all of them at once: a pattern costs as much as all else of a line.
+LineQuantity = Annotated[
+    str, msgspec.Meta(description="at most three decimals", extra_json_schema={"pattern": _QUANTITY})
+]
 # Said in the document; the kernel refuses what is beyond it in words for the cashier (`basket.malformed`).
 _MINOR = {"minimum": 0, "maximum": LARGEST_MINOR}
 Minor = Annotated[int, msgspec.Meta(extra_json_schema=_MINOR)]
@@ -47,7 +52,7 @@ class BasketLine(Body, frozen=True, kw_only=True):
     category: tuple[str, ...] = ()
     brand: str = ""
     tags: tuple[str, ...] = ()
-    quantity: Quantity = "1.000"
+    quantity: LineQuantity = "1.000"
     unit_price_minor: Minor = 0
     discountable: bool = True
     accrual: bool = True
@@ -62,6 +67,13 @@ class BasketBody(Body, frozen=True, kw_only=True):
     currency: Currency
     lines: Annotated[tuple[BasketLine, ...], msgspec.Meta(extra_json_schema={"maxItems": MOST_LINES})]
     tax_included: bool = True
+
+    def __post_init__(self) -> None:
+        try:
+            for quantity in {line.quantity for line in self.lines}:
+                parse_quantity(quantity)
+        except BadQuantity:
+            raise ValueError("Expected each `quantity` as a decimal with at most three places") from None
 
 
 class TenderBody(Body, frozen=True, kw_only=True):

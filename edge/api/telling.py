@@ -1,6 +1,5 @@
 """From what the till decided to what the POS is told: nothing is worked out here, figures only change their shape."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -247,23 +246,18 @@ def said_by_place(said: Sequence[messages.Said]) -> Said:
 
 def lines_said(figures: Iterable[QuoteLine], effects: Iterable[Effect]) -> tuple[LineSaid, ...]:
     """Each line with what each promotion did to it."""
-    off: defaultdict[int, dict[str, int]] = defaultdict(dict)
-    points: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    off: dict[int, list[DiscountSaid]] = {}
+    points: dict[int, list[PointsSaid]] = {}
     for effect in effects:
-        promotion = effect.promotion
         if amount := effect.amount_minor:
-            of_line = off[effect.line]
-            of_line[promotion] = of_line.get(promotion, 0) + amount
+            off.setdefault(effect.line, []).append(DiscountSaid(promotion=effect.promotion, amount_minor=amount))
         if granted := effect.points:
-            of_line = points[effect.line]
-            of_line[promotion] = of_line.get(promotion, 0) + granted
+            points.setdefault(effect.line, []).append(PointsSaid(promotion=effect.promotion, points=granted))
     return tuple([
         LineSaid(
             line=line.line,
-            discounts=tuple([DiscountSaid(promotion=p, amount_minor=n) for p, n in off[line.line].items()])
-            if line.line in off else (),
-            points=tuple([PointsSaid(promotion=p, points=n) for p, n in points[line.line].items()])
-            if line.line in points else (),
+            discounts=_discounts(off[line.line]) if line.line in off else (),
+            points=_points(points[line.line]) if line.line in points else (),
             paid_with_points_minor=line.paid_with_points_minor,
             net_minor=line.net_minor,
             amount_minor=line.amount_minor,
@@ -273,6 +267,25 @@ def lines_said(figures: Iterable[QuoteLine], effects: Iterable[Effect]) -> tuple
         )
         for line in figures
     ])  # fmt: skip
+
+
+def _discounts(parts: Sequence[DiscountSaid]) -> tuple[DiscountSaid, ...]:
+    """Each promotion once: several coupons may set the same one off."""
+    if len(parts) > 1 and len({part.promotion for part in parts}) < len(parts):
+        sums: dict[str, int] = {}
+        for part in parts:
+            sums[part.promotion] = sums.get(part.promotion, 0) + part.amount_minor
+        return tuple([DiscountSaid(promotion=p, amount_minor=n) for p, n in sums.items()])
+    return tuple(parts)
+
+
+def _points(parts: Sequence[PointsSaid]) -> tuple[PointsSaid, ...]:
+    if len(parts) > 1 and len({part.promotion for part in parts}) < len(parts):
+        sums: dict[str, int] = {}
+        for part in parts:
+            sums[part.promotion] = sums.get(part.promotion, 0) + part.points
+        return tuple([PointsSaid(promotion=p, points=n) for p, n in sums.items()])
+    return tuple(parts)
 
 
 def warned(warnings: Iterable[Warn]) -> tuple[WarningSaid, ...]:

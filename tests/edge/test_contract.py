@@ -11,12 +11,14 @@ import pytest
 from edge.api import contract
 from edge.api.bodies import CommitBody, QuoteBody
 from edge.api.contract import Here, ask_from, basket_from, commit_ask, quote_answer, read_body, sale_ask
+from edge.api.telling import lines_said
 from edge.instants import BadInstant, read_instant, show_instant
 from edge.sale.asks import Quoted
 from edge.web.openapi import OPERATIONS, openapi
 from loyalty.baskets import Line, Place, Tender
 from loyalty.facts.receipts import Charged
-from loyalty.pricing.quotes import quote_basket
+from loyalty.pricing.effects import Effect
+from loyalty.pricing.quotes import QuoteLine, quote_basket
 from loyalty.programme.compiled import compile_programme
 from tests.edge.rim import CARD, Rim, basket, commit, line, programme, quote
 from tests.edge.schema import mistakes
@@ -54,6 +56,29 @@ def test_a_quote_request_becomes_a_basket_in_thousandths_and_minor_units():
     assert (made.receipt_id, made.currency, made.points_to_spend, made.coupons) == ("R9", "EUR", 200, ("C1",))
     assert made.tenders == (Tender(kind="card", amount_minor=163),)
     assert contract.names_in(body) == {"tomato": "Tomatoes"}
+
+
+def test_a_line_names_a_promotion_once_however_many_coupons_set_it_off():
+    effects = (
+        Effect(promotion="spring", line=1, amount_minor=30),
+        Effect(promotion="loyal", line=1, amount_minor=5, points=2),
+        Effect(promotion="spring", line=1, amount_minor=20),
+        Effect(promotion="loyal", line=1, points=3),
+        Effect(promotion="spring", line=2, amount_minor=7),
+    )
+    figures = (figure(1, 500, off=55, points=5), figure(2, 90, off=7), figure(3, 10))
+    first, second, third = lines_said(figures, effects)
+    assert [(one.promotion, one.amount_minor) for one in first.discounts] == [("spring", 50), ("loyal", 5)]
+    assert [(one.promotion, one.points) for one in first.points] == [("loyal", 5)]
+    assert [(one.promotion, one.amount_minor) for one in second.discounts] == [("spring", 7)]
+    assert (second.points, third.discounts, third.points, third.net_minor) == ((), (), (), 10)
+
+
+def figure(line: int, amount_minor: int, off: int = 0, points: int = 0) -> QuoteLine:
+    return QuoteLine(
+        line=line, amount_minor=amount_minor, discount_minor=off, points_earned=points, paid_with_points_minor=0,
+        net_minor=amount_minor - off,
+    )  # fmt: skip
 
 
 def test_a_bare_basket_is_a_quote_request_without_a_card():
