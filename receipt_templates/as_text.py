@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from receipt_templates.blocks import Block, Feed, Note, Pair, Rule, Text
+from receipt_templates.blocks import Block, Code, Cut, Feed, Note, Pair, Rule, Text
 from receipt_templates.fitting import notes_that_fit
 from receipt_templates.layout import Row, indent_of, one_line, pieces_of
+from receipt_templates.normalise import NO_BREAK
 from receipt_templates.printable import is_plain, printable
 
 
@@ -24,7 +25,7 @@ def as_slip(lines: Iterable[str]) -> str:
 
 def text_lines(blocks: Iterable[Block], columns: int) -> list[str]:
     """The lines of `render_text`, empty ones at the end included."""
-    held = tuple(blocks)
+    held = [block for block in blocks if not isinstance(block, Cut | Code) or _has_text(block)]
     # Most of a receipt is of plain letters and a line as it stands; what is left is made printable first.
     at_once = [_at_once(block, columns) for block in held]
     rest = printable((block for block, line in zip(held, at_once, strict=True) if line is None), None)
@@ -47,7 +48,7 @@ def _at_once(block: Block, columns: int) -> str | None:
     if isinstance(block, Pair):
         return one_line(block, columns)
     if isinstance(block, Text):
-        text = block.text
+        text = block.text if block.text.isascii() else block.text.replace(NO_BREAK, " ")
         room = columns - len(text) * (2 if block.size == "large" else 1)
         padded = f" {text} "  # a space too many is beside another one
         if room < 0 or not is_plain(text) or "  " in padded:
@@ -57,6 +58,10 @@ def _at_once(block: Block, columns: int) -> str | None:
     if isinstance(block, Rule):
         return block.char * columns if block.char == "-" else None
     return "" if isinstance(block, Feed) and block.lines == 1 else None
+
+
+def _has_text(block: Cut | Code) -> bool:
+    return isinstance(block, Code) and bool(block.fallback_text)
 
 
 def _line(row: Row, columns: int) -> str:
