@@ -67,18 +67,23 @@ def _members(
 
 
 def _most_times(rule: Bundle, members: dict[int, tuple[int, ...]], turns: Sequence[Run]) -> int:
-    """How many complete bundles there are at most; found by halving, since fewer can always be made of more."""
-    each = sum(part.units for part in rule.parts)
-    high = count_of(turns) // each
+    """How many complete bundles there are at most: as many as the scarcest part allows, where each unit may stand in
+    one part only; else found by halving, since fewer can always be made of more."""
+    each = sum([part.units for part in rule.parts])
+    by_part = [0] * len(rule.parts)
+    for run in turns:
+        for part in members[run.position]:
+            by_part[part] += run.units
+    high = min([count_of(turns) // each, *[have // part.units for have, part in zip(by_part, rule.parts, strict=True)]])
     if rule.times is not None:
         high = min(high, rule.times)
-    low = 0
+    low, middle = 0, high
     while low < high:
-        middle = (low + high + 1) // 2
         if count_of(_fill(rule, members, turns, middle)) == middle * each:
             low = middle
         else:
             high = middle - 1
+        middle = (low + high + 1) // 2
     return low
 
 
@@ -165,6 +170,9 @@ class _Matching:
 
     def _push(self, parts: tuple[int, ...], count: int) -> int:
         """The shortest way to a free place, by a search over parts; how many units went along it."""
+        for part in parts:
+            if self.free[part]:  # nobody need move
+                return self._place(part, parts, min(count, self.free[part]))
         came: dict[int, tuple[int, tuple[int, ...]]] = {part: (-1, parts) for part in parts}
         queue = deque(parts)
         while queue:
@@ -178,6 +186,11 @@ class _Matching:
                             came[other] = (part, others)
                             queue.append(other)
         return 0
+
+    def _place(self, part: int, parts: tuple[int, ...], count: int) -> int:
+        self.placed.setdefault(parts, [0] * len(self.free))[part] += count
+        self.free[part] -= count
+        return count
 
     def _move(self, end: int, came: dict[int, tuple[int, tuple[int, ...]]], count: int) -> int:
         path = []

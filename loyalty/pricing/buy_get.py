@@ -37,16 +37,17 @@ def buy_get(
     bought_at = [i for i in paid_for if i not in skip] if skip else paid_for
     if sum([units_of(lines[i]) for i in bought_at]) < rule.buy_units:
         return {}, {}
-    bought = count_of(runs_of(bought_at, lines, workings.remaining, with_free=with_free))
+    runs = runs_of(bought_at, lines, workings.remaining, with_free=with_free)
+    bought = count_of(runs)
     if bought < rule.buy_units:
         return {}, {}
     open_ = rewardable(workings.positions(numbers[-1]), workings, skip, with_free=with_free)
-    turns = in_order(
-        runs_of(open_, workings.lines, workings.remaining, with_free=with_free), rule.which or options.rewarded_unit
-    )
+    if open_ != bought_at:
+        runs = runs_of(open_, lines, workings.remaining, with_free=with_free)
+    turns = in_order(runs, rule.which or options.rewarded_unit)
     cuts: Cuts = {}
     units: Cuts = {}
-    for run in _rewarded(rule, bought, turns, frozenset(bought_at), most_units):
+    for run in _rewarded(rule, bought, turns, bought_at, most_units):
         line = lines[run.position]
         floor = workings.floor(run.position, 1000 if line.quantity_milli % 1000 == 0 else line.quantity_milli)
         off = min(_reward(rule, run.unit_minor, options), max(0, run.unit_minor - floor))
@@ -56,7 +57,7 @@ def buy_get(
 
 
 def _rewarded(
-    rule: BuyGet, bought: int, turns: list[Run], bought_at: frozenset[int], most_units: int | None
+    rule: BuyGet, bought: int, turns: list[Run], bought_at: Collection[int], most_units: int | None
 ) -> list[Run]:
     """As many units as what is bought besides them pays for, in their turn."""
     most = count_of(turns)
@@ -66,6 +67,7 @@ def _rewarded(
         most = min(most, most_units)
     if rule.counts:
         return first_of(turns, min(most, bought // rule.buy_units * rule.get_units))
+    bought_at = frozenset(bought_at)
     others = count_of(run for run in turns if run.position not in bought_at)
 
     def spare(count: int) -> int:
@@ -77,7 +79,7 @@ def _rewarded(
     return _in_turn(turns, count, spare(count) if count else 0, bought_at)
 
 
-def _in_turn(turns: list[Run], count: int, spare: int, bought_at: frozenset[int]) -> list[Run]:
+def _in_turn(turns: list[Run], count: int, spare: int, bought_at: Collection[int]) -> list[Run]:
     """The first `count` units of which no more than `spare` are among those bought."""
     taken = []
     for run in turns:

@@ -7,6 +7,8 @@ Source: engine.md capabilities 1 to 4, 10, 14, 19.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from loyalty.amounts import Spreading, round_ratio, share_out
 from loyalty.pricing.units import Run, count_of, first_of, in_order, runs_of, units_of
 from loyalty.pricing.workings import Workings
@@ -17,7 +19,7 @@ from loyalty.programme.programme import Options
 Cuts = dict[int, int]
 
 
-class Part(NamedTuple):
+class Part(msgspec.Struct, frozen=True, gc=False):
     """What of a line a benefit may act on: all of it, or those of its units that a cap leaves.
 
     `minor` is what it costs now, `base_minor` what a percentage is taken of, `room` the most that may come off.

@@ -6,13 +6,14 @@ so that a line of thousands costs no more than one of three.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from loyalty.baskets import Line
 from loyalty.programme.benefits import Which
 
 
-class Run(NamedTuple):
+class Run(msgspec.Struct, frozen=True, gc=False):
     """`units` units of the line at `position` that cost `unit_minor` each."""
 
     position: int
