@@ -28,6 +28,8 @@ def text_lines(blocks: Iterable[Block], columns: int) -> list[str]:
     held = [block for block in blocks if not isinstance(block, Cut | Code) or _has_text(block)]
     # Most of a receipt is of plain letters and a line as it stands; what is left is made printable first.
     at_once = [_at_once(block, columns) for block in held]
+    if None not in at_once:
+        return [line for line in at_once if line is not None]
     rest = printable((block for block, line in zip(held, at_once, strict=True) if line is None), None)
     notes, numbered = notes_that_fit(rest, columns), enumerate(rest)
     lines: list[str] = []
@@ -49,6 +51,8 @@ def _at_once(block: Block, columns: int) -> str | None:
         return one_line(block, columns)
     if isinstance(block, Text):
         text = block.text if block.text.isascii() else block.text.replace(NO_BREAK, " ")
+        if not text:
+            return ""
         room = columns - len(text) * (2 if block.size == "large" else 1)
         padded = f" {text} "  # a space too many is beside another one
         if room < 0 or not is_plain(text) or "  " in padded:
