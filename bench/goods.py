@@ -3,9 +3,12 @@
 Every draw is from a seed of its own, so that the same figures stand before both sides, on every machine.
 """
 
+from collections.abc import Iterator
 from datetime import date
 from random import Random
 from typing import Any
+
+import msgspec
 
 from loyalty.baskets import Basket, Line, Place
 from loyalty.members import MemberView
@@ -60,6 +63,14 @@ def basket(lines: int, seed: int = 1) -> Basket:
         currency=CURRENCY,
         lines=tuple(_line(number, good, draw.choice((1, 1, 2, 3))) for number, good in enumerate(goods, 1)),
     )
+
+
+def one_piece_more(wanted: Basket) -> Iterator[Basket]:
+    """The basket with one piece more of its first line, then of its second instead, and so on."""
+    for at, line in enumerate(wanted.lines):
+        milli = line.quantity_milli + 1000
+        more = msgspec.structs.replace(line, quantity_milli=milli, amount_minor=line.unit_price_minor * milli // 1000)
+        yield msgspec.structs.replace(wanted, lines=(*wanted.lines[:at], more, *wanted.lines[at + 1 :]))
 
 
 def goods_of(wanted: Basket) -> list[int]:

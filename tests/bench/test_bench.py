@@ -6,7 +6,7 @@ import pytest
 
 from bench import oscar
 from bench.children import Child, ChildEnded
-from bench.goods import MEMBER, PLACE, basket, request_body, sku
+from bench.goods import MEMBER, PLACE, basket, one_piece_more, request_body, sku
 from bench.naive import Different, check_equal
 from bench.peer_offers import offers, priced_alike, programme_of
 from bench.programmes import MIX, Density, programme
@@ -65,6 +65,14 @@ def test_a_basket_is_of_different_goods_and_the_same_on_every_machine() -> None:
     assert len({one.sku for one in bought.lines}) == 50
     assert all(one.amount_minor == one.unit_price_minor * one.quantity_milli // 1000 for one in bought.lines)
     assert bought == basket(50) != basket(50, seed=2)
+
+
+def test_a_basket_that_is_rung_up_has_one_piece_more_of_another_line_each_time() -> None:
+    bought = of_lines((1, 1, 100), (2, 3, 200))
+    assert [[(one.quantity_milli, one.amount_minor) for one in other.lines] for other in one_piece_more(bought)] == [
+        [(2_000, 200), (3_000, 600)],
+        [(1_000, 100), (4_000, 800)],
+    ]
 
 
 @pytest.mark.parametrize("density", ["sparse", "dense"])
