@@ -170,27 +170,21 @@ def _kinds(basket: Basket) -> Iterable[str]:
 
 
 def _are_sound(lines: Sequence[Line]) -> bool:
-    """Whether no line can be at fault: a look at all of them at once, for where one is they are looked at singly."""
-    if not lines:
-        return True
-    numbers = [line.line for line in lines]
-    millis, taxes = [line.quantity_milli for line in lines], [line.tax_bp for line in lines]
-    minors = [
-        *[line.amount_minor for line in lines],
-        *[line.unit_price_minor for line in lines],
-        *[line.floor_unit_minor for line in lines],
-    ]
-    return (
-        min(numbers) >= 1
-        and len(set(numbers)) == len(numbers)
-        and all([line.sku for line in lines])
-        and min(minors) >= 0
-        and max(minors) <= LARGEST_MINOR
-        and min(millis) >= 0
-        and max(millis) <= MOST_MILLI
-        and min(taxes) >= 0
-        and max(taxes) <= MOST_TAX_BP
-    )
+    """Whether no line is at fault; where one is, they are looked at singly for what to say of it."""
+    numbers = set()
+    for line in lines:
+        numbers.add(line.line)
+        if not (
+            line.line >= 1
+            and line.sku
+            and 0 <= line.amount_minor <= LARGEST_MINOR
+            and 0 <= line.unit_price_minor <= LARGEST_MINOR
+            and 0 <= line.floor_unit_minor <= LARGEST_MINOR
+            and 0 <= line.quantity_milli <= MOST_MILLI
+            and 0 <= line.tax_bp <= MOST_TAX_BP
+        ):
+            return False
+    return len(numbers) == len(lines)
 
 
 def _check_line(line: Line, seen: set[int]) -> None:
