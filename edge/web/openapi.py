@@ -154,7 +154,7 @@ OPERATIONS = (
     Operation(method="get", path="/v1/choices", summary="What was chosen at a page, for the POS to send on.",
               answers=at_hand.ChoicesSaid, query=(AFTER,)),
     Operation(method="get", path="/v1/returnable", summary="What of a receipt can still come back.",
-              answers=recounting.ReceiptLeft, query=(RECEIPT,), refuses=(404,)),
+              answers=recounting.ReceiptLeft, query=(RECEIPT, TRAINING), refuses=(404,)),
     Operation(method="post", path="/v1/help", summary="Ask the screens for somebody to help at the kiosk.",
               takes=page_bodies.HelpBody, answers=page_bodies.HelpSaid, empty=True),
     Operation(method="post", path="/v1/page-tickets", summary="A link that opens the cashier panel once.",

@@ -12,6 +12,7 @@ from edge.counter.at_hand import ChoiceBody
 from edge.counter.desk import Desk
 from edge.counter.recounting import recount
 from edge.web.bodies import answer, choice_of, number_of, read, wanted
+from edge.web.day_http import is_training
 from edge.web.page_sessions import COOKIE, PageSessions
 from edge.web.words import LANGUAGES, teller
 
@@ -89,7 +90,7 @@ def _at_hand(app: Flask, desk: Desk) -> None:
 
     @app.get("/v1/returnable")
     def get_returnable() -> Response:
-        return answer(recount(desk.till, wanted("of")))
+        return answer(recount(desk.at(is_training()).till, wanted("of")))
 
     @app.post("/v1/help")
     def post_help() -> Response:

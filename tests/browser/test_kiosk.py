@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from edge.service import TillService
 from tests.browser.conftest import OpenPage
@@ -129,6 +129,24 @@ def test_what_was_agreed_to_is_shown_and_taken_back_in_one_step(service: TillSer
     }  # fmt: skip
     page.click("#mine-on")
     at(page, "member")
+
+
+def test_who_has_gone_on_is_not_taken_back_by_a_late_answer(service: TillService, open_page: OpenPage):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+
+    def late(route: Route) -> None:
+        answer = route.fetch()
+        at(page, "member")  # by the stream
+        page.click("#to-mine")
+        route.fulfill(response=answer)
+
+    page.route("**/v1/choices", late)
+    with page.expect_response("**/v1/choices"):
+        scan(page, CARD)
+    expect(page.locator("#agreements li")).to_have_count(2)
+    page.wait_for_timeout(200)
+    at(page, "mine")
 
 
 def test_by_scanner_alone_nothing_has_to_be_touched(service: TillService, open_page: OpenPage):

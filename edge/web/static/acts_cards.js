@@ -1,7 +1,7 @@
 // Acts about members and cards.
 
 import { cardField, field, lead, minor, only, select, two } from "./act.js";
-import { drop, get, post } from "./api.js";
+import { get, post, release } from "./api.js";
 import { drawAgreements } from "./consents.js";
 import { make } from "./dom.js";
 import { paperOf } from "./paper.js";
@@ -48,7 +48,7 @@ const balance = {
   draw: (desk) => [cardField(desk)],
   async send(desk, values) {
     const { token } = await tokenOf(values.card);
-    const said = await get(`/v1/balance?card=${encodeURIComponent(token)}`);
+    const said = await get(desk.asked(`/v1/balance?card=${encodeURIComponent(token)}`));
     return { slip: { title: `${t("act.balance")} ${said.member.card}`, facts: factsOf(said, desk.screen), text: said.text } };
   },
 };
@@ -78,11 +78,16 @@ const spend = {
   async send(desk, values, step, { id, call }) {
     const n = Number(values.points);
     if (!Number.isInteger(n) || n < 1) throw new Error(t("field.pointsHint", { p: points(desk.screen.most_points), s: desk.screen.step_points }));
-    const { cashier, ...training } = desk.stamp();
+    const { cashier, ...training } = desk.stamp(), { sale } = await get("/v1/at-hand");
+    if (sale?.hold_id && sale.hold_id !== id) {
+      // What was set aside for this sale before is not needed any more, and may be part of what is wanted now.
+      await release(sale.hold_id, training.training);
+      await desk.choose({ points_to_spend: 0 });
+    }
     const held = await call("POST", "/v1/holds", { hold_id: id, card: desk.card(), points: n, ...training });
     await desk.choose({ points_to_spend: held.points, hold_id: id });
     const undo = async () => {
-      await drop(`/v1/holds/${encodeURIComponent(id)}`);
+      await release(id, training.training);
       await desk.choose({ points_to_spend: 0 });
       desk.note(t("say.released"));
     };
@@ -156,9 +161,9 @@ const consent = {
   name: "consent", key: "O", onlyShows: (step) => step === 1,
   async draw(desk, values, step, again) {
     if (step === 0) return [cardField(desk), lead(t("field.marketingElsewhere"))];
-    const [asked, stands] = await Promise.all([get(`/v1/enrolment?language=${language()}`), get(`/v1/consents?card=${encodeURIComponent(values.token)}`)]);
+    const [asked, stands] = await Promise.all([get(`/v1/enrolment?language=${language()}`), get(desk.asked(`/v1/consents?card=${encodeURIComponent(values.token)}`))]);
     const list = make("ul", { class: "agreements" });
-    drawAgreements(list, { asked: asked.consents, stands: stands.consents, card: values.token, place: "cashier", again, fail: (problem) => list.before(make("p", { class: "problem", role: "alert" }, refusalOf(problem))) });
+    drawAgreements(list, { asked: asked.consents, stands: stands.consents, card: values.token, place: "cashier", stamp: desk.stamp(), again, fail: (problem) => list.before(make("p", { class: "problem", role: "alert" }, refusalOf(problem))) });
     return [stands.complete ? null : make("p", { class: "notice" }, t("kiosk.incomplete")), list].filter(Boolean);
   },
   async send(desk, values, step) {

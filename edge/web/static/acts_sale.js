@@ -41,7 +41,7 @@ function undone(desk, what, number, said) {
 // Lines of a receipt to tick, with how many come back and what is handed out for them.
 async function linesToReturn(desk, values) {
   if (!values.receipt) return [lead(t("field.withoutReceipt")), two(field("sku", { required: true }), field("quantity", { value: "1", mode: "decimal" })), two(field("amount", { mode: "decimal", hint: t("field.money") }), cardField(desk))];
-  values.left = await get(`/v1/returnable?of=${encodeURIComponent(values.receipt)}`);
+  values.left = await get(desk.asked(`/v1/returnable?of=${encodeURIComponent(values.receipt)}`));
   if (values.left.is_void) throw new Error(t("say.isVoid"));
   const rows = values.left.lines.filter((line) => Number(line.left) > 0).map((line) => rowOf(desk, line));
   const head = make("div", { class: "pick head", "aria-hidden": "true" }, make("span", {}), make("span", {}), make("span", {}, t("field.quantity")), make("span", {}, t("field.amount")));
@@ -118,7 +118,7 @@ const parked = {
 const resumed = {
   name: "resume", key: "U", onlyShows: (step, { all }) => !all?.length,
   async draw(desk, values) {
-    const { parked: all, unheard, office_heard: heard } = await get("/v1/parked");
+    const { parked: all, unheard, office_heard: heard } = await get(desk.asked("/v1/parked"));
     values.all = all;
     const rows = all.map((one, i) => pick("chosen", String(i), make("span", {}, one.note || one.park_id, make("small", {}, ` · ${t("field.parkedAt", { t: one.till, l: one.lines, m: money(one.amount_minor, one.currency, desk.screen.exponent) })}`)), i === 0));
     return [rows.length ? picks(t("act.resume"), ...rows) : lead(t("say.nothingParked")), unheard.length ? make("p", { class: "notice" }, t("say.unheard", { t: unheard.join(", ") })) : null, heard ? null : lead(t("say.officeUnheard"))].filter(Boolean);
@@ -126,7 +126,7 @@ const resumed = {
   async send(desk, values, step, { id, call }) {
     const one = values.all[Number(values.chosen)];
     if (!one) return {};
-    const said = await call("POST", `/v1/parked/${encodeURIComponent(one.park_id)}/resume`, { resume_id: id, till_id: one.till_id, office: one.office });
+    const said = await call("POST", `/v1/parked/${encodeURIComponent(one.park_id)}/resume`, { resume_id: id, till_id: one.till_id, office: one.office, ...(desk.stamp().training ? { training: true } : {}) });
     // Priced again, it is the sale at hand, where the POS finds it.
     await post("/v1/quotes", { ...said.sale, quote_id: said.sale.quote_id || newId("quote") });
     const again = [said.show_card ? t("say.showCard") : "", said.scan_again ? t("say.scanAgain", { n: said.scan_again }) : ""].filter(Boolean);
@@ -139,8 +139,7 @@ const copied = {
   draw: (desk, values) => [receiptField(desk, values, { hint: "", required: true })],
   async send(desk, values) {
     if (!values.receipt) throw new Error(t("field.receipt"));
-    const training = desk.stamp().training ? "?training=true" : "";
-    const said = await get(`/v1/receipts/${encodeURIComponent(values.receipt)}${training}`);
+    const said = await get(desk.asked(`/v1/receipts/${encodeURIComponent(values.receipt)}`));
     return { slip: { title: values.receipt, text: said.text } };
   },
 };

@@ -48,3 +48,5 @@ export async function ask(method, path, body, { onAgain = () => {} } = {}) {
 export const get = (path) => ask("GET", path);
 export const post = (path, body, more) => ask("POST", path, body, more);
 export const drop = (path) => ask("DELETE", path);
+// Points that were set aside go back; practised ones lie apart.
+export const release = (hold, training) => drop(`/v1/holds/${encodeURIComponent(hold)}${training ? "?training=true" : ""}`);

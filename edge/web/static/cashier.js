@@ -21,6 +21,8 @@ export const desk = {
   card: () => desk.screen?.beside?.card_token || "",
   // Who and when, as every body that writes has it.
   stamp: () => ({ cashier: desk.who, ...(desk.training || desk.screen?.training ? { training: true } : {}) }),
+  // What is asked for without a body is told in the query that it is practised.
+  asked: (path) => (desk.stamp().training ? `${path}${path.includes("?") ? "&" : "?"}training=true` : path),
   choose: async (more) => {
     const said = await post("/v1/choices", { choice_id: newId("choice"), ...more });
     // A card that takes the place of another is worth a word to the customer.

@@ -16,34 +16,35 @@ export function ticked(place) {
   return [...place.querySelectorAll("input:checked")].map((one) => ({ purpose: one.dataset.purpose, channel: one.dataset.channel, version: one.dataset.version, given: true }));
 }
 
-// Each consent with how it stands and the one button that changes it. `place` is where it is asked: kiosk or cashier.
-export function drawAgreements(list, { asked, stands, card, place, again, fail }) {
+// Each consent with how it stands and the one button that changes it. `place` is where it is asked: kiosk or cashier;
+// `stamp` says who asks, and whether it is practised.
+export function drawAgreements(list, { asked, stands, card, place, stamp, again, fail }) {
   const found = (one) => stands.find((other) => other.purpose === one.purpose && other.channel === one.channel);
-  const rows = asked.map((one) => rowOf(one, found(one), { card, place, again, fail }));
+  const rows = asked.map((one) => rowOf(one, found(one), { card, place, stamp, again, fail }));
   list.replaceChildren(...(rows.length ? rows : [make("li", {}, make("p", {}, t("kiosk.noConsents")))]));
 }
 
-function rowOf(one, stand, { card, place, again, fail }) {
+function rowOf(one, stand, { card, place, stamp, again, fail }) {
   const state = stand?.state ?? "", on = state === "given" || state === "to_confirm";
   const told = state === "given" ? t("kiosk.given", { d: stand.since ? day(stand.since) : "" }) : state === "to_confirm" ? t("kiosk.toConfirm") : t("kiosk.notAsked");
   const change = async () => {
     try {
-      await post("/v1/consents", { consent_id: newId("consent"), card, purpose: one.purpose, channel: one.channel, version: one.version, given: !on, asked_on: place, language: language() });
+      await post("/v1/consents", { consent_id: newId("consent"), card, purpose: one.purpose, channel: one.channel, version: one.version, given: !on, asked_on: place, language: language(), ...stamp });
       await again();
     } catch (problem) { fail(problem); }
   };
   // A cashier may withdraw for a customer, never agree for one.
   const button = on || place !== "cashier" ? make("button", { type: "button", class: on ? "button" : "button main", onclick: change }, t(on ? "kiosk.withdraw" : "kiosk.agree")) : null;
   const row = make("li", {}, make("div", {}, make("p", { lang: one.language }, one.text), make("small", {}, told)), button);
-  if (state === "to_confirm" && place !== "cashier") row.append(confirmForm(one, { place, again, fail }));
+  if (state === "to_confirm" && place !== "cashier") row.append(confirmForm(one, { place, stamp, again, fail }));
   return row;
 }
 
-function confirmForm(one, { place, again, fail }) {
+function confirmForm(one, { place, stamp, again, fail }) {
   const id = `confirm-${one.purpose}-${one.channel}`;
   const input = make("input", { id, autocomplete: "off", spellcheck: "false", maxlength: "40" });
   return make("form", { onsubmit: async (event) => {
     event.preventDefault();
-    try { await post("/v1/consents/confirm", { confirm_id: newId("confirm"), code: input.value, asked_on: place }); await again(); } catch (problem) { fail(problem); }
+    try { await post("/v1/consents/confirm", { confirm_id: newId("confirm"), code: input.value, asked_on: place, ...stamp }); await again(); } catch (problem) { fail(problem); }
   } }, make("div", { class: "field" }, make("label", { for: id }, t("kiosk.confirmCode")), input), make("button", { class: "button main" }, t("kiosk.find")));
 }

@@ -1,6 +1,6 @@
 // The self-checkout: card, offers, points, joining, thanks. It shows the sale; the POS owns it, and is told what was chosen.
 
-import { drop, get, newId, post } from "./api.js";
+import { get, newId, post, release } from "./api.js";
 import { forgetComfort, offerComfort, say } from "./comfort.js";
 import { $, icon, make, show } from "./dom.js";
 import { askConsents, drawAgreements, ticked } from "./consents.js";
@@ -64,6 +64,9 @@ function speak(next) {
   redraw();
 }
 
+// While the POS practises, so does what is done here.
+const practised = () => (screen?.training ? { training: true } : {});
+
 // What the till refuses, in the customer's language; a refusal without words of its own sends for help.
 function refusal(problem) {
   const name = `problem.${problem.code.replaceAll(".", "_")}`;
@@ -90,7 +93,8 @@ async function chooseCard(card) {
   if (changed) { hold = null; toast(t("kiosk.replaced")); }
   $("found").replaceChildren();
   $("keyed").value = "";
-  go(screen?.phase === "sale" ? "sale" : "member");
+  // The stream may have shown the member already, and the customer gone on from there, before this answer came.
+  if (changed || !["member", "mine", "sale", "spend"].includes(step)) go(screen?.phase === "sale" ? "sale" : "member");
 }
 
 function complain(text, at) {
@@ -169,10 +173,14 @@ async function spend() {
   const n = Number($("spend-range").value), card = screen.beside?.card_token || token;
   $("spend-now").disabled = true;
   try {
-    if (hold) { await drop(`/v1/holds/${encodeURIComponent(hold)}`); hold = null; }
+    if (hold) {
+      await release(hold, screen.training);
+      hold = null;
+      await post("/v1/choices", { choice_id: newId("choice"), points_to_spend: 0 });
+    }
     if (n) {
       const wanted = newId("hold");
-      await post("/v1/holds", { hold_id: wanted, card, points: n, ...(screen.training ? { training: true } : {}) });
+      await post("/v1/holds", { hold_id: wanted, card, points: n, ...practised() });
       hold = wanted;
     }
     await post("/v1/choices", { choice_id: newId("choice"), points_to_spend: n, ...(hold ? { hold_id: hold } : {}) });
@@ -202,7 +210,7 @@ async function join(event) {
   for (const name of ["name", "phone", "email", "birthday"]) if (enrolment.asked.may_seal && form.get(name)) person[name] = form.get(name).trim();
   try {
     const said = await post("/v1/members", {
-      enrol_id: enrolment.id, card: null, language: language(), asked_on: "kiosk", consents: ticked($("j-checks")),
+      enrol_id: enrolment.id, card: null, language: language(), asked_on: "kiosk", consents: ticked($("j-checks")), ...practised(),
       ...(Object.keys(person).length ? { person } : {}),
     });
     event.target.reset();
@@ -223,9 +231,9 @@ async function showMine() {
   go("mine");
   const card = screen?.beside?.card_token || token;
   try {
-    const [asked, stands] = await Promise.all([get(`/v1/enrolment?language=${language()}`), get(`/v1/consents?card=${encodeURIComponent(card)}`)]);
+    const [asked, stands] = await Promise.all([get(`/v1/enrolment?language=${language()}`), get(`/v1/consents?card=${encodeURIComponent(card)}${screen?.training ? "&training=true" : ""}`)]);
     show("mine-notice", stands.complete ? "" : t("kiosk.incomplete"));
-    drawAgreements($("agreements"), { asked: asked.consents, stands: stands.consents, card, place: "kiosk", again: showMine, fail: (problem) => show("mine-problem", refusal(problem)) });
+    drawAgreements($("agreements"), { asked: asked.consents, stands: stands.consents, card, place: "kiosk", stamp: practised(), again: showMine, fail: (problem) => show("mine-problem", refusal(problem)) });
   } catch (problem) { show("mine-problem", refusal(problem)); }
 }
 
