@@ -87,17 +87,17 @@ class Telling:
         if self._asking is None or first_waiting(self._connection, self._asking, {row.account_id for row in rows}):
             return self.of(rows)
         of_all = (self._today, self._through_last_day, retired_ids(self._connection))
-        names = [(row.account_id, row.version, row.status, row.no, of_all) for row in rows]
-        found = [kept.find(name, self.store_id) if name[1] is not None else None for name in names]
+        made_of = [(row.version, row.status, row.no, of_all) for row in rows]
+        found = [kept.find(row.account_id, of, self.store_id) for row, of in zip(rows, made_of, strict=True)]
         new = [row for row, one in zip(rows, found, strict=True) if one is None]
         told = _Told(self, new)
-        for n, (row, name) in enumerate(zip(rows, names, strict=True)):
-            if found[n] is None:
-                found[n] = told.published(row)
-                if row.version is not None:
-                    kept.keep(name, told.home_of(row.account_id), self.store_id, found[n])
-        return [msgspec.structs.replace(one, row=msgspec.structs.replace(one.row, own_seq=self._seen))
-                for one in found]  # fmt: skip
+        answer = []
+        for row, of, one in zip(rows, made_of, found, strict=True):
+            if one is None:
+                one = told.published(row)
+                kept.keep(row.account_id, of, told.home_of(row.account_id), self.store_id, one)
+            answer.append(msgspec.structs.replace(one, row=msgspec.structs.replace(one.row, own_seq=self._seen)))
+        return answer
 
     def between(self, first: int, last: int, at_once: int, *, home: bool = False) -> Iterator[PublishedMember]:
         """The rows of all accounts from one to another, ascending; with `home`, of the store's own members alone."""

@@ -7,9 +7,19 @@ whenever anything that is told of it changed), the day, and what holds for all r
 
 from collections.abc import Hashable
 
+import msgspec
+
 from loyalty.members import PublishedMember
 
 MOST = 20_000  # accounts, about a kilobyte each
+
+
+class _Kept(msgspec.Struct):
+    """What was told of one account; `home` is the member's own store, by whether the till was of it are `rows`."""
+
+    made_of: Hashable
+    home: str
+    rows: dict[bool, PublishedMember]
 
 
 class ToldRows:
@@ -18,22 +28,25 @@ class ToldRows:
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._homes: dict[Hashable, str] = {}
-        self._rows: dict[tuple[Hashable, bool], PublishedMember] = {}
+        self._kept: dict[int, _Kept] = {}
 
-    def find(self, name: Hashable, store_id: str) -> PublishedMember | None:
-        """The row of a name as a till of this store is told it, but for its own place; none where nobody was."""
-        home = self._homes.get(name)
-        return None if home is None else self._rows.get((name, _is_own(home, store_id)))
+    def find(self, account_id: int, made_of: Hashable, store_id: str) -> PublishedMember | None:
+        """The row of an account as a till of this store is told it, but for its own place; none where nobody was."""
+        kept = self._kept.get(account_id)
+        if kept is None or kept.made_of != made_of:
+            return None
+        return kept.rows.get(_is_own(kept.home, store_id))
 
-    def keep(self, name: Hashable, home: str, store_id: str, row: PublishedMember) -> None:
-        """Remember what a till of this store was told; `home` is the store that the member belongs to, "" for none."""
-        if len(self._homes) >= self._most:
-            # Whatever is told again soon is read again once: cheaper than to know which was told longest ago.
-            self._rows.clear()
-            self._homes.clear()
-        self._rows[name, _is_own(home, store_id)] = row
-        self._homes[name] = home
+    def keep(self, account_id: int, made_of: Hashable, home: str, store_id: str, row: PublishedMember) -> None:
+        """Remember what a till of this store was told, instead of what was told of the account before; `home` is the
+        store that the member belongs to, "" for none."""
+        kept = self._kept.get(account_id)
+        if kept is None or kept.made_of != made_of:
+            if len(self._kept) >= self._most:
+                # Whatever is told again soon is read again once: cheaper than to know which was told longest ago.
+                self._kept.clear()
+            kept = self._kept[account_id] = _Kept(made_of, home, {})
+        kept.rows[_is_own(home, store_id)] = row
 
 
 def _is_own(home: str, store_id: str) -> bool:

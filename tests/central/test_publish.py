@@ -77,11 +77,13 @@ def test_what_one_till_was_told_is_not_read_again_for_the_next_until_it_changes(
 def test_rows_that_were_told_are_remembered_within_bounds() -> None:
     row = PublishedMember(row=MemberRow(account_id=1, version=1, own_seq=0), cards=())
     kept = ToldRows(most=2)
-    for name in "ab":
-        kept.keep(name, "S1", "S1", row)
-    assert [kept.find("a", store) for store in ("S1", "S2")] == [row, None]
-    kept.keep("c", "", "S2", row)
-    assert [kept.find(name, "S1") for name in "abc"] == [None, None, row]
+    for version in (1, 2, 3):
+        kept.keep(1, version, "S1", "S1", row)
+    kept.keep(2, 1, "S1", "S1", row)
+    assert [kept.find(1, version, "S1") for version in (1, 2, 3)] == [None, None, row]
+    assert [kept.find(2, 1, store) for store in ("S1", "S2")] == [row, None]
+    kept.keep(3, 1, "", "S2", row)
+    assert [kept.find(one, 3 if one == 1 else 1, "S1") for one in (1, 2, 3)] == [None, None, row]
 
 
 def test_points_that_have_lapsed_are_not_in_the_balance(centre: Centre) -> None:
