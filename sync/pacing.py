@@ -25,13 +25,13 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def next_try(failures: int, draw: int) -> int:
-    """Milliseconds to wait after so many failures in a row: full jitter, U(0, min(300 s, 2 s · 2ⁿ)).
+    """Milliseconds to wait after so many failures in a row: full jitter, U(0, min(300 s, 2 s · 2ⁿ)), n from 0.
 
     Args:
         failures: 1 or more.
         draw: 32 random bits.
     """
-    longest = min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS << min(failures, 20))
+    longest = min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS << min(failures - 1, 20))
     return longest * draw >> DRAW_BITS
 
 

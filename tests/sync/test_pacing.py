@@ -10,10 +10,10 @@ HALF = 2**31
 
 
 def test_the_wait_doubles_with_each_failure_up_to_five_minutes():
-    assert [next_try(failures, LONGEST) for failures in (1, 2, 3, 7, 8, 60)] == [
+    assert [next_try(failures, LONGEST) for failures in (1, 2, 3, 8, 9, 60)] == [
+        1_999,
         3_999,
         7_999,
-        15_999,
         255_999,
         299_999,
         299_999,
@@ -21,7 +21,7 @@ def test_the_wait_doubles_with_each_failure_up_to_five_minutes():
 
 
 def test_the_wait_may_be_anything_from_nothing_on():
-    assert [next_try(3, draw) for draw in (0, HALF)] == [0, 8_000]
+    assert [next_try(3, draw) for draw in (0, HALF)] == [0, 4_000]
 
 
 def test_a_retry_after_is_obeyed_for_an_hour_at_most_plus_jitter():
