@@ -110,6 +110,8 @@ class Shop:
             "shop_address": [shop[1]],
             "members_every_s": 2,  # nobody wants to watch a minute go by
         }
+        if sum(store == one[2] for one in TILLS) > 1:
+            settings["lan_listen"] = f"127.0.0.1:{_free_port()}"
         if label == TILLS[0][0]:
             settings["reader_port"] = self._scanner_port()
         file = folder / "till.yaml"
