@@ -154,7 +154,7 @@ class ChunkAsk(TillMessage, frozen=True, kw_only=True):
     """Please send bytes of a chunk from `start` on, `most_bytes` at most."""
 
     sha256: Hex64
-    start: Count
+    start: Annotated[int, msgspec.Meta(ge=0, lt=2**30)]  # no chunk is as large
     most_bytes: Annotated[int, msgspec.Meta(ge=1, le=1024 * 1024)]
 
 

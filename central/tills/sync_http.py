@@ -136,7 +136,7 @@ def sync_blueprint(
             if wait_s:
                 return Response(status=503, headers={"Retry-After": str(wait_s)})
             if (request.content_length or MAX_BODY_BYTES + 1) > MAX_BODY_BYTES:
-                return Response(status=413)
+                return Response(status=413, content_type=CONTENT_TYPE)
             said = session.answer(clock.wall_ms(), request.path, request.get_data(cache=False), store)
             headers = {"Retry-After": str(said.retry_after_s)} if said.retry_after_s is not None else {}
             return Response(said.body, said.status, headers, content_type=CONTENT_TYPE)

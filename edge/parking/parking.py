@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from edge.api.bodies import ParkBody, QuoteBody
-from edge.api.contract import without_payment, without_personal
+from edge.api.contract import basket_from, without_payment, without_personal
 from edge.journal.journal import Journal
 from edge.journal.parked_kept import KeptBasket
 from edge.refusals import ParkedGone, ParkedIdReused, ParkedTaken, ParkedTooLarge, ParkedUnknown
@@ -20,6 +20,7 @@ from edge.sale.holding import let_go
 from edge.sale.knowing import token_of
 from edge.sale.recalling import check_id
 from edge.sale.till import Till
+from loyalty.baskets import check_basket
 from loyalty.cards.card_keys import CardKey, CardName
 
 MOST_BYTES = 40 * 1024  # so that it fits in a message between tills
@@ -78,6 +79,7 @@ def park(till: Till, body: ParkBody) -> Parked:
     Raises:
         ParkedIdReused: the id stands for another basket.
         ParkedTooLarge: more lines than can be handed to another till.
+        BadBasket: a figure that no basket can have.
         HoldUnknown, HoldCaptured, PaymentCardScanned, CardUnreadable, NotOurCard.
     """
     basket, sale = _made(till, body)
@@ -197,8 +199,9 @@ def taken_elsewhere(park_id: str, taken_by: str, name: str = "") -> ParkedTaken:
 
 
 def _made(till: Till, body: ParkBody) -> tuple[KeptBasket, ParkedSale]:
-    """The basket as it is kept. Raises: ParkedTooLarge, PaymentCardScanned, CardUnreadable, NotOurCard."""
+    """The basket as it is kept. Raises: BadBasket, ParkedTooLarge, PaymentCardScanned, CardUnreadable, NotOurCard."""
     check_id(body.park_id)
+    check_basket(basket_from(body), body.basket.currency)
     token = token_of(till.current().programme, till.identity, body.card, till.shown) if body.card else None
     sale = _as_kept(body, token, till.names.named(token) if token else ())
     data = msgspec.json.encode(sale)

@@ -137,7 +137,7 @@ def test_what_comes_into_a_lapsed_lot_after_the_run_of_the_day_lapses_with_the_n
 
 
 def test_a_run_that_was_broken_off_goes_on_where_it_was(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(central.expiry, "AT_ONCE", 2)
+    monkeypatch.setattr(central.corrections.expiry, "AT_ONCE", 2)
     members = [office.centre.member(card) for card in CARDS]
     for one in members:
         office.ask(give(one, 10, through=TODAY))
@@ -172,7 +172,7 @@ def test_a_chore_that_failed_begins_its_run_anew(office: Office, monkeypatch: py
     office.centre.now += DAY
     nightly = NightlyRun(office.centre.engine, clock, office.centre.random)
     with monkeypatch.context() as broken:
-        broken.setattr(central.expiry, "_expiry", lambda tx: 1 / 0)
+        broken.setattr(central.corrections.expiry, "_expiry", lambda tx: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             nightly.step()
     assert nightly.step() == anna

@@ -108,7 +108,7 @@ def test_what_comes_while_a_chunk_is_made_is_in_neither_the_row_nor_the_till_s_h
             centre.store.stamp()
         return making(*args)
 
-    monkeypatch.setattr(central.snapshots, "_make", and_meanwhile)
+    monkeypatch.setattr(central.tills.snapshots, "_make", and_meanwhile)
     assert maker.step() == 1
     row, own_seq = the_row(one, anna)
     assert (row.row.balance_points, own_seq) == (100, 1)
@@ -192,7 +192,7 @@ def test_a_member_who_moves_leaves_the_chunk_of_the_old_store(centre: Centre, ma
 def test_what_did_not_change_is_as_good_as_new_so_that_pages_stay_short(
     centre: Centre, maker: SnapshotMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(central.snapshots, "LEAST_LAG", 40)
+    monkeypatch.setattr(central.tills.snapshots, "LEAST_LAG", 40)
     ids, till = enter(centre, 100), centre.till()
     make(centre, maker)
     low = [one for one in ids if one < 2**52]
@@ -232,7 +232,7 @@ def test_no_chunk_stays_behind_what_pages_can_go_on_from(centre: Centre, maker: 
 def test_finer_chunks_take_over_once_all_of_them_are_there(
     centre: Centre, maker: SnapshotMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(central.snapshots, "AT_ONCE", 3)
+    monkeypatch.setattr(central.tills.snapshots, "AT_ONCE", 3)
     enter(centre, 100)
     till = centre.till()
     make(centre, maker)

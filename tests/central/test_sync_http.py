@@ -7,16 +7,19 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from central.tills.sync_http import KINDS, PATHS, Gate, reserved_places, sync_blueprint
-from sync.framing import open_signed
+from sync.framing import open_signed, pack
 from sync.keys import one_key
 from sync.wire import (
     ACK_TAG,
     BATCH_PATH,
+    CHUNK_ASK_TAG,
+    CHUNK_PATH,
     CONTENT_TYPE,
     HELLO_PATH,
     PROBLEM_TAG,
     URGENT_PATH,
     Ack,
+    ChunkAsk,
     Problem,
 )
 from tests.central.tills import NOW, Centre, Drawn
@@ -55,7 +58,18 @@ def test_rubbish_gets_a_signed_refusal(centre: Centre, client: FlaskClient, path
 
 
 def test_a_body_over_the_cap_is_not_read(client: FlaskClient) -> None:
-    assert client.post(BATCH_PATH, data=b"x" * (320 * 1024 + 1)).status_code == 413
+    answer = client.post(BATCH_PATH, data=b"x" * (320 * 1024 + 1))
+    assert (answer.status_code, answer.content_type) == (413, CONTENT_TYPE)
+
+
+def test_bytes_behind_any_chunk_are_refused_in_words(centre: Centre, client: FlaskClient) -> None:
+    till = centre.till()
+    for start, status, code in ((2**30 - 1, 404, "sync.unknown_chunk"), (2**30, 400, "sync.bad_envelope"),
+                                (2**63 - 1, 400, "sync.bad_envelope")):  # fmt: skip
+        ask = ChunkAsk(**till._says(), sha256="00" * 32, start=start, most_bytes=1)
+        answer = client.post(CHUNK_PATH, data=pack(CHUNK_ASK_TAG, ask, till.signer))
+        assert answer.status_code == status
+        assert open_signed(PROBLEM_TAG, answer.data, Problem, one_key(centre.signer.public))[0].code == code
 
 
 def test_a_herd_is_sent_away_with_a_time_to_come_again(client: FlaskClient) -> None:

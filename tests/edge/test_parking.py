@@ -164,6 +164,15 @@ def test_a_basket_too_large_to_travel_is_not_parked(rim: Rim) -> None:
     assert answer.json["figures"]["bytes"] > MOST_BYTES
 
 
+@pytest.mark.parametrize(
+    "figure", [{"unit_price_minor": -1}, {"amount_minor": -1}, {"floor_unit_minor": 2**53}, {"quantity": "-1"}]
+)
+def test_a_figure_that_no_basket_can_have_is_refused_before_it_is_laid_aside(rim: Rim, figure: dict[str, Any]) -> None:
+    answer = rim.post("/v1/parked", parked(basket=basket({**line(1, "beans", 100), **figure})))
+    assert answer.status_code in (400, 422)
+    assert rim.client.get("/v1/parked").json["parked"] == []
+
+
 def test_the_close_of_the_day_throws_away_what_is_still_parked(rim: Rim) -> None:
     rim.post("/v1/parked", parked())
     rim.post("/v1/parked", parked(park_id="P2"))
