@@ -139,6 +139,8 @@ class Journal:
                 if isinstance(trouble.__cause__, sqlite3.Error):
                     raise trouble_of_opening(trouble.__cause__) from trouble.__cause__
                 raise
+            except LookupError as error:
+                raise damaged("a row that every journal of ours holds is gone") from error
             except (TypeError, ValueError) as error:
                 raise damaged(f"it holds what no journal of ours does ({error})") from error
             opened.pop_all()

@@ -349,6 +349,14 @@ def test_an_event_changed_behind_our_back_is_found_at_the_next_start(
         Journal.open(tmp_path / "journal.db", identity(), clock)
 
 
+def test_a_row_whose_name_was_damaged_is_damage_and_no_crash(path: Path, clock: FakeClock) -> None:
+    Journal.open(path, identity(), clock).close()
+    with sqlite3.connect(path) as other:
+        assert other.execute("UPDATE counter SET name = 'requesu' WHERE name = 'request'").rowcount == 1
+    with pytest.raises(JournalDamaged, match="a row that every journal of ours holds is gone"):
+        Journal.open(path, identity(), clock)
+
+
 def test_a_file_that_is_no_database_is_told_with_what_to_do(path: Path, clock: FakeClock) -> None:
     path.write_bytes(b"not a database at all" * 1_000)
     with pytest.raises(JournalDamaged, match="saves what is true"):
