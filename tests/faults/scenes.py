@@ -178,7 +178,7 @@ def _sell_relaxed(folder: Path) -> None:
     def relaxed(path: Path | str, **how: Any) -> Database:
         return Database(path, **{**how, "synchronous": "NORMAL"})
 
-    with patch.object(edge.journal, "Database", relaxed):
+    with patch.object(edge.journal.journal, "Database", relaxed):
         _sell(folder)
 
 
