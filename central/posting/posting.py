@@ -93,8 +93,9 @@ class Poster:
                 self._approvals.add(ref)
             for waiter, late in self._waiters.get(ref, {}).items():
                 self._settle(waiter, late)
-            if row["account_id"] in self._books.unknown_accounts:
-                self.flag(ref, "account_unknown", account_id=row["account_id"])
+            # What only names an account, as rights that moved between tills, opens it as well.
+            for unknown in self._books.unknown_accounts & {row["account_id"], getattr(head, "account_id", None)}:
+                self.flag(ref, "account_unknown", account_id=unknown)
             if self._is_ahead and n % AT_ONCE == 0:
                 self._append()
 

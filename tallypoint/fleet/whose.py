@@ -66,9 +66,9 @@ class Whose:
     def home(self, account_id: int) -> int:
         """The account that the points of one belong to: those of a card that was used before it was heard of follow it
         to its member, once no till has set any aside."""
-        while account_id in self._strays:
-            account_id = self._strays[account_id]
-        return self._survivor(account_id)
+        while (into := self._strays.get(account_id) or self._merged.get(account_id)) is not None:
+            account_id = into  # what was made one with an account that is to follow another goes there as well
+        return account_id
 
     def wrongs(self) -> Iterator[str]:
         """What does not hold of cards."""

@@ -310,6 +310,15 @@ def moved(till: Till, what: Any, grant: Grant, points: int, other: Till | None =
     )  # fmt: skip
 
 
+def test_an_account_that_rights_between_tills_name_first_is_flagged_too(centre: Centre) -> None:
+    """After a restore it may be the first word of it; without the flag nobody would lead it to its member."""
+    one, other, _member, grant = lent(centre)
+    moved(one, "sent", msgspec.structs.replace(grant, account_id=77), 1, other)
+    seq = one.head.seq
+    assert (seq, "account_unknown") in one.upload().flagged
+    assert centre.figures("account_unknown") == {"account_id": 77}
+
+
 def lent(centre: Centre) -> tuple[Till, Till, int, Grant]:
     """One till of a store has a lease of 150 points and sent 60 of it to the other."""
     one, other = centre.till(), centre.till()
