@@ -39,6 +39,7 @@ from loyalty.pricing.quotes import Quote, QuoteLine, Totals
 from loyalty.pricing.stored_value import CertificatePaid, stored_paid
 
 Coded = TypeVar("Coded", RefusedCode, CertificatePaid)
+Part = TypeVar("Part", DiscountSaid, PointsSaid)
 
 
 def quote_answer(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int = 0) -> dict[str, Any]:
@@ -256,8 +257,8 @@ def lines_said(figures: Iterable[QuoteLine], effects: Iterable[Effect]) -> tuple
     return tuple([
         LineSaid(
             line=line.line,
-            discounts=_discounts(off[line.line]) if line.line in off else (),
-            points=_points(points[line.line]) if line.line in points else (),
+            discounts=_each_once(off[line.line], "amount_minor") if line.line in off else (),
+            points=_each_once(points[line.line], "points") if line.line in points else (),
             paid_with_points_minor=line.paid_with_points_minor,
             net_minor=line.net_minor,
             amount_minor=line.amount_minor,
@@ -269,23 +270,16 @@ def lines_said(figures: Iterable[QuoteLine], effects: Iterable[Effect]) -> tuple
     ])  # fmt: skip
 
 
-def _discounts(parts: Sequence[DiscountSaid]) -> tuple[DiscountSaid, ...]:
-    """Each promotion once: several coupons may set the same one off."""
-    if len(parts) > 1 and len({part.promotion for part in parts}) < len(parts):
-        sums: dict[str, int] = {}
-        for part in parts:
-            sums[part.promotion] = sums.get(part.promotion, 0) + part.amount_minor
-        return tuple([DiscountSaid(promotion=p, amount_minor=n) for p, n in sums.items()])
-    return tuple(parts)
-
-
-def _points(parts: Sequence[PointsSaid]) -> tuple[PointsSaid, ...]:
-    if len(parts) > 1 and len({part.promotion for part in parts}) < len(parts):
-        sums: dict[str, int] = {}
-        for part in parts:
-            sums[part.promotion] = sums.get(part.promotion, 0) + part.points
-        return tuple([PointsSaid(promotion=p, points=n) for p, n in sums.items()])
-    return tuple(parts)
+def _each_once(parts: Sequence[Part], figure: str) -> tuple[Part, ...]:
+    """Each promotion once, with the sum of its figure: several coupons may set the same one off."""
+    if len(parts) == 1 or len({part.promotion for part in parts}) == len(parts):
+        return tuple(parts)
+    once: dict[str, Part] = {}
+    for part in parts:
+        if (before := once.get(part.promotion)) is not None:
+            part = msgspec.structs.replace(part, **{figure: getattr(before, figure) + getattr(part, figure)})
+        once[part.promotion] = part
+    return tuple(once.values())
 
 
 def warned(warnings: Iterable[Warn]) -> tuple[WarningSaid, ...]:
