@@ -63,6 +63,9 @@ class SystemRandomness:
         return secrets.token_bytes(n)
 
 
+LEAST_RECEIPT_DAYS = 60  # tills send their events of 14 days again after a restore, and goods come back for weeks
+
+
 class BadSettings(Fault):
     code = "central.settings_malformed"
 
@@ -85,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         partner_correct_most_points: what people of a partner may ask for, of its own points; 0 for nothing.
         tombstone_days: for how long tills are told of accounts that are gone; one that was away for longer begins its
             members anew. At least the 30 after which a till without contact forgets them by itself.
+        receipt_days: how long head office keeps the goods of a receipt after it was received, at least 60 days; 0 for
+            ever. Figures, points and the chain stay for ever.
         block_copies: a folder on another disk, for a copy of every block; "" for none.
         silent_hours: after which a till that was not heard is a silent one; `worklist_days` after which a row waits too
             long, `backup_hours` after which a backup is due (0 for never), `disk_free_mb` below which room is short.
@@ -113,6 +118,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hotlist_days: int = 3
     programme_days: int = 30
     tombstone_days: Annotated[int, msgspec.Meta(ge=30, le=3_650)] = 90
+    receipt_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 730
     block_copies: str = ""
     silent_hours: int = 24
     worklist_days: int = 7
@@ -140,6 +146,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     correct_approver_month_points: int = 1_000_000
     partner_correct_most_points: int = 0
     conformance: bool = False
+
+    def __post_init__(self) -> None:
+        if 0 < self.receipt_days < LEAST_RECEIPT_DAYS:
+            raise ValueError(f"receipt_days is 0 for ever, or at least {LEAST_RECEIPT_DAYS}")
 
     @property
     def folder(self) -> Path:
@@ -221,6 +231,7 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     for pragma in (
         "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", "wal_autocheckpoint=16000",
         "trusted_schema=OFF", "cell_size_check=ON",
+        "secure_delete=ON",  # what is let go is to be gone from the file, whatever SQLite was built with
         "recursive_triggers=ON",  # else INSERT OR REPLACE deletes a row without asking the triggers that forbid it
     ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")

@@ -57,7 +57,11 @@ def next_head(head: StreamHead, genesis: bytes, payload: bytes) -> StreamHead:
 
 def walk(head: StreamHead, genesis: bytes, payloads: Iterable[bytes]) -> Iterator[StreamHead]:
     """The heads after each of `payloads`, in order, beginning right after `head`."""
-    digests = (payload_digest(genesis, payload) for payload in payloads)
+    return walk_digests(head, (payload_digest(genesis, payload) for payload in payloads))
+
+
+def walk_digests(head: StreamHead, digests: Iterable[bytes]) -> Iterator[StreamHead]:
+    """The same by `d_n`, 32 bytes each, of events whose payloads were let go."""
     stream, before = _stream(head), bytes.fromhex(head.hash)
     for seq, digest in enumerate(digests, head.seq + 1):
         before = hashlib.sha256(stream + seq.to_bytes(8, "big") + before + digest).digest()

@@ -31,6 +31,8 @@ from sqlalchemy import (
 PLACE_KEYS = {"A": "account_id", "T": "till_id", "K": "card_token", "D": "statement_id"}
 APPEND_ONLY = ("posting", "batch", "centre_event", "block", "statement", "statement_line", "quarantine_outcome",
                "certificate_move", "cash_entry", "price_delta", "consent")  # fmt: skip
+# Of these, once, when the goods in them are let go; the service of PostgreSQL has the right to these columns.
+REDACTABLE = {"batch": ("redacted_ms", "digests", "body"), "centre_event": ("redacted_ms", "digest", "payload")}
 
 metadata = MetaData()
 Whole = BigInteger().with_variant(Integer, "sqlite")  # STRICT tables of SQLite know no BIGINT
@@ -44,8 +46,8 @@ def _text(name: str, *rest: Any, default: str | None = None, none: bool = False,
     return Column(name, Text, *rest, primary_key=key, nullable=none, default=default)
 
 
-def _bytes(name: str) -> Column[bytes]:
-    return Column(name, LargeBinary, nullable=False)
+def _bytes(name: str, default: bytes | None = None) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=False, default=default)
 
 
 def _table(name: str, place: str, *parts: Any) -> Table:
@@ -163,17 +165,20 @@ stream = _table(
 )  # fmt: skip
 
 # Exactly as received: header, signature and body are the evidence. The first `posted_from` - `first_seq` events had
-# come before, in an earlier batch.
+# come before, in an earlier batch. Once its goods were let go (`redacted_ms`) the body holds what is left of each
+# event, and `digests` the `d_n` of each, 32 bytes, over which the chain goes on.
 batch = _table(
     "batch", "T",
     _text("till_id", key=True),
     _whole("epoch", key=True),
     _whole("last_seq", key=True),
     _whole("first_seq"), _whole("posted_from"),
-    _bytes("header"), _bytes("signature"), _bytes("body"),
-    _whole("received_at_ms"),
+    _whole("received_at_ms"), _whole("redacted_ms", default=0),
+    _bytes("header"), _bytes("signature"), _bytes("digests", default=b""), _bytes("body"),
     _of_stream(),
 )  # fmt: skip
+Index("batch_whole", batch.c.received_at_ms, sqlite_where=batch.c.redacted_ms == 0,
+      postgresql_where=batch.c.redacted_ms == 0)  # fmt: skip
 
 # One row an event; its bytes stay in the batch `batch_seq` (the batch's last_seq). `state` is posted, waiting or
 # quarantined (`reason` says why). `checked` is "" until recomputed, then same, differs, skipped (an engine we cannot
@@ -227,7 +232,8 @@ waiting = _table(
 )  # fmt: skip
 Index("waiting_of", waiting.c.of_till, waiting.c.of_epoch, waiting.c.of_seq)
 
-# Requests that prove something is wrong with a till: batches of stopped streams, forks, rewinds.
+# Requests that prove something is wrong with a till: batches of stopped streams, forks, rewinds. `evidence` is empty
+# once it was decided about and let go.
 quarantine = _table(
     "quarantine", "T",
     _text("till_id", key=True),
@@ -254,15 +260,18 @@ quarantine_outcome = _table(
     _text("fact_id", default=""),  # of the fact that was posted instead
 )  # fmt: skip
 
-# The centre's own events (grant.v1, period.v1) in streams of its own, chained like the tills'.
+# The centre's own events (grant.v1, period.v1) in streams of its own, chained like the tills'. `redacted_ms` and
+# `digest` as of a batch.
 centre_event = _table(
     "centre_event", "T",
     _text("till_id", key=True),  # central.granting.centre_stream_id(name)
     _whole("epoch", key=True),
     _whole("seq", key=True),
-    _bytes("payload"),
     _text("hash"),
     _whole("at_ms"),
+    _whole("redacted_ms", default=0),
+    _bytes("digest", default=b""),
+    _bytes("payload"),
     _of_stream(),
 )  # fmt: skip
 
@@ -655,6 +664,7 @@ correction = _table(
     _text("state"),
     _text("asked_by"), _whole("asked_at_ms"),
     _text("decided_by", default=""), _whole("decided_at_ms", default=0), _text("note", default=""),
+    _whole("redacted_ms", default=0),  # when the goods in a fix were let go
 )  # fmt: skip
 Index("correction_open", correction.c.state, correction.c.asked_at_ms)
 Index("correction_asker", correction.c.asked_by)
@@ -827,10 +837,18 @@ audit = _table(
 )  # fmt: skip
 
 
+def _unless_redacted(name: str) -> str:
+    """What is redacted for the first time, and otherwise stays as it is, may be changed."""
+    stays = [column.name for column in metadata.tables[name].c if column.name not in REDACTABLE[name]]
+    changed = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in stays)
+    return f"WHEN OLD.redacted_ms <> 0 OR NEW.redacted_ms = 0 OR {changed} "
+
+
 for _name in APPEND_ONLY:
     for _what in ("UPDATE", "DELETE"):
+        _when = _unless_redacted(_name) if _what == "UPDATE" and _name in REDACTABLE else ""
         _trigger = DDL(  # type: ignore[no-untyped-call]
-            f"CREATE TRIGGER {_name}_no_{_what.lower()} BEFORE {_what} ON {_name} "
+            f"CREATE TRIGGER {_name}_no_{_what.lower()} BEFORE {_what} ON {_name} {_when}"
             f"BEGIN SELECT RAISE(ABORT, '{_name} is append-only'); END"
         )
         events.listen(metadata.tables[_name], "after_create", _trigger.execute_if(dialect="sqlite"))

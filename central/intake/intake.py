@@ -20,7 +20,7 @@ from central.leases.told_leases import note_told, proofs_of, proven
 from central.ports import Randomness, without_waiting
 from central.posting.member_facts import take_member_events
 from central.posting.posting import AT_ONCE, Heads, Poster
-from central.streams.evidence import payloads_of
+from central.streams.evidence import told_again
 from central.streams.heads import Unfit, read_fit_head
 from central.worklist.worklist import raise_alarm, raise_flags
 from loyalty.facts.events import Event, TillClose
@@ -190,11 +190,11 @@ def _seen_before(
     """For each event with somebody else's id, a sentence that names the other and says whether they are the same."""
     found = find(tx, claim, [{"till_id": ref.till_id, "receipt_id": name} for ref, name in reused.items()])
     owners = {row.receipt_id: EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq) for row in found}
-    known = {**payloads_of(tx, owners.values()), **payloads}
+    before = told_again(tx, [(owners[name], payloads[ref]) for ref, name in reused.items()])
     said = {}
     for ref, name in reused.items():
         owner = owners[name]
-        same = "the same" if known.get(owner) == payloads[ref] else "other"
+        same = "the same" if (owner, payloads[ref]) in before or payloads.get(owner) == payloads[ref] else "other"
         said[ref] = f"Its id belongs to event {owner.seq} of epoch {owner.epoch}, which has {same} content."
     return said
 
@@ -233,7 +233,8 @@ def _store_batch(tx: Connection, opened: OpenedBatch, posted_from: int, now_ms: 
     place = {"till_id": header.till_id, "epoch": header.epoch, "last_seq": header.last_seq}
     kept = {"header": opened.header_bytes, "signature": opened.signature, "body": opened.body}
     seqs = {"first_seq": header.first_seq, "posted_from": posted_from}
-    tell_each(tx, _STORED, [{**place, **seqs, **kept, "received_at_ms": now_ms}])
+    whole = {"received_at_ms": now_ms, "redacted_ms": 0, "digests": b""}
+    tell_each(tx, _STORED, [{**place, **seqs, **kept, **whole}])
 
 
 def _settle_float(

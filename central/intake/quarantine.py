@@ -14,7 +14,7 @@ from central.audit import note_down
 from central.database.rows import find, put
 from central.database.tables import claim, event, flag, quarantine, quarantine_outcome, till_key
 from central.ports import Randomness
-from central.streams.evidence import payloads_of
+from central.streams.evidence import payloads_of, told_again
 from central.streams.heads import Unfit, kind_of, read_fit_head
 from loyalty.lots import EventRef
 from loyalty.trouble import Refusal
@@ -236,7 +236,7 @@ def opened_upload(connection: Connection, row: Row[Any]) -> OpenedBatch | None:
 def payload_in(opened: OpenedBatch | None, key: ItemKey) -> bytes:
     """The bytes of one event of an upload. Raises: UnknownItem."""
     if opened is None or not opened.header.first_seq <= key.seq <= opened.header.last_seq:
-        raise UnknownItem("This upload holds no such event; look at what it holds.", name=key.name)
+        raise UnknownItem("This upload holds no such event, or no longer; look at what it holds.", name=key.name)
     return opened.payloads[key.seq - opened.header.first_seq]
 
 
@@ -253,7 +253,9 @@ def _inside(connection: Connection, row: Row[Any], opened: OpenedBatch | None) -
              for head in heads.values() if not isinstance(head, Unfit)]  # fmt: skip
     claimed = {one.receipt_id: EventRef(till_id=one.till_id, epoch=one.epoch, seq=one.seq)
                for one in find(connection, claim, names)}  # fmt: skip
-    known = payloads_of(connection, claimed.values())
+    told = {seq: (claimed.get(head.receipt_id), opened.payloads[seq - header.first_seq])
+            for seq, head in heads.items() if not isinstance(head, Unfit)}  # fmt: skip
+    posted = told_again(connection, [(owner, payload) for owner, payload in told.values() if owner])
     for seq, head in heads.items():
         key, done = ItemKey(till_id=row.till_id, epoch=header.epoch, seq=seq, sha256=row.sha256), outcomes.get(seq)
         reads, receipt_id = "fit", ""
@@ -261,9 +263,8 @@ def _inside(connection: Connection, row: Row[Any], opened: OpenedBatch | None) -
             reads = head.cause
         else:
             receipt_id = head.receipt_id
-            if owner := claimed.get(receipt_id):
-                same = known.get(owner) == opened.payloads[seq - header.first_seq]
-                reads = "posted" if same else REUSED
+            if told[seq][0]:
+                reads = "posted" if told[seq] in posted else REUSED
         yield Item(
             name=key.name,
             till_id=row.till_id,

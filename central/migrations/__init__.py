@@ -7,7 +7,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine
 
-from central.database.tables import APPEND_ONLY, metadata
+from central.database.tables import APPEND_ONLY, REDACTABLE, metadata
 from central.ports import writing
 
 _UPGRADE_KEY = 0x7570_6772  # any number, as long as all of ours ask for the same
@@ -48,3 +48,5 @@ def rights_of(role: str) -> Iterator[str]:
     for table in sorted(metadata.tables):
         rights = "SELECT, INSERT" if table in APPEND_ONLY else "SELECT, INSERT, UPDATE, DELETE"
         yield f'GRANT {rights} ON "{table}" TO {role}'
+        if table in REDACTABLE:
+            yield f'GRANT UPDATE ({", ".join(REDACTABLE[table])}) ON "{table}" TO {role}'

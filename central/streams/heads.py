@@ -16,12 +16,14 @@ from loyalty.facts.fixed import Fixed
 from loyalty.facts.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.facts.price_deltas import PriceDelta
 from loyalty.facts.receipts import Receipt
+from loyalty.facts.redacting import Redacted
 from loyalty.facts.reversals import Return, ReturnVoid, Reversal, Void
 from loyalty.facts.transfers import Transferred
 from loyalty.ledger.certificate_postings import certificates_in, sold_in
 
 OF_HEAD_OFFICE = (
     Granted | Reclaimed | PeriodTurned | Transferred | AccountEvent | Fixed | CertificateKept | PriceDelta
+    | Redacted
 )
 LARGEST = 2**53
 MOST = 10**13  # points and minor units that one event may move: above any sale, and a million of them fit 63 bits

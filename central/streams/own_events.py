@@ -50,7 +50,7 @@ def append_own(
     for payload, link in zip(payloads, walk(head, bytes.fromhex(row.genesis), payloads), strict=True):
         head = link
         written = {"till_id": stream_id, "epoch": EPOCH, "seq": link.seq, "hash": link.hash, "at_ms": now_ms}
-        rows.append({"payload": payload, **written})
+        rows.append({"payload": payload, "redacted_ms": 0, "digest": b"", **written})
     if rows:
         tell_each(tx, _WRITTEN, rows)
         tell(tx, _MOVED, {"of": stream_id, "to": head.seq, "to_hash": head.hash})

@@ -32,6 +32,7 @@ from central.tills.parked_baskets import forget_baskets
 from central.tills.snapshots import SnapshotMaker
 from central.tills.store import SqlCentreStore
 from central.upkeep.chore_notes import Ran, Runs
+from central.upkeep.redacting import redact
 
 LONGEST_RUN_MS = 60_000
 STEP_MS = 5_000  # how far the clocks may drift apart between two looks
@@ -39,7 +40,7 @@ WATCH_S = 10.0
 EVERY_S = {
     "stamp": 1, "seal": 2, "recompute": 2, "arrived": 30, "overdue": 600, "reclaim": 600, "expiry": 300,
     "alerts": 60, "snapshots": 60, "tombstones": 21_600, "replay": 3600, "claims": 5, "strays": 30,
-    "parked": 600, "reseal": 60,
+    "parked": 600, "reseal": 60, "redact": 3600,
 }  # fmt: skip
 _LONGEST_NOTE = 200
 _OUTCOMES = {
@@ -68,6 +69,7 @@ def chores_of(
     grace_days: int,
     alerts: Callable[[], int] = lambda: 0,
     tombstone_days: int = TOMBSTONE_DAYS,
+    receipt_days: int = 0,
 ) -> tuple[Chore, ...]:
     """What a centre does besides answering; `alerts` looks what is wrong and tells whoever is on call."""
 
@@ -116,12 +118,15 @@ def chores_of(
             forget_baskets(tx, clock.wall_ms())
         return 0  # the next ones are over at another time
 
+    def let_go() -> int:
+        return redact(engine, receipt_days, clock.wall_ms(), randomness)
+
     snapshots = SnapshotMaker(engine, clock)
     expiry = NightlyRun(engine, clock, randomness).step
     work = {"stamp": store.stamp, "seal": seal, "recompute": recompute, "arrived": arrived, "overdue": overdue,
             "reclaim": reclaim, "expiry": expiry, "alerts": alerts, "snapshots": snapshots.step,
             "tombstones": tombstones, "replay": replay, "claims": claims, "strays": strays,
-            "parked": parked, "reseal": store.reseal}  # fmt: skip
+            "parked": parked, "reseal": store.reseal, "redact": let_go}  # fmt: skip
     return tuple(Chore(name=name, every_s=EVERY_S[name], do=do) for name, do in work.items())
 
 

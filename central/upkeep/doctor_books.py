@@ -13,6 +13,7 @@ from central.upkeep import views
 from central.upkeep.ailments import Ailment
 from central.upkeep.chore_notes import ChoreState, chore_states
 from central.upkeep.chores import EVERY_S
+from central.upkeep.redacting import held_back
 from central.worklist.causes import why
 
 HOUR_MS = 3_600_000
@@ -33,6 +34,13 @@ def look_at_books(settings: Settings, tx: Connection, now_ms: int) -> Iterator[A
         yield from _till(settings, till, now_ms)
     yield from _worklist(settings, tx, now_ms)
     yield from _kept_apart(settings, tx, now_ms)
+    if held := held_back(tx, settings.receipt_days, now_ms):
+        yield Ailment(
+            level="advice", code="receipts.held",
+            say=f"{held} batches are older than {settings.receipt_days} days and keep their goods, as something about "
+            "them is open.",
+            do="Settle the rows of the worklist and the quarantine that are about so old receipts.",
+        )  # fmt: skip
     untold = select(notice.c.trouble).where(notice.c.state == "due", notice.c.made_at_ms < now_ms - HOUR_MS)
     if (row := tx.execute(untold.limit(1)).first()) is not None:
         yield Ailment(

@@ -46,6 +46,7 @@ def open_chores(
 
     alerts = Alerts(settings, engine, clock)
     chores = chores_of(
-        engine, store, sealer, clock, randomness, settings.grace_days, alerts.step, settings.tombstone_days
-    )
+        engine, store, sealer, clock, randomness, settings.grace_days, alerts.step, settings.tombstone_days,
+        settings.receipt_days,
+    )  # fmt: skip
     return Chores(chores, clock, note=note)

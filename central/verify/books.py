@@ -128,10 +128,10 @@ class _Verification:
 
     # Events
 
-    def _take(self, ref: Ref, event: dict[str, Any]) -> None:
+    def _take(self, ref: Ref, event: dict[str, Any], is_whole: bool) -> None:
         """An event as it is read: only what the fold needs is kept of it."""
         row = self.index.get(ref)
-        if row is not None and row.state == "posted" and event["type"] == "receipt.v1":
+        if is_whole and row is not None and row.state == "posted" and event["type"] == "receipt.v1":
             check_receipt(self.found, ref, event)
         if row is not None and row.state in ("posted", "waiting") and (told := approval_told(event)):
             self.approvals[ref] = told

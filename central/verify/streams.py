@@ -1,7 +1,8 @@
 """Evidence read back: signatures, gapless numbers, hashes that lead from batch to batch, the events inside.
 
 A batch that is not as its till signed it proves nothing: it is named once, its events are `lost`, and the walk goes on
-behind it. Source: house.md section 3; sync.md sections 1 and 2.
+behind it. What was redacted is in its place by the digests it left, and as an event of head office vouches for it.
+Source: house.md section 3; sync.md sections 1 and 2.
 """
 
 import hashlib
@@ -18,18 +19,21 @@ from central.verify.quarantine import FIXED
 from central.verify.refold import Ref
 from central.verify.stored import batches_of, event_of, payloads_in
 from central.verify.violations import Violations
-from sync.chain import StreamHead, next_head, walk
+from sync.chain import StreamHead, next_hash, payload_digest, walk_digests
 from sync.keys import verify as signature_holds
 from sync.wire import BATCH_TAG, BatchHeader
 
-Take = Callable[[Ref, dict[str, Any]], None]
+Take = Callable[[Ref, dict[str, Any], bool], None]
+REDACTED = "redacted.v1"
+_DIGEST = 32
 
 
 class StreamWalk:
     """Walks every stream and hands its events on.
 
     Args:
-        take: called with the place of each event of a till, and of each about an account, and the event as JSON.
+        take: called with the place of each event of a till, and of each about an account, the event as JSON, and
+            whether it is whole; of others head office let the goods go.
 
     Attributes:
         own: the centre's own events; `own_refs`: the places of those about an account.
@@ -44,6 +48,7 @@ class StreamWalk:
         self.own_refs: set[Ref] = set()
         self.lost: set[Ref] = set()
         self.unread: set[tuple[str, int]] = set()
+        self._redacted: dict[Ref, str] = {}  # by the last event of a batch, or an own event: the hash of what is left
 
     def run(self) -> None:
         """Every stream, from its beginning to the head it is said to have."""
@@ -58,6 +63,10 @@ class StreamWalk:
                 self.unread.discard((stream.till_id, stream.epoch))
                 if end:
                     self._found.differs("chain.head", about, (end.seq, end.hash), (stream.seq, stream.hash))
+        told = {(till_id, epoch, seq): sha256 for event in self.own if event["type"] == REDACTED
+                for till_id, epoch, seq, sha256 in event["places"]}  # fmt: skip
+        for ref in sorted(told.keys() | self._redacted.keys()):
+            self._found.differs("redacted.left", ref, told.get(ref), self._redacted.get(ref))
 
     def _centre(self, head: StreamHead, genesis: bytes, about: str) -> StreamHead:
         here = t.centre_event.c.till_id == head.till_id, t.centre_event.c.epoch == head.epoch
@@ -66,16 +75,19 @@ class StreamWalk:
                 # What is missing leaves no hash to go on from.
                 head = msgspec.structs.replace(head, seq=row.seq, hash=row.hash)
             else:
-                head = next_head(head, genesis, bytes(row.payload))
+                digest = bytes(row.digest) if row.redacted_ms else payload_digest(genesis, bytes(row.payload))
+                head = msgspec.structs.replace(head, seq=row.seq, hash=next_hash(head, digest))
                 if self._found.differs("chain.link", f"{about} at {row.seq}", head.hash, row.hash):
                     head = msgspec.structs.replace(head, hash=row.hash)
                     self.lost.add((row.till_id, row.epoch, row.seq))
                     continue
             event = event_of(bytes(row.payload))
+            if row.redacted_ms:
+                self._redacted[row.till_id, row.epoch, row.seq] = hashlib.sha256(bytes(row.payload)).hexdigest()
             self.own.append(event)
             if event.get("account_id") or event["type"] in (FIXED, CERTIFICATE_KEPT, PRICE_DELTA):
                 self.own_refs.add((row.till_id, row.epoch, row.seq))
-                self._take((row.till_id, row.epoch, row.seq), event)
+                self._take((row.till_id, row.epoch, row.seq), event, not row.redacted_ms)
         return head
 
     def _till(self, begin: StreamHead, genesis: bytes, about: str) -> StreamHead | None:
@@ -94,7 +106,7 @@ class StreamWalk:
                 continue
             head = _place(header, header.last_seq, header.head_hash)
             for seq, payload in enumerate(payloads, row.posted_from):
-                self._take((row.till_id, row.epoch, seq), event_of(payload))
+                self._take((row.till_id, row.epoch, seq), event_of(payload), not row.redacted_ms)
         return head
 
     def _header(self, row: Row[Any], keys: dict[int, Row[Any]], where: str) -> BatchHeader | None:
@@ -126,7 +138,9 @@ class StreamWalk:
             head: where the batches before it end, if that is known.
         """
         sha256 = hashlib.sha256(bytes(row.body)).hexdigest()
-        if self._found.differs("batch.body", where, header.body_sha256, sha256):
+        if row.redacted_ms:
+            self._redacted[row.till_id, row.epoch, row.last_seq] = sha256
+        elif self._found.differs("batch.body", where, header.body_sha256, sha256):
             return None
         payloads = None
         with self._found.damage("batch.body", where):
@@ -134,8 +148,11 @@ class StreamWalk:
         wanted = header.last_seq - header.first_seq + 1
         if payloads is None or self._found.differs("batch.events", where, wanted, len(payloads)):
             return None
+        digests = _digests(row) if row.redacted_ms else [payload_digest(genesis, one) for one in payloads]
+        if self._found.differs("batch.events", where, wanted, len(digests)):
+            return None
         before = _place(header, header.first_seq - 1, header.prev_hash)
-        heads = [before, *walk(before, genesis, payloads)]
+        heads = [before, *walk_digests(before, digests)]
         if self._found.differs("chain.link", where, header.head_hash, heads[-1].hash):
             return None
         # A batch may begin before the events that it brought first.
@@ -143,6 +160,11 @@ class StreamWalk:
         if head and not self._found.differs("chain.gap", where, head.seq + 1, row.posted_from):
             self._found.differs("chain.link", where, head.hash, heads[skipped].hash)
         return payloads[skipped:]
+
+
+def _digests(row: Row[Any]) -> list[bytes]:
+    digests = bytes(row.digests)
+    return [digests[at : at + _DIGEST] for at in range(0, len(digests), _DIGEST)]
 
 
 def _place(header: BatchHeader, seq: int, hash: str) -> StreamHead:

@@ -55,6 +55,8 @@ WHY = {
     "lease_reclaimed": "The till was not heard in time, so what was left of a lease went back to the balance. What it "
     "may still bring of it is at the risk of its partner.",
     "store_differs": "The receipt names another store than the one this till stands in. It was booked as it says.",
+    "batch_damaged": "A batch in the database is not as its till signed it, so its goods were not let go. Run "
+    "`tallypoint central verify`; if it names the batch too, bring head office back from a backup.",
     "stream_provisional": "The till lost its numbering (its journal went back in time, or was damaged) and went on in "
     "an epoch that it gave itself. `missing` of its events were announced and are not here; the till, or a file of it, "
     "may still bring them.",

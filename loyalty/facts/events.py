@@ -17,6 +17,7 @@ from loyalty.facts.lease_events import Granted, LeaseMoved, Reclaimed
 from loyalty.facts.member_events import CardChanged, CardNamed, Claimed, ConsentChanged, Enrolled
 from loyalty.facts.price_deltas import PriceDelta
 from loyalty.facts.receipts import EMPTY, Receipt
+from loyalty.facts.redacting import Redacted
 from loyalty.facts.reversals import Return, ReturnVoid, Void
 from loyalty.facts.transfers import Transferred
 from loyalty.lots import points_in
@@ -91,6 +92,7 @@ Event = (
     | Claimed
     | ClaimSettled
     | ReturnVoid
+    | Redacted
 )
 
 

@@ -27,9 +27,10 @@ from central.migrations import grant_rights, rights_of, upgrade
 from central.ports import SystemClock, open_engine, writing
 from central.settlement.closing import close_period
 from central.streams.sealing import Sealer
+from central.upkeep.redacting import redact
 from central.verify.books import verify_books
 from sync.keys import one_key
-from tests.central.tills import Centre, told
+from tests.central.tills import DAY, Centre, told
 
 RIGHTS = Path(__file__).parents[2] / "deploy" / "postgresql-rights.sql"
 
@@ -175,6 +176,8 @@ def test_a_centre_serves_and_seals_as_that_role(served) -> None:
     till.upload()
     assert Sealer(centre.engine, centre.signer, SystemClock()).seal() == 2
     close_period(centre.engine, period_no=1, through=date(2026, 3, 31), now_ms=centre.now)
+    centre.recompute()
+    assert redact(service, 60, centre.now + 61 * DAY, centre.random) == 1
     assert verify_books(owner, one_key(centre.signer.public)).violations == ()
     centre.engine.dispose()
 
