@@ -11,6 +11,7 @@ from edge.service import TillService
 from tests.browser.conftest import OpenPage
 from tests.browser.counter import GOODS, LANGUAGES, SIZES, post, richer, settled, start, welcoming
 from tests.edge.rim import CARD, PAYMENT, STRANGER, commit, quote
+from tests.support.reader_keys import burst
 
 pytestmark = pytest.mark.browser
 
@@ -32,12 +33,7 @@ def at(page: Page, step: str) -> None:
 def scan(page: Page, text: str) -> None:
     """As a reader types: all at once, and Enter."""
     page.wait_for_function("() => window.drawn !== undefined")
-    page.evaluate(
-        """(text) => { for (const key of [...text, "Enter"])
-          (document.activeElement ?? document.body).dispatchEvent(
-            new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })) }""",
-        text,
-    )
+    burst(page, text)
 
 
 def test_by_touch_from_the_first_page_to_thanks(service: TillService, open_page: OpenPage):
