@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
-from tests.support.lent_databases import LentDatabases
+from tests.support.lent_databases import LentDatabases, copied, prepared_file
 from tests.support.needs import require
 from tests.support.postgres import running, server_programs, with_our_driver
 
@@ -65,11 +65,17 @@ def lent_databases(postgres_dsn: str) -> Iterator[LentDatabases]:
     lent.close()
 
 
+@pytest.fixture(scope="session")
+def central_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with our tables, to be copied."""
+    return prepared_file(tmp_path_factory.mktemp("central"))
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def central_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """SQLAlchemy URL of a database of the centre with nothing in it, once for each engine it runs on."""
+    """SQLAlchemy URL of a database of the centre, its tables empty, once for each engine it runs on."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'central.db'}"
+        yield copied(request.getfixturevalue("central_file"), tmp_path / "central.db")
         return
     with request.getfixturevalue("lent_databases").lent() as url:
         yield url
