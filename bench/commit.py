@@ -31,7 +31,7 @@ from bench.wire import Line, json_bytes
 from edge.journal.journal import Journal, open_epoch
 from edge.journal.promises import Hold
 from edge.ports import SystemClock
-from loyalty.facts.events import encode, own_uses
+from loyalty.facts.events import encode
 from loyalty.facts.receipts import Receipt, close_receipt
 from loyalty.pricing.quotes import quote_basket
 from loyalty.programme.compiled import compile_programme
@@ -87,7 +87,7 @@ class _Sales:
         self._number += 1
         receipt = msgspec.structs.replace(self._receipt, receipt_id=f"R{self._number}")
         with self._journal.writing():
-            self._journal.append(receipt, ask_sha256="00" * 32, uses=own_uses(receipt))
+            self._journal.append(receipt, ask_sha256="00" * 32)
             self._journal.promises.spend(100, self._now)
             self._journal.promises.capture("H", receipt.receipt_id)
 

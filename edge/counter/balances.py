@@ -139,7 +139,7 @@ def slip_of(desk: "Desk", found: Enquired, last4: str) -> BalanceView:
 
 def _taken(till: "Till", account_id: int, own_seq: int) -> int:
     """What this till took since head office's last word, below 0: so that only what it granted is left."""
-    own = till.journal.own_uses_after(account_id, own_seq)
+    own = till.journal.own_uses.after(account_id, own_seq)
     return -(counter(own, "points:spent") + counter(own, "points:reversed"))
 
 

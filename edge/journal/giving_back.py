@@ -6,7 +6,6 @@ Source: offline-redemption.md "Lease lifecycle".
 from edge.journal.journal import Journal
 from edge.journal.leases_held import HeldLease
 from edge.ports import Instant
-from loyalty.facts.events import own_uses
 from loyalty.facts.lease_events import LeaseMoved
 from loyalty.moments import utc_date
 
@@ -32,5 +31,5 @@ def give_lease_back(journal: Journal, lease: HeldLease, now: Instant) -> None:
         on=utc_date(now.wall_ms),
         slices=lease.slices,
     )
-    journal.append(event, uses=own_uses(event))
+    journal.append(event)
     journal.promises.leases.end(lease.lease_id)

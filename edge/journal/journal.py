@@ -5,7 +5,7 @@ is written for either. Source: house.md section 3; sync.md sections 1, 8, 9.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from edge.journal.left_behind import LeftBehind
 from edge.journal.members_kept import MembersKept
 from edge.journal.outbox import KEPT_EVENTS, Outbox
 from edge.journal.override_tries import OverrideTries
+from edge.journal.own_uses import OwnUses
 from edge.journal.parked_kept import ParkedKept
 from edge.journal.places import NEW_PLACE, OF_STREAM, place_of, places_after
 from edge.journal.promises import FloatLeft, Hold, Promises, forget_promised
@@ -32,7 +33,6 @@ from edge.refusals import EventTooLarge
 from loyalty.facts.events import Event, Opened, encode, read_head
 from loyalty.ledger.books import NOBODY
 from loyalty.lots import EventRef
-from loyalty.members import LEASED, SPENT, Use
 from loyalty.trouble import InvariantBroken, Trouble
 from sync.chain import StreamHead, next_head
 from sync.envelope import fits_a_batch
@@ -83,7 +83,8 @@ class Journal:
     Attributes:
         promises: floats, leases and holds; `transfers`: rights that move between the tills of the store.
         outbox: what the sync session needs; `left`: what earlier epochs have not sent.
-        tries: wrong codes of supervisors; `parked`: baskets laid aside; `exchanges`: which events belong together.
+        tries: wrong codes of supervisors; `parked`: baskets laid aside; `exchanges`: which events belong together;
+            `own_uses`: what its events add to counters.
         on_full: called after a write that found no room, and was taken back, before its caller is told.
     """
 
@@ -109,10 +110,13 @@ class Journal:
         self.parked = ParkedKept(database, identity.till_id)
         self.exchanges = ExchangesKept(database)
         self.certificates = CertificateMoves(database, identity.epoch)
+        self.own_uses = OwnUses(database, identity.epoch)
         last = self._last_of(identity.epoch)
         self._head = last.head if last else self._start
         self._next = self._head
         self._verify_tail()
+        with self._transaction():
+            self.own_uses.catch_up()
 
     @classmethod
     def open(
@@ -161,25 +165,35 @@ class Journal:
             JournalDamaged, JournalBroken: the service must be stopped.
         """
         try:
-            with self._database.lock:
-                with self._database.writing():
-                    self._next = self._head
-                    yield
-                self._head = self._next
+            with self._transaction():
+                yield
         except JournalFull:
             # The caller is told no, truly; room is made for the next try.
             self.on_full()
             raise
 
     @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._database.lock:
+            uses = self.own_uses.standing
+            self._next = self._head
+            try:
+                with self._database.writing():
+                    yield
+            except BaseException:
+                self.own_uses.standing = uses
+                raise
+            self._head = self._next
+
+    @contextmanager
     def apart(self) -> Iterator[None]:
         """A part of a transaction: whatever is raised inside leaves nothing of this part behind."""
-        writer, before = self._database.writer, self._next
+        writer, before, uses = self._database.writer, self._next, self.own_uses.standing
         writer.execute("SAVEPOINT part")
         try:
             yield
         except BaseException:
-            self._next = before
+            self._next, self.own_uses.standing = before, uses
             self._database.taken_back()
             if writer.in_transaction:  # a full disk has rolled back by itself already
                 writer.execute("ROLLBACK TO part")
@@ -187,14 +201,11 @@ class Journal:
             raise
         writer.execute("RELEASE part")
 
-    def append(
-        self, event: Event, *, ask_sha256: str = "", uses: Iterable[Use] = (), of_id: str | None = None
-    ) -> StreamHead:
+    def append(self, event: Event, *, ask_sha256: str = "", of_id: str | None = None) -> StreamHead:
         """Write an event at the end of the stream, inside a transaction.
 
         Args:
             ask_sha256: of the ask that made it, by which a retry is known.
-            uses: what it adds to its account's counters, points included.
             of_id: the receipt that it voids or takes back.
         Returns:
             The stream after it. It counts once the transaction is through.
@@ -216,32 +227,10 @@ class Journal:
                 head.hash,
             ),
         )  # fmt: skip
-        account_id = getattr(event, "account_id", None)
-        if account_id is not None:
-            self._keep_uses(account_id, head, uses)
-        self._keep_shared(getattr(event, "shared_uses", ()))
+        self.own_uses.keep(event, head)
         self.certificates.keep(event, head)
         self._next = head
         return head
-
-    def _keep_uses(self, account_id: int, head: StreamHead, uses: Iterable[Use]) -> None:
-        rows = [(account_id, head.epoch, head.seq, use.name, use.amount) for use in uses]
-        if rows:
-            self._database.writer.executemany(
-                "INSERT INTO own_use (account_id, epoch, seq, name, amount) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (account_id, epoch, seq, name) DO UPDATE SET amount = amount + excluded.amount",
-                rows,
-            )
-
-    def _keep_shared(self, uses: Iterable[Use]) -> None:
-        """Nobody sends these counters down, so they are kept for good: one row each, whatever the epoch."""
-        rows = [(NOBODY, use.name, use.amount) for use in uses]
-        if rows:
-            self._database.writer.executemany(
-                "INSERT INTO own_use (account_id, epoch, seq, name, amount) VALUES (?, 0, 0, ?, ?)"
-                " ON CONFLICT (account_id, epoch, seq, name) DO UPDATE SET amount = amount + excluded.amount",
-                rows,
-            )
 
     # Reading
 
@@ -290,55 +279,6 @@ class Journal:
         )
         last = self._last_of(found[0]) if found else None
         return last.head if last else None
-
-    def own_uses_after(self, account_id: int, own_seq: int) -> tuple[Use, ...]:
-        """Uses of this epoch's events later than `own_seq`, the last of them that a published row holds; folded as
-        `loyalty.members.add_uses` would."""
-        return tuple(
-            Use(name=name, amount=amount)
-            for name, amount in self._database.remembered(
-                "SELECT name, CASE WHEN name LIKE 'last:%' THEN max(amount) ELSE sum(amount) END FROM own_use"
-                " WHERE account_id = ? AND epoch = ? AND seq > ? GROUP BY name",
-                (account_id, self._start.epoch, own_seq),
-            )
-        )
-
-    def float_sales_after(self, account_id: int, own_seq: int) -> int:
-        """How many sales later than `own_seq` an account paid with points on floats."""
-        found = self._database.remembered(
-            "SELECT count(*) FROM own_use s WHERE account_id = ? AND epoch = ? AND seq > ? AND name = ? AND amount > 0"
-            " AND NOT EXISTS (SELECT 1 FROM own_use l WHERE l.account_id = s.account_id AND l.epoch = s.epoch"
-            " AND l.seq = s.seq AND l.name = ?)",
-            (account_id, self._start.epoch, own_seq, SPENT, LEASED),
-        )
-        return int(found[0][0])
-
-    def shared_uses(self, names: Iterable[str]) -> tuple[Use, ...]:
-        """Counters of no account, as far as this till ever moved them; sorted by name, those at zero left out."""
-        wanted = sorted(set(names))
-        marks = ", ".join("?" * len(wanted))
-        found = self._database.remembered(
-            "SELECT name, amount FROM own_use WHERE account_id = ? AND epoch = 0 AND seq = 0"
-            f" AND name IN ({marks}) AND amount <> 0 ORDER BY name",
-            (NOBODY, *wanted),
-        )
-        return tuple(Use(name=name, amount=amount) for name, amount in found)
-
-    def accounts_with_own_uses(self) -> frozenset[int]:
-        """The accounts whose rows this till adds something to."""
-        return frozenset(account_id for (account_id,) in self._database.rows("SELECT DISTINCT account_id FROM own_use"))
-
-    def forget_own_uses(self, rows: Iterable[tuple[int, int]]) -> None:
-        """Drop uses up to `own_seq` of each (account_id, own_seq).
-
-        Only once the row is safe in the cache: then nobody reads them, and whether they go now or after a crash
-        makes no difference. The other way round a crash would show a balance that is too high.
-        """
-        with self._database.writing() as writer:
-            writer.executemany(
-                "DELETE FROM own_use WHERE account_id = ? AND epoch = ? AND seq <= ?",
-                [(account_id, self._start.epoch, own_seq) for account_id, own_seq in rows],
-            )
 
     # Promises
 
@@ -400,6 +340,8 @@ class Journal:
         """Forget what is acknowledged and was kept long enough; how many events went. `after_each` is called after
         each small step."""
         before_ms = self._clock.now().wall_ms - self.kept_ms
+        with self._transaction():
+            self.own_uses.write(self._head.seq)  # before events go from which they follow
         gone = self.outbox.prune(before_ms, keep=self._kept.events, after_each=after_each)
         with self._database.writing():
             self.promises.prune(before_ms)
@@ -420,8 +362,9 @@ class Journal:
 
     def counts(self) -> dict[str, int]:
         """Rows by table, for health and metrics."""
-        tables = ("event", "own_use", "hold", "lease", "flagged")
-        return {name: int(self._database.rows(f"SELECT count(*) FROM {name}")[0][0]) for name in tables}
+        tables = ("event", "hold", "lease", "flagged")
+        rows = {name: int(self._database.rows(f"SELECT count(*) FROM {name}")[0][0]) for name in tables}
+        return rows | {"own_use": self.own_uses.count()}
 
     @property
     def path(self) -> Path | None:

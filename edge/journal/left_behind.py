@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from edge.database import Database
-from edge.journal.places import NEW_PLACE, OF_STREAM, place_of, places_after
+from edge.journal.places import LAST_SEQ, NEW_PLACE, OF_STREAM, place_of, places_after
 from sync.chain import ZERO_HASH, StreamHead
 from sync.desk import Sealed
 from sync.envelope import Unsent
@@ -142,8 +142,8 @@ class LeftBehind:
                 own = granted_epoch if head.epoch > granted_epoch else 0
                 writer.execute(
                     "INSERT INTO stream (epoch, till_id, acked_seq, acked_hash, generation, block_no, block_hash,"
-                    " suspended, granted_epoch) VALUES (?, ?, ?, ?, 0, 0, ?, '', ?)",
-                    (head.epoch, head.till_id, head.seq, head.hash, ZERO_HASH, own),
+                    " suspended, granted_epoch, uses_seq) VALUES (?, ?, ?, ?, 0, 0, ?, '', ?, ?)",
+                    (head.epoch, head.till_id, head.seq, head.hash, ZERO_HASH, own, LAST_SEQ),
                 )
             writer.executemany(
                 "INSERT INTO event (place, epoch, seq, receipt_id, ask_sha256, kind, of_id, written_ms, payload, hash)"

@@ -293,3 +293,13 @@ def unheard(tables: Database) -> None:
     """Since when head office says that it lacks the event of who a new member is, while nothing is left to send that
     could be it. Beside `sealed`, whose rows keep the form in which they are found in a damaged file."""
     tables.execute("CREATE TABLE unheard (event_id TEXT PRIMARY KEY, since_ms INTEGER NOT NULL) STRICT")
+
+
+@_journal()
+def uses_follow(tables: Database) -> None:
+    """A sale writes another page less: what an event adds to counters is read from it until it is written with those of
+    a hundred others. `stream.uses_seq`: the last event of which all stands in `own_use`."""
+    tables.execute("ALTER TABLE stream ADD COLUMN uses_seq INTEGER NOT NULL DEFAULT 0")
+    tables.execute(
+        "UPDATE stream SET uses_seq = coalesce((SELECT max(e.seq) FROM event e WHERE e.epoch = stream.epoch), 0)"
+    )

@@ -126,9 +126,9 @@ class JournalStore:
     def _forget(self, taken: Sequence[tuple[int, int]]) -> None:
         """Only what is here to be forgotten: of hundreds of rows few are of members that were here lately, and the sale
         at hand waits for whatever is written to the journal."""
-        have = self._journal.accounts_with_own_uses()
+        have = self._journal.own_uses.accounts()
         if mine := [one for one in taken if one[0] in have]:
-            self._journal.forget_own_uses(mine)
+            self._journal.own_uses.forget(mine)
 
     def grant_cursor(self) -> int:
         return self._journal.promises.grant_cursor()

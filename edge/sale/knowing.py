@@ -137,7 +137,7 @@ def know(
         if member is None:
             return Known(card_token=token, view=UNKNOWN_CARD)
         row = member.row
-        own = journal.own_uses_after(row.account_id, row.own_seq)
+        own = journal.own_uses.after(row.account_id, row.own_seq)
         held = journal.promises.held_points(row.account_id, now, but=but_hold)
     return Known(
         card_token=token,
@@ -196,7 +196,7 @@ def _of_float(journal: Journal, known: Known, caps: OfflineCaps | None, now: Ins
         return NO_AUTHORITY
     if caps.sales_in_a_row is not None:
         row = known.member.row
-        if journal.float_sales_after(row.account_id, row.own_seq) >= caps.sales_in_a_row:
+        if journal.own_uses.float_sales_after(row.account_id, row.own_seq) >= caps.sales_in_a_row:
             return NO_AUTHORITY
     left = journal.float_left(now)
     return float_authority(

@@ -76,7 +76,7 @@ def present(
     return Presented(
         basket=with_tokens(basket, lambda code: name_of(identity, journal, cache, code)),
         bearer=tuple(items),
-        shared=journal.shared_uses(names) if names else None,
+        shared=journal.own_uses.shared(names) if names else None,
         entered=entered,
     )
 

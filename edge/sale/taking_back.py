@@ -25,7 +25,6 @@ from edge.sale.recalling import check_id, check_same, record_of
 from edge.sale.till import Till
 from loyalty.approvals import Action, Override, approved_in, stamped
 from loyalty.baskets import Basket
-from loyalty.facts.events import own_uses, voided_uses
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.return_voids import standing_returns
 from loyalty.facts.returned_points import AtHand
@@ -89,8 +88,7 @@ def write_void(
     approval = till.approver.wanted({"void": receipt.net_minor}, approval)
     void = close_void(receipt, entry.ref, till.place(ask), cashier=ask.cashier)
     void = msgspec.structs.replace(void, detail=stamped(void.detail, approval, exchange))
-    uses = own_uses(void) + voided_uses(receipt)
-    head = journal.append(void, uses=uses, of_id=receipt_id)
+    head = journal.append(void, of_id=receipt_id)
     return Voided(void=void, receipt=receipt, head=head, record=record_of(head), replayed=False)
 
 
@@ -149,7 +147,7 @@ def write_return(till: Till, ready: ReadyReturn) -> TakenBack:
     approval = till.approver.wanted({action: returned.net_minor}, ready.approval)
     returned = msgspec.structs.replace(returned, detail=stamped(returned.detail, approval, ready.exchange))
     till.names.say(returned.place, ask.card)
-    head = till.journal.append(returned, ask_sha256=ready.sha, uses=own_uses(returned), of_id=ask.of)
+    head = till.journal.append(returned, ask_sha256=ready.sha, of_id=ask.of)
     return _taken_back(returned, head, replayed=False)
 
 

@@ -49,7 +49,6 @@ from loyalty.approvals import Override, stamped
 from loyalty.baskets import LATEST_MS, Place
 from loyalty.cards.cards import Card, Code, Source
 from loyalty.document import Language
-from loyalty.facts.events import own_uses
 from loyalty.facts.receipts import ClosedSale, Receipt, close_sale, points_drawn, read_detail
 from loyalty.members import UNKNOWN_CARD
 from loyalty.pricing.leases import Authority
@@ -368,7 +367,7 @@ class Till:
         decided = self._decide(ready)
         receipt, hold = decided.closed.receipt, decided.hold
         self.names.say(receipt.place, ask.sale.card)
-        head = self.journal.append(receipt, ask_sha256=ready.sha, uses=own_uses(receipt))
+        head = self.journal.append(receipt, ask_sha256=ready.sha)
         end_holds(self, receipt)
         self._spend(receipt, ready.now)
         if hold is not None:

@@ -15,7 +15,6 @@ from edge.sale.recalling import record_of
 from edge.sale.taking_back import check_day, member_now, read_return, sale_of, unreturned, write_void
 from edge.sale.till import Till
 from loyalty.approvals import Override, approved_in, stamped
-from loyalty.facts.events import own_uses
 from loyalty.facts.return_voids import close_return_void, standing_returns
 from loyalty.facts.reversals import VOID, Return, ReturnVoid
 from loyalty.pricing.stored_value import stored_paid
@@ -106,7 +105,7 @@ def _write(
     void = close_return_void(returned, entry.ref, till.place(ask), cashier=ask.cashier)
     _check_points(till, void)
     void = msgspec.structs.replace(void, detail=stamped(void.detail, approval, exchange))
-    head = journal.append(void, uses=own_uses(void), of_id=returned.of_receipt or None)
+    head = journal.append(void, of_id=returned.of_receipt or None)
     return Unreturned(
         void=void, returned=returned, detail=read_return(returned), head=head, record=record_of(head), replayed=False
     )

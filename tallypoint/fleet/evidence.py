@@ -17,6 +17,7 @@ from tallypoint.fleet.record import Place
 
 Stream = tuple[str, int]
 _ZERO = "0" * 64
+_ADDING = {"uses", "earned", "reversed", "redemption", "restored_points", "slices"}
 
 
 class Batch(NamedTuple):
@@ -186,12 +187,22 @@ def till_copies(cache: sqlite3.Connection) -> dict[int, tuple[int, int, tuple[st
 
 
 def uses_beyond(journal: sqlite3.Connection, cache: sqlite3.Connection, epoch: int) -> int:
-    """Uses of a till's own that are added to a row of its members. What a row holds may stay behind when a till ends
+    """Uses of a till's own that are added to a row of its members: those that are written down, and those that the
+    newest events say. What a row holds may stay behind when a till ends
     between its two files, and counts no more; so may those of an account that was closed, of which no row is left.
     """
     held = {account: json.loads(row)["row"].get("own_seq", 0) for account, row in
             cache.execute("SELECT account_id, row FROM member")}  # fmt: skip
-    uses = journal.execute("SELECT account_id, seq FROM own_use WHERE account_id <> 0 AND epoch = ?", (epoch,))
+    kept = "SELECT account_id, seq FROM own_use WHERE account_id <> 0 AND epoch = ?"
+    uses = journal.execute(kept, (epoch,)).fetchall()
+    for seq, payload in journal.execute(
+        "SELECT e.seq, e.payload FROM event e JOIN stream s ON s.epoch = e.epoch AND e.seq > s.uses_seq"
+        " WHERE e.epoch = ?", (epoch,)
+    ):  # fmt: skip
+        told = json.loads(payload)
+        # Of leases only what goes back is counted.
+        if told.get("what", "returned") == "returned" and (told["type"] == "void.v1" or _ADDING & told.keys()):
+            uses.append((told.get("account_id"), seq))
     return sum(account in held and seq > held[account] for account, seq in uses)
 
 

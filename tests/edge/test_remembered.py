@@ -95,13 +95,13 @@ def test_only_so_much_is_remembered(asked: Asked):
 
 def test_a_sale_that_leaves_a_shared_transaction_takes_what_was_read_of_it_along(till: Till):
     journal = till.journal
-    before = journal.own_uses_after(1, 0)
+    before = journal.own_uses.after(1, 0)
     with journal.writing():
         with pytest.raises(RuntimeError), journal.apart():
             journal._database.writer.execute("INSERT INTO own_use VALUES (1, 1, 9, 'visits', 1)")
-            assert journal.own_uses_after(1, 0) != before
+            assert journal.own_uses.after(1, 0) != before
             raise RuntimeError("no")
-        assert journal.own_uses_after(1, 0) == before
+        assert journal.own_uses.after(1, 0) == before
 
 
 def test_a_basket_paid_as_it_was_quoted_asks_for_its_id_and_nothing_else(till: Till):

@@ -269,7 +269,7 @@ def test_a_crash_between_the_row_and_the_forgetting_shows_the_same_balance(
     def power_cut(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shop.journal, "forget_own_uses", power_cut)
+    monkeypatch.setattr(shop.journal.own_uses, "forget", power_cut)
     with pytest.raises(KeyboardInterrupt):
         shop.settle(60_000)
     shop.crash()
@@ -365,7 +365,7 @@ def test_a_page_that_comes_while_a_balance_is_looked_up_does_not_show_it_too_hig
     store = JournalStore(shop.journal, shop.cache, shop.clock)
     uplink = threading.Thread(target=store.take_page, args=(page, LaneState(cursor="2", version=2)))
     page_kept, forgotten = threading.Event(), threading.Event()
-    accounts, forget = shop.journal.accounts_with_own_uses, shop.journal.forget_own_uses
+    accounts, forget = shop.journal.own_uses.accounts, shop.journal.own_uses.forget
     look_up = shop.cache.member
 
     def tell_and_look() -> frozenset[int]:
@@ -383,8 +383,8 @@ def test_a_page_that_comes_while_a_balance_is_looked_up_does_not_show_it_too_hig
         assert not forgotten.wait(0.2)  # the uses belong to the row that was read
         return found
 
-    monkeypatch.setattr(shop.journal, "accounts_with_own_uses", tell_and_look)
-    monkeypatch.setattr(shop.journal, "forget_own_uses", forget_and_tell)
+    monkeypatch.setattr(shop.journal.own_uses, "accounts", tell_and_look)
+    monkeypatch.setattr(shop.journal.own_uses, "forget", forget_and_tell)
     monkeypatch.setattr(shop.cache, "member", look_up_slowly)
     assert shop.balance() == (797, 700)
     uplink.join()
@@ -400,7 +400,7 @@ def test_a_page_of_members_who_were_not_here_writes_nothing_to_the_journal(
     shop.settle()
     shop.till.commit(commit("r1", sale(line(1, "bread", 10_000))))
     told: list[list[tuple[int, int]]] = []
-    monkeypatch.setattr(shop.journal, "forget_own_uses", lambda rows: told.append(list(rows)))
+    monkeypatch.setattr(shop.journal.own_uses, "forget", lambda rows: told.append(list(rows)))
     store = JournalStore(shop.journal, shop.cache, shop.clock)
     for name in ("ben", "ana"):
         row = msgspec.Raw(msgspec.json.encode(published(name, version=3, own_seq=1)))
