@@ -342,6 +342,7 @@ class Journal:
         before_ms = self._clock.now().wall_ms - self.kept_ms
         with self._transaction():
             self.own_uses.write(self._head.seq)  # before events go from which they follow
+        after_each()
         gone = self.outbox.prune(before_ms, keep=self._kept.events, after_each=after_each)
         with self._database.writing():
             self.promises.prune(before_ms)

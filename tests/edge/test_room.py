@@ -114,7 +114,7 @@ def test_on_a_full_disk_the_log_is_emptied_before_anything_is_forgotten(
     fill(disk / "somebody-elses.log")
     done.clear()
     room.make_room()
-    # 1,190 events go in steps of 500, and the log is emptied after each.
+    # What members did is written, then 1,190 events go in steps of 500, and the log is emptied after each.
     assert done[:7] == ["log", "step", "log", "step", "log", "step", "log"]
     assert (journal.outbox.hash_at(1), journal.outbox.hash_at(1_190), journal.head()) == (None, None, head)
     assert journal.outbox.hash_at(1_191) is not None
