@@ -27,13 +27,13 @@ def text_lines(blocks: Iterable[Block], columns: int) -> list[str]:
     """The lines of `render_text`, empty ones at the end included."""
     held = [block for block in blocks if not isinstance(block, Cut | Code) or _has_text(block)]
     # Most of a receipt is of plain letters and a line as it stands; what is left is made printable first.
-    at_once = [_at_once(block, columns) for block in held]
-    if None not in at_once:
-        return [line for line in at_once if line is not None]
-    rest = printable((block for block, line in zip(held, at_once, strict=True) if line is None), None)
+    plain = [at_once(block, columns) for block in held]
+    if None not in plain:
+        return [line for line in plain if line is not None]
+    rest = printable((block for block, line in zip(held, plain, strict=True) if line is None), None)
     notes, numbered = notes_that_fit(rest, columns), enumerate(rest)
     lines: list[str] = []
-    for line in at_once:
+    for line in plain:
         if line is not None:
             lines.append(line)
             continue
@@ -45,7 +45,7 @@ def text_lines(blocks: Iterable[Block], columns: int) -> list[str]:
     return lines
 
 
-def _at_once(block: Block, columns: int) -> str | None:
+def at_once(block: Block, columns: int) -> str | None:
     """What the long way would answer for a block that is one line of plain letters; none for any other."""
     if isinstance(block, Pair):
         return one_line(block, columns)

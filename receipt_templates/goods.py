@@ -4,17 +4,17 @@ They come as plain rows, which become text at once (`goods_as_text`) or blocks f
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
-from receipt_templates.as_text import text_lines
+from receipt_templates.as_text import at_once, text_lines
 from receipt_templates.blocks import Block, Pair, Text
-from receipt_templates.languages import Tongue, amount, quantity
-from receipt_templates.layout import GAP
+from receipt_templates.languages import Tongue, amount, quantity, tongue_of
 from receipt_templates.markup import INDENT, as_printed
 from receipt_templates.view import ReceiptView
 
 LEAST_SHARED = 3  # lines
 
-GoodsRow = tuple[str, str, int]  # the left text, the right one ("" where there is none), the indent
+GoodsRow = tuple[str, int | None, int]  # the left text, the amount at the right in minor units, the indent
 
 
 def goods_rows(view: ReceiptView, tongue: Tongue) -> list[GoodsRow]:
@@ -22,22 +22,20 @@ def goods_rows(view: ReceiptView, tongue: Tongue) -> list[GoodsRow]:
 
     What one promotion took off most of the goods stands once, beneath them all.
     """
-    currency, rows = view.currency, []
+    rows: list[GoodsRow] = []
     shared = _shared(view)
     for line in view.lines:
-        costs = amount(tongue, line.amount_minor, currency)
         if line.quantity_milli in (0, 1000):
-            rows.append((as_printed(line.name), costs, 0))
+            rows.append((line.name, line.amount_minor, 0))
         else:
-            each = f" x {amount(tongue, line.unit_price_minor, currency)}" if line.unit_price_minor else ""
             units = quantity(tongue, line.quantity_milli)
-            rows.append((as_printed(line.name), "", 0))
-            rows.append((f"{units}{each}" if each else f"x {units}", costs, INDENT))
+            each = f"{units} x {amount(tongue, line.unit_price_minor, view.currency)}"
+            rows.append((line.name, None, 0))
+            rows.append((each if line.unit_price_minor else f"x {units}", line.amount_minor, INDENT))
         for off in line.discounts:
             if off.name not in shared:
-                name = as_printed(off.name or tongue.words.discount)
-                rows.append((name, amount(tongue, -off.amount_minor, currency), INDENT))
-    rows += [(as_printed(name), amount(tongue, -taken, currency), 0) for name, taken in shared.items()]
+                rows.append((off.name or tongue.words.discount, -off.amount_minor, INDENT))
+    rows += [(name, -taken, 0) for name, taken in shared.items()]
     return rows
 
 
@@ -58,23 +56,26 @@ def _shared(view: ReceiptView) -> dict[str, int]:
 
 def goods_of(view: ReceiptView, tongue: Tongue) -> Iterator[Block]:
     """The rows as blocks."""
-    return map(_block, goods_rows(view, tongue))
+    return (_block(row, tongue, view.currency) for row in goods_rows(view, tongue))
 
 
 def goods_as_text(view: ReceiptView, tongue: Tongue, columns: int) -> list[str]:
     """The rows as lines of text, as `render_text` makes them of their blocks."""
     lines: list[str] = []
     for row in goods_rows(view, tongue):
-        left, right, indent = row
-        gap = columns - indent - len(left) - len(right)
-        both = f" {left} {right} " if right else f" {left} "  # a space too many is beside another one
-        if gap >= GAP and both.isascii() and both.isprintable() and "  " not in both:
-            lines.append(f"{' ' * indent}{left}{' ' * gap}{right}" if right else left)
-        else:
-            lines += text_lines((_block(row),), columns)
+        lines += _as_text(row, tongue.language, view.currency, columns)
     return lines
 
 
-def _block(row: GoodsRow) -> Block:
-    left, right, indent = row
-    return Pair(left=left, right=right, indent=indent) if right else Text(text=left)
+@lru_cache(maxsize=4096)  # the same goods are sold all day, with the same money off
+def _as_text(row: GoodsRow, language: str, currency: str, columns: int) -> tuple[str, ...]:
+    block = _block(row, tongue_of(language), currency)
+    line = at_once(block, columns)
+    return tuple(text_lines((block,), columns)) if line is None else (line,)
+
+
+def _block(row: GoodsRow, tongue: Tongue, currency: str) -> Block:
+    left, minor, indent = row
+    if minor is None:
+        return Text(text=as_printed(left))
+    return Pair(left=as_printed(left), right=amount(tongue, minor, currency), indent=indent)
