@@ -40,6 +40,7 @@ RIGHTS: dict[str, frozenset[Role]] = {
     "give_card": HEAD_OFFICE,
     "tills": HEAD_OFFICE,
     "open_place": HEAD_OFFICE,
+    "reinstate_till": HEAD_OFFICE,
     "kept_apart": HEAD_OFFICE,
     "kept_item": HEAD_OFFICE,
     "replay_kept": HEAD_OFFICE,

@@ -1,16 +1,20 @@
 """The console's page of tills: what each compares, which card keys it holds once there are several, and a one-time code
-for a new one, shown once as text and QR."""
+for a new one, shown once as text and QR; and what a till sold while it was revoked by mistake."""
 
 from typing import Any
 
-from flask import Blueprint, make_response, render_template, request
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from sqlalchemy import select
 
 from central.coalition import registry
 from central.coalition.tickets import ticket_svg
 from central.console.base import BadAction, Console
+from central.console.gate import here
 from central.console.overview import overview
+from central.corrections import corrections as wishes
+from central.corrections.wishes import LONGEST_NOTE, REASONS, ReinstateWish
 from central.database.tables import store
+from central.intake.reinstated import revoked_streams
 from central.keys.card_keys import newest_id
 from central.ports import reading, writing
 from sync.enrolment import comparison_code, fingerprint
@@ -50,16 +54,32 @@ def add_tills(pages: Blueprint, console: Console) -> None:
         response.headers["Cache-Control"] = "no-store"
         return response
 
+    @pages.post("/tills/<till_id>/<int:epoch>/reinstate")
+    def reinstate_till(till_id: str, epoch: int) -> Any:
+        note = request.form.get("note", "").strip()
+        wishes.ask(
+            console.engine,
+            ReinstateWish(till_id=till_id, epoch=epoch, reason=REASONS["reinstate"][0], note=note),
+            here().person,
+            console.limits,
+            correction_id=request.form.get("id", "") or console.randomness.bytes(8).hex(),
+            now_ms=console.clock.wall_ms(),
+            randomness=console.randomness,
+        )
+        return redirect(url_for(".corrections"), 303)
+
 
 def _page(console: Console, **more: Any) -> Any:
     with reading(console.engine) as tx:
         rows = overview(tx)["tills"]
         newest = newest_id(tx)
         stores = tx.execute(select(store).order_by(store.c.store_id)).all()
+        revoked = [(one, console.randomness.bytes(8).hex()) for one in revoked_streams(tx)]
     for row in rows:
         known = row["public"] and console.centre_public
         row["comparison"] = comparison_code(row["public"], console.centre_public) if known else ""
     shown = fingerprint(console.centre_public) if console.centre_public else ""
     return render_template(
-        "console/tills.html", tills=rows, stores=stores, fingerprint=shown, card_key=newest, **more
+        "console/tills.html", tills=rows, stores=stores, fingerprint=shown, card_key=newest, revoked=revoked,
+        most=LONGEST_NOTE, **more,
     )

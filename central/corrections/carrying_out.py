@@ -8,11 +8,13 @@ from central.corrections.fixing import check_fix, fix
 from central.corrections.moving import check_merge, check_transfer, merge, transfer
 from central.corrections.opening import check_opening, open_balances
 from central.corrections.opening_file import forget_opening
+from central.corrections.reinstating import check_reinstate, reinstate
 from central.corrections.wishes import (
     AdjustmentWish,
     FixWish,
     MergeWish,
     OpeningWish,
+    ReinstateWish,
     TransferWish,
     Wish,
     WriteOffWish,
@@ -27,7 +29,7 @@ def check(connection: Connection, wish: Wish, signed: Signed) -> int:
 
     Raises:
         BadWish. UnknownAccount, AccountClosed, NotThere, PointsLeased. BadOpening, KnownFile. UnknownPartner,
-        DayIsOver.
+        DayIsOver. NotRevoked.
     """
     check_words(wish, signed.on)
     match wish:
@@ -43,6 +45,8 @@ def check(connection: Connection, wish: Wish, signed: Signed) -> int:
             return check_fix(connection, wish)
         case WriteOffWish():
             return check_write_off(connection, wish, signed)
+        case ReinstateWish():
+            return check_reinstate(connection, wish)
     return check_last_day(connection, wish.last_day, signed.on, wish.issuer_id)
 
 
@@ -61,6 +65,8 @@ def carry_out(tx: Connection, wish: Wish, signed: Signed, randomness: Randomness
             fix(tx, wish, signed, randomness)
         case WriteOffWish():
             write_off(tx, wish, signed, randomness)
+        case ReinstateWish():
+            reinstate(tx, wish)
         case _:
             set_last_day(tx, wish.last_day, signed.now_ms, wish.issuer_id)
 

@@ -18,9 +18,18 @@ from central.corrections.carrying_out import carry_out, check, drop
 from central.corrections.correction_limits import COUNTED, Limits, check_approver, check_asked, check_size, may_alone
 from central.corrections.ending import redate
 from central.corrections.moving import PointsLeased
-from central.corrections.wishes import AdjustmentWish, BadWish, EndingWish, Wish, accounts_of, kind_of_wish
+from central.corrections.wishes import (
+    AdjustmentWish,
+    BadWish,
+    EndingWish,
+    ReinstateWish,
+    Wish,
+    accounts_of,
+    kind_of_wish,
+)
 from central.database.rows import find
 from central.database.tables import correction
+from central.intake.reinstated import replay_reinstated
 from central.leases.leasing import recall
 from central.login import Person
 from central.ports import Randomness, replayable, writing
@@ -125,15 +134,18 @@ def approve(
     except PointsLeased as leased:
         _recall(engine, leased, now_ms)
         raise
-    if done.last_day:
-        for _ in islice(redate(engine, utc_date(now_ms), now_ms, randomness), MOST_CHUNKS):
-            pass
+    match done.wish:
+        case EndingWish():
+            for _ in islice(redate(engine, utc_date(now_ms), now_ms, randomness), MOST_CHUNKS):
+                pass
+        case ReinstateWish():
+            replay_reinstated(engine, now_ms, randomness, by.login)
     return done.correction
 
 
 class _Approved(msgspec.Struct, frozen=True, kw_only=True):
     correction: Correction
-    last_day: bool
+    wish: Wish
 
 
 @replayable
@@ -158,8 +170,11 @@ def _approve(
         if isinstance(wish, EndingWish):
             note_down(tx, randomness, user_id=by.user_id, action="points.last_day", about=wish.issuer_id, now_ms=now_ms,
                       figures={"through": wish.last_day.isoformat()})  # fmt: skip
+        if isinstance(wish, ReinstateWish):
+            note_down(tx, randomness, user_id=by.user_id, action="till.reinstated", about=wish.till_id, now_ms=now_ms,
+                      figures={"epoch": wish.epoch})  # fmt: skip
         done = Correction(correction_id=correction_id, state="done", points=points)
-        return _Approved(correction=done, last_day=isinstance(wish, EndingWish))
+        return _Approved(correction=done, wish=wish)
 
 
 @replayable

@@ -79,7 +79,7 @@ def check_fix(connection: Connection, wish: FixWish) -> int:
             raise NotThere("The receipt that it takes back is not in the books. Leave it out, or wait for it.")
     if isinstance(fact, ReturnVoid):
         _check_undoing(connection, key, fact)
-    return _points(fact)
+    return points_of(fact)
 
 
 def fix(tx: Connection, wish: FixWish, signed: Signed, randomness: Randomness) -> None:
@@ -131,7 +131,7 @@ def _check_undoing(connection: Connection, key: ItemKey, void: ReturnVoid) -> No
         raise BadWish("This return is voided already; write this one off.", field="fact")
 
 
-def _points(fact: Fixable) -> int:
+def points_of(fact: Fixable) -> int:
     """What it grants, spends and takes back."""
     if isinstance(fact, Receipt):
         spent = fact.redemption.points if fact.redemption else 0

@@ -13,12 +13,14 @@ from central.corrections.carrying_out import check
 from central.corrections.ending import beyond
 from central.corrections.moving import PointsLeased
 from central.corrections.opening_file import kept_opening
+from central.corrections.reinstating import kept_of
 from central.corrections.wishes import (
     AdjustmentWish,
     EndingWish,
     FixWish,
     MergeWish,
     OpeningWish,
+    ReinstateWish,
     TransferWish,
     Wish,
     WriteOffWish,
@@ -51,6 +53,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
         accounts: how many it touches.
         leased_points: of these accounts and issuers, set aside at tills now; they do not move with the others.
         debt_points: that a merged account owes, and the other one will.
+        events: that are booked by it.
     """
 
     parts: tuple[Part, ...]
@@ -58,6 +61,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     accounts: int
     leased_points: int = 0
     debt_points: int = 0
+    events: int = 0
 
 
 def preview_of(connection: Connection, wish: Wish, signed: Signed) -> Preview:
@@ -85,6 +89,9 @@ def preview_of(connection: Connection, wish: Wish, signed: Signed) -> Preview:
             return Preview(parts=_parts("given", slices), points=points, accounts=len(opening.rows))
         case WriteOffWish():
             return Preview(parts=(), points=points, accounts=1, debt_points=points)
+        case ReinstateWish():
+            kept = kept_of(connection, wish)
+            return Preview(parts=(), points=points, accounts=len(kept.accounts), events=kept.events)
         case FixWish():
             return Preview(parts=(), points=points, accounts=1 if wish.fact.account_id or wish.fact.card_token else 0)
     return _of_ending(connection, wish, points)

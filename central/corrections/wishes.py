@@ -22,6 +22,7 @@ REASONS = {
     "opening": ("older_scheme",),
     "ending": ("programme_ends", "partner_leaves"),
     "write_off": ("uncollectable", "member_gone", "goodwill"),
+    "reinstate": ("revoked_by_mistake",),
     "fix": ("unreadable", "wrong_figures", "wrong_account", "id_reused", "till_stopped"),
 }
 LONGEST_NOTE = 2000
@@ -108,8 +109,17 @@ class WriteOffWish(msgspec.Struct, frozen=True, kw_only=True, tag="write_off", f
     note: str = ""
 
 
-Wish = AdjustmentWish | TransferWish | MergeWish | OpeningWish | EndingWish | FixWish | WriteOffWish
-Kind = Literal["adjustment", "transfer", "merge", "opening", "ending", "fix", "write_off"]
+class ReinstateWish(msgspec.Struct, frozen=True, kw_only=True, tag="reinstate", forbid_unknown_fields=True):
+    """An enrolment of a till was revoked by mistake: all that it sold since is booked, in the order it was sold."""
+
+    till_id: str
+    epoch: int
+    reason: str
+    note: str = ""
+
+
+Wish = AdjustmentWish | TransferWish | MergeWish | OpeningWish | EndingWish | FixWish | WriteOffWish | ReinstateWish
+Kind = Literal["adjustment", "transfer", "merge", "opening", "ending", "fix", "write_off", "reinstate"]
 
 
 class BadWish(Refusal):
@@ -162,7 +172,7 @@ def check_words(wish: Wish, today: date) -> None:
         if (wish.issuer_id == EVERYBODY) != (wish.reason == "programme_ends"):
             say = "A programme ends for the points of everybody, a partner leaves with its own; name which it is."
             raise BadWish(say, field="reason")
-    elif not isinstance(wish, FixWish | WriteOffWish) and len(set(accounts_of(wish))) == 1:
+    elif not isinstance(wish, FixWish | WriteOffWish | ReinstateWish) and len(set(accounts_of(wish))) == 1:
         raise BadWish("Both accounts are the same; name two different ones.", field="other_id")
 
 

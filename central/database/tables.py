@@ -656,7 +656,7 @@ release = _table(
 correction = _table(
     "correction", "local",
     _text("correction_id", key=True),
-    _text("kind"),  # adjustment, transfer, merge, opening, ending, fix, write_off
+    _text("kind"),  # adjustment, transfer, merge, opening, ending, fix, write_off, reinstate
     _bytes("fact"),  # central.wishes.Wish: what was asked, from which the event is made once it is approved
     _whole("account_id"), _whole("points"),
     _whole("other_id", default=0),  # the account that points go to

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, and_, select
 
 from central.coalition.registry import at, hold_open_period, stream_head
-from central.database.rows import find
+from central.database.rows import find, put
 from central.database.tables import claim, event, quarantine, quarantine_outcome, stream
 from central.intake.intake import claim_ids, count_spent, take_events
 from central.intake.quarantine import REUSED, ItemKey, check_open, note_outcome, opened_upload, show, upload_row
@@ -23,7 +23,8 @@ from central.streams.evidence import hash_at, payloads_of
 from central.streams.heads import Unfit, read_fit_head
 from loyalty.lots import EventRef
 from loyalty.trouble import Refusal
-from sync.envelope import walk_batch
+from sync.envelope import OpenedBatch, walk_batch
+from sync.refusals import KeyRetired
 from sync.verdicts import Already, Take, judge_batch
 
 AT_ONCE = 100
@@ -58,7 +59,7 @@ def replay_all(engine: Engine, now_ms: int, randomness: Randomness, by: str, *, 
     for key in _uploads(engine) if uploads else ():
         looked_at += 1
         try:
-            posted += _replay_upload(engine, key, now_ms, randomness, by)
+            posted += replay_upload(engine, key, now_ms, randomness, by)
         except NotReadable:
             continue  # it stays where it is; who asks for it by name is told why
     return Replayed(looked_at=looked_at, posted=posted)
@@ -77,7 +78,7 @@ def replay_one(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomness
     if key.sha256 and key.seq:
         raise NotReadable("An upload is replayed whole; or fix this event of it.")
     if key.sha256:
-        return Replayed(looked_at=1, posted=_replay_upload(engine, key, now_ms, randomness, by))
+        return Replayed(looked_at=1, posted=replay_upload(engine, key, now_ms, randomness, by))
     if not _replay_event(engine, key, now_ms, randomness, by):
         raise NotReadable("This version cannot post it either; wait for a newer one, fix it, or write it off.")
     return Replayed(looked_at=1, posted=1)
@@ -114,19 +115,28 @@ def _replay_event(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomn
 
 
 @replayable
-def _replay_upload(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomness, by: str) -> int:
-    """How many events it brought; 0 where all of them were there."""
+def replay_upload(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomness, by: str) -> int:
+    """An upload taken as if it had come in time, but for events of it about which a person decided already.
+
+    Returns:
+        How many events it brought; 0 where all of them were there.
+    Raises:
+        UnknownItem, AlreadyDecided. NotReadable: it is no batch, is of a key or a stream that nobody vouches for, or
+            does not follow on what is here.
+    """
     with writing(engine) as tx:
         row = upload_row(tx, key)
         opened = opened_upload(tx, row)
         if opened is None:
             raise NotReadable("This is no batch of events; look at it and write it off.")
         header = opened.header
+        if row.code == KeyRetired.code:
+            raise NotReadable("The key that signed it was replaced or revoked; fix its events one by one.")
         own = tx.execute(select(stream.c.state, stream.c.genesis).where(at(header.till_id, header.epoch))).first()
         if own is None or own.state not in OPEN_TO:
             state = own.state if own else "unknown"
             if state == "revoked":
-                raise NotReadable("Its till was revoked, so no machine vouches for it; fix its events one by one.")
+                raise NotReadable("Its till was revoked, so no machine vouches for it; if by mistake, reinstate it.")
             raise NotReadable(f"Its stream is {state}; let the till go on first, or fix its events one by one.")
         try:
             walked = walk_batch(opened, bytes.fromhex(own.genesis))
@@ -140,12 +150,30 @@ def _replay_upload(engine: Engine, key: ItemKey, now_ms: int, randomness: Random
         )
         taken = 0
         if isinstance(verdict, Take):
+            decided = _decided_inside(tx, opened, header.first_seq + verdict.from_index)
+            # Their ids are taken, by themselves: the stream goes on over them, and they are posted no second time.
+            put(tx, claim, [{**ref, "receipt_id": name} for ref, name in decided if name], "nothing")
             take_events(tx, opened, verdict, now_ms, randomness, OPEN_TO)
+            for ref, _ in decided:
+                note_outcome(tx, ItemKey(**ref), "written_off", note=f"decided in {key.name}", by=by, now_ms=now_ms)
             taken = len(opened.payloads) - verdict.from_index
         elif not isinstance(verdict, Already):
             raise NotReadable("It does not follow on what is here of its stream; fix its events one by one.")
         note_outcome(tx, key, "replayed", note=f"was {row.code}", by=by, now_ms=now_ms)
         return taken
+
+
+def _decided_inside(tx: Connection, opened: OpenedBatch, first_seq: int) -> list[tuple[dict[str, Any], str]]:
+    """Place and id of each event from `first_seq` on that was fixed or written off while it was kept in an upload."""
+    header, beside = opened.header, quarantine_outcome.c
+    here = beside.till_id == header.till_id, beside.epoch == header.epoch, beside.sha256 != ""
+    chosen = select(beside.seq).distinct().where(*here, beside.seq.between(first_seq, header.last_seq))
+    found = []
+    for seq in tx.execute(chosen.order_by(beside.seq)).scalars():
+        head = read_fit_head(opened.payloads[seq - header.first_seq])
+        ref = {"till_id": header.till_id, "epoch": header.epoch, "seq": seq}
+        found.append((ref, "" if isinstance(head, Unfit) else head.receipt_id))
+    return found
 
 
 def _is_own(tx: Connection, ref: EventRef, receipt_id: str) -> bool:

@@ -21,6 +21,7 @@ from central.corrections.expiry import NightlyRun
 from central.corrections.stray_points import bring_home
 from central.database.lanes import TOMBSTONE_DAYS, forget_tombstones
 from central.intake.claims import settle_claims
+from central.intake.reinstated import replay_reinstated
 from central.intake.replaying import replay_all
 from central.leases.leasing import reclaim_overdue
 from central.ports import Clock, Randomness, replayable, writing
@@ -94,6 +95,7 @@ def chores_of(
 
     def replay() -> int:
         replay_all(engine, clock.wall_ms(), randomness, "chore", uploads=False)
+        replay_reinstated(engine, clock.wall_ms(), randomness, "chore")
         return 0  # it goes through all there is in one round
 
     def recompute() -> int:

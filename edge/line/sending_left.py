@@ -18,12 +18,12 @@ from sync.chain import ZERO_HASH, StreamHead
 from sync.envelope import MAX_EVENTS, MAX_RAW_BYTES, SealedBatch, Sender, Unsent, seal_batch
 from sync.framing import open_signed, sha256
 from sync.keys import Signer
-from sync.refusals import BadChain, ForkFound, GapFound, NotOurAnswer, OldEpoch, Revoked, UnknownEpoch
+from sync.refusals import BadChain, ForkFound, GapFound, NotOurAnswer, OldEpoch, Revoked, TillLeft, UnknownEpoch
 from sync.wire import ACK_TAG, PROBLEM_TAG, SALVAGE_PATH, Ack, Answer, BatchHeader, Lanes, Problem
 
 DEADLINE_MS = 30_000
 AT_ONCE = 20  # batches in one run: about 10,000 events
-OVER = (OldEpoch.code, Revoked.code, UnknownEpoch.code)
+OVER = (OldEpoch.code, Revoked.code, UnknownEpoch.code, TillLeft.code)
 APART = frozenset(one.code for one in (BadChain, ForkFound, GapFound, Revoked, UnknownEpoch))
 
 Exchange = Callable[[str, bytes, int], Answer]
@@ -78,7 +78,7 @@ class SendLeft:
 
     def _send_present(self) -> int:
         """What this till wrote in an epoch that is over for head office, or unknown to it, for another machine has its
-        lane; or in one that was revoked, for which it is kept apart."""
+        lane or it was revoked by mistake; or in one that is revoked, for which it is kept apart."""
         outbox, sent = self._journal.outbox, 0
         while sent < AT_ONCE and outbox.suspended() in OVER:
             after = self._apart or outbox.acked()

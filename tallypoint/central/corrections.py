@@ -14,7 +14,17 @@ from central.corrections.adjusting import Signed
 from central.corrections.correction_limits import limits_of
 from central.corrections.corrections import Correction, approve, ask, corrections, refuse
 from central.corrections.previews import Preview, preview_of, preview_waiting
-from central.corrections.wishes import REASONS, AdjustmentWish, BadWish, MergeWish, TransferWish, Wish, WriteOffWish
+from central.corrections.wishes import (
+    REASONS,
+    AdjustmentWish,
+    BadWish,
+    MergeWish,
+    ReinstateWish,
+    TransferWish,
+    Wish,
+    WriteOffWish,
+)
+from central.intake.reinstated import revoked_streams
 from central.login import Person, person_named
 from central.members.members import UnknownAccount, account_of
 from central.ports import Settings, reading
@@ -24,11 +34,11 @@ from loyalty.moments import utc_date
 from loyalty.pricing.earning import Earned
 from loyalty.trouble import Refusal
 from tallypoint.central.office import CLOCK, RANDOMNESS, Adder, open_office, say
-from tallypoint.central.upkeep import ask_card
+from tallypoint.central.upkeep import ask_card, till_named
 
 
 def add_corrections(action: Adder) -> None:
-    """Add `adjust`, `transfer`, `merge`, `write-off`, `corrections`, `approve` and `refuse`."""
+    """Add `adjust`, `transfer`, `merge`, `write-off`, `reinstate`, `corrections`, `approve` and `refuse`."""
     adjust = action("adjust", run_adjust, "give or take points by hand, with a reason")
     _whose(adjust, "account")
     adjust.add_argument("--give", type=int, default=0, metavar="POINTS")
@@ -50,6 +60,10 @@ def add_corrections(action: Adder) -> None:
     _whose(off, "account")
     off.add_argument("sale", help="its place, TILL:EPOCH:SEQ, as the worklist and the partner's account name it")
     _why(off, "write_off")
+    back = action("reinstate", run_reinstate, "book all that a till sold while it was revoked by mistake")
+    back.add_argument("till", help="its id or its label")
+    back.add_argument("--epoch", type=int, default=0, help="which enrolment; without it, the newest that is revoked")
+    _why(back, "reinstate")
     listed = action("corrections", run_corrections, "what waits for a second person")
     listed.add_argument("--state", default="asked", choices=("asked", "done", "refused"))
     yes = action("approve", run_approve, "agree to a correction that somebody else asked for")
@@ -86,6 +100,16 @@ def run_write_off(args: argparse.Namespace) -> int:
         raise BadWish("Name the sale as TILL:EPOCH:SEQ, with numbers for the last two.")
     facts = {"till_id": till_id, "epoch": int(epoch), "seq": int(seq), "reason": args.reason, "note": args.note}
     return _ask(args, lambda who: WriteOffWish(account_id=who, **facts))
+
+
+def run_reinstate(args: argparse.Namespace) -> int:
+    """A whole enrolment, in one decision of two people."""
+    _, engine = open_office(args)
+    with reading(engine) as tx:
+        till_id, present = till_named(tx, args.till)
+        revoked = [one.epoch for one in revoked_streams(tx) if one.till_id == till_id]
+    epoch = args.epoch or max(revoked, default=present)
+    return ask_or_preview(args, ReinstateWish(till_id=till_id, epoch=epoch, reason=args.reason, note=args.note))
 
 
 def run_merge(args: argparse.Namespace) -> int:
@@ -171,6 +195,7 @@ def preview_lines(shown: Preview) -> list[str]:
         terms = f", terms {part.key.terms_id}" if part.key.terms_id else ""
         lines.append(f"{part.points:>10} {part.way}, {part.key.issuer_id}, good {day}{terms}")
     lines += [f"{shown.leased_points:>10} more are set aside at tills."] if shown.leased_points else []
+    lines += [f"{shown.events:>10} events are booked."] if shown.events else []
     lines += [f"{shown.debt_points:>10} that are owed go along."] if shown.debt_points else []
     return lines
 

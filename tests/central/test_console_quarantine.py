@@ -7,8 +7,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from central.coalition.registry import revoke_till
 from central.intake.quarantine import items
-from central.ports import reading
+from central.ports import reading, writing
 from central.verify.books import verify_books
 from loyalty.facts.events import encode
 from loyalty.facts.return_voids import close_return_void
@@ -80,3 +81,30 @@ def test_a_partner_sees_nothing_of_it(app: Flask) -> None:
     finn = signed_in(app, "finn")
     assert finn.get("/console/quarantine").status_code == 403
     assert send(finn, "/quarantine/replay").status_code == 403
+
+
+def test_a_till_revoked_by_mistake_is_taken_back_in_from_the_page_of_tills(
+    centre: Centre, app: Flask, ana: FlaskClient
+) -> None:
+    anna, till = centre.member(), centre.till()
+    assert "revoked" not in page(ana, "/tills")
+    with writing(centre.engine) as tx:
+        revoke_till(tx, till.head.till_id, "stolen, <b>we</b> thought")
+    till.sell("R1", 4_000, told(anna))
+    till.send(till.batch())
+    shown = page(ana, "/tills")
+    assert "Lane was revoked" in words(shown) and "Uploads kept apart 1" in words(shown)
+    assert "stolen, &lt;b&gt;we&lt;/b&gt; thought" in shown
+    address = f"/tills/{till.head.till_id}/1/reinstate"
+    assert f'action="/console{address}"' in shown
+    assert send(signed_in(app, "finn"), address, note="x", id="r0").status_code == 403
+    answer = send(ana, address, note="it stood in the back room", id="r1")
+    assert (answer.status_code, answer.location) == (303, "/console/corrections")
+    bea = signed_in(app, "bea")
+    waits = words(page(bea, "/corrections"))
+    assert "Till revoked by mistake, 40 points" in waits
+    assert "40 points of 1 account. 1 event kept apart would be booked." in waits
+    assert send(bea, "/corrections/r1/approve").status_code == 303
+    assert lots(centre, anna) == 40
+    assert "was revoked" not in words(page(ana, "/tills"))
+    assert verify_books(centre.engine).violations == ()

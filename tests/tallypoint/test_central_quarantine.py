@@ -69,3 +69,21 @@ def test_what_cannot_be_read_is_written_off(tmp_path: Path, capsys, monkeypatch)
     assert line.act("quarantine", "write-off", name, "--by", "ana", "--note", "test") == (0, {"written_off": name})
     assert "written_off  by ana  test" in line.said("quarantine", "--decided")
     assert line.said("quarantine") == "Nothing is there.\n"
+
+
+def test_all_that_a_till_sold_while_it_was_revoked_by_mistake_is_booked(tmp_path: Path, capsys, monkeypatch) -> None:
+    centre, line = office_of(tmp_path, capsys, monkeypatch)
+    till, anna = centre.till(), centre.member()
+    assert line.act("revoke", "Lane", "--reason", "stolen")[0] == 0
+    till.sell("R1", 4_000, told(anna))
+    till.sell("R2", 1_000, told(anna))
+    till.send(till.batch())
+    back = ("reinstate", "Lane", "--reason", "revoked_by_mistake", "--by", "ana")
+    assert line.said(*back, "--preview").splitlines() == ["50 points of 1 accounts.", "         2 events are booked."]
+    assert line.act(*back, "--id", "r1") == (0, {"correction_id": "r1", "state": "asked", "points": 50})
+    assert line.act(*back, "--id", "r1") == (0, {"correction_id": "r1", "state": "asked", "points": 50})
+    assert line.act("approve", "r1", "--by", "ana")[1]["code"] == "correction.own_wish"
+    assert line.act("approve", "r1", "--by", "bea")[0] == 0
+    assert (lots(centre, anna), line.act("quarantine")[1]) == (50, [])
+    assert line.act(*back)[1]["code"] == "correction.not_revoked"
+    assert line.act("verify")[1]["violations"] == []
