@@ -1,9 +1,10 @@
 """What a till asks head office at the counter: card numbers, a member by telephone, consents, claims; and what it
 brings sealed: who a new member is.
 
-One signed request and one signed answer, each asked again at will: nothing here moves points, so its counter is not
-looked at and it may overtake what is under way. Personal data is sealed to head office's key where it is typed in, and
-bound to the event it belongs to. Source: docs/protocol.md "At the counter"; fraud-privacy.md 2 and 3.
+One signed request and one signed answer, each asked again at will: nothing here moves points, so no counter refuses one
+and it may overtake what is under way. Where a later ask takes the place of an earlier one the counter says which of two
+is later (`hold_certificate`); 0 from tills of before this. Personal data is sealed to head office's key where it is
+typed in, and bound to the event it belongs to. Source: docs/protocol.md "At the counter"; fraud-privacy.md 2 and 3.
 """
 
 import hashlib
@@ -77,8 +78,8 @@ class DeskAsk(TillMessage, frozen=True, kw_only=True):
         what: `numbers`: the next span, if fewer than half a span is `left`; `sealed`: take who a new member is;
             `find`: whose telephone or e-mail is this; `consents` of a card; `claim`: what became of one; `park`: keep
             a basket; `parked`: which ones wait; `resume`: give one, see `sync.parked_office`; `hold_certificate`: set
-            money of one aside for this till; `accounts`: whose the accounts are that the till's events name and that a
-            restored head office may not know; `resumed`: which baskets the till has, told to a restored head office.
+            money of one aside for this till, or, where a later ask was heard already, hear what is; `accounts`: whose
+            the accounts are that the till's events name and that a restored head office may not know; `resumed`: which baskets the till has, told to a restored head office.
         about: of `sealed` and `claim` the id of the till's event; of `find` an id of the till's, to which it is bound.
         taken: the newest span that the till has.
         basket: that is parked; `about` of `resume` is its id, `of_till` the till that parked it.

@@ -272,7 +272,8 @@ def compose_desk(speaker: Speaker, now: Moment, wanted: DeskWanted, deadline_ms:
         till_id=head.till_id,
         epoch=head.epoch,
         key_no=speaker.signer.key_no,
-        counter=0,  # not looked at: nothing here moves anything twice
+        # It may overtake requests that are under way, so no other is refused for it; it says which of two is newer.
+        counter=speaker.store.next_counter(speaker.counter_above),
         sent_at_ms=now.wall_ms,
         **msgspec.structs.asdict(wanted),
     )

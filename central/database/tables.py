@@ -161,6 +161,7 @@ stream = _table(
     _whole("heard_at_ms", default=0),  # last contact
     _whole("backlog", default=0),  # events the till said it had left
     _text("about", default="{}"),  # heartbeat as JSON: version, boot, clock error, cursors
+    _whole("holds_counter", default=0),  # the till's newest ask for a certificate whose hold is forgotten
     _text("leases_suspended", default=""),  # why the till spends nothing of its leases and floats; "" while it does
 )  # fmt: skip
 
@@ -579,6 +580,7 @@ certificate_hold = _table(
     "certificate_hold", "local",
     _text("code", key=True), _text("till_id", key=True),
     _whole("amount_minor"), _whole("until_ms"), _whole("epoch"),
+    _whole("counter", default=0),  # of the till's newest ask; 0 where it counts none
 )  # fmt: skip
 
 # In which order events were folded into a certificate.

@@ -38,6 +38,7 @@ class Holds:
     def __init__(self, disk: sqlite3.Connection, world: World, record: Record, seen: Counter[str]) -> None:
         self._disk, self._world, self._record, self._seen = disk, world, record, seen
         self._aside: dict[tuple[str, str], _Aside] = {}
+        self._newest: dict[tuple[str, str, int], int] = {}  # by certificate, till and epoch: the newest ask's counter
 
     def answered(self, body: bytes, answer: Answer) -> None:
         """Head office answered a till, whether that hears it or not: what it set aside was free, and all that was."""
@@ -47,6 +48,11 @@ class Holds:
         code, till_id, wanted = asked["certificate"], asked["till_id"], asked.get("amount_minor", 0)
         amount, until_ms = told["held"]["amount_minor"], told["held"]["until_ms"]
         now_ms = self._world.wall_ms()
+        whose = (code, till_id, asked["epoch"])
+        if asked["counter"] <= self._newest.get(whose, 0):
+            self._answered_late(code, till_id, amount, until_ms)
+            return
+        self._newest[whose] = asked["counter"]
         if given_back := asked.get("held_until_ms", 0):
             if (mine := self._aside.get((code, till_id))) is not None and mine.until_ms == given_back:
                 self._aside[code, till_id] = mine._replace(amount_minor=0)
@@ -63,6 +69,15 @@ class Holds:
         self._aside[code, till_id] = _Aside(amount, until_ms, self._arrived(code, till_id), asked["epoch"])
         self._seen["held " + ("all" if amount == wanted else "in part" if amount else "nothing")] += 1
 
+    def _answered_late(self, code: str, till_id: str, amount: int, until_ms: int) -> None:
+        """An ask came again, after a later one or not: what is set aside stays as it is, and that is said."""
+        aside = self._aside.get((code, till_id))
+        stands = aside is not None and self._arrived(code, till_id) == aside.arrived
+        kept = aside.amount_minor if aside is not None and stands else 0
+        if amount != kept or (amount and aside is not None and until_ms != aside.until_ms):
+            self._record.wrongs.append(f"held: an ask for {code} that came again was told {amount}, not {kept}")
+        self._seen["held already"] += 1
+
     def heard(self, name: str, body: bytes, answer: Answer) -> None:
         """A machine has the answer."""
         asked, told = _ask_in(body), _message(answer.body)
@@ -74,11 +89,13 @@ class Holds:
 
     def went_back(self) -> None:
         """Head office was put back: it knows of the holds that its backup has."""
-        query = "SELECT code, till_id, amount_minor, until_ms, epoch FROM certificate_hold"
+        query = "SELECT code, till_id, amount_minor, until_ms, epoch, counter FROM certificate_hold"
+        rows = self._disk.execute(query).fetchall()
         self._aside = {
             (code, till_id): _Aside(amount, until_ms, self._arrived(code, till_id), epoch)
-            for code, till_id, amount, until_ms, epoch in self._disk.execute(query).fetchall()
+            for code, till_id, amount, until_ms, epoch, _ in rows
         }
+        self._newest = {(code, till_id, epoch): counter for code, till_id, _, _, epoch, counter in rows}
         self._record.restored_at.append(self._world.now_ms)
 
     def _free(self, code: str, *, but: str, now_ms: int) -> int:

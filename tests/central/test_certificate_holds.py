@@ -16,8 +16,10 @@ from tests.central.tills import DAY, Centre, Till
 __all__ = ["gifts"]
 
 
-def hold(centre: Centre, till: Till, amount: int, code: str = CODE, until_ms: int = 0) -> CertificateHeld:
-    ask = DeskAsk(till_id=till.head.till_id, epoch=1, key_no=1, counter=0, sent_at_ms=centre.now,
+def hold(
+    centre: Centre, till: Till, amount: int, code: str = CODE, until_ms: int = 0, counter: int = 0, epoch: int = 1
+) -> CertificateHeld:
+    ask = DeskAsk(till_id=till.head.till_id, epoch=epoch, key_no=1, counter=counter, sent_at_ms=centre.now,
                   what="hold_certificate", certificate=code, amount_minor=amount,
                   held_until_ms=until_ms)  # fmt: skip
     told = centre.store.take_desk_ask(ask, centre.now)
@@ -156,3 +158,68 @@ def test_tills_that_ask_at_once_get_no_more_than_there_is(gifts: Centre, acme: T
     with ThreadPoolExecutor(6) as pool:
         held = [one.amount_minor for one in pool.map(lambda till: hold(gifts, till, 2_000), tills)]
     assert sorted(held) == [0, 0, 0, 1_000, 2_000, 2_000]
+
+
+def test_an_ask_that_comes_after_a_later_one_is_told_what_holds_now(gifts: Centre, acme: Till) -> None:
+    bolt, later = gifts.till("S2"), gifts.now + 1_000
+    hold(gifts, bolt, 5_000, counter=7)
+    gifts.now = later
+    assert hold(gifts, bolt, 2_000, counter=8) == CertificateHeld(amount_minor=2_000, until_ms=later + LASTS_MS)
+    gifts.now += 60_000
+    for late in (7, 8):
+        assert hold(gifts, bolt, 5_000, counter=late) == CertificateHeld(amount_minor=2_000, until_ms=later + LASTS_MS)
+    assert hold(gifts, acme, 5_000, counter=1).amount_minor == 3_000
+    assert hold(gifts, bolt, 1_000, counter=9).amount_minor == 1_000
+
+
+def test_what_was_given_back_is_not_set_aside_again_by_the_ask_for_it_coming_twice(gifts: Centre, acme: Till) -> None:
+    bolt = gifts.till("S2")
+    held = hold(gifts, bolt, 5_000, counter=7)
+    assert hold(gifts, bolt, 0, until_ms=held.until_ms, counter=8).amount_minor == 0
+    assert hold(gifts, bolt, 5_000, counter=7).amount_minor == 0
+    assert hold(gifts, acme, 5_000).amount_minor == 5_000
+
+
+def test_the_giving_back_of_a_hold_that_comes_twice_leaves_a_later_one(gifts: Centre, acme: Till) -> None:
+    bolt = gifts.till("S2")
+    held = hold(gifts, bolt, 5_000, counter=7)
+    hold(gifts, bolt, 0, until_ms=held.until_ms, counter=8)
+    again = hold(gifts, bolt, 3_000, counter=9)
+    assert again.until_ms == held.until_ms  # within the same millisecond: the counter alone tells them apart
+    assert hold(gifts, bolt, 0, until_ms=held.until_ms, counter=8) == again
+    assert hold(gifts, acme, 5_000).amount_minor == 2_000
+
+
+def test_a_hold_that_ended_with_its_sale_does_not_come_back(gifts: Centre, acme: Till) -> None:
+    bolt = gifts.till("S2")
+    hold(gifts, bolt, 1_800, counter=3)
+    sell(bolt, "R2", goods=1_800, pays=[(CODE, 1_800, 5_000)])
+    assert hold(gifts, bolt, 1_800, counter=3).amount_minor == 0
+    assert hold(gifts, acme, 5_000).amount_minor == 3_200
+
+
+def test_an_ask_is_known_for_an_old_one_after_its_row_is_forgotten_too(gifts: Centre, acme: Till) -> None:
+    bolt = gifts.till("S2")
+    hold(gifts, bolt, 5_000, counter=7)
+    gifts.now += LASTS_MS + REMEMBERED_MS + 1
+    assert hold(gifts, bolt, 0, "d" * 32, counter=20).amount_minor == 0
+    assert gifts.rows(select(t.certificate_hold.c.code)) == [("d" * 32,)]
+    assert hold(gifts, bolt, 5_000, counter=7) == CertificateHeld(amount_minor=0, until_ms=gifts.now)
+    assert hold(gifts, acme, 1_000).amount_minor == 1_000
+    assert hold(gifts, bolt, 5_000, counter=21).amount_minor == 4_000
+
+
+def test_a_new_enrolment_counts_from_the_beginning(gifts: Centre, acme: Till) -> None:
+    bolt = gifts.till("S2")
+    hold(gifts, bolt, 2_000, counter=900)
+    newer = Till(gifts, "S2", till_id=bolt.head.till_id, seed="again")
+    assert hold(gifts, newer, 3_000, counter=1, epoch=2).amount_minor == 3_000
+
+
+def test_a_till_of_before_asks_were_counted_is_served_as_ever(gifts: Centre, acme: Till) -> None:
+    bolt = gifts.till("S2")
+    assert hold(gifts, bolt, 5_000).amount_minor == 5_000
+    assert hold(gifts, bolt, 2_000).amount_minor == 2_000
+    # Updated, it counts; put back to the version of before, it does not again.
+    assert hold(gifts, bolt, 1_000, counter=4).amount_minor == 1_000
+    assert hold(gifts, bolt, 3_000).amount_minor == 3_000

@@ -17,7 +17,8 @@ from edge.sale.certificates import CertificateOrder, order_certificate
 from edge.sale.covering import CertificateNotCovered
 from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
 from loyalty.programme.programme import programme_from
-from tallypoint.in_process import InProcess, Node, StoryClock
+from sync.desk import DESK_PATH
+from tallypoint.in_process import NOWHERE, InProcess, Node, StoryClock
 from tests.central.tills import COALITION, NOW, PROGRAMME
 
 CODE = "GC-7781-0042"
@@ -142,6 +143,29 @@ def test_two_tills_with_the_line_never_take_one_certificate_twice(shops: Shops) 
     with reading(shops.all.engine) as tx:
         assert tx.execute(select(t.flag.c.cause)).all() == []
     assert verify_books(shops.all.engine).violations == ()
+
+
+def test_an_ask_of_a_real_till_that_comes_a_second_time_late_takes_nothing_from_others(shops: Shops) -> None:
+    said: list[tuple[str, bytes]] = []
+    real = shops.acme.uplink._ask_line
+
+    def listened(url: str, body: bytes, deadline_ms: int) -> Any:
+        said.append((url, body))
+        return real(url, body, deadline_ms)
+
+    shops.acme.uplink._ask_line = listened
+    for node in (shops.acme, shops.bolt):
+        node.till.certificate_holds = CertificateHolds(node.till.clock, node.uplink.ask_desk)
+    shops.sell(shops.acme, "R1", **gift(5000))
+    shops.level()
+    shops.sell(shops.acme, "R2", **paid(4000))
+    shops.level()
+    first = next(body for url, body in said if url.endswith(DESK_PATH))
+    assert shops.all.exchange(NOWHERE + DESK_PATH, first).status == 200
+    shops.clock.move(UNHEARD_MS)
+    shops.sell(shops.bolt, "R3", **paid_just(1000))
+    shops.level()
+    assert shops.left(shops.bolt) == ("used_up", 0)
 
 
 def paid_just(amount: int) -> dict[str, Any]:

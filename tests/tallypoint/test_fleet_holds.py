@@ -57,6 +57,16 @@ def test_with_lines_that_fail_and_crashes_in_between_it_holds_too() -> None:
     assert True in payments(fleet) and False in payments(fleet)
 
 
+def test_an_ask_that_comes_again_changes_nothing_of_what_is_set_aside_and_where_it_does_it_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = played(("duplicate",))
+    assert judge(fleet).violations == ()
+    assert fleet.talk.seen["held already"] > 3, fleet.talk.seen
+    monkeypatch.setattr(certificate_holds, "_asked_later", lambda *_: None)
+    assert "held" in broken(played(("duplicate",)))
+
+
 def test_money_set_aside_for_two_tills_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def give(_tx: Any, ask: DeskAsk, now_ms: int) -> CertificateHeld:
         return CertificateHeld(amount_minor=ask.amount_minor, until_ms=now_ms + certificate_holds.LASTS_MS)
