@@ -79,7 +79,8 @@ class DeskAsk(TillMessage, frozen=True, kw_only=True):
             `find`: whose telephone or e-mail is this; `consents` of a card; `claim`: what became of one; `park`: keep
             a basket; `parked`: which ones wait; `resume`: give one, see `sync.parked_office`; `hold_certificate`: set
             money of one aside for this till, or, where a later ask was heard already, hear what is; `accounts`: whose
-            the accounts are that the till's events name and that a restored head office may not know; `resumed`: which baskets the till has, told to a restored head office.
+            the accounts are that the till's events name and that a restored head office may not know; `resumed`: which
+            baskets the till has, told to a restored head office.
         about: of `sealed` and `claim` the id of the till's event; of `find` an id of the till's, to which it is bound.
         taken: the newest span that the till has.
         basket: that is parked; `about` of `resume` is its id, `of_till` the till that parked it.

@@ -105,11 +105,14 @@ class Chores:
 
     Args:
         uplink: to be raised when its thread died; none for a till that stays alone.
+        works: called by the watchdog after each look that came to its end.
     """
 
     def __init__(
-        self, chores: tuple[Chore, ...], *, uplink: Uplink | None, clock: Clock, watch_s: float = WATCH_S
-    ) -> None:
+        self, chores: tuple[Chore, ...], *, uplink: Uplink | None, clock: Clock, watch_s: float = WATCH_S,
+        works: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._works = works
         self._uplink, self._clock, self._watch_s = uplink, clock, watch_s
         self._scheduler = BackgroundScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
@@ -167,6 +170,7 @@ class Chores:
         while not self._stopping.wait(self._watch_s):
             now = self._clock.now()
             self.look(before, now)
+            self._works()
             before = now
 
     def _heard(self, event: object) -> None:

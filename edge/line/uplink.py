@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable, Sequence
 
 import msgspec
-import requests
 
 from edge.cache.cache import Cache
 from edge.identity import TillIdentity
 from edge.journal.journal import Journal
 from edge.journal.suspending import resume_leases, suspend_leases
+from edge.line.http_line import HttpLine
 from edge.line.showing import show_grants
 from edge.ports import Clock, Settings
 from loyalty.trouble import Fault, Refusal, Trouble
@@ -28,8 +28,7 @@ from sync.schedule import Intervals
 from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
 from sync.till_messages import Condition, Request, TillSettings
 from sync.till_session import SessionStatus, TillSession, WaitUntil
-from sync.transport import LineUntrusted, new_session
-from sync.transport import exchange as over_http
+from sync.transport import LineUntrusted
 from sync.wire import Ack, Answer, HelloAnswer, Lane, LeaseAnswer, Page, SignedGrant
 
 VERSION = "0.1"
@@ -378,28 +377,3 @@ class Uplink:
         if str(trouble) != self._last_fault:
             _log.error("the uplink rests: %s", trouble)
         self._last_fault = str(trouble)
-
-
-class HttpLine:
-    """A session of `requests`, thrown away after every fault; one exchange at a time.
-
-    Args:
-        ca_file: as `new_session` wants it.
-    """
-
-    def __init__(self, ca_file: str = "") -> None:
-        self._ca_file = ca_file
-        self._session: requests.Session | None = None
-        self._lock = threading.Lock()
-
-    def exchange(self, url: str, body: bytes, deadline_ms: int) -> Answer:
-        """Bytes there and back. Raises: Fault when the line does not hold."""
-        with self._lock:
-            if self._session is None:
-                self._session = new_session(self._ca_file)
-            try:
-                return over_http(self._session, url, body, deadline_ms)
-            except Fault:
-                self._session.close()
-                self._session = None
-                raise

@@ -12,8 +12,8 @@ import pytest
 from edge.identity import TillIdentity
 from edge.journal.journal import Journal
 from edge.journal.parked_kept import KeptBasket
+from edge.line.http_line import HttpLine
 from edge.line.sharing import Sharing
-from edge.line.uplink import HttpLine
 from edge.parking.lan import lan_app
 from edge.parking.over_lan import ParkedLan
 from edge.parking.parking import MOST_BYTES, give, read_parked

@@ -14,8 +14,8 @@ from edge.cache.cache import Cache
 from edge.identity import TillIdentity
 from edge.journal.giving_back import give_back
 from edge.journal.journal import Journal
+from edge.line.http_line import HttpLine
 from edge.line.sharing import Sharing
-from edge.line.uplink import HttpLine
 from edge.parking.lan import lan_app
 from edge.ports import Settings
 from edge.sale.till import Till

@@ -12,13 +12,16 @@ from central.database import tables as t
 from central.ports import Settings, reading
 from central.service import CentralService
 from central.verify.books import verify_books
-from edge.line.uplink import HttpLine
+from edge.line import http_line
+from edge.line.http_line import HttpLine
 from loyalty.programme.programme import read_programme
+from sync import transport
 from sync.keys import one_key
 from sync.wire import Answer
 from tallypoint.in_process import NOWHERE, InProcess, Node, StoryClock
 from tests.central.tills import COALITION, NOW
 from tests.edge.counter import PROGRAMME, commit, line, sale
+from tests.edge.test_health import wait_for
 from tests.faults.lengths import rounds
 from tests.faults.proxy import MOODS, Proxy
 
@@ -117,4 +120,35 @@ def test_moods_that_change_all_the_time_lose_nothing(shop: Shop) -> None:
     shop.proxy.mood = "well"
     shop.settle(node)
     assert (node.journal.backlog(), posted(shop)) == (0, count)
+    assert verify_books(shop.engine, one_key(shop.signer.public)).violations == ()
+
+
+def test_calls_that_never_return_are_left_behind_and_what_they_still_bring_counts_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can cut them: their requests reach head office after the ones that were sent in their place."""
+    node = shop.add_till("S1", "one")
+    shop.settle(node)
+    monkeypatch.setattr(transport, "_shut", lambda _sock: None)
+    monkeypatch.setattr(http_line, "SPARE_MS", 50)
+    real = transport.requests.Session.post
+    monkeypatch.setattr(
+        transport.requests.Session, "post", lambda self, url, **how: real(self, url, **{**how, "timeout": None})
+    )
+    shop.proxy.mood, shop.proxy.slow_s, shop.deadline_ms = "slow", 2.0, 100
+    sell(node, "r1")
+    while shop.http.hung() < 3:
+        shop.speak(node, 1)
+        sell(node, f"hung-{shop.http.hung()}-{node.journal.head().seq}")
+    sold = node.journal.head().seq
+    assert node.journal.backlog() > 0
+    shop.proxy.mood, shop.deadline_ms = "well", PATIENT_MS
+    shop.settle(node)
+    acked = node.journal.outbox.acked()
+    wait_for(lambda: shop.http.hung() == 0)
+    assert node.journal.outbox.acked() == acked
+    shop.settle(node)
+    with reading(shop.engine) as connection:
+        kept = select(func.count()).select_from(t.event).where(t.event.c.till_id == acked.till_id)
+        assert connection.execute(kept).scalar() == acked.seq == sold
     assert verify_books(shop.engine, one_key(shop.signer.public)).violations == ()
