@@ -11,6 +11,8 @@ import msgspec
 from loyalty.baskets import Place
 from loyalty.document import WEEKDAYS
 
+DAY_MS = 86_400_000  # 24 hours; a business day is a date
+
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """The store's local date, weekday and `HH:MM` of a sale."""

@@ -14,6 +14,7 @@ import hashlib
 import msgspec
 
 from loyalty.cards.card_keys import CardKeys
+from loyalty.moments import DAY_MS
 from sync.framing import check_signature, pack, read_json, sha256, split
 from sync.keys import Signer, decrypt_from, encrypt_to, exchange_public
 from sync.refusals import (
@@ -30,7 +31,7 @@ from sync.versions import OURS, Versions
 from sync.wire import CLAIM_TAG, IDENTITY_TAG, Claim, Identity, IdentityHeader
 
 CODE_BYTES = 10
-CODE_TTL_MS = 24 * 60 * 60 * 1000
+CODE_TTL_MS = DAY_MS
 MAX_CLAIM_BYTES = 8 * 1024
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from central.backups.backups import COPY, NAMED, UNFINISHED, BackupFailed
-
-DAY_MS = 86_400_000
+from loyalty.moments import DAY_MS
 
 
 def forget_backups(target: Path, keep_days: int, now_ms: int) -> tuple[str, ...]:

@@ -7,10 +7,9 @@ from flask import Blueprint, render_template, request
 from central.console.base import Console
 from central.ports import reading
 from central.posting.approvals import by_cashier, newest
-from loyalty.moments import utc_date
+from loyalty.moments import DAY_MS, utc_date
 
 DAYS = 30
-_DAY_MS = 86_400_000
 MOST_ROWS = 200
 
 
@@ -19,7 +18,7 @@ def add_approvals(pages: Blueprint, console: Console) -> None:
 
     @pages.get("/approvals")
     def approvals() -> Any:
-        since = utc_date(console.clock.wall_ms() - DAYS * _DAY_MS).isoformat()
+        since = utc_date(console.clock.wall_ms() - DAYS * DAY_MS).isoformat()
         store, cashier = request.args.get("store", ""), request.args.get("cashier")
         with reading(console.engine) as tx:
             return render_template(

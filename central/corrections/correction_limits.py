@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from central.database.tables import correction
 from central.ports import Settings
+from loyalty.moments import DAY_MS
 from loyalty.trouble import Refusal
 
-DAY_MS = 24 * 3_600_000
 MONTH_MS = 30 * DAY_MS
 COUNTED = ("adjustment", "transfer", "merge")
 

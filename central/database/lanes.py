@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, or_, select,
 from central.database.asking import ask, ask_one, tell_each
 from central.database.rows import put, remove
 from central.database.tables import account, certificate, changed, hotlist, lane, lane_mark, member_page
+from loyalty.moments import DAY_MS
 from sync.wire import LANES, Lane, Lanes
 
 STAMPED_AT_ONCE = 20_000
@@ -96,7 +97,6 @@ def jump_all(tx: Connection, at_least: int = 0) -> None:
 # What is gone, and for how long that is remembered
 
 TOMBSTONE_DAYS = 90  # longer than a till may be out of contact
-_DAY_MS = 86_400_000
 
 
 _FLOOR = select(lane.c.no).where(lane.c.lane == bindparam("named"))
@@ -112,7 +112,7 @@ def forget_tombstones(tx: Connection, now_ms: int, days: int = TOMBSTONE_DAYS) -
 
     Tills that were not heard since begin the lane anew. Numbers carry no time, so each run notes how far they are.
     """
-    before_ms, reached = now_ms - days * _DAY_MS, newest(tx)
+    before_ms, reached = now_ms - days * DAY_MS, newest(tx)
     forgotten = 0
     for name in ("hotlist", "members"):
         put(tx, lane_mark, [{"lane": name, "no": reached.of(name), "at_ms": now_ms}], "nothing")

@@ -33,6 +33,7 @@ from loyalty.facts.returned_lines import ReturnLine
 from loyalty.facts.reversals import ReturnDetail, Void
 from loyalty.ledger.books import NOBODY, Flag
 from loyalty.lots import EventRef
+from loyalty.moments import DAY_MS
 from loyalty.pricing.earning import Earned
 from loyalty.programme.member_rules import ClaimRules
 from loyalty.trouble import Trouble
@@ -89,7 +90,7 @@ def _settle(engine: Engine, ref: EventRef, now_ms: int, randomness: Randomness, 
         try:
             deciding.decide(facts)
         except NotYet:
-            if now_ms - row.asked_at_ms < grace_days * 86_400_000:
+            if now_ms - row.asked_at_ms < grace_days * DAY_MS:
                 deciding.looked()
                 return False
             deciding.refuse(No("receipt_unknown"))

@@ -18,8 +18,8 @@ from central.posting.posting import Heads, Poster, stored_heads
 from central.posting.recorded import RECEIPT
 from loyalty.facts.reversals import Return, ReturnVoid
 from loyalty.lots import EventRef
+from loyalty.moments import DAY_MS
 
-DAY_MS = 24 * 60 * 60 * 1000
 GRACE_DAYS = 7
 AT_ONCE = 200
 

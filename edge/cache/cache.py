@@ -22,6 +22,7 @@ from edge.identity import TillIdentity
 from edge.ports import Clock
 from loyalty.certificates import CertificateRow
 from loyalty.members import HotlistedCard, PublishedMember
+from loyalty.moments import DAY_MS
 from loyalty.programme.compiled import Compiled, compile_programme
 from loyalty.programme.programme import Programme, programme_from
 from loyalty.trouble import Refusal, Trouble
@@ -29,7 +30,7 @@ from sync.lanes import LaneState, is_expired
 from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
 from sync.wire import LANES, Lane, Page
 
-MEMBERS_KEPT_MS = 30 * 86_400_000
+MEMBERS_KEPT_MS = 30 * DAY_MS
 MOST_NAMES = 50_000
 YOUNG_OBJECTS = 10_000  # those of about five quotes of fifty lines under a thousand promotions
 _TOUCH_MS = 3_600_000

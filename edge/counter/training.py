@@ -18,13 +18,13 @@ from edge.ports import Clock, Instant
 from edge.sale.till import Till
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.reversals import Return, ReturnVoid, Void
+from loyalty.moments import DAY_MS
 from sync.wire import Grant, SignedGrant
 
 if TYPE_CHECKING:
     from edge.counter.desk import Desk
 
 _FLOAT_POINTS = 1_000_000_000  # the programme's caps bound each sale; the float must not run out while people learn
-_DAY_MS = 86_400_000
 
 
 class Training:
@@ -108,8 +108,8 @@ def _float_of(identity: TillIdentity, now: Instant) -> SignedGrant:
         key_no=identity.granted.key_no,
         account_id=None,
         points=_FLOAT_POINTS,
-        spend_for_s=365 * _DAY_MS // 1000,
-        settle_until_ms=now.wall_ms + 365 * _DAY_MS,
+        spend_for_s=365 * DAY_MS // 1000,
+        settle_until_ms=now.wall_ms + 365 * DAY_MS,
         granted_at_ms=now.wall_ms,
     )
     return SignedGrant(grant=grant, signed=b"training")

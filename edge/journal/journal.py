@@ -33,12 +33,12 @@ from edge.refusals import EventTooLarge
 from loyalty.facts.events import Event, Opened, encode, read_head
 from loyalty.ledger.books import NOBODY
 from loyalty.lots import EventRef
+from loyalty.moments import DAY_MS
 from loyalty.trouble import InvariantBroken, Trouble
 from sync.chain import StreamHead, next_head
 from sync.envelope import fits_a_batch
 from sync.wire import HelloAnswer
 
-DAY_MS = 86_400_000
 _VERIFIED_AT_ONCE = 1_000
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from edge.identity import TillIdentity
-from edge.journal.journal import DAY_MS, Journal
+from edge.journal.journal import Journal
 from edge.journal.parked_kept import KeptBasket
 from edge.parking.over_lan import row_of
 from edge.parking.parking import AWAY, read_parked, taken_elsewhere
@@ -24,6 +24,7 @@ from edge.refusals import (
     ParkedTaken,
     ParkedUnknown,
 )
+from loyalty.moments import DAY_MS
 from sync.desk import DeskAnswer, DeskWanted
 from sync.parked import MOST_LISTED
 from sync.parked_office import OfficeBasket, OfficeRow, OfficeTaken, OfficeTold

@@ -26,6 +26,7 @@ from loyalty.facts.receipts import Receipt
 from loyalty.ledger.certificate_postings import certificates_in
 from loyalty.lots import FOREVER
 from loyalty.members import WalletItem
+from loyalty.moments import DAY_MS
 from loyalty.pricing.coupons import SAY
 from loyalty.pricing.stored_value import CertificatesNotSold
 from loyalty.programme.compiled import Compiled
@@ -35,7 +36,7 @@ from loyalty.trouble import Refusal
 if TYPE_CHECKING:
     from edge.sale.till import Till
 
-KNOWN_FOR_MS = 7 * 86_400_000
+KNOWN_FOR_MS = 7 * DAY_MS
 Action = Literal["enquire", "activate", "top_up", "block"]
 State = Literal["active", "not_active_yet", "blocked", "used_up", "expired", "unknown"]
 _DONE = {"activate": "activated", "top_up": "topped_up", "block": "blocked"}

@@ -51,6 +51,7 @@ from loyalty.cards.cards import Card, Code, Source
 from loyalty.document import Language
 from loyalty.facts.receipts import ClosedSale, Receipt, close_sale, points_drawn, read_detail
 from loyalty.members import UNKNOWN_CARD
+from loyalty.moments import DAY_MS
 from loyalty.pricing.leases import Authority
 from loyalty.pricing.quotes import Quote
 from loyalty.programme.compiled import Compiled
@@ -407,7 +408,7 @@ class Till:
             raise BadTime("The time of sale cannot be; check the clock of the POS.", sold_at_ms=ask.sold_at_ms)
         if ask.business_date is not None and ask.business_date.year > _LAST_YEAR:
             raise BadTime("The business date cannot be; check the calendar of the POS.", year=ask.business_date.year)
-        local_days = (ask.sold_at_ms + offset_min * 60_000) // 86_400_000
+        local_days = (ask.sold_at_ms + offset_min * 60_000) // DAY_MS
         return Place(
             partner_id=self.identity.partner_id,
             store_id=self.identity.store_id,

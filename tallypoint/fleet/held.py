@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from loyalty.moments import DAY_MS
 from sync.wire import Answer
 from tallypoint.fleet.clock import World
 from tallypoint.fleet.record import Record
 
 LASTS_MS = 900_000  # a quarter of an hour
-DAY_MS = 86_400_000
 UNDER_WAY_MS = 300_000  # between what a till said and when it was heard
 
 
