@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from edge.cache.cache import Cache
@@ -21,7 +20,6 @@ from edge.folder import FolderLock
 from edge.identity import TillIdentity, read_identity_file
 from edge.journal.room import Room
 from edge.journal.suspending import notice_clock
-from edge.journal.told_accounts import keep_earlier
 from edge.key_files import KeyFiles
 from edge.line.chores import Chore, Chores, chores_of
 from edge.line.counter_line import CounterLine
@@ -87,6 +85,14 @@ class TillService:
             raise
 
     def _open(self, identity: TillIdentity | None, port: int, more: dict[str, Any]) -> None:
+        """Each step needs those before it; what is opened is closed in the other order."""
+        self._open_files(identity)
+        self._meet_others(more)
+        self._set_up_counter()
+        self._keep_house(more)
+        self._listen(port)
+
+    def _open_files(self, identity: TillIdentity | None) -> None:
         settings, clock = self.settings, self.clock
         self._closing.append(FolderLock(settings.folder).close)
         self.identity = identity or _enrolled(settings)
@@ -96,14 +102,22 @@ class TillService:
         self._closing.append(lambda: self.tail.note(self.journal.head()))
         self.room = Room(self.journal, settings.folder, settings.ballast_mb)
         notice_clock(self.journal, clock.now())
-        leaving = partial(keep_earlier, self.journal)
-        self.cache = Cache.open(settings.folder / CACHE_FILE, self.identity, clock, leaving=leaving)
+        self.cache = Cache.open(settings.folder / CACHE_FILE, self.identity, clock, leaving=self.journal.keep_earlier)
         self._closing.append(self.cache.close)
+
+    def _meet_others(self, more: dict[str, Any]) -> None:
+        """Head office, and the other tills of the store."""
+        settings, clock = self.settings, self.clock
         self.uplink = self._uplink(more)
         self.sharing = Sharing(self.journal, self.identity, clock, HttpLine().exchange)
         label = settings.label or self.identity.label
         self.parked = ParkedLan(self.journal, self.identity, clock, HttpLine().exchange, label)
-        held = CertificateHolds(clock, self.uplink.ask_desk) if settings.centre_url else None
+        self.counter_line = self._counter_line()
+        self.parked_office = self._parked_office()
+        self.holds = CertificateHolds(clock, self.uplink.ask_desk) if settings.centre_url else None
+
+    def _set_up_counter(self) -> None:
+        settings, clock = self.settings, self.clock
         till = Till(
             journal=self.journal,
             cache=self.cache,
@@ -115,16 +129,17 @@ class TillService:
             on_closed=self.tail.note,
             ask_points=self.uplink.set_aside if settings.centre_url else None,
             ask_peers=self.sharing.ask if settings.lan_listen else None,
-            certificate_holds=held,
+            certificate_holds=self.holds,
         )
         self.desk = Desk(
             till=till, identity=self.identity, settings=settings, clock=clock, is_offline=self.uplink.is_offline,
             is_untrusted=self.uplink.is_untrusted,
         )  # fmt: skip
         self.peripherals = Peripherals(settings, self.desk)
-        self.counter_line = self._counter_line()
-        self.parked_office = self._parked_office()
         self.readers = Readers(self.desk, reader_profiles(settings))
+
+    def _keep_house(self, more: dict[str, Any]) -> None:
+        settings, clock = self.settings, self.clock
         self.chores = Chores(
             (
                 *chores_of(
@@ -132,7 +147,7 @@ class TillService:
                 ),
                 Chore(name="room", every_s=10, do=self.room.keep),
                 *self._left_behind(more),
-                *((Chore(name="certificates", every_s=20, do=held.give_back),) if held else ()),
+                *((Chore(name="certificates", every_s=20, do=self.holds.give_back),) if self.holds else ()),
                 *((Chore(name="counter", every_s=20, do=self.counter_line.keep),) if self.counter_line else ()),
                 *((Chore(name="parked", every_s=20, do=self.parked_office.settle),) if self.parked_office else ()),
             ),
@@ -151,6 +166,9 @@ class TillService:
             room=self.room,
             peripherals=self.peripherals,
         )
+
+    def _listen(self, port: int) -> None:
+        settings = self.settings
         self._server = WebServer(
             till_app(
                 self.desk, self.health, self.readers, self.peripherals, self.parked if settings.lan_listen else None,

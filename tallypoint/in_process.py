@@ -4,7 +4,6 @@ Only line and clock are replaced: a till's uplink hands its request to the centr
 """
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from central.tills.store import SqlCentreStore
 from edge.cache.cache import Cache
 from edge.identity import read_identity_file
 from edge.journal.journal import Journal
-from edge.journal.told_accounts import keep_earlier
 from edge.key_files import KeyFiles
 from edge.line.enrol import CACHE_FILE, JOURNAL_FILE, enrol
 from edge.line.uplink import Uplink
@@ -126,7 +124,7 @@ class InProcess:
                 random_bytes=os.urandom,
             )
         journal = Journal.open(folder / JOURNAL_FILE, identity, self.clock)
-        cache = Cache.open(folder / CACHE_FILE, identity, self.clock, leaving=partial(keep_earlier, journal))
+        cache = Cache.open(folder / CACHE_FILE, identity, self.clock, leaving=journal.keep_earlier)
         tills: list[Till] = []
         uplink = Uplink(
             journal=journal,

@@ -5,15 +5,16 @@ Source: ARCHITECTURE "Contracts", `GET /v1/balance`; docs/certificates.md.
 """
 
 from datetime import date
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge.api.answers import BalanceSaid, ExpiringSaid, StoredBalanceSaid
 from edge.api.telling import ending_of, member_said
+from edge.counter.desk import Desk
 from edge.instants import local_time, show_known
 from edge.sale.asks import Asked, Balance
 from edge.sale.knowing import authority, know
+from edge.sale.till import Till
 from loyalty.members import counter
 from loyalty.moments import moment_of
 from loyalty.pricing.leases import NO_AUTHORITY, Authority
@@ -23,10 +24,6 @@ from loyalty.programme.tiers import TierProgress, progress
 from receipt_templates.render import render
 from receipt_templates.slip_views import BalanceView
 from receipt_templates.view import Lapsing, NextTier, Shop
-
-if TYPE_CHECKING:
-    from edge.counter.desk import Desk
-    from edge.sale.till import Till
 
 
 class Enquired(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +48,7 @@ class Enquired(msgspec.Struct, frozen=True, kw_only=True):
     on: date
 
 
-def enquire(till: "Till", card: str) -> Enquired:
+def enquire(till: Till, card: str) -> Enquired:
     """What this till knows of a card. Raises: as `Till.balance`."""
     told = till.balance(card)
     programme, now = till.current().programme, till.clock.now()
@@ -88,7 +85,7 @@ def enquire(till: "Till", card: str) -> Enquired:
     )
 
 
-def balance_said(desk: "Desk", card: str) -> BalanceSaid:
+def balance_said(desk: Desk, card: str) -> BalanceSaid:
     """The answer, with the slip as text. Raises: as `enquire`."""
     found = enquire(desk.till, card)
     told, offset_min = found.told, desk.settings.offset_min
@@ -113,7 +110,7 @@ def balance_said(desk: "Desk", card: str) -> BalanceSaid:
     )
 
 
-def slip_of(desk: "Desk", found: Enquired, last4: str) -> BalanceView:
+def slip_of(desk: Desk, found: Enquired, last4: str) -> BalanceView:
     """The enquiry as a slip; nothing was written, so it has no record."""
     settings, told = desk.settings, found.told
     return BalanceView(
@@ -137,7 +134,7 @@ def slip_of(desk: "Desk", found: Enquired, last4: str) -> BalanceView:
     )
 
 
-def _taken(till: "Till", account_id: int, own_seq: int) -> int:
+def _taken(till: Till, account_id: int, own_seq: int) -> int:
     """What this till took since head office's last word, below 0: so that only what it granted is left."""
     own = till.journal.own_uses.after(account_id, own_seq)
     return -(counter(own, "points:spent") + counter(own, "points:reversed"))

@@ -15,7 +15,6 @@ import msgspec
 
 from edge.api import contract, telling
 from edge.api.answers import (
-    BalanceSaid,
     CardSaid,
     HoldSaid,
     QuoteSaid,
@@ -28,7 +27,6 @@ from edge.api.answers import (
 from edge.api.bodies import CommitBody, HoldBody, IdentifyBody, QuoteBody, ReturnBody, VoidBody
 from edge.counter import display
 from edge.counter.at_hand import AtHand
-from edge.counter.balances import balance_said
 from edge.counter.cards_presented import CardsPresented, replaced_said
 from edge.counter.screens import Screen, Screens
 from edge.counter.slips import Reader, Slips
@@ -260,10 +258,6 @@ class Desk:
         if not told.replayed:
             self.slips.print_new(view)
         return self._as_training(telling.return_said(told, render(view, "text", self.slips.paper)))
-
-    def balance(self, card: str) -> BalanceSaid:
-        """What this till knows of a card."""
-        return balance_said(self, card)
 
     def blank_screen(self, language: str = "") -> Screen:
         """The display between sales."""

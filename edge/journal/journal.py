@@ -25,7 +25,7 @@ from edge.journal.parked_kept import ParkedKept
 from edge.journal.places import NEW_PLACE, OF_STREAM, place_of, places_after
 from edge.journal.promises import FloatLeft, Hold, Promises, forget_promised
 from edge.journal.tables import make_tables
-from edge.journal.told_accounts import ToldAccounts
+from edge.journal.told_accounts import CardsOf, ToldAccounts
 from edge.journal.transfers import Transfers
 from edge.journal.troubles import JournalFull, OtherTill, damaged, trouble_of, trouble_of_opening
 from edge.ports import Clock, Instant
@@ -351,6 +351,12 @@ class Journal:
             self.certificates.prune()
             self.exchanges.prune()
         return gone
+
+    def keep_earlier(self, cards_of: CardsOf) -> None:
+        """Before a cache forgets the members of an epoch that is over: note the cards of those whom its events name."""
+        if cards := cards_of(self.told_accounts.named_earlier()):
+            with self.writing():
+                self.told_accounts.note(cards, 0)
 
     @property
     def kept_ms(self) -> int:

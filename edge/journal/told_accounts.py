@@ -7,16 +7,12 @@ back may be heard only then. Source: docs/operations.md "Backup and restore"; do
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge.database import Database
 from edge.journal.places import places_after
 from sync.desk import MOST_ACCOUNTS, ToldAccount
-
-if TYPE_CHECKING:
-    from edge.journal.journal import Journal
 
 THROUGH = "accounts_shown_through"  # of `told`: up to which event they were looked through, as epoch:seq
 _NAMED = (
@@ -87,11 +83,3 @@ class ToldAccounts:
     def _named(self, query: str, seq: int) -> list[int]:
         found = self._database.rows(query, places_after(self._epoch, seq))
         return sorted(account_id for (account_id,) in found if isinstance(account_id, int))
-
-
-def keep_earlier(journal: "Journal", cards_of: CardsOf) -> None:
-    """Before a cache forgets the members of an epoch that is over: note the cards of those whom its events name."""
-    told = journal.told_accounts
-    if cards := cards_of(told.named_earlier()):
-        with journal.writing():
-            told.note(cards, 0)

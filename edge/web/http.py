@@ -6,6 +6,7 @@ import msgspec
 from flask import Flask, Response
 
 from edge.api.bodies import CommitBody, HoldBody, IdentifyBody, QuoteBody, ReturnBody, VoidBody
+from edge.counter.balances import balance_said
 from edge.counter.desk import Desk
 from edge.counter.screens import Place
 from edge.day.desk import DayDesk
@@ -109,7 +110,7 @@ def _cards(app: Flask, desk: Desk, readers: Readers) -> None:
 
     @app.get("/v1/balance")
     def get_balance() -> Response:
-        return answer(desk.at(is_training()).balance(wanted("card")))
+        return answer(balance_said(desk.at(is_training()), wanted("card")))
 
 
 def _watching(app: Flask, desk: Desk, health: Health) -> None:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +17,6 @@ from edge.journal.giving_back import give_back
 from edge.journal.journal import Journal, open_epoch
 from edge.journal.suspending import notice_clock
 from edge.journal.tables import make_tables as make_journal
-from edge.journal.told_accounts import keep_earlier
 from edge.journal.troubles import trouble_of as journal_trouble
 from edge.line.counter_line import CounterLine
 from edge.line.sending_left import SendLeft
@@ -93,8 +92,7 @@ class Machine:
         self.journal = Journal(self.disk, identity, self.clock)
         open_epoch(self.journal, "enrolled")
         notice_clock(self.journal, self.clock.now())
-        leaving = partial(keep_earlier, self.journal)
-        self.cache = Cache(self.cache_disk, identity, self.clock, lambda: None, leaving)
+        self.cache = Cache(self.cache_disk, identity, self.clock, lambda: None, self.journal.keep_earlier)
         settings = Settings(
             data_dir="", centre_url=NOWHERE, label=self.name, lan_listen=f"{self.name}:1", approvals=APPROVALS
         )
