@@ -213,7 +213,9 @@ def _from_file(path: Path) -> dict[str, Any]:
     except OSError as trouble:
         raise BadSettings(f"The settings file {path} cannot be read: {trouble.strerror}.") from None
     except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as trouble:
-        raise BadSettings(f"The settings file {path} is not TOML or YAML: {trouble}") from None
+        mark = getattr(trouble, "problem_mark", None)  # else the sentence names the place, or there is none
+        why = f"line {mark.line + 1}: {getattr(trouble, 'problem', '')}" if mark else trouble
+        raise BadSettings(f"The settings file {path} is not TOML or YAML: {why}. Mend it there.") from None
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser(words).parse_args(words)
         return int(args.run(args))
     except Trouble as trouble:
-        if "--json" in words:
+        if "--json" in words and words[:1] != ["receipts"]:  # whose --json is a file
             print(json.dumps(trouble.problem()))
         print(f"tallypoint: {trouble.say}\n  ({trouble.code})", file=sys.stderr)
         return 3 if isinstance(trouble, Fault) else 2

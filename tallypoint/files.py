@@ -15,6 +15,11 @@ class BadFile(Refusal):
     status = 400
 
 
+class NotWritten(Refusal):
+    code = "file.not_written"
+    status = 400
+
+
 class BadContent(Refusal):
     code = "file.malformed"
     status = 422
@@ -25,7 +30,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as trouble:
-        raise BadFile(f"{path} cannot be read: {trouble}. Name a readable text file.", path=str(path)) from None
+        raise BadFile(f"{path} cannot be read: {_why(trouble)}. Name a readable text file.", path=str(path)) from None
 
 
 def read_bytes(path: Path) -> bytes:
@@ -33,7 +38,17 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as trouble:
-        raise BadFile(f"{path} cannot be read: {trouble}. Name a readable file.", path=str(path)) from None
+        raise BadFile(f"{path} cannot be read: {_why(trouble)}. Name a readable file.", path=str(path)) from None
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file. Raises: NotWritten."""
+    try:
+        path.write_bytes(data)
+    except OSError as trouble:
+        raise NotWritten(
+            f"{path} cannot be written: {_why(trouble)}. Name a file in a folder that you may write to.", path=str(path)
+        ) from None
 
 
 def read_json(path: Path, kind: type[T]) -> T:
@@ -42,3 +57,8 @@ def read_json(path: Path, kind: type[T]) -> T:
         return msgspec.json.decode(read_text(path), type=kind)
     except msgspec.MsgspecError as trouble:
         raise BadContent(f"{path} does not say what is needed: {trouble}", path=str(path)) from None
+
+
+def _why(trouble: OSError | UnicodeDecodeError) -> str:
+    """Without the number and the path, which the sentence has already."""
+    return str(getattr(trouble, "strerror", None) or trouble)

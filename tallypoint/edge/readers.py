@@ -69,6 +69,8 @@ def run_decode(args: argparse.Namespace) -> int:
     settings = _settings(args)
     profile = make_profile({"port": "-", "profile": args.profile, **_overrules(args.set)})
     text = sys.stdin.read() if args.hex == "-" else args.hex
+    if not text.strip():
+        raise BadHex("Give the bytes that the reader sends: --hex '5D 45 30 32 0D', or --hex - to read them.")
     try:
         data = bytes.fromhex(text)
     except ValueError:
@@ -107,7 +109,8 @@ def run_readers(args: argparse.Namespace) -> int:
     finally:
         for one in watched:
             one.loop.stop()
-    return 0
+    # A port that was never there is nothing that worked.
+    return 0 if any(one.loop.health().opened for one in watched) else 1
 
 
 class Watched:
@@ -135,10 +138,7 @@ class Watched:
         self._told = told
         if health.state != "down":
             return f"{health.state} on {self._profile.port}"
-        hint = ""
-        if "exclusively lock" in (health.trouble or ""):
-            hint = " Somebody has it open; stop the till service first, which owns its readers."
-        return f"down: {health.trouble}.{hint}"
+        return f"down: {port_trouble(self._profile.port, health.trouble)}"
 
     def _see(self, frame: Frame) -> None:
         if self._glimpse is not None:
@@ -153,6 +153,21 @@ class Watched:
         glimpse, self._glimpse = self._glimpse, None
         if glimpse is not None:
             self._said.put_nowait((self.name, glimpse.decoded(outcome)))
+
+
+# What the system says of a port, and what a person does about it.
+_PORT_TROUBLES = (
+    ("exclusively lock", "Somebody has {port} open. Stop the till service first, which owns its readers."),
+    ("No such file", "There is no {port}. Plug the reader in; /dev/serial/by-id names those that are there."),
+    ("Permission denied", "This user may not open {port}. Add it to the group dialout, and log in anew."),
+    ("Could not configure", "{port} is no serial port. /dev/serial/by-id names those that are there."),
+)
+
+
+def port_trouble(port: str, said: str | None) -> str:
+    """A sentence for whoever stands at the port; the system's own where we know no better."""
+    known = next((words for mark, words in _PORT_TROUBLES if mark in (said or "")), None)
+    return known.format(port=port) if known else f"{port}: {said}."
 
 
 def in_words(one: Decoded) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from edge.ports import read_settings
+from edge.ports import ENVIRONMENT_PREFIX, read_settings
 from loyalty.trouble import BadInput
 from receipt_templates.as_display import display_named
 from receipt_templates.as_escpos import print_job
@@ -21,7 +21,7 @@ from receipt_templates.render import render
 from receipt_templates.sample_slips import read_view, sample_named, samples
 from receipt_templates.two_lines import two_lines
 from receipt_templates.view_on_display import display_of
-from tallypoint.files import read_bytes
+from tallypoint.files import read_bytes, write_bytes
 from tallypoint.receipts.escpos_listing import list_job
 from tallypoint.receipts.gallery import gallery
 
@@ -81,6 +81,9 @@ def _view(args: argparse.Namespace) -> AnyView:
         # Head office looks at samples without a till's parts installed.
         from tallypoint.receipts.till_slips import slip_of_till
 
+        if args.settings is None and f"{ENVIRONMENT_PREFIX}DATA_DIR" not in os.environ:
+            raise NothingToPreview("Name the till that keeps the receipt: --settings FILE, its settings.")
+
         return slip_of_till(read_settings(args.settings, os.environ), args.receipt, args.language, copy=args.copy)
     raise NothingToPreview(f"Name a slip: --receipt, --json, or --sample with one of {', '.join(samples())}.")
 
@@ -93,6 +96,8 @@ def _rendered(view: AnyView, args: argparse.Namespace) -> bytes:
     if args.form == "fiscal":
         told = render_fiscal(view, columns=args.columns or COLUMNS, lines=args.lines)
         left = f"\n({told.no_room} had no room, {told.barred} looked fiscal)" if told.no_room or told.barred else ""
+        if not told.lines and not left:
+            return b"(nothing of this slip goes between fiscal lines: it needs paper of its own)\n"
         return ("\n".join(told.lines) + left + "\n").encode()
     printer = _printer(args)
     if args.form == "html":
@@ -117,6 +122,6 @@ def _put(data: bytes, to: Path | None) -> int:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
     else:
-        to.write_bytes(data)
+        write_bytes(to, data)
         print(f"{to} is written.")
     return 0

@@ -129,6 +129,34 @@ def test_what_cannot_be_done_says_what_to_write(capsys, arguments, code):
     assert code in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--profile", "zebra_cr", "--hex", "0D"], "There is no reader profile zebra_cr. Did you mean zebra-cr"),
+        (["--profile", "zebra-cr.yml", "--hex", "0D"], "There is no file zebra-cr.yml that can be read."),
+        (["--set", "suffix=none", "--hex", "0D"], "suffix is one of: cr, lf, crlf, tab, any."),
+        (["--set", "sufix=cr", "--hex", "0D"], "The fields are: name, port, about, kind, baud, "),
+        ([], "Give the bytes that the reader sends: --hex '5D 45 30 32 0D'"),
+        (["--hex", "0D", "--programme", "none.yaml"], "none.yaml cannot be read: No such file or directory. Name a"),
+    ],
+)
+def test_what_was_mistyped_is_said_with_what_can_be_typed(capsys, arguments, sentence):
+    assert main(["edge", "decode", *arguments]) in (2, 3)
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("port", "sentence"),
+    [
+        ("/dev/no-such-reader", "There is no /dev/no-such-reader. Plug the reader in; /dev/serial/by-id names"),
+        ("/dev/null", "/dev/null is no serial port."),
+    ],
+)
+def test_a_port_that_is_none_is_said_so_and_nothing_worked(capsys, port, sentence):
+    assert main(["edge", "readers", "--port", port, "--for", "0.5"]) == 1
+    assert sentence in capsys.readouterr().out
+
+
 def test_bytes_without_a_message_say_so(capsys):
     assert main(["edge", "decode", "--hex", "0D0A"]) == 1
     assert "suffix" in capsys.readouterr().out
@@ -167,7 +195,9 @@ def test_what_a_reader_sends_is_shown_live_and_a_port_in_use_says_who_has_it(pro
     os.write(scanner, b"42424242")
     os.write(scanner, b"")
     second = Listening("--port", name)
-    assert "stop the till service" in second.line()["state"]
+    assert second.line()["state"] == (
+        f"down: Somebody has {name} open. Stop the till service first, which owns its readers."
+    )
     second.stop()
     assert "4242" not in first.stop()
     os.close(scanner)

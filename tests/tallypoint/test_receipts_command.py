@@ -87,6 +87,8 @@ def test_a_view_of_one_s_own(tmp_path: Path, capsysbinary: pytest.CaptureFixture
         (["--sample", "sale-en", "--columns", "12"], "receipts.nothing_to_preview"),
         (["--sample", "sale-en", "--profile", "x"], "printer.unknown_profile"),
         (["--sample", "sale-en", "--display", "--profile", "x"], "display.unknown_profile"),
+        (["--receipt", "R-1"], "Name the till that keeps the receipt: --settings FILE"),
+        (["--sample", "sale-en", "--to", "/no-such-folder/slip.txt"], "file.not_written"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_with_what_can(words: list[str], code: str, capsys: pytest.CaptureFixture[str]):
@@ -98,7 +100,14 @@ def test_a_file_that_is_no_slip_is_refused(tmp_path: Path, capsys: pytest.Captur
     bad = tmp_path / "bad.json"
     bad.write_text('{"slip": "sale.v1"}', "utf-8")
     assert main(["receipts", "preview", "--json", str(bad)]) == 2
-    assert "receipts.bad_view" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "receipts.bad_view" in told.err
+    assert told.out == ""  # `--json` names a file here, and asks for nothing
+
+
+def test_a_slip_that_needs_paper_of_its_own_has_no_fiscal_lines_and_says_so(capsysbinary: pytest.CaptureFixture[bytes]):
+    assert main(["receipts", "preview", "--sample", "welcome", "--fiscal"]) == 0
+    assert b"needs paper of its own" in capsysbinary.readouterr().out
 
 
 class Ids(HTMLParser):
