@@ -236,13 +236,14 @@ class Ack(CentreMessage, frozen=True, kw_only=True):
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
-    """Another till of the store: its key, and where it listens on the LAN (`host:port`)."""
+    """Another till of the store: its key, where it listens on the LAN (`host:port`), and what it is called."""
 
     till_id: Hex32
     epoch: Epoch
     key_no: Count
     public: Hex64
     address: Short
+    label: Short = ""
 
 
 class SealedCardKeys(msgspec.Struct, frozen=True, kw_only=True):

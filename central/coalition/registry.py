@@ -367,9 +367,9 @@ def _beside() -> Any:
     own = select(till.c.store_id).where(till.c.till_id == bindparam("till_id")).scalar_subquery()
     here = (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch)
     key = (till_key.c.till_id == till.c.till_id) & (till_key.c.epoch == till.c.epoch)
-    others = select(till.c.till_id, till.c.epoch, till_key.c.key_no, till_key.c.public, stream.c.about).select_from(
-        till.join(stream, here).join(till_key, key)
-    )
+    others = select(
+        till.c.till_id, till.c.label, till.c.epoch, till_key.c.key_no, till_key.c.public, stream.c.about
+    ).select_from(till.join(stream, here).join(till_key, key))
     chosen = others.where(till.c.store_id == own, till.c.till_id != bindparam("till_id"), stream.c.state == "active",
                           till_key.c.state == "active")  # fmt: skip
     return chosen.order_by(till.c.till_id, till_key.c.key_no)
@@ -384,9 +384,8 @@ def peers_of(connection: Connection, till_id: str) -> tuple[Peer, ...]:
     for row in ask(connection, _BESIDE, {"till_id": till_id}):
         address = msgspec.json.decode(row.about, type=dict[str, Any]).get("lan", "")
         if address:
-            peers.append(
-                Peer(till_id=row.till_id, epoch=row.epoch, key_no=row.key_no, public=row.public, address=address)
-            )
+            key = {"epoch": row.epoch, "key_no": row.key_no, "public": row.public}
+            peers.append(Peer(till_id=row.till_id, **key, address=address, label=row.label))
     return tuple(peers)
 
 

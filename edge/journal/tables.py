@@ -303,3 +303,9 @@ def uses_follow(tables: Database) -> None:
     tables.execute(
         "UPDATE stream SET uses_seq = coalesce((SELECT max(e.seq) FROM event e WHERE e.epoch = stream.epoch), 0)"
     )
+
+
+@_journal()
+def peer_label(tables: Database) -> None:
+    """What another till of the store is called, for people."""
+    tables.execute("ALTER TABLE peer ADD COLUMN label TEXT NOT NULL DEFAULT ''")

@@ -28,18 +28,18 @@ class Transfers:
 
     def peers(self) -> tuple[Peer, ...]:
         """The other tills of the store, as the centre last told."""
-        found = self._database.rows("SELECT till_id, epoch, key_no, public, address FROM peer ORDER BY till_id")
+        found = self._database.rows("SELECT till_id, epoch, key_no, public, address, label FROM peer ORDER BY till_id")
         return tuple(
-            Peer(till_id=till_id, epoch=epoch, key_no=key_no, public=public, address=address)
-            for till_id, epoch, key_no, public, address in found
+            Peer(till_id=till_id, epoch=epoch, key_no=key_no, public=public, address=address, label=label)
+            for till_id, epoch, key_no, public, address, label in found
         )
 
     def take_peers(self, peers: Sequence[Peer]) -> None:
         """These, and no others."""
         self._database.writer.execute("DELETE FROM peer")
         self._database.writer.executemany(
-            "INSERT INTO peer (till_id, epoch, key_no, public, address) VALUES (?, ?, ?, ?, ?)",
-            [(one.till_id, one.epoch, one.key_no, one.public, one.address) for one in peers],
+            "INSERT INTO peer (till_id, epoch, key_no, public, address, label) VALUES (?, ?, ?, ?, ?, ?)",
+            [(one.till_id, one.epoch, one.key_no, one.public, one.address, one.label) for one in peers],
         )
 
     def number_of(self, to_till: str, to_epoch: int, ask_id: str) -> int | None:

@@ -33,7 +33,7 @@ Told = TypeVar("Told", bound=RightsMessage)
 
 
 class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
-    """What lies at the other tills that answered, by till; and those that did not."""
+    """What lies at the other tills that answered, by till; and what those are called that did not."""
 
     listed: tuple[ParkedListed, ...] = ()
     unheard: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class ParkedLan:
         for peer in self._journal.transfers.peers():
             told = self._asked(peer, ParkedListAsk(**self._from(peer.till_id, peer.epoch)), ParkedListed, until_ms)
             if told is None:
-                unheard.append(peer.till_id)
+                unheard.append(peer.label or peer.till_id[:8])
             else:
                 listed.append(told)
         return Elsewhere(listed=tuple(listed), unheard=tuple(unheard))

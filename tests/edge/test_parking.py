@@ -289,7 +289,10 @@ class Store:
         self.bent: Callable[..., Answer] = lambda url, body, deliver: deliver(url, body)
         self.identities = {till_id: _identity(till_id, n) for n, till_id in enumerate(TILLS)}
         self.peers = {
-            till_id: Peer(till_id=till_id, epoch=1, key_no=1, public=one.signer.public, address=f"{till_id}:1")
+            till_id: Peer(
+                till_id=till_id, epoch=1, key_no=1, public=one.signer.public, address=f"{till_id}:1",
+                label=f"till {till_id[0]}",
+            )
             for till_id, one in self.identities.items()
         }
         self.journals = {one: Journal.open(":memory:", self.identities[one], self.clock) for one in TILLS}
@@ -375,7 +378,7 @@ def test_a_lost_answer_is_asked_for_again_and_gives_the_same_basket(store: Store
         give(store.journals[one], "P2", one, "U1")
 
 
-def test_a_till_that_does_not_answer_is_named(store: Store) -> None:
+def test_a_till_that_does_not_answer_is_named_as_people_call_it(store: Store) -> None:
     one, two, three = TILLS
 
     def two_is_off(url: str, body: bytes, deliver: Any) -> Answer:
@@ -386,7 +389,7 @@ def test_a_till_that_does_not_answer_is_named(store: Store) -> None:
     store.park(three, "P3")
     store.bent = two_is_off
     told = store.lan[one].elsewhere()
-    assert (told.unheard, [there.till_id for there in told.listed]) == ((two,), [three])
+    assert (told.unheard, [there.till_id for there in told.listed]) == (("till 2",), [three])
     assert store.lan[one].bring("P3", "U1", None).kept_by == three
     with pytest.raises(ParkedUnheard) as unheard:
         store.lan[one].bring("P2", "U1", None)
