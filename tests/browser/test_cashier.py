@@ -90,7 +90,7 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_id(service: TillService
     panel.check("#f-line2")
     panel.click("#act-send")
     expect(panel.locator("#slip-text")).to_contain_text("Sourdough loaf", timeout=10_000)
-    expect(panel.locator("#latest li").first).to_contain_text("Hand out €3.45. 68 points were taken back.")
+    expect(panel.locator("#latest li").first).to_contain_text("Hand out €3.45. Taken back: 68 points.")
     # 314 for the sum and 315 for doubling, each shared out: 345 of 3147 is 34 of either.
     assert len(bodies) == 2
     assert bodies[0] == bodies[1]
@@ -370,3 +370,85 @@ def test_no_word_of_an_act_is_torn(service: TillService, open_page: OpenPage, la
         for name, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             assert page.evaluate(TORN) == [], name
+
+
+def test_a_card_that_stands_in_its_field_is_taken_by_enter(service: TillService, panel: Page):
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    settled(service, panel)
+    panel.keyboard.press("Alt+KeyB")
+    expect(panel.locator("#f-card")).to_have_value("…8903")
+    panel.keyboard.press("Enter")
+    expect(panel.locator("#s-title")).to_have_text("Balance …8903")
+
+
+def test_what_is_missing_or_not_of_its_form_is_named_and_nothing_is_sent(service: TillService, panel: Page):
+    welcoming(service)
+
+    def with_names(route: Route) -> None:
+        """As of a till that has a head office to seal to."""
+        route.fulfill(json={**route.fetch().json(), "may_seal": True})
+
+    panel.route("**/v1/enrolment*", with_names)
+    asked = [sent(panel, path) for path in ("/v1/claims", "/v1/members")]
+    begin(panel, "claim")
+    panel.locator("#f-card").press_sequentially(CARD, delay=70)
+    panel.keyboard.press("Enter")
+    expect(panel.locator("#act-problem")).to_have_text("Fill in: Receipt number.")
+    expect(panel.locator("#f-receipt")).to_be_focused()
+    panel.keyboard.press("Escape")
+    begin(panel, "enrol")
+    panel.fill("#f-birthday", "31-12")
+    panel.keyboard.press("Enter")
+    expect(panel.locator("#act-problem")).to_have_text(
+        "Check: Birthday, month and day. Month and day, such as 04-17. No year."
+    )
+    expect(panel.locator("#f-birthday")).to_be_focused()
+    assert asked == [[], []]
+
+
+def test_a_receipt_that_is_not_known_is_typed_again_in_the_same_step(service: TillService, panel: Page):
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    begin(panel, "return")
+    panel.fill("#f-receipt", "R-77")
+    panel.keyboard.press("Enter")
+    expect(panel.locator("#act-problem")).to_contain_text("This till does not know that receipt.")
+    expect(panel.locator("#f-receipt")).to_be_focused()
+    panel.fill("#f-receipt", "R1")
+    panel.keyboard.press("Enter")
+    expect(panel.locator("#f-line2")).to_be_visible()
+
+
+def test_training_begins_and_ends_by_key_and_enter(panel: Page):
+    for said in ("Training starts. Nothing counts from here.", "Training is over and forgotten."):
+        panel.keyboard.press("Alt+KeyA")
+        expect(panel.locator("#act-send")).to_be_focused()
+        panel.keyboard.press("Enter")
+        expect(panel.locator("#latest li").first).to_have_text(said)
+
+
+def test_each_approval_begins_without_the_words_of_the_last(tmp_path: Path, open_page: OpenPage):
+    service = start(tmp_path, approvals={"void": 0}, supervisors={"91": hash_of_code("4711", b"s" * 16)})
+    try:
+        page = open_page(f"{service.url}/cashier")
+        sign_in(page)
+        for number in ("R1", "R2"):
+            post(service, "/v1/receipts", {**commit(basket=GOODS), "receipt_id": number})
+            begin(page, "void")
+            page.fill("#f-receipt", number)
+            page.keyboard.press("Enter")
+            expect(page.locator("#o-who")).to_be_focused()
+            assert [page.input_value(f"#o-{name}") for name in ("who", "code", "reason")] == ["", "", ""]
+            page.fill("#o-who", "91")
+            page.fill("#o-reason", f"{number} rung up twice")
+            page.fill("#o-code", "4711")
+            page.keyboard.press("Enter")
+            expect(page.locator("#latest li").first).to_contain_text(f"Receipt {number} is void.")
+    finally:
+        service.stop()
+
+
+def test_fields_side_by_side_stand_on_one_line_with_hints_and_without(panel: Page):
+    begin(panel, "certificate")
+    panel.select_option("#f-action", "activate")
+    choice, amount = (panel.locator(f"#f-{name}").bounding_box() for name in ("action", "amountOn"))
+    assert choice and amount and abs(choice["y"] - amount["y"]) < 1

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from edge.service import TillService
 from tests.browser.conftest import OpenPage
-from tests.browser.counter import SIZES, post, richer, settled, start
+from tests.browser.counter import GOODS, SIZES, post, richer, settled, start
 from tests.edge.rim import CARD, STRANGER, basket, commit, line, quote
 
 pytestmark = pytest.mark.browser
@@ -145,3 +145,20 @@ def cut_off_at_any_size(page: Page) -> list[str]:
         page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         found += [f"{name}: {one}" for one in page.evaluate(CUT_OFF)]
     return found
+
+
+def test_at_four_times_its_size_names_and_quantities_are_whole_and_all_is_reached(
+    service: TillService, open_page: OpenPage
+):
+    page = open_page(f"{service.url}/customer")
+    page.set_viewport_size({"width": 320, "height": 256})  # WCAG 1.4.10
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    settled(service, page)
+    expect(page.locator("#lines li .name")).to_have_text(
+        ["Espresso beans 1 kg  × 2", "Sourdough loaf", "Whole milk 1 l  × 2", "Mature cheddar  × 0.742"]
+    )
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"
+    assert page.locator("#lines .name").evaluate_all(cut) == []
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 320
+    page.locator("#row-total").scroll_into_view_if_needed()
+    expect(page.locator("#row-total")).to_be_in_viewport(ratio=1)

@@ -325,3 +325,13 @@ def test_on_a_phone_the_button_to_spend_is_reached_and_on_a_totem_letters_grow(
     page.set_viewport_size(dict(zip(("width", "height"), SIZES["totem"], strict=True)))
     # 1.35 % of 1920 is 25.92; the letters of a till would be 15.
     assert page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)") == pytest.approx(25.92)
+
+
+@pytest.mark.parametrize("size", ["till", "seven inches"])
+def test_the_button_to_spend_stays_whole_with_large_letters(service: TillService, open_page: OpenPage, size: str):
+    richer(service)
+    page = open_page(f"{service.url}/kiosk?lang=pl&text=big", size)
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    settled(service, page)
+    button, panel = page.locator("#to-spend").bounding_box(), page.locator("section[data-step=sale] .figures").bounding_box()
+    assert button and panel and button["y"] + button["height"] <= panel["y"] + panel["height"]

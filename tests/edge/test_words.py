@@ -83,6 +83,15 @@ ONE_WORD = """
     earned, ganho, начислен, nalicz      | earned points_earned | customer.earned kiosk.doneEarned field.pointsEarned
     spent, usado, списан, użyt           | spent points_spent | field.pointsSpent
     balance, saldo, баланс, saldo        | balance balance_slip | customer.balance cashier.balance act.balance
+    receipt, recibo, чек, potwierdz      | receipt receipts | field.voidReceipt field.receipt field.printed
+    receipt, recibo, чек, potwierdz      | receipt | say.voided say.isVoid say.nothingLeft refusal.receipt_unknown
+    set aside, reserv, резерв, rezerw    | open_holds | say.held tier.lease told.day_open_holds refusal.hold_exceeded
+    parked, suspens, отлож, odłoż        | parked_expired | say.parked say.parkedAnywhere told.day_parked_expired
+    pos, pdv, кассовая прогр, program k  | of_pos | field.pos
+    offline, sem conex, связи, bez połą  | offline offline_receipts | common.offline cashier.lineDown
+    cashier, operador, кассир, kasjer    | cashier | cashier.title cashier.who cashier.is
+    record, registro, запись, zapis      | record | cashier.record field.record refusal.claim_wrong_record
+    use, us, срок, użyj                  | lapsing | customer.lapsing cashier.lapses
     certificate, vale, сертификат, bon   | certificate_slip back_on_certificate | act.certificate field.code
 """
 
@@ -92,8 +101,37 @@ def test_a_slip_and_a_screen_have_one_word_for_the_same(row: str):
     stems, on_slips, on_screens = (part.strip() for part in row.split("|"))
     for language, stem in zip(("en", "pt-BR", "ru", "pl"), stems.split(", "), strict=True):
         slips, screens = tongue_of(language).words, flat(language)
-        said = [getattr(slips, name) for name in on_slips.split()] + [screens[name] for name in on_screens.split()]
+        said = [getattr(slips, name) for name in on_slips.split()] + [
+            text for name in on_screens.split() for text in forms(screens[name])
+        ]
         assert [one for one in said if stem not in one.replace("\u00ad", "").casefold()] == [], language
+
+
+# The figures of a day's close, on its slip and on the screen.
+CLOSE = {
+    "receipts": "field.receipts", "voids": "field.voids", "returns": "field.returns", "net_minor": "field.net",
+    "returned_minor": "field.returned", "points_earned": "field.pointsEarned", "points_spent": "field.pointsSpent",
+    "discount_minor": "told.discounts", "points_reversed": "told.pointsBack", "of_pos": "field.pos",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_figure_of_the_close_has_the_same_name_on_the_slip_and_on_the_screen(language: str):
+    slips, screens = tongue_of(language).words, flat(language)
+    assert {name: getattr(slips, name) for name in CLOSE} == {name: screens[shown] for name, shown in CLOSE.items()}
+
+
+def test_in_poland_only_what_the_pos_prints_is_called_paragon():
+    # A paragon is the fiscal receipt. What we print is a potwierdzenie; a paragon cannot be voided.
+    called = {name for name, said in flat("pl").items() if any("paragon" in text.casefold() for text in forms(said))}
+    assert called == {"kiosk.doneHint"}
+    slips = FOLDER.parents[3] / "receipt_templates" / "words" / "pl.yaml"
+    assert "paragon" not in slips.read_text("utf-8").partition("fiscal_looking")[0].casefold()
+
+
+def test_in_brazil_only_a_coupon_is_called_cupom():
+    called = {name for name, said in flat("pt-BR").items() if any("cupo" in text.casefold() for text in forms(said))}
+    assert called == {"refusal.till_revoked"}
 
 
 def forms(said: Any) -> list[str]:

@@ -23,20 +23,30 @@ export async function open(act, desk, preset = {}) {
   $("act-send").hidden = false;
   $("act-body").replaceChildren();
   $("act").showModal();
+  $("act").focus(); // not the button that leaves: whoever is quick with Enter means the act
   await draw();
 }
 
-async function draw() {
+// A step that cannot be drawn leaves the one before it, to be sent again.
+async function draw(step = at.step) {
   const now = at;
+  busy(true);
   try {
-    const parts = await now.act.draw(now.desk, now.values, now.step, again);
+    const parts = await now.act.draw(now.desk, now.values, step, again);
     if (at !== now) return;
+    now.step = step;
     $("act-body").replaceChildren(...parts);
     $("act-send").hidden = Boolean(now.act.onlyShows?.(now.step, now.values));
     $("act-close").textContent = t($("act-send").hidden ? "common.close" : "common.cancel");
     busy(false);
-    (document.querySelector("#act-body :is(input, select, button):not([type=hidden])") ?? $("act-close")).focus();
-  } catch (problem) { fail(problem); }
+    focusFirst();
+  } catch (problem) { busy(false); fail(problem); }
+}
+
+// The first field; without one Enter does what is asked, unless nothing undoes it.
+function focusFirst() {
+  const field = document.querySelector("#act-body :is(input, select, button):not([type=hidden])");
+  (field ?? ($("act-send").hidden || at.act.isFinal ? $("act-close") : $("act-send"))).focus();
 }
 
 const again = () => draw();
@@ -56,17 +66,26 @@ function read() {
   return values;
 }
 
+// A field that is empty and may not be, or is not of its form: {input, say}.
+function firstWrong() {
+  const input = [...$("act-body").querySelectorAll("input")].find((one) => one.offsetParent && !one.checkValidity());
+  if (!input) return null;
+  const name = input.labels[0].textContent, hint = document.getElementById(input.getAttribute("aria-describedby"))?.textContent;
+  return { input, say: input.validity.valueMissing ? t("field.missing", { f: name }) : [t("field.wrong", { f: name }), hint].filter(Boolean).join(" ") };
+}
+
 async function send(event) {
   event.preventDefault();
   if (!at || $("act-send").disabled) return;
-  const now = at;
-  Object.assign(now.values, read());
+  const now = at, wrong = firstWrong();
   tell(null);
+  if (wrong) { fail(new Error(wrong.say)); wrong.input.focus(); return; }
+  Object.assign(now.values, read());
   busy(true);
   try {
     const next = await now.act.send(now.desk, now.values, now.step, { id: now.id, call: (method, path, body) => call(now, method, path, body) });
     if (at !== now) return;
-    if (next === "next") { now.step += 1; await draw(); }
+    if (next === "next") await draw(now.step + 1);
     else finish(now, next ?? {});
   } catch (problem) { fail(problem); } finally { busy(false); show("act-again", ""); }
 }
@@ -87,6 +106,7 @@ function fail(problem) {
 function tell(problem) {
   show("act-problem", problem ? refusalOf(problem) : "");
   show("act-behind", problem ? behind(problem) : "");
+  if (problem && !$("act-body").contains(document.activeElement)) focusFirst();
 }
 
 // What an act came to: a sentence, a slip to look at, something to undo.
@@ -114,7 +134,7 @@ async function call(now, method, path, body) {
 // A supervisor's number, code and reason; throws "left" when nobody approves.
 function approval(problem) {
   const dialog = $("override"), wrong = problem.code !== "override.wanted";
-  if (!wrong) $("o-why").textContent = refusalOf(problem);
+  if (!wrong) { $("o-why").textContent = refusalOf(problem); $("o-who").value = $("o-reason").value = ""; }
   show("o-problem", wrong ? refusalOf(problem) : "");
   $("o-code").value = "";
   dialog.showModal();
@@ -165,17 +185,17 @@ async function fill(field, text) {
 
 // Fields
 
-export function field(name, { label = `field.${name}`, value = "", hint = "", type = "text", mode = null, scan = null, required = false } = {}) {
+export function field(name, { label = `field.${name}`, value = "", hint = "", type = "text", mode = null, scan = null, required = false, pattern = null } = {}) {
   const id = `f-${name}`;
-  const input = make("input", { id, name, type, value, autocomplete: "off", spellcheck: "false", inputmode: mode, "data-scan": scan, required, "aria-describedby": hint ? `${id}-hint` : null });
+  const input = make("input", { id, name, type, value, autocomplete: "off", spellcheck: "false", inputmode: mode, "data-scan": scan, required, pattern, "aria-describedby": hint ? `${id}-hint` : null });
   if (scan) input.addEventListener("focus", () => input.select());
   // What is typed takes the place of a card that stood there by its end, wherever the caret is.
-  input.addEventListener("beforeinput", () => { if (input.dataset.token) { delete input.dataset.token; input.value = ""; } });
+  input.addEventListener("beforeinput", (event) => { if (input.dataset.token && event.inputType !== "insertLineBreak") { delete input.dataset.token; input.value = ""; } });
   return make("div", { class: "field" }, make("label", { for: id }, t(label)), input, hint ? make("p", { class: "hint", id: `${id}-hint` }, hint) : null);
 }
 
 export function cardField(desk, name = "card", more = {}) {
-  const box = field(name, { label: "field.card", hint: t("field.cardHint"), scan: "card", ...more });
+  const box = field(name, { label: "field.card", hint: t("field.cardHint"), scan: "card", required: !more.empty, ...more });
   const input = box.querySelector("input");
   if (desk.card() && !more.empty) { input.dataset.token = desk.card(); input.value = desk.screen.member || "…"; }
   return box;

@@ -12,6 +12,7 @@ import { day, language, moment, points, t } from "./tongue.js";
 const pick = (name, value, words, checked) => make("label", { class: "pick plain" }, make("input", { type: "radio", name, value, checked }), make("span", {}, words));
 const picks = (legend, ...rows) => make("fieldset", { class: "picks" }, make("legend", {}, legend), ...rows);
 
+const MONTH_DAY = "(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
 const TOKEN = /^[0-9a-f]{32}$/;
 
 // The token of a card: of a scan it is one already, of a number that was typed the till says it.
@@ -106,7 +107,7 @@ const enrol = {
     return [
       asked.say ? make("p", { class: "notice" }, t("told.noNumbers")) : null,
       field("card", { label: "field.newCard", scan: "code", hint: t("field.newCardHint") }),
-      ...(asked.may_seal ? [two(field("name"), field("phone", { type: "tel" })), two(field("email", { type: "email" }), field("birthday", { hint: "04-17" })), lead(t("kiosk.sealed"))] : [make("p", { class: "notice" }, t("kiosk.noSeal"))]),
+      ...(asked.may_seal ? [two(field("name"), field("phone", { type: "tel" })), two(field("email", { type: "email" }), field("birthday", { hint: t("kiosk.birthdayHint"), pattern: MONTH_DAY })), lead(t("kiosk.sealed"))] : [make("p", { class: "notice" }, t("kiosk.noSeal"))]),
       ...terms.map((one, i) => make("label", { class: "check", for: `f-terms${i}` }, make("input", { type: "checkbox", id: `f-terms${i}`, name: `terms${i}` }), make("span", { lang: one.language }, one.text), make("span", { class: "hint" }, t("field.terms")))),
       lead(t("field.marketingElsewhere")),
     ].filter(Boolean);
@@ -123,13 +124,13 @@ const enrol = {
     await desk.choose({ card: said.card_token });
     const confirming = said.consents.filter((one) => one.confirm_code);
     const paper = await paperOf("welcome", desk, { ...welcomeOf(said), number: said.enrol_id, confirm_code: confirming[0]?.confirm_code ?? "", confirm_url: confirming[0]?.confirm_url ?? "" });
-    return { say: t("say.enrolled", { c: `…${said.last4}` }), slip: { title: t("kiosk.joined"), facts: [[t("kiosk.yourNumber"), said.card_number || `…${said.last4}`], ...confirming.map((one) => [t("kiosk.confirmCode"), one.confirm_code])], list: [t("told.welcome"), ...paper.list], text: paper.text } };
+    return { say: t("say.enrolled", { c: `…${said.last4}` }), slip: { title: t("act.enrol"), facts: [[t("kiosk.number"), said.card_number || `…${said.last4}`], ...confirming.map((one) => [t("kiosk.confirmCode"), one.confirm_code])], list: [t("told.welcome"), ...paper.list], text: paper.text } };
   },
 };
 
 const claim = {
   name: "claim", key: "L",
-  draw: (desk, values) => [cardField(desk), two(field("receipt", { value: values.receipt ?? "", scan: "number" }), field("record")),
+  draw: (desk, values) => [cardField(desk), two(field("receipt", { value: values.receipt ?? "", scan: "number", required: true }), field("record")),
     make("details", {}, make("summary", {}, t("field.printed")), two(field("store"), field("tillName")), two(field("soldAt", { type: "datetime-local" }), field("total", { mode: "decimal", hint: t("field.money") })))],
   async send(desk, values, step, { id, call }) {
     const { token } = await tokenOf(values.card);
@@ -153,7 +154,7 @@ const trouble = {
     const bodies = { replace: { old_card: token, card, reason: values.reason }, block: { card: token, reason: values.reason }, issue: { member_card: token, card } };
     const said = await call("POST", "/v1/cards", { card_id: id, what: values.what, ...desk.stamp(), ...bodies[values.what] });
     const paper = values.what === "block" ? { text: "", list: [] } : await paperOf("welcome", desk, { ...welcomeOf(said), number: said.card_id });
-    return { say: cardOf(said), slip: { quiet: !said.card_number, title: t("act.replace"), facts: [[t("kiosk.yourNumber"), said.card_number || (said.last4 ? `…${said.last4}` : "")]], list: [cardOf(said), ...paper.list], text: paper.text } };
+    return { say: cardOf(said), slip: { quiet: !said.card_number, title: t("act.replace"), facts: [[t("kiosk.number"), said.card_number || (said.last4 ? `…${said.last4}` : "")]], list: [cardOf(said), ...paper.list], text: paper.text } };
   },
 };
 

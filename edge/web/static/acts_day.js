@@ -20,7 +20,7 @@ const certificate = {
     const said = await call("POST", "/v1/certificates", {
       request_id: id, action: values.action, code: values.code, ...desk.stamp(), ...amount, ...(values.action === "block" ? { reason: values.reason } : {}),
     });
-    const facts = [[t("cashier.balance"), money(said.balance_minor, currency, exponent)], [t("cashier.spendable"), money(said.may_pay_minor, currency, exponent)], [t("field.validThrough"), said.valid_through ? day(said.valid_through) : ""]];
+    const facts = said.state === "unknown" ? [] : [[t("cashier.balance"), money(said.balance_minor, currency, exponent)], [t("cashier.spendable"), money(said.may_pay_minor, currency, exponent)], [t("field.validThrough"), said.valid_through ? day(said.valid_through) : ""]];
     const say = certificateOf(said, desk.screen);
     const paper = moves || said.state === "active" ? await paperOf("certificate", desk, { ...slipOf(values, said), currency, ...amount }) : { text: "", list: [] };
     return { say, slip: { title: `${t("act.certificate")} ${said.certificate}`, facts, list: [say, ...paper.list], text: paper.text } };

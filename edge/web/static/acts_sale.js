@@ -23,7 +23,6 @@ const voided = {
     picks(t("act.void"), ...Object.entries(UNDONE).map(([what, [words]]) => pick("what", what, t(words), what === (values.what || "receipt")))),
   ],
   async send(desk, values, step, { call }) {
-    if (!values.receipt) throw new Error(t("field.slipNumber"));
     const what = values.what || "receipt";
     const said = await call("POST", `/v1/${UNDONE[what][1]}/${encodeURIComponent(values.receipt)}/void`, desk.stamp());
     return { say: undone(desk, what, values.receipt, said), slip: { quiet: true, title: t("act.void"), text: said.text } };
@@ -40,7 +39,7 @@ function undone(desk, what, number, said) {
 
 // Lines of a receipt to tick, with how many come back and what is handed out for them.
 async function linesToReturn(desk, values) {
-  if (!values.receipt) return [lead(t("field.withoutReceipt")), two(field("sku", { required: true }), field("quantity", { value: "1", mode: "decimal" })), two(field("amount", { mode: "decimal", hint: t("field.money") }), cardField(desk))];
+  if (!values.receipt) return [lead(t("field.withoutReceipt")), two(field("sku", { required: true }), field("quantity", { value: "1", mode: "decimal" })), two(field("amount", { mode: "decimal", hint: t("field.money"), required: true }), cardField(desk, "card", { required: false }))];
   values.left = await get(desk.asked(`/v1/returnable?of=${encodeURIComponent(values.receipt)}`));
   if (values.left.is_void) throw new Error(t("say.isVoid"));
   const rows = values.left.lines.filter((line) => Number(line.left) > 0).map((line) => rowOf(desk, line));
@@ -84,13 +83,12 @@ const returned = {
 const exchanged = {
   name: "exchange", key: "X", sends: whenLines("do.exchange"), onlyShows: allBack,
   async draw(desk, values, step) {
-    if (step === 0) return [lead(t("say.ringUpFirst")), receiptField(desk, values, { required: true })];
+    if (step === 0) return [lead(t("say.ringUpFirst")), receiptField(desk, values, { hint: t("field.receiptScan"), required: true })];
     return linesToReturn(desk, values);
   },
   async send(desk, values, step, { id, call }) {
     const { sale, quote } = values.atHand ??= await get("/v1/at-hand");
-    if (!sale) { values.atHand = null; throw new Error(t("say.ringUpFirst")); }
-    if (!values.receipt) throw new Error(t("field.receipt"));
+    if (!sale) { values.atHand = null; throw new Error(`${t("cashier.noSale")}. ${t("say.ringUpFirst")}`); }
     if (step === 0) return "next";
     const { sold_at, business_date, cashier, store_id, till_id, channel, language, training, override, cards, ...goods } = sale;
     const said = await call("POST", "/v1/exchanges", {
@@ -120,7 +118,7 @@ const resumed = {
   async draw(desk, values) {
     const { parked: all, unheard, office_heard: heard } = await get(desk.asked("/v1/parked"));
     values.all = all;
-    const rows = all.map((one, i) => pick("chosen", String(i), make("span", {}, one.note || one.park_id, make("small", {}, ` · ${t("field.parkedAt", { t: one.till, l: one.lines, m: money(one.amount_minor, one.currency, desk.screen.exponent) })}`)), i === 0));
+    const rows = all.map((one, i) => pick("chosen", String(i), make("span", {}, one.note || one.park_id, make("small", {}, `${t("field.parkedAt", { t: one.till, l: one.lines, m: money(one.amount_minor, one.currency, desk.screen.exponent) })}`)), i === 0));
     return [rows.length ? picks(t("act.resume"), ...rows) : lead(t("say.nothingParked")), unheard.length ? make("p", { class: "notice" }, t("say.unheard", { t: unheard.join(", ") })) : null, heard ? null : lead(t("say.officeUnheard"))].filter(Boolean);
   },
   async send(desk, values, step, { id, call }) {
@@ -136,9 +134,8 @@ const resumed = {
 
 const copied = {
   name: "copy", key: "Y",
-  draw: (desk, values) => [receiptField(desk, values, { hint: "", required: true })],
+  draw: (desk, values) => [receiptField(desk, values, { hint: t("field.receiptScan"), required: true })],
   async send(desk, values) {
-    if (!values.receipt) throw new Error(t("field.receipt"));
     const said = await get(desk.asked(`/v1/receipts/${encodeURIComponent(values.receipt)}`));
     return { slip: { title: values.receipt, text: said.text } };
   },

@@ -92,7 +92,7 @@ function drawNoSale(screen) {
 function drawMember(screen) {
   const known = screen.balance_points !== null, totals = screen.totals;
   $("m-title").textContent = screen.has_card ? `${t("cashier.member")} ${screen.member}`.trim() : t("cashier.noMember");
-  show("m-lead", screen.has_card ? (known ? "" : t("customer.unknown")) : screen.would_earn ? t("cashier.wouldEarn", { p: points(screen.would_earn) }) : t("cashier.noMemberLead"));
+  show("m-lead", screen.has_card ? (known || screen.beside?.warnings.length ? "" : t("customer.unknown")) : screen.would_earn ? t("cashier.wouldEarn", { p: points(screen.would_earn) }) : t("cashier.noMemberLead"));
   $("m-big").hidden = !known;
   if (known) { $("m-points").textContent = count(screen.balance_points); $("m-points-word").textContent = t("cashier.balance"); }
   const facts = [

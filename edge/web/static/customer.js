@@ -30,7 +30,7 @@ function drawFigures(screen) {
   const earned = totals ? totals.points_earned : 0;
   $("earned").textContent = `+${count(earned)}`;
   $("earned").parentElement.hidden = !earned;
-  $("earned-word").textContent = t(done ? "customer.earned" : "customer.earning", { p: pointWord(earned) });
+  $("earned-word").textContent = t(done ? "customer.earned" : "customer.earning", { p: pointWord(earned), n: earned });
   const known = screen.balance_points !== null;
   show("balance", known ? t("customer.balance", { p: points(screen.balance_points) }) : t("customer.unknown"));
   show("as-of", known ? asOf(screen) : "");

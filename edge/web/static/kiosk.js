@@ -276,7 +276,7 @@ function drawMember() {
 
 function drawDone() {
   const earned = screen.totals?.points_earned ?? 0;
-  show("d-earned", earned ? t("kiosk.doneEarned", { p: `+${points(earned)}` }) : "");
+  show("d-earned", earned ? t("kiosk.doneEarned", { p: `+${points(earned)}`, n: earned }) : "");
   show("d-balance", screen.balance_points === null ? "" : t("customer.balance", { p: points(screen.balance_points) }));
   $("d-news").replaceChildren(...newsOf(screen).map((text) => make("li", {}, text)));
 }

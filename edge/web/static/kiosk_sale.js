@@ -21,7 +21,7 @@ export function drawSale(screen, token) {
   $("points").hidden = !screen.has_card;
   $("earned").textContent = `+${count(earned)}`;
   $("earned").parentElement.hidden = !earned;
-  $("earned-word").textContent = t("customer.earning", { p: pointWord(earned) });
+  $("earned-word").textContent = t("customer.earning", { p: pointWord(earned), n: earned });
   show("balance", known ? t("customer.balance", { p: points(screen.balance_points) }) : t("customer.unknown"));
   show("as-of", known ? asOf(screen) : "");
   show("join", screen.would_earn ? t("customer.wouldEarn", { p: points(screen.would_earn) }) : "");
@@ -37,9 +37,12 @@ export function drawSale(screen, token) {
 }
 
 function dropWhatDoesNotFit() {
-  const panel = $("messages").parentElement;
+  const panel = $("messages").parentElement, hint = panel.querySelector(".payhint");
+  hint.hidden = false;
   const overflows = () => panel.scrollHeight > panel.clientHeight + 1;
   for (const list of [$("news"), $("messages")]) while (list.children.length && overflows()) list.lastElementChild.remove();
+  // The buttons stay whole.
+  for (const one of [hint, $("as-of"), $("row-gross"), $("balance"), $("row-discount"), $("points")]) if (overflows()) one.hidden = true;
 }
 
 function speak(screen) {
