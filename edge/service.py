@@ -184,7 +184,8 @@ class TillService:
 
     def _listen_to_peers(self) -> WebServer:
         host, _, port = self.settings.lan_listen.rpartition(":")
-        return WebServer(lan_app(self.sharing, self.parked), host=host, port=int(port), threads=LAN_THREADS)
+        app = lan_app(self.sharing, self.parked, self.uplink.stranger_asked)
+        return WebServer(app, host=host, port=int(port), threads=LAN_THREADS)
 
     def _uplink(self, more: dict[str, Any]) -> Uplink:
         intervals = Intervals(members_ms=self.settings.members_every_s * 1000)

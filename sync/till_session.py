@@ -99,6 +99,8 @@ STOPS = frozenset(
     )
 )
 
+LOOK_MS = 600_000  # between two hellos that strangers bring about
+
 
 class WaitUntil(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing to say before this moment, unless an event is written: then ask again at once."""
@@ -157,6 +159,7 @@ class TillSession:
         self._budget = LineBudget()
         self._members = MemberFetch(store, centre_keys)
         self._now_ms = 0
+        self._looked_ms: int | None = None
 
     # What to say next
 
@@ -415,6 +418,13 @@ class TillSession:
             self._schedule.hello_now(now)
 
     # Leases, asked while a sale waits: beside the one request at a time
+
+    def stranger_asked(self, now: Moment) -> None:
+        """Somebody asked who is no till of the store as far as this one was told: a new till, perhaps, or a new key. A
+        hello tells, one in LOOK_MS at most: anybody on the store's network can ask."""
+        if self._looked_ms is None or now.mono_ms >= self._looked_ms + LOOK_MS:
+            self._looked_ms = now.mono_ms
+            self._schedule.hello_now(now)
 
     def lease_request(
         self, now: Moment, *, request_id: str, account_id: int, points: int, partial: bool, deadline_ms: int

@@ -353,6 +353,12 @@ class Uplink:
         if self._thread is not None:
             self._thread.join(timeout_s)
 
+    def stranger_asked(self) -> None:
+        """Somebody on the store's network is not known here: perhaps head office knows them by now."""
+        with self._lock:
+            self._session.stranger_asked(self._clock.now().moment)
+        self.wake()
+
     def wake(self) -> None:
         """An event was written: ask the session at once."""
         self._wake.set()

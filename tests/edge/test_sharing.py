@@ -183,10 +183,12 @@ def test_a_stranger_and_a_message_for_another_till_get_nothing(shop: Shop) -> No
     with pytest.raises(BadSignature):
         stranger = msgspec.structs.replace(ask, till_id="44" * 16)
         shop.sharing[two].answer(pack_rights(stranger, shop.identities[one].signer))
-    answer = lan_app(shop.sharing[three]).test_client().post(
-        RIGHTS_PATH, data=pack_rights(ask, shop.identities[one].signer)
-    )
-    assert (answer.status_code, answer.text) == (403, "sync.bad_envelope")
+    strangers: list[int] = []
+    door = lan_app(shop.sharing[three], on_stranger=lambda: strangers.append(1)).test_client()
+    answer = door.post(RIGHTS_PATH, data=pack_rights(ask, shop.identities[one].signer))
+    assert (answer.status_code, answer.text, strangers) == (403, "sync.bad_envelope", [])
+    answer = door.post(RIGHTS_PATH, data=pack_rights(stranger, shop.identities[one].signer))
+    assert (answer.status_code, answer.text, strangers) == (403, "sync.bad_signature", [1])
     assert shop.left(two) == 700
 
 

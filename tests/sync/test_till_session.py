@@ -219,6 +219,20 @@ def test_a_till_goes_on_once_head_office_has_decided(talk):
     assert (talk.status().suspended, talk.centre.posted[TILL_A]) == ("", talk.till.payloads)
 
 
+def test_a_stranger_brings_about_one_hello_in_ten_minutes(talk):
+    talk.until_quiet()
+    first = talk.now
+    talk.session.stranger_asked(talk.moment())
+    assert talk.turn().kind == "hello"
+    talk.now = first + 599_999
+    talk.until_quiet()
+    talk.session.stranger_asked(talk.moment())
+    assert isinstance(talk.next(), WaitUntil)
+    talk.now = first + 600_000
+    talk.session.stranger_asked(talk.moment())
+    assert talk.turn().kind == "hello"
+
+
 def test_an_unsigned_refusal_does_not_suspend_a_till(talk):
     talk.sell(1)
     talk.turns(1)
