@@ -121,6 +121,28 @@ def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[A
             do="Start it: tallypoint edge serve (systemctl start tallypoint-till). Its last words are in its log.",
         )  # fmt: skip
         return
+    yield from _line(settings, status)
+    yield from _machinery(status)
+    yield from _chores(status)
+    if not status.get("ballast", True):
+        yield Ailment(
+            level="wrong", code="ballast.gone", say="The room that is kept for a full disk was used up.",
+            do="Free some space; it comes back by itself once it fits twice.",
+        )  # fmt: skip
+    if trouble := status.get("tail_trouble"):
+        yield Ailment(
+            level="wrong", code="tail.failing", about=settings.tail_path, say=f"The tail is not kept: {trouble}.",
+            do="Mend that disk, or name another one in tail_path: a journal put back from a copy is found out by it.",
+        )  # fmt: skip
+    if not status.get("ready", True):
+        yield Ailment(
+            level="danger", code="programme.none", say="There is no programme here, so nothing can be quoted.",
+            do="It comes by itself once head office is reached and has published one.",
+        )  # fmt: skip
+
+
+def _line(settings: Settings, status: Mapping[str, Any]) -> Iterator[Ailment]:
+    """To head office, and what its answers say of our clock."""
     line = status.get("line", {})
     offset_ms = line.get("clock_offset_ms")
     if settings.centre_url and line.get("last_error") == LineUntrusted.code:
@@ -146,6 +168,10 @@ def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[A
             level="wrong", code="clock.off", say=f"This machine's clock is off by {abs(offset_ms) // 1000} s.",
             do="Set it, and let it follow a time server (timedatectl set-ntp true).",
         )  # fmt: skip
+
+
+def _machinery(status: Mapping[str, Any]) -> Iterator[Ailment]:
+    """Readers, printer, display."""
     for reader in status.get("readers", ()):
         if reader["state"] != "up":
             yield Ailment(
@@ -154,6 +180,10 @@ def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[A
                 do="Look at its cable, and at reader_port.",
             )  # fmt: skip
     yield from _peripherals(status)
+
+
+def _chores(status: Mapping[str, Any]) -> Iterator[Ailment]:
+    """What works in the background."""
     for chore in status.get("chores", ()):
         if chore["failing"]:
             yield Ailment(
@@ -165,21 +195,6 @@ def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[A
                 level="wrong", code="chore.late", about=chore["chore"], say="This background job hangs.",
                 do="Look at the disk and its mounts; then restart the service (systemctl restart tallypoint-till).",
             )  # fmt: skip
-    if not status.get("ballast", True):
-        yield Ailment(
-            level="wrong", code="ballast.gone", say="The room that is kept for a full disk was used up.",
-            do="Free some space; it comes back by itself once it fits twice.",
-        )  # fmt: skip
-    if trouble := status.get("tail_trouble"):
-        yield Ailment(
-            level="wrong", code="tail.failing", about=settings.tail_path, say=f"The tail is not kept: {trouble}.",
-            do="Mend that disk, or name another one in tail_path: a journal put back from a copy is found out by it.",
-        )  # fmt: skip
-    if not status.get("ready", True):
-        yield Ailment(
-            level="danger", code="programme.none", say="There is no programme here, so nothing can be quoted.",
-            do="It comes by itself once head office is reached and has published one.",
-        )  # fmt: skip
 
 
 def _age_s(then: str | None, now: str) -> float:

@@ -16,7 +16,13 @@ from central.ports import reading, writing
 
 def add_quarantine(pages: Blueprint, console: Console) -> None:
     """List, item, and the three decisions."""
+    _add_pages(pages, console)
+    _add_replaying(pages, console)
+    _add_fixing(pages, console)
+    _add_writing_off(pages, console)
 
+
+def _add_pages(pages: Blueprint, console: Console) -> None:
     @pages.get("/quarantine")
     def kept_apart() -> Any:
         decided = request.args.get("state") == "decided"
@@ -35,6 +41,8 @@ def add_quarantine(pages: Blueprint, console: Console) -> None:
             fresh_id=console.randomness.bytes(8).hex(),
         )
 
+
+def _add_replaying(pages: Blueprint, console: Console) -> None:
     @pages.post("/quarantine/replay")
     def replay_kept() -> Any:
         replay_all(console.engine, console.clock.wall_ms(), console.randomness, here().person.login)
@@ -48,6 +56,8 @@ def add_quarantine(pages: Blueprint, console: Console) -> None:
         console.note("quarantine.replayed", key.name)
         return redirect(url_for(".kept_apart", state="decided"), 303)
 
+
+def _add_fixing(pages: Blueprint, console: Console) -> None:
     @pages.post("/quarantine/fix/<path:name>")
     def fix_item(name: str) -> Any:
         key = _key(console, name)
@@ -71,6 +81,8 @@ def add_quarantine(pages: Blueprint, console: Console) -> None:
         )
         return redirect(url_for(".corrections"), 303)
 
+
+def _add_writing_off(pages: Blueprint, console: Console) -> None:
     @pages.post("/quarantine/write-off/<path:name>")
     def write_item_off(name: str) -> Any:
         key, person = _key(console, name), here().person

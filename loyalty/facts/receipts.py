@@ -147,15 +147,7 @@ def close_sale(
     """
     if compiled.version != quote.programme_version:
         raise InvariantBroken("a receipt is closed under the programme of its quote", version=compiled.version)
-    figures = {line.line: line for line in quote.lines}
-    for taken in charged:
-        line = figures.pop(taken.line, None)
-        if line is None or not 0 <= taken.discount_minor <= line.amount_minor - line.paid_with_points_minor:
-            raise ChargedUnknownLine(
-                f"The discount charged on line {taken.line} does not fit the basket; send the lines as quoted.",
-                line=taken.line,
-            )
-    odd = _differing(charged, quote.lines)
+    _check_charged(charged, quote.lines)
     detail = ReceiptDetail(
         programme_version=quote.programme_version,
         engine_no=quote.engine_no,
@@ -169,7 +161,7 @@ def close_sale(
         tenders=basket.tenders,
         coupons=basket.coupons,
         points_to_spend=basket.points_to_spend,
-        charged=odd,
+        charged=_differing(charged, quote.lines),
         quoted_digest="" if quoted_digest == quote.digest else quoted_digest,
         cashier=cashier,
         offline=offline,
@@ -290,6 +282,18 @@ def read_detail(receipt: Receipt) -> ReceiptDetail:
         return msgspec.json.decode(receipt.detail, type=ReceiptDetail)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as trouble:
         raise InvariantBroken(f"the detail cannot be read: {trouble}", receipt_id=receipt.receipt_id) from None
+
+
+def _check_charged(charged: Sequence[Charged], lines: Sequence[QuoteLine]) -> None:
+    """Raises: ChargedUnknownLine."""
+    figures = {line.line: line for line in lines} if charged else {}
+    for taken in charged:
+        line = figures.pop(taken.line, None)
+        if line is None or not 0 <= taken.discount_minor <= line.amount_minor - line.paid_with_points_minor:
+            raise ChargedUnknownLine(
+                f"The discount charged on line {taken.line} does not fit the basket; send the lines as quoted.",
+                line=taken.line,
+            )
 
 
 def _differing(charged: Sequence[Charged], figures: Sequence[QuoteLine]) -> tuple[Charged, ...]:
