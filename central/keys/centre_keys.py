@@ -15,13 +15,13 @@ from sqlalchemy import Connection, Engine, select
 
 from central.database.tables import centre_key
 from central.ports import Randomness, Settings, read_key, reading, sync_folder, writing
+from loyalty.moments import DAY_MS
 from loyalty.trouble import Refusal
 from sync.keys import PublicKey, PublicKeys, Signer
 from sync.rotation import Notice, make_notice, trusted_back
 
 NEXT = ".next"
 OVERLAP_DAYS = 30
-DAY_MS = 24 * 60 * 60 * 1000
 
 
 class KeyUnknown(Refusal):

@@ -25,7 +25,7 @@ from central.tills.desk_asks import answer_desk
 from central.tills.told_rows import ToldRows
 from central.worklist.worklist import flagged_in, raise_alarm
 from loyalty.cards.card_keys import CardKeys
-from loyalty.moments import utc_date
+from loyalty.moments import DAY_MS, utc_date
 from sync.chain import StreamHead
 from sync.desk import DeskAsk
 from sync.enrolment import Slot
@@ -38,7 +38,6 @@ from sync.snapshots import Manifest
 from sync.verdicts import Already, Take
 from sync.wire import BatchHeader, Claim, DigestAsk, Grant, Hello, Lane, LeaseAsk, Page, PageAsk
 
-DAY_MS = 24 * 60 * 60 * 1000
 _log = logging.getLogger(__name__)
 TAKEN = ("active", "left")  # of a till that enrolled anew the session asks only for what it brings of before
 

@@ -20,10 +20,10 @@ from central.streams.evidence import inflated
 from central.streams.own_events import append_own
 from central.worklist.worklist import raise_alarm
 from loyalty.facts.redacting import Redacted, RedactedPlace, redacted
+from loyalty.moments import DAY_MS
 from sync.chain import StreamHead, payload_digest, walk_digests
 from sync.wire import BatchHeader
 
-DAY_MS = 86_400_000
 REDACTIONS = "redactions"
 DAMAGED = "batch_damaged"
 AT_ONCE = 20  # batches that one step redacts: a few megabytes

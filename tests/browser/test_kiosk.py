@@ -333,5 +333,6 @@ def test_the_button_to_spend_stays_whole_with_large_letters(service: TillService
     page = open_page(f"{service.url}/kiosk?lang=pl&text=big", size)
     post(service, "/v1/quotes", quote(basket=GOODS))
     settled(service, page)
-    button, panel = page.locator("#to-spend").bounding_box(), page.locator("section[data-step=sale] .figures").bounding_box()
+    button = page.locator("#to-spend").bounding_box()
+    panel = page.locator("section[data-step=sale] .figures").bounding_box()
     assert button and panel and button["y"] + button["height"] <= panel["y"] + panel["height"]
