@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from tests.support.hurry import as_in_a_shop, hurried
 from tests.support.lent_databases import LentDatabases, copied, prepared_file
 from tests.support.needs import require
 from tests.support.postgres import running, server_programs, with_our_driver
@@ -19,6 +20,20 @@ CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def in_a_hurry() -> Iterator[None]:
+    """No test waits for a disk."""
+    with hurried():
+        yield
+
+
+@pytest.fixture
+def waiting_for_disks(in_a_hurry: None) -> Iterator[None]:
+    """But this one does: databases that it opens are set up as in a shop."""
+    with as_in_a_shop():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +80,13 @@ def lent_databases(postgres_dsn: str) -> Iterator[LentDatabases]:
     lent.close()
 
 
+@pytest.fixture
+def lent_postgres(lent_databases: LentDatabases) -> Iterator[str]:
+    """SQLAlchemy URL of a PostgreSQL database of the centre, its tables empty."""
+    with lent_databases.lent() as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def central_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite database with our tables, to be copied."""
@@ -77,8 +99,7 @@ def central_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
     if request.param == "sqlite":
         yield copied(request.getfixturevalue("central_file"), tmp_path / "central.db")
         return
-    with request.getfixturevalue("lent_databases").lent() as url:
-        yield url
+    yield request.getfixturevalue("lent_postgres")
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import event
-
 from central.conformance.conformance import Conformance, Entry
 from central.migrations import upgrade
 from central.ports import SystemClock, SystemRandomness, open_engine
@@ -24,9 +22,6 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self.engine = open_engine(url)
-        if self.engine.dialect.name == "sqlite":
-            # A crash of the machine may cost the test data; nothing here measures durability.
-            event.listen(self.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
         upgrade(self.engine)
         clock = SystemClock()
         self.signer = Signer(b"C" * 32)

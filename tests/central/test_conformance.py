@@ -19,6 +19,7 @@ from central.verify.books import verify_books
 from loyalty.trouble import CODES, InvariantBroken
 from sync.keys import one_key
 from tests.central.kit import FUNDING, Ledger, chained, credit, debit, sums
+from tests.support.lent_databases import LentDatabases, copied
 
 
 @pytest.fixture
@@ -290,11 +291,20 @@ def test_the_page_on_conformance_lists_every_reason() -> None:
 # Over HTTP
 
 
+@pytest.fixture(scope="module")
+def scratch_databases(postgres_dsn: str) -> Iterator[LentDatabases]:
+    lent = LentDatabases(postgres_dsn, "scratch")
+    yield lent
+    lent.close()
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def scratch_url(request: pytest.FixtureRequest, tmp_path) -> str:
+def scratch_url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'scratch.db'}"
-    return request.getfixturevalue("fresh_postgres")("scratch")
+        yield copied(request.getfixturevalue("central_file"), tmp_path / "scratch.db")
+        return
+    with request.getfixturevalue("scratch_databases").lent() as url:
+        yield url
 
 
 def client_of(url: str, tmp_path: Any, *, conformance: bool = True) -> Iterator[FlaskClient]:

@@ -1,6 +1,6 @@
 """What corrections may move within a day and a month: by asker, account and approver, and alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -164,8 +164,8 @@ def test_the_settings_give_the_limits() -> None:
 
 
 @pytest.fixture
-def on_postgresql(fresh_postgres: Callable[[], str]) -> Iterator[Centre]:
-    made = Centre(fresh_postgres())
+def on_postgresql(lent_postgres: str) -> Iterator[Centre]:
+    made = Centre(lent_postgres)
     yield made
     made.engine.dispose()
 

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture
-def office(fresh_postgres: Callable[[], str]) -> Iterator[Office]:
-    made = Centre(fresh_postgres())
+def office(lent_postgres: str) -> Iterator[Office]:
+    made = Centre(lent_postgres)
     yield Office(made)
     made.engine.dispose()
 

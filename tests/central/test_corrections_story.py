@@ -17,6 +17,7 @@ from loyalty.lots import EventRef
 from loyalty.trouble import Refusal
 from tests.central.office import Office, give, merge, take, transfer
 from tests.central.tills import ANNA, BEN, DAY, TODAY, Centre, told
+from tests.support.lent_databases import copied
 
 CARDS = (ANNA, BEN, "2900000000032", "2900000000049")
 STEPS = 60
@@ -128,11 +129,11 @@ def played(url: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_any_story_adds_up(tmp_path, seed: int) -> None:
-    played(f"sqlite:///{tmp_path / 'central.db'}", seed)
+def test_any_story_adds_up(central_file, tmp_path, seed: int) -> None:
+    played(copied(central_file, tmp_path / "central.db"), seed)
 
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("seed", range(100, 102))
-def test_any_story_adds_up_on_postgresql(fresh_postgres, seed: int) -> None:
-    played(fresh_postgres(), seed)
+def test_any_story_adds_up_on_postgresql(lent_postgres: str, seed: int) -> None:
+    played(lent_postgres, seed)

@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -30,8 +30,8 @@ CARDS = ("2900000000018", "2900000000025", "2900000000032", "2900000000049")
 
 
 @pytest.fixture
-def centre(fresh_postgres: Callable[[], str]) -> Iterator[Centre]:
-    made = Centre(fresh_postgres())
+def centre(lent_postgres: str) -> Iterator[Centre]:
+    made = Centre(lent_postgres)
     yield made
     made.engine.dispose()
 

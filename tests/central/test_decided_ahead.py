@@ -1,7 +1,7 @@
 """Sales that are decided before their accounts are locked: which they are, and what becomes of them where another till
 was there first."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -34,8 +34,8 @@ ANNA, BEN = 11, 12
 
 
 @pytest.fixture
-def centre(fresh_postgres: Callable[[], str]) -> Iterator[Centre]:
-    made = Centre(fresh_postgres())
+def centre(lent_postgres: str) -> Iterator[Centre]:
+    made = Centre(lent_postgres)
     yield made
     made.engine.dispose()
 

@@ -253,8 +253,8 @@ def test_an_acknowledgement_tells_of_newer_lanes(centre: Centre) -> None:
 
 
 @pytest.mark.postgresql
-def test_tills_that_send_at_once_lose_no_point_and_no_row(fresh_postgres) -> None:
-    centre = Centre(fresh_postgres())
+def test_tills_that_send_at_once_lose_no_point_and_no_row(lent_postgres: str) -> None:
+    centre = Centre(lent_postgres)
     tills = [centre.till(store) for store in ("S1", "S2", "S3")]
     accounts = [centre.member(ANNA), centre.member(BEN)]
     for till in tills:
@@ -297,8 +297,8 @@ def test_tills_that_send_at_once_lose_no_point_and_no_row(fresh_postgres) -> Non
 
 
 @pytest.mark.postgresql
-def test_returns_that_cross_their_receipts_on_the_way_are_posted_once(fresh_postgres) -> None:
-    centre = Centre(fresh_postgres())
+def test_returns_that_cross_their_receipts_on_the_way_are_posted_once(lent_postgres: str) -> None:
+    centre = Centre(lent_postgres)
     one, other, anna = centre.till("S1"), centre.till("S2"), centre.member()
     for n in range(40):
         receipt = one.receipt(f"R{n}", 1_000, told(anna))

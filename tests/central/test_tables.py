@@ -31,6 +31,7 @@ from central.upkeep.redacting import redact
 from central.verify.books import verify_books
 from sync.keys import one_key
 from tests.central.tills import DAY, Centre, told
+from tests.support.lent_databases import copied
 
 RIGHTS = Path(__file__).parents[2] / "deploy" / "postgresql-rights.sql"
 
@@ -101,7 +102,7 @@ def test_the_migrated_database_is_what_the_tables_say(central_url: str) -> None:
     engine.dispose()
 
 
-def test_sqlite_holds_nothing_but_what_the_columns_say(tmp_path) -> None:
+def test_sqlite_holds_nothing_but_what_the_columns_say(waiting_for_disks, tmp_path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'central.db'}")
     upgrade(engine)
     with writing(engine) as tx:
@@ -118,9 +119,8 @@ CHANGES = ("UPDATE {table} SET {column} = {column}", "DELETE FROM {table}")
 
 @pytest.mark.parametrize("change", [*CHANGES, "INSERT OR REPLACE INTO {table} SELECT * FROM {table}"])
 @pytest.mark.parametrize("table", APPEND_ONLY)
-def test_what_is_append_only_is_never_edited_on_sqlite(tmp_path, table: str, change: str) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path / 'central.db'}")
-    upgrade(engine)
+def test_what_is_append_only_is_never_edited_on_sqlite(central_file, tmp_path, table: str, change: str) -> None:
+    engine = open_engine(copied(central_file, tmp_path / "central.db"))
     row = {one.name: b"x" if isinstance(one.type, LargeBinary) else "1" for one in metadata.tables[table].c}
     with engine.connect() as connection:
         # What it refers to does not matter here.

@@ -232,7 +232,9 @@ def test_a_sale_that_fails_counts_nothing_and_a_counter_at_zero_is_not_told(jour
 # The file
 
 
-def test_the_file_is_for_the_service_alone_and_every_setting_holds(journal: Journal, path: Path) -> None:
+def test_the_file_is_for_the_service_alone_and_every_setting_holds(
+    waiting_for_disks: None, journal: Journal, path: Path
+) -> None:
     for name in ("journal.db", "journal.db-wal"):
         assert stat.S_IMODE(path.with_name(name).stat().st_mode) == 0o600
     found = {

@@ -52,10 +52,15 @@ def copied(prepared: Path, to: Path) -> str:
 
 
 class LentDatabases:
-    """The PostgreSQL databases of one worker. Args: `dsn` of a server on which databases may be made."""
+    """The PostgreSQL databases of one worker.
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+    Args:
+        dsn: of a server on which databases may be made.
+        prefix: the beginning of their names.
+    """
+
+    def __init__(self, dsn: str, prefix: str = "tp") -> None:
+        self._dsn, self._prefix = dsn, prefix
         self._server = create_engine(dsn, isolation_level="AUTOCOMMIT")
         self._free: list[str] = []
         # One connection to each, which stays: learning what the tables are takes longer than emptying them.
@@ -82,7 +87,7 @@ class LentDatabases:
         return make_url(self._dsn).set(database=name).render_as_string(hide_password=False)
 
     def _make(self) -> str:
-        name = f"tp_{secrets.token_hex(6)}"
+        name = f"{self._prefix}_{secrets.token_hex(6)}"
         with self._server.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name}"))
         engine = open_engine(self._url(name))
