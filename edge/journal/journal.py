@@ -115,7 +115,7 @@ class Journal:
         self._head = last.head if last else self._start
         self._next = self._head
         self._verify_tail()
-        with self._transaction():
+        with self._database.writing():
             self.own_uses.catch_up()
 
     @classmethod
@@ -165,25 +165,20 @@ class Journal:
             JournalDamaged, JournalBroken: the service must be stopped.
         """
         try:
-            with self._transaction():
-                yield
+            with self._database.lock:
+                uses = self.own_uses.standing
+                try:
+                    with self._database.writing():
+                        self._next = self._head
+                        yield
+                except BaseException:
+                    self.own_uses.standing = uses
+                    raise
+                self._head = self._next
         except JournalFull:
             # The caller is told no, truly; room is made for the next try.
             self.on_full()
             raise
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._database.lock:
-            uses = self.own_uses.standing
-            self._next = self._head
-            try:
-                with self._database.writing():
-                    yield
-            except BaseException:
-                self.own_uses.standing = uses
-                raise
-            self._head = self._next
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -340,8 +335,8 @@ class Journal:
         """Forget what is acknowledged and was kept long enough; how many events went. `after_each` is called after
         each small step."""
         before_ms = self._clock.now().wall_ms - self.kept_ms
-        with self._transaction():
-            self.own_uses.write(self._head.seq)  # before events go from which they follow
+        with self._database.lock:
+            self.own_uses.write_all(self._head.seq)  # before events go from which they follow
         after_each()
         gone = self.outbox.prune(before_ms, keep=self._kept.events, after_each=after_each)
         with self._database.writing():

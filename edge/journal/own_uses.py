@@ -59,6 +59,8 @@ class OwnUses:
                 self._insert(kept if epoch == self._epoch else [one for one in kept if one[0] == NOBODY], seq)
             if last > written:
                 self._note(epoch, last)
+            if epoch == self._epoch:
+                self.standing = Standing(written=last)
 
     def keep(self, event: Event, head: StreamHead) -> None:
         """Count what an event adds, inside the transaction that writes it."""
@@ -69,14 +71,14 @@ class OwnUses:
                 young[account_id] = (*young.get(account_id, ()), (head.seq, uses))
             self.standing = Standing(written=now.written, young=young)
         if head.seq - now.written >= WRITTEN_AT_ONCE:
-            self.write(head.seq)
+            self._write(head.seq)
+            self.standing = Standing(written=head.seq)
 
-    def write(self, seq: int) -> None:
-        """Write what is in memory; `seq` is that of the last event."""
-        for account_id, events in self.standing.young.items():
-            for of_seq, uses in events:
-                self._insert([(account_id, uses)], of_seq)
-        self._note(self._epoch, seq)
+    def write_all(self, seq: int) -> None:
+        """Write what is in memory, in a transaction of its own, under the lock; `seq` is that of the last event."""
+        with self._database.writing():
+            self._write(seq)
+        self.standing = Standing(written=seq)
 
     def after(self, account_id: int, own_seq: int) -> Uses:
         """Uses of events later than `own_seq`, the last of them that a published row holds; folded as by `add_uses`."""
@@ -150,10 +152,14 @@ class OwnUses:
             young = sum(len(uses) for events in self.standing.young.values() for _, uses in events)
             return young + int(self._database.rows("SELECT count(*) FROM own_use")[0][0])
 
+    def _write(self, seq: int) -> None:
+        for account_id, events in self.standing.young.items():
+            for of_seq, uses in events:
+                self._insert([(account_id, uses)], of_seq)
+        self._note(self._epoch, seq)
+
     def _note(self, epoch: int, seq: int) -> None:
         self._database.writer.execute("UPDATE stream SET uses_seq = ? WHERE epoch = ?", (seq, epoch))
-        if epoch == self._epoch:
-            self.standing = Standing(written=seq)
 
     def _young(self, account_id: int, own_seq: int) -> list[Uses]:
         return [uses for seq, uses in self.standing.young.get(account_id, ()) if seq > own_seq]
