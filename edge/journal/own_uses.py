@@ -6,7 +6,7 @@ events at the next start. Source: docs/decisions/uses-follow-from-events.md.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
@@ -27,11 +27,11 @@ Uses = tuple[Use, ...]
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in memory: by account, number and uses of each event later than `written`, up to which the table has
-    all. Counters of no account are NOBODY's. A change makes another one."""
+    """What is in memory: account, number and uses of each event later than `written`, up to which the table has all.
+    Counters of no account are NOBODY's. A change makes another one."""
 
     written: int
-    young: Mapping[int, tuple[tuple[int, Uses], ...]] = {}
+    young: tuple[tuple[int, int, Uses], ...] = ()
 
 
 class OwnUses:
@@ -66,9 +66,7 @@ class OwnUses:
         """Count what an event adds, inside the transaction that writes it."""
         now = self.standing
         if kept := self._uses_of(event):
-            young = dict(now.young)
-            for account_id, uses in kept:
-                young[account_id] = (*young.get(account_id, ()), (head.seq, uses))
+            young = (*now.young, *[(account_id, head.seq, uses) for account_id, uses in kept])
             self.standing = Standing(written=now.written, young=young)
         if head.seq - now.written >= WRITTEN_AT_ONCE:
             self._write(head.seq)
@@ -124,7 +122,7 @@ class OwnUses:
         """The accounts whose rows this till adds something to."""
         with self._database.lock:
             written = self._database.rows("SELECT DISTINCT account_id FROM own_use")
-            return self.standing.young.keys() | {account_id for (account_id,) in written}
+            return frozenset({row[0] for row in written} | {one[0] for one in self.standing.young})
 
     def forget(self, rows: Iterable[tuple[int, int]]) -> None:
         """Drop uses up to `own_seq` of each (account_id, own_seq); in a transaction of its own.
@@ -139,30 +137,26 @@ class OwnUses:
                     "DELETE FROM own_use WHERE account_id = ? AND epoch = ? AND seq <= ?",
                     [(account_id, self._epoch, own_seq) for account_id, own_seq in upto.items()],
                 )
-            left = {
-                account_id: tuple(one for one in events if one[0] > upto.get(account_id, 0))
-                for account_id, events in self.standing.young.items()
-            }
-            young = {account_id: events for account_id, events in left.items() if events}
-            self.standing = Standing(written=self.standing.written, young=young)
+            now = self.standing
+            young = tuple(one for one in now.young if one[1] > upto.get(one[0], 0))
+            self.standing = Standing(written=now.written, young=young)
 
     def count(self) -> int:
         """How many uses are kept, in memory and in the table."""
         with self._database.lock:
-            young = sum(len(uses) for events in self.standing.young.values() for _, uses in events)
+            young = sum(len(uses) for _, _, uses in self.standing.young)
             return young + int(self._database.rows("SELECT count(*) FROM own_use")[0][0])
 
     def _write(self, seq: int) -> None:
-        for account_id, events in self.standing.young.items():
-            for of_seq, uses in events:
-                self._insert([(account_id, uses)], of_seq)
+        for account_id, of_seq, uses in self.standing.young:
+            self._insert([(account_id, uses)], of_seq)
         self._note(self._epoch, seq)
 
     def _note(self, epoch: int, seq: int) -> None:
         self._database.writer.execute("UPDATE stream SET uses_seq = ? WHERE epoch = ?", (seq, epoch))
 
     def _young(self, account_id: int, own_seq: int) -> list[Uses]:
-        return [uses for seq, uses in self.standing.young.get(account_id, ()) if seq > own_seq]
+        return [uses for whose, seq, uses in self.standing.young if whose == account_id and seq > own_seq]
 
     def _uses_of(self, event: Event) -> list[tuple[int, Uses]]:
         """What an event adds, by account; no account to which it adds nothing."""

@@ -367,10 +367,10 @@ class Till:
             return msgspec.structs.replace(self._recall(before, ask.sale.language), card_token=ask.sale.card)
         decided = self._decide(ready)
         receipt, hold = decided.closed.receipt, decided.hold
+        self._spend(receipt, ready.now)  # first, while what was read of floats for its quote still holds
         self.names.say(receipt.place, ask.sale.card)
         head = self.journal.append(receipt, ask_sha256=ready.sha)
         end_holds(self, receipt)
-        self._spend(receipt, ready.now)
         if hold is not None:
             self.journal.promises.capture(hold.hold_id, ask.receipt_id)
         self.priced.answer(head, decided.language, decided.quote)

@@ -106,15 +106,17 @@ def test_a_sale_that_leaves_a_shared_transaction_takes_its_uses_along(till: Till
     assert journal.own_uses.after(1, 0) == twenty
 
 
-def test_what_a_row_holds_is_forgotten_and_what_came_after_it_is_not(till: Till):
+def test_what_a_row_holds_is_forgotten_without_a_write_and_what_came_after_it_is_not(till: Till):
     till.commit(commit("r1"))
     till.commit(commit("r2"))
-    uses = till.journal.own_uses
+    uses, log = till.journal.own_uses, Path(f"{till.journal.path}-wal")
+    size = log.stat().st_size
     assert uses.accounts() == {1}
     uses.forget([(1, 2)])
     assert uses.after(1, 0) == (Use(name=EARNED, amount=10),)
     uses.forget([(1, 3)])
     assert (uses.after(1, 0), uses.accounts()) == ((), frozenset())
+    assert log.stat().st_size == size  # the disk is not waited for, as it was with every page of members
 
 
 def test_half_in_the_table_and_half_in_memory_is_one_member(till: Till):
