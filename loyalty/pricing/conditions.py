@@ -26,6 +26,8 @@ def first_unmet(rule: Rule, workings: Workings) -> Reason | None:
         return reason
     if "time" in asks and (reason := _time(promotion, workings)):
         return reason
+    if "card" in asks and workings.view is None:
+        return no_card()
     if "member" in asks and (reason := _member(promotion, workings)):
         return reason
     if "limits" in asks and (reason := limits_unmet(rule, workings)):
@@ -80,8 +82,7 @@ def _time(promotion: Promotion, workings: Workings) -> Reason | None:
 
 def _member(promotion: Promotion, workings: Workings) -> Reason | None:
     who, valid, view = promotion.who, promotion.valid, workings.view
-    if view is None:
-        return no_card() if _needs_card(promotion) else None
+    assert view is not None
     if who.segments and not set(who.segments) & set(view.segments):
         return not_met("who.segments", ", ".join(who.segments), ", ".join(view.segments), "Is for other members.")
     if who.not_segments and set(who.not_segments) & set(view.segments):
@@ -94,21 +95,6 @@ def _member(promotion: Promotion, workings: Workings) -> Reason | None:
         return not_met("who.control", str(who.control_bp), "control", "Is not offered to this member.")
     return _yearly("birthday", valid.birthday, view.birthday_in_days) or _yearly(
         "anniversary", valid.anniversary, view.anniversary_in_days
-    )
-
-
-def _needs_card(promotion: Promotion) -> bool:
-    who, valid, limits = promotion.who, promotion.valid, promotion.limits
-    return bool(
-        who.card
-        or who.segments
-        or who.not_segments
-        or who.tiers
-        or who.control_bp
-        or valid.birthday
-        or valid.anniversary
-        or (limits and limits.times)
-        or any(cap.per != "receipt" for cap in promotion.caps)
     )
 
 

@@ -8,6 +8,7 @@ Source: DECISIONS 3; engine.md capability 9; docs/programme.md "Benefits".
 from collections.abc import Sequence
 from datetime import date
 from math import gcd, lcm, prod
+from operator import attrgetter
 
 import msgspec
 
@@ -28,6 +29,9 @@ class Earned(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=Tru
     valid_through: date
     points: Positive
 
+
+# The order of the stage earning, wherever else a rule takes money off.
+turn_of = attrgetter("rank", "triggered", "turn", "listed")
 
 Named = tuple[int, int]  # place of a rule and turn of the code that set it off
 
@@ -76,11 +80,6 @@ def earn_points(rules: Sequence[Rule], in_money: Sequence[int], workings: Workin
         if one.points:
             granted.append(one)
     return granted
-
-
-def turn_of(rule: Rule) -> tuple[int, bool, int, int]:
-    """The order of the stage earning, wherever else a rule takes money off."""
-    return rule.rank, rule.triggered, rule.turn, rule.listed
 
 
 def _earn(

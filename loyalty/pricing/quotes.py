@@ -198,11 +198,16 @@ def earned_of(effects: Iterable[Effect], store_partner_id: str) -> tuple[Earned,
 
 
 class _Priced(msgspec.Struct, frozen=True, kw_only=True):
-    """A basket of which everything is taken off, paid with points and stored value, and granted."""
+    """A basket of which everything is taken off, paid with points and stored value, and granted.
+
+    Attributes:
+        granted: of the effects those that grant points.
+    """
 
     workings: Workings
     redeemed: Redeemed
     extras: Extras
+    granted: tuple[Effect, ...]
     effects: tuple[Effect, ...]
     lines: tuple[QuoteLine, ...]
     stored: Stored
@@ -231,17 +236,18 @@ def _price_and_grant(
     workings, gate, redeemed = price(rules, workings, authority)
     in_money = workings.remaining
     extras = grant(rules, in_money, workings, gate)
-    effects = (*workings.effects, *_granted(extras, workings))
-    lines = _lines(workings, effects, redeemed)
+    granted = tuple(_granted(extras, workings))
+    lines = _lines(workings, granted, redeemed)
     stored = pay_with_stored(in_money, workings, bearer)
-    totals = _totals(lines, effects, stored)
+    totals = _totals(lines, granted, stored)
     if totals.points_earned > LARGEST_MINOR:
         raise BadBasket("The basket earns more points than any sale; check its amounts.", points=totals.points_earned)
     return _Priced(
         workings=workings,
         redeemed=redeemed,
         extras=extras,
-        effects=effects,
+        granted=granted,
+        effects=(*workings.effects, *granted),
         lines=lines,
         stored=stored,
         totals=totals,
@@ -293,7 +299,7 @@ def _quote_of(
         uses=counted.uses,
         shared_uses=counted.shared_uses,
         counters=counters_after(workings, counted.uses),
-        earned=earned_of(priced.effects, workings.place.partner_id),
+        earned=earned_of(priced.granted, workings.place.partner_id),
         spends_own=programme.options.spends_what_it_earns and priced.totals.points_spent > 0,
         totals=priced.totals,
         redemption=_may_redeem(redeemed, workings, authority),
@@ -373,11 +379,10 @@ def _granted(extras: Extras, workings: Workings) -> Iterable[Effect]:
                 )
 
 
-def _lines(workings: Workings, effects: Iterable[Effect], redeemed: Redeemed) -> tuple[QuoteLine, ...]:
+def _lines(workings: Workings, granted: Iterable[Effect], redeemed: Redeemed) -> tuple[QuoteLine, ...]:
     points: dict[int, int] = {}
-    for effect in effects:
-        if effect.points:
-            points[effect.line] = points.get(effect.line, 0) + effect.points
+    for effect in granted:
+        points[effect.line] = points.get(effect.line, 0) + effect.points
     return tuple([
         QuoteLine(
             line=line.line,
@@ -394,7 +399,7 @@ def _lines(workings: Workings, effects: Iterable[Effect], redeemed: Redeemed) ->
     ])  # fmt: skip
 
 
-def _totals(lines: Sequence[QuoteLine], effects: Iterable[Effect], stored: Stored) -> Totals:
+def _totals(lines: Sequence[QuoteLine], granted: Iterable[Effect], stored: Stored) -> Totals:
     net = sum([line.net_minor for line in lines])
     certificates = sum(one.amount_minor for one in stored.certificates)
     return Totals(
@@ -402,7 +407,7 @@ def _totals(lines: Sequence[QuoteLine], effects: Iterable[Effect], stored: Store
         discount_minor=sum([line.discount_minor for line in lines]),
         paid_with_points_minor=sum([line.paid_with_points_minor for line in lines]),
         net_minor=net,
-        points_earned=sum([effect.points for effect in effects]),
+        points_earned=sum([effect.points for effect in granted]),
         points_spent=sum([line.points_spent for line in lines]),
         paid_with_certificates_minor=certificates,
         to_pay_minor=net - certificates - stored.from_wallet_minor,

@@ -26,7 +26,6 @@ from loyalty.programme.promotion import (
     TenderIs,
     Valid,
     Where,
-    Who,
 )
 from loyalty.programme.selectors import EVERYTHING, Selector, selects
 from loyalty.programme.tracking import said_here, shared_counters, tracked
@@ -50,7 +49,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         money, points, extras: its benefits by where they take effect, each with the numbers of its selectors.
         gives: whether there are points or extras among them.
         when: the numbers of the selectors of its conditions, 0 where a condition has none.
-        asks: what has to hold: place, time, member, limits, when; empty for a plain one.
+        asks: what has to hold: place, time, card, member (what a card alone does not tell), limits, when; empty for a
+            plain one.
         swift: nothing is capped or skipped, and it takes off by one benefit only.
         plain: of a swift rule whose discount a single line of its goods gets as it stands, half up: the percentage or
             amount; else 0.
@@ -296,13 +296,14 @@ def _needs_goods(promotion: Promotion, chosen: Sequence[Numbers]) -> bool:
 
 
 def _asks(promotion: Promotion) -> Iterable[str]:
-    valid, limits = promotion.valid, promotion.limits
-    yearly = valid.birthday or valid.anniversary
+    who, valid, limits = promotion.who, promotion.valid, promotion.limits
+    narrowed = who.segments or who.not_segments or who.tiers or who.control_bp or valid.birthday or valid.anniversary
     per_member = any(cap.per != "receipt" for cap in promotion.caps)
     for what, is_asked in (
         ("place", promotion.where != Where()),
         ("time", valid != Valid()),
-        ("member", promotion.who != Who() or yearly or per_member or (limits and limits.times)),
+        ("card", who.card or narrowed or per_member or (limits and limits.times)),
+        ("member", narrowed),
         ("limits", limits is not None or per_member),
         ("when", promotion.when),
     ):
