@@ -13,7 +13,7 @@ from edge.service import TillService
 from loyalty.cards.cards import PaymentCard
 from tests.browser.conftest import OpenPage
 from tests.browser.counter import GOODS, LANGUAGES, SIZES, post, richer, settled, sign_in, start, welcoming
-from tests.edge.rim import CARD, commit, quote
+from tests.edge.rim import CARD, STRANGER, commit, quote
 
 pytestmark = pytest.mark.browser
 
@@ -452,3 +452,19 @@ def test_fields_side_by_side_stand_on_one_line_with_hints_and_without(panel: Pag
     panel.select_option("#f-action", "activate")
     choice, amount = (panel.locator(f"#f-{name}").bounding_box() for name in ("action", "amountOn"))
     assert choice and amount and abs(choice["y"] - amount["y"]) < 1
+
+
+def test_a_card_that_takes_the_place_of_another_is_said_in_the_language_of_the_panel(
+    service: TillService, open_page: OpenPage
+):
+    richer(service)
+    page = open_page(f"{service.url}/cashier?lang=pl")
+    sign_in(page)
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    settled(service, page)
+    page.keyboard.press("Alt+KeyC")
+    page.locator("#f-card").press_sequentially(STRANGER, delay=70)
+    page.keyboard.press("Enter")
+    expect(page.locator("#latest")).to_contain_text(
+        "Karta …9998 zamiast …8903: punkty z tej sprzedaży trafią na nią."
+    )

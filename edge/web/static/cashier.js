@@ -7,7 +7,7 @@ import { follow } from "./live.js";
 import { ACTS } from "./acts.js";
 import { open, isOpen, takeScan } from "./act.js";
 import { cash, fillLines, newsOf, offersOf } from "./sale.js";
-import { noticeOf, refusalOf } from "./told.js";
+import { noticeOf, refusalOf, replacedOf } from "./told.js";
 import { count, day, learn, moment, points, t, use } from "./tongue.js";
 import { onScan } from "./scanning.js";
 import { toast, clearToasts } from "./toast.js";
@@ -26,7 +26,7 @@ export const desk = {
   choose: async (more) => {
     const said = await post("/v1/choices", { choice_id: newId("choice"), ...more });
     // A card that takes the place of another is worth a word to the customer.
-    if (said.quote?.card_replaced) note(said.quote.card_replaced.say);
+    if (said.quote?.card_replaced) note(replacedOf(said.quote.card_replaced));
     return said;
   },
   note, show: (name, preset) => open(ACTS.find((act) => act.name === name), desk, preset), train,

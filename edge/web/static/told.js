@@ -42,6 +42,12 @@ export function claimOf({ state, points: n, reason }) {
 
 export const cardOf = ({ what }) => t(`told.card_${what}`);
 
+// A card that took the place of another; their ends, where they are at hand.
+export function replacedOf({ was, now, hold_released }) {
+  const said = t("told.card_replaced", { a: was || "…", b: now || "…" });
+  return hold_released ? `${said} ${t("told.hold_released")}` : said;
+}
+
 // How a certificate stands, and what to do with it.
 export function certificateOf(said, { currency, exponent }) {
   const left = money(said.balance_minor, currency, exponent), may = money(said.may_pay_minor, currency, exponent);
