@@ -468,3 +468,23 @@ def test_a_card_that_takes_the_place_of_another_is_said_in_the_language_of_the_p
     expect(page.locator("#latest")).to_contain_text(
         "Karta …9998 zamiast …8903: punkty z tej sprzedaży trafią na nią."
     )
+
+
+def test_what_needs_head_office_is_refused_once_and_at_once(service: TillService, panel: Page):
+    asked = sent(panel, "/v1/members/find")
+    begin(panel, "card")
+    panel.fill("#f-phone", "+44 131 496 0188")
+    panel.keyboard.press("Enter")
+    expect(panel.locator("#act-problem")).to_contain_text("Head office cannot be asked now. Ask for the card,")
+    assert len(asked) == 1
+
+
+def test_where_nothing_can_be_spent_it_is_said_and_nothing_asked(service: TillService, panel: Page):
+    panel.keyboard.press("Alt+KeyP")
+    expect(panel.locator("#act-body")).to_have_text("Ask for the card before payment. Scan it at any time.")
+    expect(panel.locator("#act-send")).to_be_hidden()
+    panel.keyboard.press("Enter")  # the button to close has the caret
+    post(service, "/v1/quotes", quote(card=STRANGER, basket=GOODS))
+    settled(service, panel)
+    panel.keyboard.press("Alt+KeyP")
+    expect(panel.locator("#act-body")).to_have_text("No points can be spent on this sale now.")

@@ -36,7 +36,7 @@ async function draw(step = at.step) {
     if (at !== now) return;
     now.step = step;
     $("act-body").replaceChildren(...parts);
-    $("act-send").hidden = Boolean(now.act.onlyShows?.(now.step, now.values));
+    $("act-send").hidden = Boolean(now.act.onlyShows?.(now.step, now.values, now.desk));
     $("act-close").textContent = t($("act-send").hidden ? "common.close" : "common.cancel");
     busy(false);
     focusFirst();

@@ -71,7 +71,9 @@ function factsOf(said, screen) {
 
 const spend = {
   name: "spend", key: "P",
+  onlyShows: (step, values, desk) => !desk.screen.most_points,
   draw(desk, values) {
+    if (!desk.screen.most_points) return [lead(t(desk.card() ? "say.nothingToSpend" : "cashier.noMemberLead"))];
     const most = desk.screen.most_points, step = desk.screen.step_points;
     return [lead(t("cashier.maySpend", { p: points(most), m: cash(desk.screen.most_minor, desk.screen) })), lead(t(`tier.${desk.screen.authority}`)),
       field("points", { mode: "numeric", value: values.points ?? String(most || ""), hint: t("field.pointsHint", { p: points(most), s: step }), required: true })];

@@ -1,5 +1,7 @@
 // Asking the till. An id is made once for an act and kept through every retry, so that nothing is done twice.
 
+import { has } from "./tongue.js";
+
 const WAITS_MS = [700, 1500, 3000];
 const LATE_MS = 15000;
 
@@ -19,7 +21,8 @@ export function newId(kind) {
   return `${kind}-${[...bytes].map((byte) => SIGNS[byte & 31]).join("")}`;
 }
 
-// The answer as an object. A till that does not answer, or is in trouble itself (5xx), is asked again with the same body.
+// The answer as an object. A till that does not answer, or is in trouble itself (5xx), is asked again with the same body;
+// where it says in words of its own that head office or a printer is wanted, it would say so again.
 // `onAgain` is told before each retry. Throws Problem: what the till refuses, or "page.no_answer" in the end.
 export async function ask(method, path, body, { onAgain = () => {} } = {}) {
   for (let tries = 0; ; tries += 1) {
@@ -34,9 +37,9 @@ export async function ask(method, path, body, { onAgain = () => {} } = {}) {
       const told = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : {};
       if (answer.ok) return told;
       problem = new Problem({ ...told, status: answer.status, code: told.code ?? "page.no_answer" });
-      if (answer.status < 500) throw problem;
+      if (answer.status < 500 || isSaid(told.code)) throw problem;
     } catch (error) {
-      if (error instanceof Problem && error.status < 500) throw error;
+      if (error instanceof Problem && (error.status < 500 || isSaid(error.code))) throw error;
       problem ??= new Problem({ code: "page.no_answer", status: 0 });
     }
     if (tries >= WAITS_MS.length) throw problem;
@@ -44,6 +47,8 @@ export async function ask(method, path, body, { onAgain = () => {} } = {}) {
     await new Promise((done) => setTimeout(done, WAITS_MS[tries]));
   }
 }
+
+const isSaid = (code) => Boolean(code) && code !== "page.no_answer" && has(`refusal.${code.replaceAll(".", "_")}`);
 
 export const get = (path) => ask("GET", path);
 export const post = (path, body, more) => ask("POST", path, body, more);
