@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from central.coalition.registry import (
     BadCoalition,
@@ -13,6 +13,7 @@ from central.coalition.registry import (
     load_coalition,
     open_slot,
     partner_of,
+    peers_of,
     revoke_till,
 )
 from central.database.tables import store_partner, stream
@@ -112,6 +113,19 @@ def test_a_revoked_tills_batches_are_kept_and_not_posted(centre: Centre) -> None
     assert [till.send(data).code, till.send(data).code] == ["sync.revoked", "sync.revoked"]
     assert centre.rows(select(stream.c.seq).where(stream.c.till_id == till.head.till_id)) == [(0,)]
     assert centre.flags() == [(0, "batch_quarantined")]
+
+
+def test_tills_of_a_store_that_listen_are_told_to_each_other_by_name(centre: Centre) -> None:
+    one, two, elsewhere = centre.till(), centre.till(), centre.till("S2")
+    with writing(centre.engine) as tx:
+        for till, lan in ((two, "10.0.0.2:7000"), (elsewhere, "10.0.9.9:7000")):
+            about = stream.c.till_id == till.head.till_id
+            tx.execute(update(stream).where(about).values(about=f'{{"lan": "{lan}"}}'))
+        told = peers_of(tx, one.head.till_id)
+        assert [(peer.till_id, peer.label, peer.address) for peer in told] == [
+            (two.head.till_id, "Lane", "10.0.0.2:7000")
+        ]
+        assert peers_of(tx, two.head.till_id) == ()  # the first does not listen
 
 
 def test_a_request_number_counts_once(centre: Centre) -> None:
