@@ -6,6 +6,9 @@ VENV := .venv/bin
 # One more than there are processors: many tests wait for a browser, a disk or another process.
 WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
+# Tests start many Pythons: what one has compiled the next shall find, whatever the surroundings say.
+unexport PYTHONDONTWRITEBYTECODE
+
 help:  ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## */  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
 

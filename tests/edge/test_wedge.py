@@ -62,8 +62,8 @@ class Till(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def till() -> Iterator[tuple[str, list[dict[str, str]]]]:
+@pytest.fixture(scope="module")
+def one_till() -> Iterator[tuple[str, list[dict[str, str]]]]:
     posted: list[dict[str, str]] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("OneTill", (Till,), {"posted": posted}))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -73,13 +73,25 @@ def till() -> Iterator[tuple[str, list[dict[str, str]]]]:
     server.server_close()
 
 
-@pytest.fixture
-def page(browser: Browser, till) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def one_page(browser: Browser) -> Iterator[Page]:
+    """A new page costs more than all that most of these tests do in it."""
     opened = browser.new_page()
-    opened.goto(till[0])
-    opened.wait_for_function("window.ready")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def till(one_till) -> tuple[str, list[dict[str, str]]]:
+    one_till[1].clear()
+    return one_till
+
+
+@pytest.fixture
+def page(one_page: Page, till) -> Page:
+    one_page.goto(till[0])
+    one_page.wait_for_function("window.ready")
+    return one_page
 
 
 def told(page: Page, many: int) -> list:
@@ -248,8 +260,7 @@ def test_scans_in_a_row_are_told_in_order(page: Page, till):
     assert [body["card"] for body in till[1]] == [f"{CARD}{n}" for n in range(3)]
 
 
-def test_a_page_may_take_the_scan_itself_and_stop_listening(browser: Browser, till):
-    page = browser.new_page()
+def test_a_page_may_take_the_scan_itself_and_stop_listening(page: Page, till):
     page.goto(till[0] + "?own")
     page.wait_for_function("window.ready")
     burst(page, CARD)
@@ -258,7 +269,6 @@ def test_a_page_may_take_the_scan_itself_and_stop_listening(browser: Browser, ti
     burst(page, CARD)
     page.wait_for_timeout(200)
     assert (page.evaluate("window.told.length"), till[1]) == (1, [])
-    page.close()
 
 
 def test_a_till_that_does_not_answer_is_told_and_the_next_scan_tries_again(page: Page, till):
