@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlite_utils
+from sqlite_utils.migrations import Migrations
 
 from loyalty.trouble import Fault, InvariantBroken, Trouble
 
@@ -224,3 +225,14 @@ def _set_up(connection: sqlite3.Connection, path: Path | str, synchronous: str) 
                 f"{path} cannot be opened with {name} = {value} (it stays {found[0]}); put the data on a local disk.",
                 setting=name,
             )
+
+
+def later_than(migrations: Migrations, tables: sqlite_utils.Database) -> tuple[str, ...]:
+    """The migrations by which a later version of ours changed a file.
+
+    Only where it has all of ours too: a name that is not known in the place of one that is missing is a damaged row.
+    """
+    if migrations.pending(tables):
+        return ()
+    known = {one.name for one in migrations.pending(sqlite_utils.Database(memory=True))}
+    return tuple(one.name for one in migrations.applied(tables) if one.name not in known)

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import sqlite_utils
 
 from edge.database import MENDED
 from edge.identity import IDENTITY_FILE, TillIdentity, read_identity_file
 from edge.journal.places import OF_STREAM, places_after
 from edge.journal.room import FULL_MB, LOW_MB, MB, SHORT_MB
+from edge.journal.tables import later_journal
 from edge.line.enrol import CACHE_FILE, JOURNAL_FILE
 from edge.ports import Settings
 from loyalty.trouble import Trouble
@@ -266,6 +268,15 @@ def _journal(path: Path, identity: TillIdentity, now_ms: int, facts: dict[str, A
         ]
     try:
         with closing(reading_only(path)) as journal:
+            if later := later_journal(sqlite_utils.Database(journal, execute_plugins=False)):
+                return [
+                    Ailment(
+                        level="danger",
+                        code="journal.newer",
+                        say=f"A later version of this till wrote its journal ({', '.join(later)}).",
+                        do="Start that version again: nothing is lost. This one leaves the file as it is.",
+                    )
+                ]
             return list(_read_journal(journal, identity, now_ms, facts))
     except sqlite3.Error as error:
         return [

@@ -7,6 +7,8 @@ import msgspec
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from edge.cache.troubles import CacheDamaged
+from edge.database import later_than
 from loyalty.certificates import CertificateRow
 from loyalty.members import HotlistedCard
 from loyalty.programme.programme import Programme, canonical
@@ -17,7 +19,13 @@ _cache = Migrations("cache")
 
 
 def make_tables(tables: Database) -> None:
-    """Bring a cache of any earlier version to the present one."""
+    """Bring a cache of any earlier version to the present one.
+
+    Raises:
+        CacheDamaged: a later version wrote it, in a shape that is not known here.
+    """
+    if later := later_than(_cache, tables):
+        raise CacheDamaged(f"A later version of this till wrote the cache ({', '.join(later)}).")
     _cache.apply(tables)
 
 

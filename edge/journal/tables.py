@@ -1,17 +1,35 @@
 """The tables of journal.db, made and migrated by sqlite-utils; all STRICT.
 
-A migration that a shop has run is never edited: a change is another one below it.
+A migration that a shop has run is never edited: a change is another one below it. So is a new type of event, though it
+may change no table: by its name an earlier version sees that this file is not for it.
 """
 
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
+from edge.database import later_than
+from edge.journal.troubles import JournalNewer
+
 _journal = Migrations("journal")
 
 
 def make_tables(tables: Database) -> None:
-    """Bring a journal of any earlier version to the present one."""
+    """Bring a journal of any earlier version to the present one.
+
+    Raises:
+        JournalNewer: a later version wrote it.
+    """
+    if later := later_journal(tables):
+        raise JournalNewer(
+            f"A later version of this till wrote its journal ({', '.join(later)}). Start that version again: nothing"
+            " was changed, nothing is lost. To stay with this one, let the later one send everything, then enrol anew."
+        )
     _journal.apply(tables)
+
+
+def later_journal(tables: Database) -> tuple[str, ...]:
+    """By what a later version of ours changed a journal; nothing where this version may write to it."""
+    return later_than(_journal, tables)
 
 
 @_journal()

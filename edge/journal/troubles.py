@@ -19,6 +19,10 @@ class JournalBroken(Fault):
     code = "journal.broken"
 
 
+class JournalNewer(Fault):
+    code = "journal.newer"
+
+
 class OtherTill(Fault):
     code = "journal.other_till"
     status = 500

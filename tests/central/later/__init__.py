@@ -1,0 +1,1 @@
+"""The version of head office after this one, as it might be: another protocol number, and columns in every table."""
