@@ -14,14 +14,16 @@ from central.coalition.programmes import publish
 from central.corrections.stray_points import bring_home
 from central.intake.claims import settle_claims
 from central.leases.leasing import reclaim_overdue
-from central.members.members import import_members
+from central.members.members import AccountClosed, CardTaken, import_members
 from central.members.people import People
 from central.ports import writing
 from central.posting.late import GRACE_DAYS, post_arrived, post_overdue
 from central.recomputing.recompute import recompute_pending
 from central.streams.sealing import Sealer
+from central.tills.forgotten_cards import FORGOTTEN, give_forgotten
 from central.tills.snapshots import SnapshotMaker
 from central.tills.store import SqlCentreStore
+from central.worklist.worklist import FlagKey, settle_flag
 from edge.identity import TillIdentity
 from loyalty.cards.card_keys import one_card_key
 from loyalty.programme.programme import Programme, canonical
@@ -191,6 +193,26 @@ class Office:
             # One from before this enrolment would not know the till: whoever enrols makes a new one.
             self.backups = [image_of(self.disk.connection)]
         return TillIdentity(seed=seed.hex(), install_id=install_id, granted=granted)
+
+    def give_forgotten(self) -> list[str]:
+        """Somebody goes through the cards that only tills still know, calls each member, and gives it to them.
+
+        Returns:
+            What became of each.
+        """
+        found = "SELECT till_id, epoch, seq, n FROM flag WHERE cause = ? AND state = 'open' ORDER BY 1, 2, 3, 4"
+        done = []
+        for till_id, epoch, seq, n in self.disk.connection.execute(found, (FORGOTTEN,)).fetchall():
+            key = FlagKey(till_id=till_id, epoch=epoch, seq=seq, cause=FORGOTTEN, n=n)
+            try:
+                with writing(self.engine) as tx:
+                    give_forgotten(tx, key, by="fleet", now_ms=self.world.wall_ms())
+                done.append("given")
+            except (CardTaken, AccountClosed) as refused:
+                with writing(self.engine) as tx:
+                    settle_flag(tx, key, note=refused.code, by="fleet", now_ms=self.world.wall_ms())
+                done.append(refused.code)
+        return done
 
     def put_back(self, backup: sqlite3.Connection) -> None:
         """Restore the database and note it, as a person does before the service starts again."""

@@ -41,6 +41,8 @@ class Whose:
         strays = "SELECT figures FROM flag WHERE cause = 'card_has_points' AND state = 'open'"
         self._strays = {said["account_id"]: said["into"] for (figures,) in disk.execute(strays)
                         if (said := json.loads(figures))}  # fmt: skip
+        led = "SELECT figures FROM flag WHERE cause = 'card_forgotten' AND note = 'the card is the member''s'"
+        self._led_back = {json.loads(figures)["card_token"] for (figures,) in disk.execute(led)}
         unknown = "SELECT figures FROM flag WHERE cause = 'account_unknown'"
         self._unknown = {json.loads(figures)["account_id"] for (figures,) in disk.execute(unknown)}
 
@@ -86,10 +88,19 @@ class Whose:
             elif joined.setdefault(found, token) != token:
                 yield f"card: two members who joined share account {found}"
         yield from self._numbers()
+        yield from self._led_wrong()
         listed = {token for (token,) in self._centre.disk.execute("SELECT card_token FROM hotlist WHERE lifted = 0")}
         for one in self._record.given:
             if one.gone and self.is_posted(one.place) and one.gone not in listed:
                 yield f"card: {one.event_id} blocked a card that is not on the hotlist"
+
+    def _led_wrong(self) -> Iterator[str]:
+        """A card that only tills still knew, and that a person gave back by their word, is whose it was given to."""
+        for one in self._record.given:
+            if one.token in self._led_back and one.other is not None:
+                found, owner = self._cards.get(one.token, 0), self.account(one.other)
+                if owner and self.home(found) != self.home(owner):
+                    yield f"card: that of {one.event_id}, forgotten, was given to account {found}, not to {owner}"
 
     def _numbers(self) -> Iterator[str]:
         """Each number goes to one card; a till that was put back may have given one again, which people are told."""

@@ -295,6 +295,11 @@ class Fleet:
             said = machine.uplink.status().session.suspended
             if machine.identity.till_id in stopped or said:
                 self._enrol_again(machine, said or "stopped")
+        if self._is_healing:
+            # Not before: while head office may be put back once more, the till that gave a card may still bring that.
+            for what in self.office.give_forgotten():
+                self.talk.seen[f"forgotten card {what}"] += 1
+                self.time.note("forgotten card", what)
 
     def _enrol_again(self, machine: Machine, why: str) -> None:
         self.talk.seen[f"enrolled again: {why}"] += 1
