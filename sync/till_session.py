@@ -259,9 +259,14 @@ class TillSession:
             if refusal.code == HelloFirst.code:
                 self._schedule.hello_now(now)
 
-    def no_answer(self, now: Moment, request: Request, code: str = "line.no_answer") -> None:
-        """Nothing came within the deadline, or the line broke; `code` is the Fault's."""
+    def no_answer(self, now: Moment, request: Request, code: str = "line.no_answer", came: bytes = b"") -> None:
+        """Nothing came within the deadline, or the line broke; `code` is the Fault's, `came` what there is of the body
+        of an answer, of which bytes of a chunk are kept."""
         self._halve(request)
+        if request.kind == "chunk":
+            self._now_ms = now.wall_ms
+            self._members.use_keys(self._live_keys())
+            self._members.take_begun(request, came)
         self._schedule.failed(now, code, None)
         if request.kind == "page":
             # What is left of a snapshot is asked for as soon as the line is back; a page has time.

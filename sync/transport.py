@@ -28,13 +28,23 @@ MAX_ANSWER_BYTES = 12 * 1024 * 1024
 _CHUNK = 64 * 1024
 
 
-class LineDown(Fault):
+class LineBroke(Fault):
+    """An answer that did not come whole.
+
+    Attributes:
+        came: what had come of the body of an answer with status 200; nothing of it proves itself yet.
+    """
+
+    came = b""
+
+
+class LineDown(LineBroke):
     """No connection, or it broke before the answer was whole."""
 
     code = "line.down"
 
 
-class LineTooSlow(Fault):
+class LineTooSlow(LineBroke):
     """The deadline passed."""
 
     code = "line.too_slow"
@@ -86,6 +96,15 @@ def exchange(session: requests.Session, url: str, body: bytes, deadline_ms: int)
     Raises:
         LineDown, LineTooSlow, LineHijacked, LineUntrusted, AnswerTooLarge.
     """
+    came = bytearray()
+    try:
+        return _exchange(session, url, body, deadline_ms, came)
+    except LineBroke as broke:
+        broke.came = bytes(came)
+        raise
+
+
+def _exchange(session: requests.Session, url: str, body: bytes, deadline_ms: int, came: bytearray) -> Answer:
     ends = time.monotonic() + deadline_ms / 1000
     with _Guillotine(deadline_ms / 1000) as guillotine:
         try:
@@ -102,7 +121,7 @@ def exchange(session: requests.Session, url: str, body: bytes, deadline_ms: int)
                 _check_sender(response)
                 return Answer(
                     status=response.status_code,
-                    body=_read(response, guillotine),
+                    body=_read(response, guillotine, came if response.status_code == 200 else bytearray()),
                     retry_after_s=_retry_after(response),
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as trouble:
@@ -147,11 +166,10 @@ def _check_sender(response: requests.Response) -> None:
     )
 
 
-def _read(response: requests.Response, guillotine: "_Guillotine") -> bytes:
+def _read(response: requests.Response, guillotine: "_Guillotine", read: bytearray) -> bytes:
     length = response.headers.get("Content-Length", "")
     if length.isascii() and length.isdigit() and int(length) > MAX_ANSWER_BYTES:
         raise AnswerTooLarge("The answer of head office is larger than any it should give.", bytes=int(length))
-    read = bytearray()
     while chunk := response.raw.read1(_CHUNK, decode_content=False):
         read += chunk
         if len(read) > MAX_ANSWER_BYTES:

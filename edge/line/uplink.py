@@ -28,7 +28,7 @@ from sync.schedule import Intervals
 from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
 from sync.till_messages import Condition, Request, TillSettings
 from sync.till_session import SessionStatus, TillSession, WaitUntil
-from sync.transport import LineUntrusted
+from sync.transport import LineBroke, LineUntrusted
 from sync.wire import Ack, Answer, HelloAnswer, Lane, LeaseAnswer, Page, SignedGrant
 
 VERSION = "0.1"
@@ -240,8 +240,11 @@ class Uplink:
                 self._note_head(self._journal.head())
         return max(0, step.mono_ms - now.mono_ms) if isinstance(step, WaitUntil) else step
 
-    def give(self, request: Request, answer: Answer | None, code: str = "line.no_answer") -> None:
-        """What the line brought for a request; none where nothing came in time, with the code of the Fault.
+    def give(
+        self, request: Request, answer: Answer | None, code: str = "line.no_answer", came: bytes = b""
+    ) -> None:
+        """What the line brought for a request; none where nothing came in time, with the code of the Fault, and what
+        came of an answer that is not whole.
 
         Raises:
             Fault: our own disk let us down; ask again later.
@@ -250,7 +253,7 @@ class Uplink:
             now = self._clock.now().moment
             self._line_code = "" if answer else code
             if answer is None:
-                self._session.no_answer(now, request, code)
+                self._session.no_answer(now, request, code, came)
             else:
                 self._session.take_answer(now, request, answer)
             self._note(request)
@@ -320,7 +323,7 @@ class Uplink:
         try:
             answer = self._exchange(self._url + request.path, request.body, request.deadline_ms)
         except Fault as fault:
-            self.give(request, None, fault.code)
+            self.give(request, None, fault.code, fault.came if isinstance(fault, LineBroke) else b"")
             return
         self.give(request, answer)
 

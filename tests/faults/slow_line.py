@@ -21,14 +21,14 @@ class SlowCoalition(InProcess):
         bytes_s: of the line, either way.
         cut_after: bytes after which the line breaks, once each, ascending; counted from the beginning.
         down, up: bytes that went by; carried: (path, bytes down, when) of each exchange that came through.
-        lost: bytes down of exchanges that were cut.
+        cut: bytes down of exchanges that were cut.
     """
 
     def __init__(self, folder: Path, clock: StoryClock, coalition: dict[str, Any], database_url: str = "") -> None:
         super().__init__(folder, clock, coalition, database_url)
         self.bytes_s = BYTES_S
         self.cut_after: list[int] = []
-        self.down = self.up = self.lost = 0
+        self.down = self.up = self.cut = 0
         self.carried: list[tuple[str, int, int]] = []
         self.maker = SnapshotMaker(self.engine, clock)
 
@@ -42,8 +42,10 @@ class SlowCoalition(InProcess):
             came = max(0, self.cut_after.pop(0) - self.down)
             self._pass(came)
             self.down += came
-            self.lost += came
-            raise LineDown("the line broke")
+            self.cut += came
+            broke = LineDown("the line broke")
+            broke.came = answer.body[: max(0, came - HEADERS)] if answer.status == 200 else b""
+            raise broke
         self._pass(size)
         self.down += size
         self.carried.append((url.rsplit("/", 1)[-1], size, self.clock.mono_ms()))

@@ -163,7 +163,7 @@ def test_a_line_that_breaks_all_the_time_costs_an_answer_each_and_a_restart_one_
     shop.sync(whole)
     clean = shop.down - before
     node, dice = shop.add_till("S1", "till"), Random("cuts")
-    start, lost, taken = shop.down, shop.lost, len(shop.carried)
+    start, cut, taken = shop.down, shop.cut, len(shop.carried)
     shop.cut_after = sorted(start + dice.randrange(clean) for _ in range(25))
     for turn in range(400):
         shop.clock.move(node.uplink.run_once())
@@ -172,9 +172,9 @@ def test_a_line_that_breaks_all_the_time_costs_an_answer_each_and_a_restart_one_
     shop.sync(node)
     assert not shop.cut_after
     assert {*rows_here(node)} == {account_of(n) for n in range(MEMBERS)}
-    # Ten chunks, each of one answer, came ten times: what a cut cost is in `lost`, and no restart cost one.
+    # Ten chunks came, each of one answer, or of its rest after what had come before a cut; no restart cost one.
     assert [path for path, _, _ in shop.carried[taken:]].count("chunks") == 10
-    assert 0 < shop.lost - lost < 25 * 4_000
+    assert 0 < shop.cut - cut < 25 * 4_000
     digest_agrees(shop, node)
 
 

@@ -193,6 +193,26 @@ def test_an_answer_that_breaks_off_is_a_fault(serve, sent):
         post(serve(lambda connection: connection.sendall(sent)))
 
 
+@pytest.mark.parametrize(
+    ("headers", "came", "trouble"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n", b"only this", LineDown),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nX-Wait: 1\r\n", b"only this", LineTooSlow),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n", b"", LineDown),
+    ],
+    ids=["broken off", "too slow", "a refusal"],
+)
+def test_what_came_of_an_answer_that_broke_off_is_there(serve, headers, came, trouble):
+    def behave(connection: socket.socket) -> None:
+        connection.sendall(headers + OURS + b"\r\nonly this")
+        if b"Wait" in headers:
+            connection.recv(1)  # until the other side gives up
+
+    with pytest.raises(trouble) as broke:
+        post(serve(behave), deadline_ms=400)
+    assert broke.value.came == came
+
+
 def test_headers_that_break_off_are_not_taken_for_the_centre_s(serve):
     with pytest.raises(LineHijacked):
         post(serve(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Le")))
