@@ -210,10 +210,12 @@ def open_engine(url: str, cache_mib: int = CACHE_MIB) -> Engine:
         cache_mib: of SQLite's pages, for who writes.
     """
     parsed = make_url(url)
+    cache_kib = cache_mib * 1_024
     if parsed.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8)
     if parsed.database in (None, "", ":memory:"):
         engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        cache_kib = 0  # its pages are in memory once already
     else:
         path = Path(str(parsed.database))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +224,7 @@ def open_engine(url: str, cache_mib: int = CACHE_MIB) -> Engine:
         # The connection that was used last is used next: else each of the pool fills a cache of its own in turn.
         engine = create_engine(url, connect_args={"timeout": 10}, pool_use_lifo=True)
     event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", lambda connection: _begin(connection, cache_mib * 1_024))
+    event.listen(engine, "begin", lambda connection: _begin(connection, cache_kib))
     return engine
 
 
@@ -244,7 +246,7 @@ def _begin(connection: Connection, cache_kib: int) -> None:
     size = cache_kib if writes else cache_kib // READERS_SHARE
     driver: Any = connection.connection.driver_connection
     try:
-        if connection.info.get("cache_kib") != size:
+        if connection.info.get("cache_kib", 0) != size:
             driver.execute(f"PRAGMA cache_size=-{size}")
             connection.info["cache_kib"] = size
         driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")

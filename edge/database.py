@@ -124,7 +124,7 @@ class Database:
         found = self.rows(sql, values)
         return found[0] if found else None
 
-    def remembered(self, sql: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def remembered(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """As `rows`, and found again without asking SQLite for as long as nothing was written since: a sale wants to
         know what its quote did. What it finds must not be changed, and is small."""
         with self._read_lock:

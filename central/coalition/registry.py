@@ -389,9 +389,12 @@ def peers_of(connection: Connection, till_id: str) -> tuple[Peer, ...]:
     return tuple(peers)
 
 
+_ABOUT = select(stream.c.about).where(at(bindparam("till"), bindparam("in_epoch")))
+
+
 def held_by(connection: Connection, till_id: str, epoch: int) -> tuple[str, ...]:
     """The ids of the card keys in force that a till said it holds; the first for one that says nothing of keys."""
-    about = connection.execute(select(stream.c.about).where(at(till_id, epoch))).scalar()
+    about = ask_one(connection, _ABOUT, {"till": till_id, "in_epoch": epoch})
     return held_in(about or "{}")
 
 

@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
+from central.database.asking import ask, ask_first
 from central.database.tables import event, store, till
 from central.posting.posting import stored_heads
 from central.streams.evidence import hash_at
@@ -23,6 +24,18 @@ from loyalty.lots import EventRef
 
 RECORD_DIGITS = 8
 MOST_ALIKE = 20
+_NAMED = (
+    select(event)
+    .where(event.c.receipt_id == bindparam("name"), event.c.kind == "receipt.v1")
+    .order_by(event.c.till_id, event.c.epoch)
+    .limit(MOST_ALIKE)
+)
+_NAMED_AT = _NAMED.where(event.c.till_id == bindparam("till"))
+_PLACE = (
+    select(till.c.label, store.c.store_id, store.c.name)
+    .join_from(till, store)
+    .where(till.c.till_id == bindparam("till"))
+)
 
 
 class Labels(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,10 +48,7 @@ class Labels(msgspec.Struct, frozen=True, kw_only=True):
 def find_receipt(connection: Connection, claim: Claimed) -> Row[Any] | None:
     """The event row of the receipt that a claim names; none while it has not come, or where nothing printed fits."""
     named = claim.named
-    named_so = select(event).where(event.c.receipt_id == named.receipt_id, event.c.kind == "receipt.v1")
-    if claim.till_id:
-        named_so = named_so.where(event.c.till_id == claim.till_id)
-    rows = connection.execute(named_so.order_by(event.c.till_id, event.c.epoch).limit(MOST_ALIKE)).all()
+    rows = ask(connection, _NAMED_AT if claim.till_id else _NAMED, {"name": named.receipt_id, "till": claim.till_id})
     heads = stored_heads(connection, [_ref(row) for row in rows])
     fitting = [row for row in rows if isinstance(head := heads.get(_ref(row)), Receipt)
                and _fits(connection, row, head, named)]  # fmt: skip
@@ -50,8 +60,7 @@ def find_receipt(connection: Connection, claim: Claimed) -> Row[Any] | None:
 
 def labels_of(connection: Connection, till_id: str) -> Labels:
     """What a till prints of itself."""
-    joined = select(till.c.label, store.c.store_id, store.c.name).join_from(till, store)
-    row = connection.execute(joined.where(till.c.till_id == till_id)).first()
+    row = ask_first(connection, _PLACE, {"till": till_id})
     if row is None:
         return Labels(store=frozenset(), till=frozenset({_plain(till_id)}))
     return Labels(

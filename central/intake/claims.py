@@ -7,12 +7,14 @@ back before or after take their points with them. Source: docs/members.md "A rec
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, or_, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, or_, select, update
 
 from central.coalition.programmes import compiled, current_programme
+from central.database.asking import ask, ask_first, tell
 from central.database.rows import find, put
 from central.database.tables import account, event, receipt_claim, reversed_
 from central.intake.claimed_receipts import find_receipt, labels_of, mark_of
@@ -42,6 +44,14 @@ STREAM = "claims"
 AT_ONCE = 50
 _PLACE = ("till_id", "epoch", "seq")
 _PARTS = tuple[Earned, ...]
+_HERE = tuple(receipt_claim.c[name] == bindparam(f"in_{name}") for name in _PLACE)
+_ONE = select(receipt_claim).where(*_HERE)
+_DUE = (
+    select(*(receipt_claim.c[name] for name in _PLACE))
+    .where(or_(receipt_claim.c.state == "asked", receipt_claim.c.due == 1))
+    .order_by(receipt_claim.c.looked_at_ms, receipt_claim.c.asked_at_ms, *(receipt_claim.c[name] for name in _PLACE))
+    .limit(AT_ONCE)
+)
 
 
 class No(Exception):
@@ -68,14 +78,7 @@ def settle_claims(engine: Engine, now_ms: int, randomness: Randomness, grace_day
 def _due(engine: Engine) -> Sequence[EventRef]:
     """In the order in which they were asked; those that wait for their receipt come again and again."""
     with reading(engine) as tx:
-        wanted = or_(receipt_claim.c.state == "asked", receipt_claim.c.due == 1)
-        chosen = select(*(receipt_claim.c[name] for name in _PLACE)).where(wanted)
-        rows = tx.execute(
-            chosen.order_by(
-                receipt_claim.c.looked_at_ms, receipt_claim.c.asked_at_ms, *(receipt_claim.c[one] for one in _PLACE)
-            )
-        )
-        return [EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq) for row in rows.fetchmany(AT_ONCE)]
+        return [EventRef(till_id=row.till_id, epoch=row.epoch, seq=row.seq) for row in ask(tx, _DUE)]
 
 
 @replayable
@@ -83,7 +86,8 @@ def _settle(engine: Engine, ref: EventRef, now_ms: int, randomness: Randomness, 
     with writing(engine) as tx:
         # Whoever decides claims holds this stream, so no receipt is granted twice.
         facts = AccountFacts(tx, STREAM, now_ms, randomness)
-        row = tx.execute(select(receipt_claim).where(*_is(ref))).one()
+        row = ask_first(tx, _ONE, _named(ref))
+        assert row is not None
         if row.state != "asked" and not row.due:
             return False
         deciding = _Deciding(tx, row, now_ms)
@@ -220,7 +224,8 @@ class _Deciding:
         )
 
     def _keep(self, **values: Any) -> None:
-        self._tx.execute(update(receipt_claim).where(*_is(self._ref)).values(values))
+        told = {f"to_{name}": value for name, value in values.items()}
+        tell(self._tx, _becoming(tuple(values)), {**_named(self._ref), **told})
 
     def _owner(self) -> int:
         """The account that it is for, the one that it lives on in where it was merged."""
@@ -271,5 +276,11 @@ def _part(key: tuple[str, date], points: int) -> Earned:
     return Earned(issuer_id=key[0], valid_through=key[1], points=points)
 
 
-def _is(ref: EventRef) -> list[Any]:
-    return [receipt_claim.c[name] == getattr(ref, name) for name in _PLACE]
+def _named(ref: EventRef) -> Mapping[str, Any]:
+    return {f"in_{name}": getattr(ref, name) for name in _PLACE}
+
+
+@cache
+def _becoming(names: tuple[str, ...]) -> Any:
+    """Writes these columns of a claim."""
+    return update(receipt_claim).where(*_HERE).values({name: bindparam(f"to_{name}") for name in names})

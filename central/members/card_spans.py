@@ -8,10 +8,11 @@ Source: docs/members.md; fraud-privacy.md 2.
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from central.coalition.programmes import current_programme
 from central.coalition.registry import at, held_by
+from central.database.asking import ask, ask_one
 from central.database.rows import find, put
 from central.database.tables import card, number_next, number_span, stream
 from loyalty.cards.card_keys import CardKeys
@@ -24,6 +25,22 @@ AT_MOST = 5  # spans told at a time
 RESTORE_SHARE = 20  # of a range's places, so many are passed over by a restore
 MOST_RESTORED = 1_000_000
 MOST_SKIPPED = 50  # spans in a row with a number that is somebody's already
+
+
+_OF = number_span.c.till_id == bindparam("till"), number_span.c.epoch == bindparam("in_epoch")
+_NEWEST = select(func.max(number_span.c.span_no)).where(*_OF)
+_AFTER = (
+    select(number_span)
+    .where(*_OF, number_span.c.span_no > bindparam("after"))
+    .order_by(number_span.c.span_no)
+    .limit(AT_MOST)
+)
+_HELD = (
+    update(stream)
+    .where(at(bindparam("till"), bindparam("in_epoch")), stream.c.state == "active")
+    .values(heard_at_ms=bindparam("now_ms"))
+    .returning(stream.c.till_id)
+)
 
 
 class NumbersUsedUp(Refusal):
@@ -49,8 +66,8 @@ def grant_numbers(
     if rules is None or card_range is None or left * 2 > rules.numbers_at_once:
         return
     # The stream's row is the lock: one span at a time for a till.
-    here = update(stream).where(at(till_id, epoch), stream.c.state == "active").values(heard_at_ms=now_ms)
-    if tx.execute(here).rowcount == 0 or newest_span(tx, till_id, epoch) > taken:
+    is_held = bool(ask(tx, _HELD, {"till": till_id, "in_epoch": epoch, "now_ms": now_ms}))
+    if not is_held or newest_span(tx, till_id, epoch) > taken:
         return
     key_id = _key_of_range(tx, card_range, card_keys)
     if key_id not in held_by(tx, till_id, epoch):
@@ -66,15 +83,13 @@ def grant_numbers(
 
 def spans_after(connection: Connection, till_id: str, epoch: int, span_no: int) -> Sequence[NumberSpan]:
     """A till's spans after a number, ascending; unsigned, `key_no` 0."""
-    here = number_span.c.till_id == till_id, number_span.c.epoch == epoch, number_span.c.span_no > span_no
-    found = connection.execute(select(number_span).where(*here).order_by(number_span.c.span_no).limit(AT_MOST))
-    return tuple(NumberSpan(**row) for row in found.mappings())
+    found = ask(connection, _AFTER, {"till": till_id, "in_epoch": epoch, "after": span_no})
+    return tuple(NumberSpan(**row._mapping) for row in found)
 
 
 def newest_span(connection: Connection, till_id: str, epoch: int) -> int:
     """The number of a till's newest span; 0 for none."""
-    here = number_span.c.till_id == till_id, number_span.c.epoch == epoch
-    return connection.execute(select(func.max(number_span.c.span_no)).where(*here)).scalar() or 0
+    return ask_one(connection, _NEWEST, {"till": till_id, "in_epoch": epoch}) or 0
 
 
 def check_number(tx: Connection, ref: EventRef, kind: str, used: NumberUsed) -> str | None:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
+from central.database.asking import ask_one
 from central.database.rows import put
 from central.database.tables import approval
 from central.streams.heads import kind_of
@@ -92,13 +93,19 @@ class _Day(msgspec.Struct, frozen=True, kw_only=True):
     cashier: str
 
 
+_COUNTED = (
+    select(func.count())
+    .select_from(approval)
+    .where(*(approval.c[name] == bindparam(name) for name in _Day.__struct_fields__))
+)
+
+
 def _day_of(row: Mapping[str, Any]) -> _Day:
     return _Day(store_id=row["store_id"], business_date=row["business_date"], cashier=row["cashier"])
 
 
 def _counted(tx: Connection, day: _Day) -> int:
-    of_day = [approval.c[name] == value for name, value in msgspec.structs.asdict(day).items()]
-    return int(tx.execute(select(func.count()).select_from(approval).where(*of_day)).scalar_one())
+    return int(ask_one(tx, _COUNTED, msgspec.structs.asdict(day)))
 
 
 def by_cashier(connection: Connection, since: str, limit: int = 100) -> list[ByCashier]:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from central.coalition.registry import at
+from central.database.asking import ask_first, ask_one
 from central.database.rows import find
 from central.database.tables import batch, event, stream
 from loyalty.lots import EventRef
@@ -44,11 +45,20 @@ def told_again(connection: Connection, told: Iterable[tuple[EventRef, bytes]]) -
     return same
 
 
+def _holding() -> Any:
+    """The batch in which an event is."""
+    here = batch.c.till_id == bindparam("till"), batch.c.epoch == bindparam("in_epoch")
+    last = select(func.min(batch.c.last_seq)).where(*here, batch.c.last_seq >= bindparam("event")).scalar_subquery()
+    return select(batch).where(*here, batch.c.last_seq == last)
+
+
+_HOLDING = _holding()
+_GENESIS = select(stream.c.genesis).where(at(bindparam("till"), bindparam("in_epoch")))
+
+
 def hash_at(connection: Connection, till_id: str, epoch: int, seq: int) -> str:
     """The hash after an event, from the header of the batch that ends there, else walked through its batch."""
-    here = batch.c.till_id == till_id, batch.c.epoch == epoch
-    last = select(func.min(batch.c.last_seq)).where(*here, batch.c.last_seq >= seq).scalar_subquery()
-    row = connection.execute(select(batch).where(*here, batch.c.last_seq == last)).first()
+    row = ask_first(connection, _HOLDING, {"till": till_id, "in_epoch": epoch, "event": seq})
     if row is None:
         raise InvariantBroken("no batch holds this event", till_id=till_id, epoch=epoch, seq=seq)
     header = msgspec.json.decode(row.header, type=BatchHeader)
@@ -75,7 +85,7 @@ def _batches(
 
 
 def _genesis(connection: Connection, till_id: str, epoch: int) -> bytes:
-    return bytes.fromhex(connection.execute(select(stream.c.genesis).where(at(till_id, epoch))).scalar_one())
+    return bytes.fromhex(ask_one(connection, _GENESIS, {"till": till_id, "in_epoch": epoch}))
 
 
 def _digests(row: Row[Any], genesis: bytes) -> list[bytes]:

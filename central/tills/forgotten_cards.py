@@ -8,8 +8,10 @@ give a member's points to whoever holds a card, so a person decides. Source: doc
 from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
+from central.database.asking import ask as ask_database
+from central.database.asking import ask_first
 from central.database.lanes import mark_changed
 from central.database.rows import find, put
 from central.database.tables import account, card, event, flag, hotlist
@@ -22,19 +24,29 @@ from loyalty.lots import EventRef
 from sync.desk import DeskAsk, ToldAccount
 
 FORGOTTEN = "card_forgotten"
+_LAST = (
+    select(event)
+    .where(
+        event.c.till_id == bindparam("till"),
+        or_(event.c.account_id == bindparam("told"), event.c.account_id == bindparam("owner")),
+    )
+    .order_by(event.c.epoch.desc(), event.c.seq.desc())
+    .limit(1)
+)
+_FLAGGED = select(flag).where(flag.c.cause == FORGOTTEN)
+_REFUSED = hotlist.c.lifted == 0
 
 
 def note_forgotten(tx: Connection, ask: DeskAsk, one: ToldAccount, now_ms: int) -> None:
     """Put cards of a member that nobody gave here on the worklist, with the last event of the till that names the
     member; each once, whatever was made of it."""
     owner = survivor_of(tx, one.account_id)
-    named = select(event).where(event.c.till_id == ask.till_id, event.c.account_id.in_({one.account_id, owner}))
-    last = tx.execute(named.order_by(event.c.epoch.desc(), event.c.seq.desc()).limit(1)).first()
+    last = ask_first(tx, _LAST, {"till": ask.till_id, "told": one.account_id, "owner": owner})
     if last is None or not _is_member(tx, owner):
         return
     ref = EventRef(till_id=last.till_id, epoch=last.epoch, seq=last.seq)
     told = [(row, msgspec.json.decode(row.figures)["card_token"])
-            for row in tx.execute(select(flag).where(flag.c.cause == FORGOTTEN))]  # fmt: skip
+            for row in ask_database(tx, _FLAGGED)]  # fmt: skip
     there = sum((row.till_id, row.epoch, row.seq) == (ref.till_id, ref.epoch, ref.seq) for row, _ in told)
     lost = sorted(_nobodys(tx, one.cards) - {token for _, token in told})
     flags = [Flag(of=ref, cause=FORGOTTEN, figures={"account_id": owner, "card_token": token}) for token in lost]
@@ -75,7 +87,7 @@ def _nobodys(tx: Connection, tokens: Iterable[str]) -> set[str]:
     """Those of these cards that lead to no member here, and are not to be refused."""
     keys = [{"card_token": token} for token in tokens]
     members = {row.card_token for row in find(tx, card, keys) if _is_member(tx, survivor_of(tx, row.account_id))}
-    refused = {row.card_token for row in find(tx, hotlist, keys, ("card_token",), hotlist.c.lifted == 0)}
+    refused = {row.card_token for row in find(tx, hotlist, keys, ("card_token",), _REFUSED, told={})}
     return set(tokens) - members - refused
 
 

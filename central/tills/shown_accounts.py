@@ -26,6 +26,7 @@ from sync.desk import DeskAsk, ToldAccount
 
 UNKNOWN = "account_unknown"
 BY = "head office"
+_NOBODYS = account.c.status == "unregistered", account.c.merged_into == 0
 
 
 def take_shown(tx: Connection, ask: DeskAsk, now_ms: int) -> None:
@@ -41,7 +42,7 @@ def take_shown(tx: Connection, ask: DeskAsk, now_ms: int) -> None:
 def _nobodys(tx: Connection, ask: DeskAsk) -> dict[int, FlagKey]:
     """Those of the accounts shown that a sale opened and that are nobody's, by the open row of the worklist."""
     shown = [{"account_id": one.account_id} for one in ask.accounts]
-    open_ = find(tx, account, shown, ("account_id",), account.c.status == "unregistered", account.c.merged_into == 0)
+    open_ = find(tx, account, shown, ("account_id",), *_NOBODYS, told={})
     owned = {row.account_id for row in find(tx, card, shown, ("account_id",))}
     wanted = {row.account_id for row in open_} - owned
     rows = tx.execute(select(flag).where(flag.c.cause == UNKNOWN, flag.c.state == "open")).all() if wanted else []

@@ -158,7 +158,7 @@ class Cache:
 
     def has_members_before(self, generation: int) -> bool:
         """Whether members are here whom head office told of before it was put back, and has not told of since."""
-        return bool(self._database.rows("SELECT 1 FROM member WHERE generation < ? LIMIT 1", (generation,)))
+        return bool(self._database.remembered("SELECT 1 FROM member WHERE generation < ? LIMIT 1", (generation,)))
 
     def certificate(self, code: str) -> CertificateRow | None:
         """A certificate by its token, as it was told; None for one that this till has not heard of."""
@@ -246,10 +246,10 @@ class Cache:
 
     def snapshot(self) -> Snapshot | None:
         """How far this till is in a snapshot; None while pages go on."""
-        found = self._database.row("SELECT manifest FROM snapshot WHERE lane = 'members'")
-        if found is None:
+        found = self._database.remembered("SELECT manifest FROM snapshot WHERE lane = 'members'")
+        if not found:
             return None
-        manifest = msgspec.json.decode(found[0], type=Manifest) if found[0] else None
+        manifest = msgspec.json.decode(found[0][0], type=Manifest) if found[0][0] else None
         done = self._database.rows("SELECT mark FROM chunk_done ORDER BY home, bits, part")
         return Snapshot(manifest=manifest, done=tuple(msgspec.json.decode(mark, type=ChunkMark) for (mark,) in done))
 

@@ -53,7 +53,7 @@ class LeftBehind:
 
     def heads(self) -> list[StreamHead]:
         """Where the centre stands in each epoch that has something to send and was not refused for good."""
-        found = self._database.rows(
+        found = self._database.remembered(
             "SELECT s.epoch, s.acked_seq, s.acked_hash FROM stream s WHERE s.epoch <> ? AND s.kept_apart = ''"
             f" AND EXISTS (SELECT 1 FROM event e WHERE {OF_STREAM} AND e.seq > s.acked_seq) ORDER BY 1",
             (self._epoch,),

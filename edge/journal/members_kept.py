@@ -49,8 +49,8 @@ class MembersKept:
 
     def sealing_key(self) -> str:
         """Head office's key for personal data; "" until it was heard."""
-        found = self._database.row("SELECT value FROM told WHERE name = ?", (SEALING_KEY,))
-        return str(found[0]) if found else ""
+        found = self._database.remembered("SELECT value FROM told WHERE name = ?", (SEALING_KEY,))
+        return str(found[0][0]) if found else ""
 
     # Numbers
 
@@ -64,10 +64,10 @@ class MembersKept:
 
     def numbers_left(self) -> int:
         """How many numbers can still be given out."""
-        (granted,) = self._database.rows(
+        (granted,) = self._database.remembered(
             "SELECT coalesce(sum(last - first + 1), 0) FROM number_span WHERE epoch = ?", (self._epoch,)
         )[0]
-        (used,) = self._database.rows("SELECT count(*) FROM number_used WHERE epoch = ?", (self._epoch,))[0]
+        (used,) = self._database.remembered("SELECT count(*) FROM number_used WHERE epoch = ?", (self._epoch,))[0]
         return int(granted) - int(used)
 
     def span(self, till_id: str, span_no: int) -> NumberSpan | None:

@@ -97,12 +97,12 @@ class Outbox:
 
     def generation(self) -> int:
         """The centre's generation: how often it was restored, as its last hello answer said."""
-        return int(self._database.rows("SELECT generation FROM stream WHERE epoch = ?", (self._epoch,))[0][0])
+        return int(self._database.remembered("SELECT generation FROM stream WHERE epoch = ?", (self._epoch,))[0][0])
 
     def newest_block(self) -> BlockMark:
         """The highest block that the centre named in its present generation."""
         query = "SELECT block_no, block_hash FROM stream WHERE epoch = ?"
-        block_no, hash_ = self._database.rows(query, (self._epoch,))[0]
+        block_no, hash_ = self._database.remembered(query, (self._epoch,))[0]
         return BlockMark(block_no=block_no, hash=hash_)
 
     def next_counter(self, above: int = 0) -> int:
@@ -119,7 +119,7 @@ class Outbox:
 
     def suspended(self) -> str:
         """The code for which uploads rest and no points may be promised; "" when all is well."""
-        return str(self._database.rows("SELECT suspended FROM stream WHERE epoch = ?", (self._epoch,))[0][0])
+        return str(self._database.remembered("SELECT suspended FROM stream WHERE epoch = ?", (self._epoch,))[0][0])
 
     def is_resting(self) -> bool:
         """Whether no points may be promised: the stream is suspended, or its leases are."""

@@ -57,8 +57,8 @@ class ParkedKept:
 
     def told_to(self) -> int:
         """The generation of head office that was told of all these; 0 for none."""
-        found = self._database.row("SELECT value FROM told WHERE name = ?", (_TOLD_TO,))
-        return int(found[0]) if found else 0
+        found = self._database.remembered("SELECT value FROM told WHERE name = ?", (_TOLD_TO,))
+        return int(found[0][0]) if found else 0
 
     def set_told_to(self, generation: int) -> None:
         """That generation knows them."""
@@ -90,6 +90,7 @@ class ParkedKept:
         )
 
     def _baskets(self, where: str, *values: str | int) -> tuple[KeptBasket, ...]:
-        rows = self._database.rows(f"SELECT {_FIELDS} FROM parked WHERE {where} ORDER BY parked_ms, park_id", values)
+        query = f"SELECT {_FIELDS} FROM parked WHERE {where} ORDER BY parked_ms, park_id"
+        rows = self._database.remembered(query, values)
         names = KeptBasket.__struct_fields__
         return tuple(KeptBasket(**dict(zip(names, row, strict=True))) for row in rows)

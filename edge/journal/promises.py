@@ -78,8 +78,8 @@ class Promises:
 
     def grant_cursor(self) -> int:
         """The highest grant number taken in this epoch, 0 for none."""
-        found = self._database.row("SELECT max(grant_no) FROM lease WHERE epoch = ?", (self._epoch,))
-        return (found and found[0]) or 0
+        found = self._database.remembered("SELECT max(grant_no) FROM lease WHERE epoch = ?", (self._epoch,))
+        return found[0][0] or 0
 
     def take_grants(self, grants: Sequence[SignedGrant], asked: Instant) -> None:
         """Keep grants with the bytes that prove them; call inside a transaction."""

@@ -39,10 +39,10 @@ class ToldAccounts:
 
     def through(self) -> int | None:
         """Up to which event of this epoch they are noted; None where nothing is to be shown."""
-        found = self._database.row("SELECT value FROM told WHERE name = ?", (THROUGH,))
-        if found is None:
+        found = self._database.remembered("SELECT value FROM told WHERE name = ?", (THROUGH,))
+        if not found:
             return None
-        epoch, _, seq = str(found[0]).rpartition(":")
+        epoch, _, seq = str(found[0][0]).rpartition(":")
         return int(seq) if epoch == str(self._epoch) else 0
 
     def note(self, cards: Mapping[int, Iterable[str]], through_seq: int) -> None:

@@ -28,7 +28,9 @@ class Transfers:
 
     def peers(self) -> tuple[Peer, ...]:
         """The other tills of the store, as the centre last told."""
-        found = self._database.rows("SELECT till_id, epoch, key_no, public, address, label FROM peer ORDER BY till_id")
+        found = self._database.remembered(
+            "SELECT till_id, epoch, key_no, public, address, label FROM peer ORDER BY till_id"
+        )
         return tuple(
             Peer(till_id=till_id, epoch=epoch, key_no=key_no, public=public, address=address, label=label)
             for till_id, epoch, key_no, public, address, label in found
@@ -78,7 +80,7 @@ class Transfers:
 
     def unconfirmed(self) -> list[tuple[int, str]]:
         """Numbers and receivers of transfers that nobody has confirmed, the oldest first."""
-        found = self._database.rows(
+        found = self._database.remembered(
             "SELECT n, to_till FROM transfer_out WHERE epoch = ? AND confirmed = 0 ORDER BY n", (self._epoch,)
         )
         return [(n, to_till) for n, to_till in found]
