@@ -3,7 +3,10 @@
 Private keys are made from 32 bytes handed in; public keys travel as 64 hex characters.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from hashlib import blake2b
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -33,7 +36,13 @@ class Signer:
 
     def sign(self, message: bytes) -> bytes:
         """64 bytes; the same for the same message."""
-        return self._private.sign(message)
+        if _remembered is None:
+            return self._private.sign(message)
+        signature = _remembered.made.get(name := _name_of(self.public, message))
+        if signature is None:
+            signature = _remembered.made[name] = self._private.sign(message)
+            _remembered.hold.add(_name_of(self.public, signature + message))
+        return signature
 
 
 class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,11 +90,52 @@ def one_key(public: str, key_no: int = 1) -> PublicKeys:
 
 def verify(public: str, signature: bytes, message: bytes) -> bool:
     """Whether `signature` over `message` was made with the private half of `public` (64 hex characters)."""
+    if _remembered is None or len(signature) != SIGNATURE_BYTES:
+        return _holds(public, signature, message)
+    name = _name_of(public, signature + message)
+    if name not in _remembered.hold:
+        if not _holds(public, signature, message):
+            return False
+        _remembered.hold.add(name)
+    return True
+
+
+def _holds(public: str, signature: bytes, message: bytes) -> bool:
     try:
         _load(public).verify(signature, message)
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+class _Remembered:
+    """Signatures by key and message, and those that hold by key, signature and message; each by a digest."""
+
+    def __init__(self) -> None:
+        self.made: dict[bytes, bytes] = {}
+        self.hold: set[bytes] = set()
+
+
+_remembered: _Remembered | None = None
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Inside, a signature that was made here is not made again, nor proven again by who reads it.
+
+    For a simulation that is both ends of a line and plays a history twice. Ed25519 makes the same signature of the same
+    message, and what is changed by one bit, key, signature or message, is another and is looked at in full (RFC 8032).
+    """
+    global _remembered
+    before, _remembered = _remembered, _Remembered()
+    try:
+        yield
+    finally:
+        _remembered = before
+
+
+def _name_of(public: str, told: bytes) -> bytes:
+    return blake2b(public.encode() + b"\0" + told, digest_size=16).digest()
 
 
 @lru_cache(maxsize=4096)

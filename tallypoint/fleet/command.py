@@ -1,6 +1,7 @@
 """`tallypoint fleet`: tills, centre and a bad line in virtual time; a seed can be played again."""
 
 import argparse
+import gc
 import sys
 import time
 from collections import Counter
@@ -35,6 +36,7 @@ def register(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play the seeds and report; 1 when something that always holds did not. Raises: UnknownFault."""
+    gc.freeze()  # what was imported stays: no search for what is in use no more need pass it again
     kinds = read_kinds(args.faults)
     plan = Plan(tills=args.tills, transactions=args.transactions, seed=args.seed, faults=kinds)
     if args.seeds.first is not None:

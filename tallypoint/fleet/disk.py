@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from central.migrations import upgrade
 from central.ports import open_engine
@@ -87,6 +87,39 @@ def _empty() -> sqlite3.Connection:
         return image_of(driver)
 
 
+class _Kept(Connection):
+    """A connection of SQLAlchemy's that is opened once: one for each transaction takes longer than most of what is done
+    in it. Closed, it only rolls back what was not committed, as the pool does."""
+
+    writer: "_Kept"
+
+    def execution_options(self, **options: Any) -> Any:
+        """The one that writes, where that is asked; else a connection by itself."""
+        if options == {"writes": True}:
+            return self.writer
+        return Connection(self.engine).execution_options(**options)
+
+    def close(self) -> None:
+        """Whatever is under way is undone."""
+        if (open_ := self.get_transaction()) is not None:
+            open_.close()
+        driver = self.connection.driver_connection
+        if driver is not None and driver.in_transaction:
+            driver.rollback()
+
+
+def _open() -> Engine:
+    engine = open_engine("sqlite://")
+    reader, writer = _Kept(engine), _Kept(engine)
+    Connection.execution_options(writer, writes=True)
+    reader.writer = writer.writer = writer
+    engine.connect = lambda: reader  # type: ignore[method-assign]
+    return engine
+
+
+_spare: list[Engine] = []  # with the statements that they have made
+
+
 class CentreDisk:
     """The centre's database in memory, with a peril at its commits.
 
@@ -95,7 +128,7 @@ class CentreDisk:
     """
 
     def __init__(self) -> None:
-        self.engine: Engine = open_engine("sqlite://")
+        self.engine: Engine = _spare.pop() if _spare else _open()
         with self.engine.connect() as opened:
             driver = opened.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
@@ -107,6 +140,11 @@ class CentreDisk:
     def _commits(self, _connection: Any) -> None:
         if self.peril is not None:
             self.peril.meet(lambda: None, "a commit")
+
+    def give_back(self) -> None:
+        """This history is over: the next one may use the engine. Nothing here is used afterwards."""
+        event.remove(self.engine, "commit", self._commits)
+        _spare.append(self.engine)
 
     def put_back(self, image: sqlite3.Connection) -> None:
         """Everything is again what it was."""

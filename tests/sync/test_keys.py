@@ -4,10 +4,21 @@ import msgspec
 import pytest
 
 from loyalty.trouble import InvariantBroken
+from sync import keys
 from sync.chain import StreamHead
 from sync.envelope import Sender, Unsent, seal_batch
 from sync.framing import pack, split
-from sync.keys import PublicKey, PublicKeys, Signer, decrypt_from, encrypt_to, exchange_public, one_key, verify
+from sync.keys import (
+    PublicKey,
+    PublicKeys,
+    Signer,
+    decrypt_from,
+    encrypt_to,
+    exchange_public,
+    one_key,
+    remembering,
+    verify,
+)
 from sync.refusals import BadBody, BadEnvelope, TooLarge
 from sync.wire import Lanes
 from tests.sync.memory import KEY_A, KEY_B, NOON, TILL_A
@@ -32,9 +43,38 @@ def test_a_signature_holds_for_its_key_and_message_only():
     assert not verify("not a key", signature, b"message")
 
 
+def test_a_signature_that_is_remembered_holds_for_its_key_and_message_only():
+    plain = KEY_A.sign(b"message")
+    with remembering():
+        for _ in range(2):
+            signature = KEY_A.sign(b"message")
+            assert signature == plain
+            assert verify(KEY_A.public, signature, b"message")
+            assert not verify(KEY_B.public, signature, b"message")
+            assert not verify(KEY_A.public, signature, b"another")
+            assert not verify(KEY_A.public, bytes([signature[0] ^ 1]) + signature[1:], b"message")
+            # The same bytes, cut elsewhere.
+            assert not verify(KEY_A.public, signature[:63], signature[63:] + b"message")
+            assert not verify("not a key", signature, b"message")
+
+
+def test_what_was_signed_or_proven_is_not_computed_again_while_it_is_remembered(monkeypatch):
+    others = KEY_B.sign(b"of before")
+    with remembering():
+        ours = KEY_A.sign(b"ours")
+        assert verify(KEY_B.public, others, b"of before")
+        monkeypatch.setattr(keys, "_load", lambda public: pytest.fail(f"{public} was computed with"))
+        assert verify(KEY_A.public, ours, b"ours")
+        assert verify(KEY_B.public, others, b"of before")
+        with pytest.raises(pytest.fail.Exception):
+            verify(KEY_A.public, ours, b"theirs")
+    with pytest.raises(pytest.fail.Exception):
+        verify(KEY_A.public, ours, b"ours")
+
+
 def test_a_key_is_found_by_its_number_before_and_after_a_rotation():
-    keys = PublicKeys(keys=(PublicKey(key_no=1, public="a"), PublicKey(key_no=2, public="b")))
-    assert [keys.find(number) for number in (1, 2, 3)] == ["a", "b", None]
+    found = PublicKeys(keys=(PublicKey(key_no=1, public="a"), PublicKey(key_no=2, public="b")))
+    assert [found.find(number) for number in (1, 2, 3)] == ["a", "b", None]
     assert one_key("a", 5).find(5) == "a"
 
 

@@ -7,8 +7,11 @@ import sys
 from collections import Counter
 
 import pytest
+from sqlalchemy import text
 
+from central.ports import reading, writing
 from tallypoint import cli
+from tallypoint.fleet.disk import CentreDisk, Crashed, Peril
 from tallypoint.fleet.faults import KINDS, UnknownFault, draw_swarm, read_kinds
 from tallypoint.fleet.run import run_seed
 from tallypoint.fleet.world import Plan
@@ -52,8 +55,8 @@ def test_without_faults_everything_is_applied():
     assert report.violations == ()
 
 
-def test_a_seed_comes_to_the_same_bytes_in_every_process_whatever_its_hash_seed():
-    digests = set()
+def test_a_seed_comes_to_the_same_bytes_in_every_process_whatever_its_hash_seed(reports):
+    digests = {reports[1].digest}  # of a process, and an engine, that had played another seed before
     for hash_seed in ("0", "7"):
         asked = ["fleet", "--tills", "3", "--transactions", "40", "--seed", "2", "--json"]
         ran = subprocess.run(
@@ -62,6 +65,31 @@ def test_a_seed_comes_to_the_same_bytes_in_every_process_whatever_its_hash_seed(
         )  # fmt: skip
         digests.add(json.loads(ran.stdout)["digest"])
     assert len(digests) == 1
+
+
+def test_what_was_not_committed_on_the_centre_s_disk_is_undone_and_the_next_history_finds_nothing():
+    disk = CentreDisk()
+    store = text("INSERT INTO store (store_id, name) VALUES (:id, 'a name')")
+    with pytest.raises(ZeroDivisionError), writing(disk.engine) as tx:
+        tx.execute(store, {"id": "undone"})
+        1 / 0  # noqa: B018
+    with disk.engine.connect() as left_open:
+        left_open.execute(store, {"id": "left open"})
+    with writing(disk.engine) as tx:
+        tx.execute(store, {"id": "kept"})
+    with reading(disk.engine) as connection:
+        assert connection.execute(text("SELECT store_id FROM store")).scalars().all() == ["kept"]
+    disk.peril = Peril("crash", 1)
+    with pytest.raises(Crashed), writing(disk.engine) as tx:
+        tx.execute(store, {"id": "crashed"})
+    disk.peril = None
+    with reading(disk.engine) as connection:
+        assert connection.execute(text("SELECT store_id FROM store")).scalars().all() == ["kept"]
+    disk.give_back()
+    after = CentreDisk()
+    assert after.engine is disk.engine
+    with reading(after.engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM store")).scalar() == 0
 
 
 def test_another_seed_is_another_history(reports):
