@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, make_url, text
 
 from tests.support.hurry import as_in_a_shop, hurried
 from tests.support.lent_databases import LentDatabases, copied, prepared_file
 from tests.support.needs import require
 from tests.support.postgres import running, server_programs, with_our_driver
+
+# Laws are looked for without a clock: a slow machine is not a broken rule.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 # Nothing that a closed network would refuse.
 CHROMIUM_FLAGS = [

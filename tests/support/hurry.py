@@ -1,6 +1,6 @@
 """SQLite databases that do not wait for the disk: a crash of the machine may cost the test data.
 
-Each commit of till and centre waits for the disk, some milliseconds; tests commit a hundred thousand times. Processes
+Each commit of till and centre waits for the disk, some milliseconds, and few tests are about that. Processes
 that a test starts, and all tests of `tests/faults`, wait as in a shop.
 """
 

@@ -28,7 +28,7 @@ _OTHERS = text(
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
-# The tables that hold anything, and whether it is much: to delete a few rows costs a fiftieth of new empty files, but
+# The tables that hold anything, and whether it is much: to delete a few rows costs a tenth of new empty files, but
 # leaves their room behind.
 _FULL = text(" UNION ALL ".join(
     f"SELECT '{name}', pg_relation_size('\"{name}\"') > 65536 WHERE EXISTS (SELECT 1 FROM \"{name}\")"
