@@ -268,7 +268,7 @@ def test_what_only_head_office_may_open_is_closed_to_partners(centre: SmallCentr
         "findings", "finding", "reopen", "settle", "close", "members", "find_member", "member", "approve_correction",
         "refuse_correction", "new_move", "ask_move", "kept_apart", "kept_item", "replay_item", "replay_kept",
         "fix_item", "write_item_off", "tills", "open_place", "health", "approvals",
-        "partner_cash", "give_card",
+        "partner_cash", "give_card", "reinstate_till",
     }  # fmt: skip
     for page in ("worklist", "members", "quarantine", "tills", "health"):
         answer = client.get(f"/console/{page}", base_url="https://localhost")

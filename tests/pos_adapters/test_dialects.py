@@ -218,7 +218,7 @@ def test_a_code_of_many_packets_takes_no_more_room_than_a_profile_allows():
 
 
 WRONG = [
-    ({"profile": "nonesuch", "port": "x"}, "nonesuch.*generic"),
+    ({"profile": "nonesuch", "port": "x"}, "nonesuch.*--list"),
     ({"profile": "generic"}, "device path"),
     ({"profile": "generic", "port": "x", "baud": 9601}, "baud"),
     ({"profile": "generic", "port": "x", "suffx": "cr"}, "suffx"),

@@ -12,7 +12,7 @@ _PRESS = """([keys, from, gap]) => {
     const event = new KeyboardEvent("keydown", { ...press, bubbles: true, cancelable: true });
     Object.defineProperty(event, "timeStamp", { value: first + i * gap });
     const at = document.activeElement ?? document.body, sign = press.key;
-    if (at.dispatchEvent(event) && sign.length === 1 && "value" in at) {
+    if (at.dispatchEvent(event) && sign.length === 1 && "setRangeText" in at) {
       at.setRangeText(sign, at.selectionStart, at.selectionEnd, "end");
       at.dispatchEvent(new Event("input", { bubbles: true }));
     } else if (!event.defaultPrevented && sign === "Enter" && at.form) at.form.requestSubmit();
