@@ -29,9 +29,10 @@ from central.posting.posting import stored_heads
 from loyalty.amounts import micro_to_minor
 from loyalty.certificates import UNSOLD, Certificate
 from loyalty.facts.events import Event
-from loyalty.facts.receipts import Receipt, ReceiptDetail
+from loyalty.facts.receipts import Receipt
 from loyalty.facts.reversals import Return
 from loyalty.lots import EventRef
+from loyalty.pricing.effects import Effect
 from loyalty.settling.money import OPERATOR
 from loyalty.terms import Terms, terms_on
 
@@ -80,7 +81,10 @@ class Borne(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Decided(msgspec.Struct):
+    """What is read of a detail, which is still there once its goods were let go."""
+
     programme_version: str = ""
+    effects: tuple[Effect, ...] = ()
 
 
 def borne_by(tx: Connection, partner_id: str, currency: str) -> tuple[Borne, ...]:
@@ -276,7 +280,7 @@ def _over_limits(tx: Connection, prices: _Prices) -> list[Borne]:
     return found
 
 
-def _granted(detail: ReceiptDetail | None, promotion: str, partner_id: str) -> dict[str, tuple[int, int]]:
+def _granted(detail: _Decided | None, promotion: str, partner_id: str) -> dict[str, tuple[int, int]]:
     """Money off and points of one promotion on one receipt, by who pays; nobody's where the detail was erased."""
     sums: dict[str, tuple[int, int]] = {}
     for effect in detail.effects if detail else ():
@@ -342,13 +346,13 @@ def _of_flag(row: Row[Any], partner_id: str, **sums: int) -> Borne:
     )  # fmt: skip
 
 
-def _details(tx: Connection, rows: Iterable[Row[Any]]) -> Mapping[EventRef, ReceiptDetail]:
+def _details(tx: Connection, rows: Iterable[Row[Any]]) -> Mapping[EventRef, _Decided]:
     """The details of the receipts among these; those that were erased or are malformed left out."""
     found = {}
     for ref, head in stored_heads(tx, {_ref(row) for row in rows}).items():
         if isinstance(head, Receipt):
             try:
-                found[ref] = msgspec.json.decode(head.detail, type=ReceiptDetail)
+                found[ref] = msgspec.json.decode(head.detail, type=_Decided)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 continue  # recomputing has put it on the worklist by itself
     return found

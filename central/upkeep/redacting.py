@@ -19,7 +19,7 @@ from central.ports import Randomness, reading, replayable, writing
 from central.streams.evidence import inflated
 from central.streams.own_events import append_own
 from central.worklist.worklist import raise_alarm
-from loyalty.facts.redacting import Redacted, RedactedPlace, redacted
+from loyalty.facts.redacting import EFFECTS, Redacted, RedactedPlace, redacted
 from loyalty.moments import DAY_MS
 from sync.chain import StreamHead, payload_digest, walk_digests
 from sync.wire import BatchHeader
@@ -103,13 +103,22 @@ def _batches(tx: Connection, before_ms: int, now_ms: int) -> Iterator[RedactedPl
             # It is evidence of something else now, and verification says of what.
             raise_alarm(tx, DAMAGED, row.till_id, now_ms, of_epoch=row.epoch, last_seq=row.last_seq)
             continue
-        body = zlib.compress(b"".join(redacted(line) + b"\n" for line in inflated(row.body)))
+        found = _found(tx, row)
+        lines = enumerate(inflated(row.body), row.first_seq)
+        body = zlib.compress(b"".join(redacted(one, EFFECTS if seq in found else ()) + b"\n" for seq, one in lines))
         kept = {"redacted_ms": now_ms, "digests": b"".join(digests), "body": body}
         tx.execute(update(batch).where(*_at(batch, place)).values(kept))
         yield _place(row.till_id, row.epoch, row.last_seq, body)
         done += 1
         if done == AT_ONCE:
             break
+
+
+def _found(tx: Connection, row: Row[Any]) -> set[int]:
+    """The events of a batch about which there was a finding: what it cost whom is told by what promotions did there."""
+    here = flag.c.till_id == row.till_id, flag.c.epoch == row.epoch
+    inside = flag.c.seq.between(row.first_seq, row.last_seq)
+    return set(tx.execute(select(flag.c.seq).where(*here, inside)).scalars())
 
 
 def _proven(tx: Connection, row: Row[Any]) -> Sequence[bytes] | None:

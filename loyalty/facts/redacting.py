@@ -19,7 +19,8 @@ WITHOUT_GOODS = (
     "till_close.v1", "transfer.v1", "void.v1", "write_off.v1",
 )  # fmt: skip
 UNREADABLE = b"{}"  # stands for bytes of which nobody here can say what is in them
-_APPROVED = ("cashier", "override")
+EFFECTS = ("effects",)  # what each promotion did on which line
+_ALWAYS, _APPROVED = ("programme_version",), ("cashier", "override")
 _Fields = dict[str, msgspec.Raw]
 
 
@@ -44,12 +45,14 @@ class Redacted(msgspec.Struct, frozen=True, kw_only=True, tag="redacted.v1", tag
     detail: msgspec.Raw = EMPTY
 
 
-def redacted(payload: bytes) -> bytes:
-    """An event without what was bought and why: of the detail of a sale or return, cashier and approval where there was
-    one. What people posted instead of an event is an event in an event. Events without goods come back as they are.
+def redacted(payload: bytes, keep: tuple[str, ...] = ()) -> bytes:
+    """An event without what was bought and why: of the detail of a sale or return, the programme that it was decided
+    under, and cashier and approval where there was one. What people posted instead of an event is an event in an event.
+    Events without goods come back as they are.
 
     Args:
         payload: its bytes; fields that a version to come added to its head are kept.
+        keep: more fields of its detail that stay, such as `EFFECTS`.
     Returns:
         Its bytes anew; `UNREADABLE` for what is malformed or of a type that is not known here.
     """
@@ -59,17 +62,18 @@ def redacted(payload: bytes) -> bytes:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return UNREADABLE
     if kind == FIXED and "fact" in told:
-        return msgspec.json.encode(told | {"fact": msgspec.Raw(redacted(bytes(told["fact"])))})
+        return msgspec.json.encode(told | {"fact": msgspec.Raw(redacted(bytes(told["fact"]), keep))})
     if kind not in WITH_GOODS:
         return payload if kind in WITHOUT_GOODS else UNREADABLE
-    left = _approval(bytes(told.pop("detail", EMPTY)))
+    left = _left(bytes(told.pop("detail", EMPTY)), keep)
     return msgspec.json.encode(told | ({"detail": msgspec.Raw(msgspec.json.encode(left))} if left else {}))
 
 
-def _approval(detail: bytes) -> _Fields:
-    """Who approved it and for whom; nothing of a detail that is malformed or that nobody had to approve."""
+def _left(detail: bytes, keep: tuple[str, ...]) -> _Fields:
+    """What stays of a detail; nothing of one that is malformed."""
     try:
         told = msgspec.json.decode(detail, type=_Fields)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return {}
-    return {name: told[name] for name in _APPROVED if name in told} if "override" in told else {}
+    names = (*_ALWAYS, *keep, *(_APPROVED if "override" in told else ()))
+    return {name: told[name] for name in names if name in told}

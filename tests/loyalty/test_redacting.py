@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from loyalty.facts.events import Event, encode, read_head
-from loyalty.facts.redacting import UNREADABLE, WITH_GOODS, WITHOUT_GOODS, Redacted, RedactedPlace, redacted
+from loyalty.facts.redacting import EFFECTS, UNREADABLE, WITH_GOODS, WITHOUT_GOODS, Redacted, RedactedPlace, redacted
 
 HEAD = b'"place":["acme","S1","T1","store",1772452800000,0,"2026-03-02"],"net_minor":1000,"account_id":7'
 GOODS = b'"detail":{"lines":[[1,"tea",1000]],"cashier":"4"'
@@ -46,6 +46,13 @@ def receipt(end: bytes = b"") -> bytes:
 def test_goods_go_and_all_else_stays(payload: bytes, left: bytes) -> None:
     assert redacted(payload) == left
     assert redacted(left) == left
+
+
+def test_the_programme_stays_and_what_promotions_did_where_it_is_asked_for() -> None:
+    told = b'"programme_version":"v7","effects":[["tea",1,5,0]],"lines":[[1,"tea",1000]]'
+    always, asked = b'"programme_version":"v7"', b'"programme_version":"v7","effects":[["tea",1,5,0]]'
+    assert redacted(receipt(b',"detail":{' + told + b"}")) == receipt(b',"detail":{' + always + b"}")
+    assert redacted(receipt(b',"detail":{' + told + b"}"), EFFECTS) == receipt(b',"detail":{' + asked + b"}")
 
 
 @pytest.mark.parametrize("kind", ["void.v1", "till_close.v1", "enrolment.v1", "return_void.v1"])
