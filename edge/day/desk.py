@@ -181,6 +181,8 @@ class DayDesk:
     def park(self, body: ParkBody) -> ParkedSaid:
         """Lay a basket aside; the display goes back to between sales."""
         desk = self._desk.at(body.training)
+        # When and where are not kept; what cannot be is refused as in a quote, and not when the basket comes back.
+        contract.asked(body, desk.here())
         is_away = body.anywhere and not body.training
         told = park_away(desk.till, body, self._at_office().leave) if is_away else park(desk.till, body)
         if not told.replayed:

@@ -73,6 +73,23 @@ def test_a_basket_is_parked_listed_and_resumed(rim: Rim) -> None:
     assert rim.client.get("/v1/parked").json["parked"] == []
 
 
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"sold_at": "half past six"}, "request.bad_instant"),
+        ({"sold_at": "2026-03-05T18:30:00"}, "request.bad_instant"),
+        ({"store_id": "S9"}, "request.other_till"),
+        ({"till_id": "9"}, "request.other_till"),
+    ],
+)
+def test_a_basket_of_another_place_or_of_no_time_is_not_laid_aside(rim: Rim, wrong: dict[str, str], code: str) -> None:
+    refused = rim.post("/v1/parked", {**parked(), **wrong})
+    assert (refused.status_code, refused.json["code"]) == (422, code)
+    assert rim.client.get("/v1/parked").json["parked"] == []
+    right = {"sold_at": "2026-03-05T18:30:00+01:00", "store_id": rim.identity.store_id, "till_id": "3"}
+    assert rim.post("/v1/parked", {**parked(), **right}).status_code == 201
+
+
 def test_parking_writes_no_event_and_is_there_after_a_restart(tmp_path: Path, rim: Rim) -> None:
     head = rim.journal.head()
     rim.post("/v1/parked", parked())
