@@ -321,7 +321,7 @@ def given_and_lost(shops: Shops) -> tuple[Any, int]:
 
 def forgotten(shops: Shops) -> list[Any]:
     with reading(shops.engine) as tx:
-        rows = tx.execute(select(flag).where(flag.c.cause == FORGOTTEN)).all()
+        rows = tx.execute(select(flag).where(flag.c.cause == FORGOTTEN).order_by(flag.c.n)).all()
     return [(FlagKey(till_id=row.till_id, epoch=row.epoch, seq=row.seq, cause=row.cause, n=row.n), row) for row in rows]
 
 
