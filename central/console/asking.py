@@ -40,6 +40,19 @@ class TooLarge(BadInput):
     status = 413
 
 
+def ask_wish(console: Console, wish: Wish, correction_id: str) -> wishes.Correction:
+    """Ask for it as whoever is here. Raises: as `corrections.ask`."""
+    return wishes.ask(
+        console.engine,
+        wish,
+        here().person,
+        console.limits,
+        correction_id=correction_id,
+        now_ms=console.clock.wall_ms(),
+        randomness=console.randomness,
+    )
+
+
 def allow_files(pages: Blueprint, console: Console) -> None:
     """Let people who are signed in send a file that is larger than a form; others may send no more than a till.
 
@@ -107,15 +120,7 @@ def _sent(console: Console, kind: Kind) -> Any:
             return _form(
                 console, kind, told | {"seen": _seen(wish, shown)}, shown=shown, again=told.get("step") == "ask"
             )
-        done = wishes.ask(
-            console.engine,
-            wish,
-            here().person,
-            console.limits,
-            correction_id=told["id"],
-            now_ms=console.clock.wall_ms(),
-            randomness=console.randomness,
-        )
+        done = ask_wish(console, wish, told["id"])
     except Refusal as refusal:
         return _form(console, kind, told, refusal)
     if done.state == "done" and kind == "adjustment" and not here().person.partner_id:

@@ -4,9 +4,9 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 
+from central.console.asking import ask_wish
 from central.console.base import Console
 from central.console.gate import here
-from central.corrections import corrections as wishes
 from central.corrections.fixing import read_fact
 from central.corrections.wishes import LONGEST_NOTE, REASONS, FixWish
 from central.intake.quarantine import ItemKey, items, key_named, show, write_off
@@ -70,15 +70,7 @@ def _add_fixing(pages: Blueprint, console: Console) -> None:
             reason=request.form.get("reason", ""),
             note=request.form.get("note", "").strip(),
         )
-        wishes.ask(
-            console.engine,
-            wish,
-            here().person,
-            console.limits,
-            correction_id=request.form.get("id", "") or console.randomness.bytes(8).hex(),
-            now_ms=console.clock.wall_ms(),
-            randomness=console.randomness,
-        )
+        ask_wish(console, wish, request.form.get("id", "") or console.randomness.bytes(8).hex())
         return redirect(url_for(".corrections"), 303)
 
 

@@ -8,10 +8,9 @@ from sqlalchemy import select
 
 from central.coalition import registry
 from central.coalition.tickets import ticket_svg
+from central.console.asking import ask_wish
 from central.console.base import BadAction, Console
-from central.console.gate import here
 from central.console.overview import overview
-from central.corrections import corrections as wishes
 from central.corrections.wishes import LONGEST_NOTE, REASONS, ReinstateWish
 from central.database.tables import store
 from central.intake.reinstated import revoked_streams
@@ -57,15 +56,8 @@ def add_tills(pages: Blueprint, console: Console) -> None:
     @pages.post("/tills/<till_id>/<int:epoch>/reinstate")
     def reinstate_till(till_id: str, epoch: int) -> Any:
         note = request.form.get("note", "").strip()
-        wishes.ask(
-            console.engine,
-            ReinstateWish(till_id=till_id, epoch=epoch, reason=REASONS["reinstate"][0], note=note),
-            here().person,
-            console.limits,
-            correction_id=request.form.get("id", "") or console.randomness.bytes(8).hex(),
-            now_ms=console.clock.wall_ms(),
-            randomness=console.randomness,
-        )
+        wish = ReinstateWish(till_id=till_id, epoch=epoch, reason=REASONS["reinstate"][0], note=note)
+        ask_wish(console, wish, request.form.get("id", "") or console.randomness.bytes(8).hex())
         return redirect(url_for(".corrections"), 303)
 
 

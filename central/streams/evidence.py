@@ -38,7 +38,7 @@ def told_again(connection: Connection, told: Iterable[tuple[EventRef, bytes]]) -
     same = set()
     places = {(ref.till_id, ref.epoch, ref.seq) for ref in asked}
     for row in _batches(connection, places, ["till_id", "epoch", "first_seq", "redacted_ms", "digests", "body"]):
-        genesis = _genesis(connection, row.till_id, row.epoch)
+        genesis = genesis_of(connection, row.till_id, row.epoch)
         for seq, digest in enumerate(_digests(row, genesis), row.first_seq):
             ref = EventRef(till_id=row.till_id, epoch=row.epoch, seq=seq)
             same |= {(ref, one) for one in asked.get(ref, ()) if payload_digest(genesis, one) == digest}
@@ -65,7 +65,7 @@ def hash_at(connection: Connection, till_id: str, epoch: int, seq: int) -> str:
     if header.last_seq == seq:
         return header.head_hash
     before = StreamHead(till_id=till_id, epoch=epoch, seq=header.first_seq - 1, hash=header.prev_hash)
-    digests = _digests(row, _genesis(connection, till_id, epoch))
+    digests = _digests(row, genesis_of(connection, till_id, epoch))
     return list(walk_digests(before, digests[: seq - before.seq]))[-1].hash
 
 
@@ -84,7 +84,8 @@ def _batches(
     return find(connection, batch, [{"till_id": t, "epoch": e, "last_seq": s} for t, e, s in places], columns)
 
 
-def _genesis(connection: Connection, till_id: str, epoch: int) -> bytes:
+def genesis_of(connection: Connection, till_id: str, epoch: int) -> bytes:
+    """The secret nonce of a stream, 32 bytes."""
     return bytes.fromhex(ask_one(connection, _GENESIS, {"till": till_id, "in_epoch": epoch}))
 
 

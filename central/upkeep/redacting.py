@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, exists, func, or_, select, update
 
-from central.database.tables import batch, centre_event, correction, event, flag, quarantine, quarantine_outcome, stream
+from central.database.tables import batch, centre_event, correction, event, flag, quarantine, quarantine_outcome
 from central.ports import Randomness, reading, replayable, writing
-from central.streams.evidence import inflated
+from central.streams.evidence import genesis_of, inflated
 from central.streams.own_events import append_own
 from central.worklist.worklist import raise_alarm
 from loyalty.facts.redacting import EFFECTS, Redacted, RedactedPlace, redacted
@@ -123,8 +123,7 @@ def _found(tx: Connection, row: Row[Any]) -> set[int]:
 
 def _proven(tx: Connection, row: Row[Any]) -> Sequence[bytes] | None:
     """`d_n` of each event of a batch that is as its till signed it; none of another."""
-    of_stream = stream.c.till_id == row.till_id, stream.c.epoch == row.epoch
-    genesis = bytes.fromhex(tx.execute(select(stream.c.genesis).where(*of_stream)).scalar_one())
+    genesis = genesis_of(tx, row.till_id, row.epoch)
     try:
         header = msgspec.json.decode(bytes(row.header), type=BatchHeader)
         digests = [payload_digest(genesis, line) for line in inflated(row.body)]
@@ -152,8 +151,7 @@ def _due_fixes(before_ms: int) -> Any:
 def _fixed(tx: Connection, before_ms: int, now_ms: int) -> Iterator[RedactedPlace]:
     for place in tx.execute(_due_fixes(before_ms).limit(AT_ONCE)).all():
         here = _at(centre_event, place)
-        of_stream = stream.c.till_id == place.till_id, stream.c.epoch == place.epoch
-        genesis = bytes.fromhex(tx.execute(select(stream.c.genesis).where(*of_stream)).scalar_one())
+        genesis = genesis_of(tx, place.till_id, place.epoch)
         payload = bytes(tx.execute(select(centre_event.c.payload).where(*here)).scalar_one())
         left = redacted(payload)
         kept = {"redacted_ms": now_ms, "digest": payload_digest(genesis, payload), "payload": left}
