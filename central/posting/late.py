@@ -60,7 +60,7 @@ def post_overdue(tx: Connection, now_ms: int, randomness: Randomness, grace_days
         poster.flag(ref, "posted_unreferenced", grace_days=grace_days)
     poster.post_late(returns)
     for ref in sorted(heads.keys() - returns.keys()):
-        poster.strike_late(ref, "void_of_nothing", "The receipt that it voids never came.")
+        poster.strike_late(ref, "void_of_nothing", "The receipt that it voids never came.", heads[ref])
     poster.write(_mark(heads, now_ms))
     return len(heads)
 

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from central.database.rows import find, put, put_cells, remove
-from central.database.tables import event, waiting
+from central.database.tables import account, event, waiting
 from central.ports import Randomness
 from central.posting.approvals import Approvals
 from central.posting.books import CentreBooks
@@ -60,6 +60,7 @@ class Poster:
         self._written: set[EventRef] = set()
         self._mark = ""
         self._late: dict[EventRef, dict[str, Any]] = {}
+        self._kept_out: set[int] = set()
         self.flags: list[Flag] = []
         self._approvals = Approvals(tx, {})
         self.posted: dict[EventRef, Posted] = {}
@@ -115,11 +116,11 @@ class Poster:
 
     def strike(self, ref: EventRef, cause: str, say: str, batch_seq: int, head: Event | None = None) -> None:
         """Keep a new event out of the books."""
-        self._keep(ref, self._row(ref, head, batch_seq) | self._struck(ref, cause, say))
+        self._keep(ref, self._row(ref, head, batch_seq) | self._struck(ref, head, cause, say))
 
-    def strike_late(self, ref: EventRef, cause: str, say: str) -> None:
+    def strike_late(self, ref: EventRef, cause: str, say: str, head: Event) -> None:
         """Give an event up that has waited."""
-        self._late[ref] = self._struck(ref, cause, say)
+        self._late[ref] = self._struck(ref, head, cause, say)
 
     def flag(self, ref: EventRef, cause: str, **figures: int | str) -> None:
         """Remember a finding for the worklist."""
@@ -129,6 +130,9 @@ class Poster:
         """Write down books and findings, the new events' rows, and what became of those that had waited."""
         self._append()
         self._books.write(mark)
+        # A till counts these for their accounts until it hears of them as of that event.
+        named = find(self._tx, account, [{"account_id": one} for one in self._kept_out], ("account_id",))
+        self._books.mark({row.account_id for row in named}, mark)
         late = {ref: self._waited[ref] | outcome for ref, outcome in self._late.items()}
         put(self._tx, event, late.values(), dict.fromkeys(OUTCOME, "given"))
         remove(self._tx, waiting, [_key(ref) for ref in late])
@@ -182,7 +186,7 @@ class Poster:
         try:
             posted = self._books.post(head, ref)
         except InvariantBroken as broken:
-            return self._struck(ref, broken.code, broken.say)
+            return self._struck(ref, head, broken.code, broken.say)
         self.posted[ref] = posted
         self.flags += posted.flags
         state = "waiting" if posted.waits_for else "posted"
@@ -193,8 +197,10 @@ class Poster:
             return self._books.account_of(head) or 0
         return posted.account_id
 
-    def _struck(self, ref: EventRef, cause: str, say: str) -> dict[str, Any]:
+    def _struck(self, ref: EventRef, head: Event | None, cause: str, say: str) -> dict[str, Any]:
         self.flag(ref, cause, say=say)
+        if account_id := getattr(head, "account_id", None):
+            self._kept_out.add(account_id)
         return self._state("quarantined", cause)
 
     def _state(self, state: str, reason: str = "", account_id: int = NOBODY, version: int = 0) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from sqlalchemy import func, select
 
 from central.backups.restoring import note_restore
 from central.coalition.programmes import publish
-from central.database.lanes import jump_all
+from central.database.lanes import jump_all, stamp
 from central.database.tables import changed, event, lot, member_page, posting, waiting
 from central.members.members import block_card, lift_block, set_facts
 from central.ports import replayable, writing
-from central.posting.late import post_arrived
+from central.posting.late import post_arrived, post_overdue
 from central.tills.told_rows import ToldRows
 from loyalty.cards.cards import CardRules, card_token, read_card
 from loyalty.members import HotlistedCard, MemberRow, MemberView, PublishedMember, Use, view_of
@@ -171,6 +171,33 @@ def test_what_waits_stays_with_its_till_and_nothing_counts_twice(centre: Centre)
     one.upload()
     row = members(other.page("members"))[anna].row
     assert (row.version, row.own_seq, row.balance_points, row.counters) == (4, 3, 277, (MILK,))
+
+
+def test_a_member_of_a_sale_that_is_kept_out_is_told_anew_as_of_that_sale(centre: Centre) -> None:
+    till, anna = centre.till(), centre.member()
+    till.sell("R1", 10_000, told(anna))
+    till.upload()
+    before = till.page("members")
+    till.sell("R1", 99_000, told(anna, 1, 100))  # a till whose disk was put back gives an id once more
+    till.sell("R1", 99_000, told(404))
+    assert till.upload().flagged == ((2, "receipt_id_reused"), (3, "receipt_id_reused"))
+    row = members(till.page("members", before.to_cursor))[anna].row
+    assert (row.version, row.own_seq, row.balance_points) == (1, 3, 100)
+    assert members(till.page("members")).keys() == {anna}
+
+
+def test_a_member_of_a_void_that_is_given_up_is_told_anew_as_of_that_void(centre: Centre) -> None:
+    till, anna = centre.till(), centre.member()
+    sold = till.receipt("R1", 10_000, told(anna))
+    of = till.append(sold)
+    till.void(msgspec.structs.replace(of, seq=99), sold)
+    till.upload()
+    before = till.page("members")
+    assert members(before)[anna].row.own_seq == 1
+    with writing(centre.engine) as tx:
+        assert post_overdue(tx, centre.now + 8 * DAY, centre.random) == 1
+        stamp(tx)
+    assert members(till.page("members", before.to_cursor))[anna].row.own_seq == 2
 
 
 def test_pages_follow_on_each_other_and_tell_only_what_changed(centre: Centre) -> None:
