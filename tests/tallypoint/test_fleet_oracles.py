@@ -96,7 +96,7 @@ def test_a_centre_that_puts_a_sound_event_aside_is_found(monkeypatch):
     def strike(poster, ref, head):
         if ref.seq == 5:
             struck.append(ref)
-            return poster._struck(ref, "made_up", "For no reason.")
+            return poster._struck(ref, head, "made_up", "For no reason.")
         return outcome(poster, ref, head)
 
     monkeypatch.setattr(Poster, "_outcome", strike)
