@@ -456,6 +456,7 @@ _GREETED = (
         announced_seq=raised(stream.c.announced_seq, bindparam("announced")),
         heard_at_ms=bindparam("now_ms"),
         backlog=bindparam("behind"),
+        level_at_ms=case((stream.c.seq >= bindparam("announced"), bindparam("now_ms")), else_=stream.c.level_at_ms),
         about=bindparam("said"),
     )
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Set
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 
 from central.coalition.registry import at, partner_of, raised
 from central.database.asking import ask, ask_one, tell, tell_each
@@ -103,6 +103,11 @@ _CONTACT = {
     "announced_seq": raised(stream.c.announced_seq, bindparam("announced")),
     "heard_at_ms": bindparam("now_ms"),
     "backlog": bindparam("behind"),
+    # A batch that somebody sends once more says how it was then.
+    "level_at_ms": case(
+        (and_(stream.c.counter < bindparam("said"), bindparam("behind") == 0), bindparam("now_ms")),
+        else_=stream.c.level_at_ms,
+    ),
 }
 _HEARD = update(stream).where(_HERE).values(_CONTACT)
 

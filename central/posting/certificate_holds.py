@@ -2,7 +2,7 @@
 
 A hold says no more than how much other tills may have set aside meanwhile: a fact that arrives is booked whatever was
 held. Its till may pay it for a quarter of an hour, with the line or without, so it is kept until that sale arrives, the
-till gives it back, or the till was heard after that time and had nothing left to send; after a day it is over anyhow.
+till gives it back, or the till said after that time that it had nothing left to send; after a day it is over anyhow.
 It is no part of the books, and nothing is folded from it. Source: docs/certificates.md "Paying with one".
 """
 
@@ -78,12 +78,11 @@ def _of_others(tx: Connection, ask: DeskAsk, now_ms: int) -> int:
     theirs = one.code == ask.certificate, one.till_id != ask.till_id, one.amount_minor > 0
     rows = tx.execute(select(certificate_hold).where(*theirs, one.until_ms > now_ms - REMEMBERED_MS)).all()
     over = [row for row in rows if row.until_ms <= now_ms]
-    heard = {
-        (said.till_id, said.epoch): said.heard_at_ms
+    level = {
+        (said.till_id, said.epoch): said.level_at_ms
         for said in find(tx, stream, [{"till_id": row.till_id, "epoch": row.epoch} for row in over])
-        if not said.backlog
     }
-    told = {row for row in over if heard.get((row.till_id, row.epoch), 0) >= row.until_ms + UNDER_WAY_MS}
+    told = {row for row in over if level.get((row.till_id, row.epoch), 0) >= row.until_ms + UNDER_WAY_MS}
     return sum(row.amount_minor for row in rows if row not in told)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from loyalty.moments import DAY_MS
 from sync.wire import Answer
-from tallypoint.fleet.clock import World
+from tallypoint.fleet.clock import START_MS, World
 from tallypoint.fleet.record import Record
 
 LASTS_MS = 900_000  # a quarter of an hour
@@ -106,17 +106,25 @@ class Holds:
 
     def _of_others(self, code: str, but: str, now_ms: int) -> Iterator[int]:
         for (of, till_id), aside in self._aside.items():
-            is_kept = of == code and till_id != but and not self._is_over(till_id, aside, now_ms)
+            is_kept = of == code and till_id != but and not self._is_over(code, till_id, aside, now_ms)
             if is_kept and self._arrived(code, till_id) == aside.arrived:
                 yield aside.amount_minor
 
-    def _is_over(self, till_id: str, aside: _Aside, now_ms: int) -> bool:
-        """Whether its till can have no sale any more that was paid with it and is not here."""
+    def _is_over(self, code: str, till_id: str, aside: _Aside, now_ms: int) -> bool:
+        """Whether head office takes it that its till can have no sale any more that was paid with it and is not here;
+        what is not here all the same is noted."""
         if now_ms < aside.until_ms or now_ms >= aside.until_ms + DAY_MS:
             return now_ms >= aside.until_ms
-        query = "SELECT heard_at_ms, backlog FROM stream WHERE till_id = ? AND epoch = ?"
+        query = "SELECT level_at_ms FROM stream WHERE till_id = ? AND epoch = ?"
         row = self._disk.execute(query, (till_id, aside.epoch)).fetchone()
-        return row is not None and row[1] == 0 and row[0] >= aside.until_ms + UNDER_WAY_MS
+        if row is None or row[0] < aside.until_ms + UNDER_WAY_MS:
+            return False
+        here, began_ms = self._sales(code, till_id), aside.until_ms - LASTS_MS - START_MS
+        for paid in self._record.gifts_paid.get(code, ()):
+            is_of_it = paid.held_at_ms is not None and began_ms <= paid.held_at_ms <= began_ms + LASTS_MS
+            if paid.place[0] == till_id and is_of_it and paid.event_id not in here:
+                self._record.let_go.add(paid.place)
+        return True
 
     def _find_late(self, code: str, *, but: str) -> None:
         """Sales of other tills that are not here a day after their hold: the same may be set aside again."""

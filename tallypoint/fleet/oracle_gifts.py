@@ -62,6 +62,9 @@ def judge_holds(record: Record, centre: Centre, whose: Whose, odd_tills: set[str
     for code in sorted(short):
         if short[code] > at_risk[code]:
             yield f"held: {short[code]} paid with {code} were not there, and at most {at_risk[code]} were not set aside"
+    for till_id, epoch, seq, _ in sorted(record.let_go):
+        if till_id not in odd_tills:
+            yield f"held: event {seq} of epoch {epoch} of till {till_id} was paid with a hold let go before it came"
     yield from _beyond_offline(record, odd_tills)
 
 

@@ -109,7 +109,8 @@ class Record:
         given, said, claims: what was done at the counter besides selling, each once.
         blocked_gifts: gift certificates that were blocked, by the event that did.
         gifts_paid: sales that were paid with gift certificates, by certificate; `late`: those that head office heard of
-            after their hold had ended and another till had asked for the same money.
+            after their hold had ended and another till had asked for the same money; `let_go`: those that were not
+            there as it took their till's hold to be over, for the till had told it everything.
         restored_at: when head office was put back.
         resumed: who took a parked basket up, by its id: machine, and the id of the sale.
     """
@@ -131,6 +132,7 @@ class Record:
         self.blocked_gifts: dict[Place, str] = {}
         self.gifts_paid: dict[str, list[GiftPaid]] = {}
         self.late: set[Place] = set()
+        self.let_go: set[Place] = set()
         self.restored_at: list[int] = []
         self.resumed: dict[str, tuple[str, str]] = {}
         self._held: dict[tuple[str, str], tuple[int, int, int]] = {}

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from central.database import tables as t
 from central.posting.certificate_holds import LASTS_MS, REMEMBERED_MS, UNDER_WAY_MS
 from sync.desk import CertificateHeld, DeskAsk
+from sync.wire import Ack
 from tests.central.busy_day import verify
 from tests.central.test_certificates import CODE, gifts, sale, sell
 from tests.central.tills import DAY, Centre, Till
@@ -223,3 +224,24 @@ def test_a_till_of_before_asks_were_counted_is_served_as_ever(gifts: Centre, acm
     # Updated, it counts; put back to the version of before, it does not again.
     assert hold(gifts, bolt, 1_000, counter=4).amount_minor == 1_000
     assert hold(gifts, bolt, 3_000).amount_minor == 3_000
+
+
+@pytest.mark.parametrize("sign_of_life", ["an ask", "its batch of before, sent once more"])
+def test_a_hold_stays_where_a_till_was_heard_and_did_not_say_that_nothing_is_left(
+    gifts: Centre, acme: Till, sign_of_life: str
+) -> None:
+    bolt = gifts.till("S2")
+    bolt.sell("R1", 100)
+    before = bolt.batch()
+    bolt.send(before)
+    bolt.sent = bolt.head.seq
+    hold(gifts, bolt, 5_000)
+    bolt.append(sale(bolt, "R2", goods=5_000, pays=[(CODE, 5_000, 5_000)]))
+    gifts.now += LASTS_MS + UNDER_WAY_MS
+    if sign_of_life == "an ask":
+        bolt.page("hotlist")
+    else:
+        assert isinstance(bolt.send(before), Ack)
+    assert hold(gifts, acme, 5_000).amount_minor == 0
+    bolt.upload()
+    assert (hold(gifts, acme, 5_000).amount_minor, gifts.flags()) == (0, [])

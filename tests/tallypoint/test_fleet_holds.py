@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, update
 
-from central.database.tables import certificate_hold
+from central.database.tables import certificate_hold, stream
 from central.posting import certificate_books, certificate_holds
 from central.tills import desk_asks
 from edge.sale.certificate_holds import CertificateHolds, HeldHere
@@ -21,6 +21,9 @@ from tests.tallypoint.test_fleet_oracles import at_centre, broken
 DOINGS = {"sale": 2, "gift_order": 1, "gift_pay": 4, "gift_lay": 6, "gift_settle": 5, "return": 1, "void": 1}
 SEED = 3
 CODE = "c" * 32
+APART: dict[str, Any] = {
+    "faults": ("partition",), "doings": {"gift_lay": 3, "gift_settle": 2}, "gap_ms": 10 * MINUTE_MS, "seed": 7,
+}  # fmt: skip
 
 
 def played(
@@ -84,12 +87,21 @@ def test_a_hold_that_lasts_longer_than_a_quarter_of_an_hour_is_found(monkeypatch
 
 
 def test_a_hold_that_ends_while_its_till_is_without_the_line_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    busy: dict[str, Any] = {
-        "faults": ("partition",), "doings": {"gift_lay": 3, "gift_settle": 2}, "gap_ms": 5 * MINUTE_MS, "seed": 7,
-    }  # fmt: skip
-    assert broken(played(**busy)) == set()
+    assert broken(played(**APART)) == set()
     monkeypatch.setattr(certificate_holds, "REMEMBERED_MS", 0)
-    assert "held" in broken(played(**busy))
+    assert "held" in broken(played(**APART))
+
+
+def test_a_hold_that_is_let_go_while_its_sale_is_still_to_come_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head office takes it that every till has told it everything."""
+    take = desk_asks.hold_certificate
+
+    def hold(tx: Connection, ask: DeskAsk, now_ms: int) -> CertificateHeld:
+        tx.execute(update(stream).values(level_at_ms=now_ms))
+        return take(tx, ask, now_ms)
+
+    monkeypatch.setattr(desk_asks, "hold_certificate", hold)
+    assert any("let go before it came" in one for one in judge(played(**APART)).violations)
 
 
 def test_a_hold_that_does_not_end_as_its_sale_arrives_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

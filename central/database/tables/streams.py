@@ -22,6 +22,7 @@ stream = table(
     whole("opened_at_ms"),
     whole("heard_at_ms", default=0),  # last contact
     whole("backlog", default=0),  # events the till said it had left
+    whole("level_at_ms", default=0),  # when it last said in a new message that it had none left, and they were here
     text("about", default="{}"),  # heartbeat as JSON: version, boot, clock error, cursors
     whole("holds_counter", default=0),  # the till's newest ask for a certificate whose hold is forgotten
     text("leases_suspended", default=""),  # why the till spends nothing of its leases and floats; "" while it does
