@@ -63,6 +63,7 @@ class Customers:
         self.codes: list[str] = []
         self.kept: list[Kept] = []
         self.claimed: set[str] = set()
+        self._came_back: set[str] = set()
 
     def token_of(self, number: str) -> str:
         """What stands for a card's number: HMAC-SHA-256 over its kind and itself, 16 bytes of it."""
@@ -99,11 +100,14 @@ class Customers:
 
     def keep(self, receipt: Kept) -> None:
         """A receipt is kept, and the oldest thrown away."""
+        if receipt.receipt_id in self._came_back:
+            return  # a till that was put back sold it once more
         self.kept = [*self.kept[1 - MOST_KEPT :], receipt]
 
     def came_back(self, receipt_id: str) -> None:
         """Nobody claims a receipt whose goods came back."""
         self.kept = [one for one in self.kept if one.receipt_id != receipt_id]
+        self._came_back.add(receipt_id)
 
     def claim(self, receipt: Kept) -> None:
         """A receipt was claimed, and is not carried any more."""
