@@ -44,8 +44,12 @@ PAYMENT_RANGES: tuple[PaymentRange, ...] = (
     *_rows("JCB", "3528-3589", range(16, 20)),
     *_rows("UnionPay", "62", range(16, 20)),
     *_rows("Mir", "2200-2204", range(16, 20)),
+    *_rows("BORICA", "2205", (16,)),
     *_rows("RuPay", "60 65 81-82 508", (16,)),
     *_rows("Troy", "9792", (16,)),
+    *_rows("Uzcard", "8600", (16,)),
+    *_rows("Humo", "9860", (16,)),
+    *_rows("Napas", "9704", (16, 19)),
     *_rows("Elo", "636368 636297 627780 504175 506699-506778 509000-509999", (16,)),
     *_rows("Hipercard", "606282 637095 637568 637599 637609 637612", (16, 19)),
     *_rows("Maestro", "50 56-58 6", range(12, 20), holds_goods=True),
@@ -56,20 +60,24 @@ _RUN = re.compile(r"[0-9]+(?:[ -][0-9]+)*")
 _TRACK = re.compile(
     r"(?<![0-9])(?:([0-9]{12,19})[=D]|([0-9]{12,19})\^[^^]{2,26}\^)[0-9]{2}(?:0[1-9]|1[0-2])[0-9]{3}"
 )
+# The format code, 01 or 02, stands before the number and would hide it in a longer run of digits.
+_THIRD_TRACK = re.compile(r"(?<![0-9])0[12]([0-9]{12,19})=")
+_LICENSERS = ("636", "6044")  # driving licences, whose second track is built like a payment card's
 
 
 def holds_payment(text: str) -> bool:
     """Is there a payment card number anywhere in `text`, or a track that is built like a payment card's?
 
     A number is a maximal run of 12 to 19 digits, single spaces or hyphens between them, in a known range with a
-    right Luhn digit. A track (number, expiry date, service code) needs no known range.
+    right Luhn digit. On a track (number, expiry date, service code) one of the two will do: a digit may be misread.
 
-    Source: devices-and-receipts.md A8, ISO/IEC 7813 tracks 1 and 2.
+    Source: devices-and-receipts.md A8, ISO/IEC 7813 tracks 1 and 2, ISO/IEC 4909 track 3.
     """
     if any(is_payment_number(number) for run in _RUN.finditer(text) for number in _joined(run[0])):
         return True
-    tracks = (match[1] or match[2] for match in _TRACK.finditer(text))
-    return any(luhn_digit(number[:-1]) == number[-1] for number in tracks)
+    if any(is_payment_number(match[1]) for match in _THIRD_TRACK.finditer(text)):
+        return True
+    return any(_may_be_payment(match[1] or match[2]) for match in _TRACK.finditer(text))
 
 
 def is_payment_number(text: str) -> bool:
@@ -89,6 +97,13 @@ def ranges_meeting(prefix: str, length: int) -> tuple[PaymentRange, ...]:
         if length in row.lengths and row.low[:width] <= prefix[:width] <= row.high[:width]:
             met.append(row)
     return tuple(met)
+
+
+def _may_be_payment(number: str) -> bool:
+    """Whether the number of a payment track is one that a scheme issued, or one that was read from such a one."""
+    if luhn_digit(number[:-1]) == number[-1]:
+        return True
+    return _range_of(number) is not None and not number.startswith(_LICENSERS)
 
 
 def _range_of(digits: str) -> PaymentRange | None:

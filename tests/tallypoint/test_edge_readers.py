@@ -93,6 +93,8 @@ HIDDEN = [
     ("generic", b"42424242"),  # half of it came
     ("msr-magtek", b";4242424242424242=29011010000?\r"),
     ("msr-lrc", b";4242424242424243=29011010000?0\r"),  # a digit misread, a wrong LRC: still most of a number
+    ("msr-magtek", b";4242424242424243=29011010000?\r"),  # the same of a reader that sends no LRC
+    ("msr-magtek", b"%E?;E?+014242424242424242=7247880000000000?\r"),
 ]
 
 
