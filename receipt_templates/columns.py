@@ -11,9 +11,11 @@ from functools import lru_cache
 
 from receipt_templates.normalise import NO_BREAK
 
-# A figure stays beside its unit, its currency and its other digits: `500 g`, `R$ 5,38`, `EUR 12.00`, `1 340 zł`.
+# A figure stays beside its unit, its currency and its other digits: `500 g`, `R$ 5,38`, `EUR 12.00`, `1 340 zł`. What
+# is short behind the year of a date is no unit but the next word, `od 13.03.2026 do`, unless it says that it is a year.
 _TOGETHER = re.compile(
-    r"(?<=\d) (?=[^\W\d_]{1,2}(?!\w)|[A-Z]{3}(?!\w)|руб\b|грн\b|[€£$¥₽%]|\d{3}(?!\d))"
+    rf"(?<=\d)(?<![./{NO_BREAK}]\d{{4}}) (?=[^\W\d_]{{1,2}}(?!\w))"
+    r"|(?<=\d) (?=[A-Z]{3}(?!\w)|руб\b|грн\b|[rг]\.|[€£$¥₽%]|\d{3}(?!\d))"
     r"|(?<=[€£$¥₽]) (?=[-+]?\d)"
     r"|(?<=\b[A-Z]{3}) (?=[-+]?\d)"
 )
@@ -38,13 +40,28 @@ def wrapped(text: str, width: int, *, even: bool = False) -> list[str]:
     return [line.replace(NO_BREAK, " ").rstrip() for line in lines]
 
 
+def wrapped_beside(text: str, width: int, room: int) -> list[str]:
+    """Lines as of `wrapped`, the last of at most `room` columns, for something stands beside it.
+
+    Args:
+        room: for the last word of the text at least.
+    """
+    *above, last = text.split("\n")
+    words = _words(last)
+    lines = _filled(words, width)
+    if columns_of(lines[-1]) > room:
+        lines = [*_filled(words[:-1], width), words[-1]]
+    over = [line for part in above for line in wrapped(part, width)]
+    return over + [line.replace(NO_BREAK, " ").rstrip() for line in lines]
+
+
 def kept_together(text: str) -> str:
     """A text whose figures hold on to their units, currencies and other digits with U+00A0."""
     return _TOGETHER.sub(NO_BREAK, text)
 
 
 def _paragraph(text: str, width: int, *, even: bool) -> list[str]:
-    words = [word for word in kept_together(text).split(" ") if word]
+    words = _words(text)
     lines = _filled(words, width)
     if not even or len(lines) < 2:
         return lines
@@ -59,6 +76,10 @@ def _paragraph(text: str, width: int, *, even: bool) -> list[str]:
         else:
             narrow = middle + 1
     return _filled(words, wide)
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in kept_together(text).split(" ") if word]
 
 
 def _lines_of(taken: Sequence[int], width: int) -> int:

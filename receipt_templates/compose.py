@@ -102,7 +102,7 @@ def blocks_of(view: AnyView) -> tuple[Block, ...]:
         number=lambda count: languages.number(tongue, str(count)),
         points=lambda count: languages.points(tongue, count),
         moment=lambda at: languages.date_and_time(tongue, at),
-        day=lambda on: languages.unbroken_day(tongue, on),
+        day=lambda on: languages.day(tongue, on),
         fill=languages.fill,
         signed=lambda figure, is_money: _signed(tongue, figure, view.currency if is_money else ""),
         compared=lambda controls: any(control.pos is not None for control in controls),

@@ -7,7 +7,7 @@ places by `[head …]`, `[lapsing]` and `[foot]`.
 from collections.abc import Iterator
 
 from receipt_templates.blocks import Block, Feed, Note, Pair, Rule, Text
-from receipt_templates.languages import Tongue, date_and_time, fill, money, points, purchases, unbroken_day
+from receipt_templates.languages import Tongue, date_and_time, day, fill, money, points, purchases
 from receipt_templates.markup import INDENT, as_printed
 from receipt_templates.reversal_views import ReturnView, VoidView
 from receipt_templates.slip_views import BalanceView, ClaimView
@@ -94,7 +94,7 @@ def foot(view: Slip, tongue: Tongue) -> Iterator[Block]:
 def lapsing(told: tuple[Lapsing, ...], tongue: Tongue) -> Iterator[Block]:
     """Points that lapse next, the first two days of them."""
     for one in told[:MOST_LAPSING]:
-        through = fill(tongue.words.lapsing, day=unbroken_day(tongue, one.through))
+        through = fill(tongue.words.lapsing, day=day(tongue, one.through))
         yield Pair(left=through, right=points(tongue, one.points), indent=INDENT)
 
 

@@ -236,19 +236,15 @@ def _counted(tongue: Tongue, count: int, forms: Mapping[Plural, str]) -> str:
 
 
 def date_and_time(tongue: Tongue, moment: datetime) -> str:
-    """A local moment to the minute: `12 Mar 2026 18:42`, `12/03/2026 18:42`."""
+    """A local moment to the minute: `12 Mar 2026 18:42`, `12/03/2026 18:42`. A line may end before the time."""
     return f"{day(tongue, moment)} {moment:%H:%M}"
 
 
 def day(tongue: Tongue, on: date) -> str:
-    """A date: `12 Mar 2026`, `12/03/2026`."""
+    """A date, which no line break parts: `12 Mar 2026`, `12/03/2026`."""
     name = tongue.numbers.months[on.month - 1] if tongue.numbers.months else ""
-    return tongue.numbers.date.format(day=on.day, month=on.month, year=on.year, name=name)
-
-
-def unbroken_day(tongue: Tongue, on: date) -> str:
-    """A date that no line break parts."""
-    return day(tongue, on).replace(" ", NO_BREAK)
+    written = tongue.numbers.date.format(day=on.day, month=on.month, year=on.year, name=name)
+    return written.replace(" ", NO_BREAK)
 
 
 def fill(text: str, **figures: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from receipt_templates.blocks import Align, Block, Code, Cut, Feed, Pair, Rule, Size, Text
-from receipt_templates.columns import columns_of, kept_together, wrapped
+from receipt_templates.columns import columns_of, kept_together, wrapped, wrapped_beside
 from receipt_templates.fitting import fit
 from receipt_templates.normalise import NO_BREAK
 
@@ -92,10 +92,10 @@ def _pair(block: Pair, columns: int) -> list[Row]:
     width = columns // scale
     right = wrapped(block.right, width)
     room = width - block.indent - columns_of(right[0]) - GAP
-    if len(right) > 1 or (columns_of(block.left) > room and room < max(LEAST_LEFT, _widest_word(block.left))):
+    if len(right) > 1 or (columns_of(block.left) > room and room < max(LEAST_LEFT, _last_word(block.left))):
         above, beside = wrapped(block.left, width - block.indent), ""
     else:
-        *above, beside = wrapped(block.left, max(1, room))
+        *above, beside = wrapped_beside(block.left, width - block.indent, room)
     pad = " " * block.indent
     texts = [pad + line for line in above]
     first = pad + beside if beside else ""
@@ -104,9 +104,9 @@ def _pair(block: Pair, columns: int) -> list[Row]:
     return [Row(text=text, bold=block.bold, size=block.size) for text in texts if text.strip()]
 
 
-def _widest_word(text: str) -> int:
-    """Columns of the word that would be broken first; a date is one, and a figure with its unit."""
-    return max(columns_of(word) for word in kept_together(text).split(" "))
+def _last_word(text: str) -> int:
+    """Columns of the word that stands beside the right text at least; a date is one, and a figure with its unit."""
+    return columns_of(kept_together(text.rstrip().split("\n")[-1]).split(" ")[-1])
 
 
 def _to_the_right(text: str, width: int) -> str:

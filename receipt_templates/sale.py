@@ -10,7 +10,7 @@ from receipt_templates.as_text import as_slip, text_lines
 from receipt_templates.blocks import Block, Code, Cut, Feed, Pair, Rule, Text
 from receipt_templates.goods import goods_as_text, goods_of
 from receipt_templates.head_and_foot import foot, head, lapsing
-from receipt_templates.languages import Tongue, amount, authority_in_words, fill, money, number, points, unbroken_day
+from receipt_templates.languages import Tongue, amount, authority_in_words, day, fill, money, number, points
 from receipt_templates.markup import INDENT, as_printed
 from receipt_templates.view import ReceiptView, ViewCoupon
 
@@ -90,7 +90,7 @@ def _points(view: ReceiptView, tongue: Tongue) -> Iterator[Block]:
 
 def _coupon(coupon: ViewCoupon, tongue: Tongue) -> Iterator[Block]:
     """A coupon for the next visit, its code to scan and to read."""
-    first, last = unbroken_day(tongue, coupon.from_on), unbroken_day(tongue, coupon.through)
+    first, last = day(tongue, coupon.from_on), day(tongue, coupon.through)
     yield Rule()
     yield Text(text=tongue.words.coupon, align="center")
     yield Text(text=as_printed(coupon.name), align="center", bold=True)

@@ -46,6 +46,10 @@ TOGETHER = """
     Item 5 costs little          | 7  | Item 5 / costs / little
     £ 12 off                     | 5  | £ 12 / off
     In 2026 nothing              | 8  | In 2026 / nothing
+    Ważny od 13.03.2026 do 11.04 | 20 | Ważny od 13.03.2026 / do 11.04
+    Do 31.03.2026 r. podwójnie   | 14 | Do / 31.03.2026 r. / podwójnie
+    Скидка по 31.03.2026 г. всем | 14 | Скидка по / 31.03.2026 г. / всем
+    Kup 1500 ml i oszczędź       | 9  | Kup / 1500 ml i / oszczędź
 """
 ROWS = [[cell.strip() for cell in row.split("|")] for row in TOGETHER.strip().splitlines()]
 

@@ -1,5 +1,9 @@
 """Rows never pass the paper's edge, figures stay whole, and nothing that was written is lost."""
 
+from datetime import datetime
+
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -8,10 +12,12 @@ from receipt_templates.as_text import render_text
 from receipt_templates.blocks import Block, Pair, Rule, Text
 from receipt_templates.columns import columns_of
 from receipt_templates.compose import blocks_of
+from receipt_templates.languages import TONGUES, date_and_time
 from receipt_templates.profiles import PROFILES, PrinterProfile
+from receipt_templates.sample_slips import sample_named
 from receipt_templates.view import Shop, ViewDiscount, ViewLine
 from tests.receipt_templates.escpos_decoder import decode_escpos, pages_of
-from tests.receipt_templates.samples import aurora
+from tests.receipt_templates.samples import aurora, harbour_coupons
 
 WORDS = st.text(max_size=90)
 AMOUNTS = st.integers(min_value=-(10**15), max_value=10**15)
@@ -45,8 +51,44 @@ def test_a_figure_is_not_torn_from_its_unit():
 
 def test_a_pair_keeps_its_right_part_whole_and_wraps_the_left_above():
     pair = Pair(left="Extra virgin olive oil", right="1.234,50", indent=2)
-    assert rows(pair, 24) == ["  Extra virgin", "  olive oil     1.234,50"]
+    assert rows(pair, 24) == ["  Extra virgin olive", "  oil           1.234,50"]
     assert rows(pair, 40) == ["  Extra virgin olive oil        1.234,50"]
+
+
+def test_a_left_text_has_the_whole_paper_but_for_its_last_line():
+    machine = Pair(left="Cafeteira expresso automática com moedor, 220 V", right="1.234,50")
+    assert rows(machine, 20) == ["Cafeteira expresso", "automática com", "moedor,", "220 V       1.234,50"]
+    assert rows(machine, 32) == ["Cafeteira expresso automática", "com moedor, 220 V       1.234,50"]
+    assert rows(Pair(left="Sales by head office", right="4,524.80"), 20) == ["Sales by head", "office      4,524.80"]
+
+
+@pytest.mark.parametrize(("language", "date"), [("en", "12 Mar 2026"), ("pl", "12.03.2026"), ("pt-BR", "12/03/2026")])
+def test_a_date_at_the_head_stays_in_one_line_on_the_narrowest_paper(language: str, date: str):
+    moment = date_and_time(TONGUES[language], datetime.fromisoformat("2026-03-12T18:42:30+00:00"))
+    assert rows(Pair(left=moment, right="Till 3"), 16) == [date, "18:42     Till 3"]
+
+
+DAYS = {
+    "en": ["        Good", "  from 13 Mar 2026", "   to 11 Apr 2026"],
+    "pt-BR": ["Válido de 13/03/2026", "    a 11/04/2026"],
+    "ru": ["     Действует", "    с 13.03.2026", "   по 11.04.2026"],
+    "pl": ["Ważny od 13.03.2026", "   do 11.04.2026"],
+}
+
+
+@pytest.mark.parametrize("language", TONGUES)
+def test_the_days_of_a_coupon_stay_beside_from_and_to(language: str):
+    view = harbour_coupons()
+    text = render_text(blocks_of(msgspec.structs.replace(view, language=language)), 20)
+    assert "\n".join(DAYS[language]) in text
+
+
+@pytest.mark.parametrize("columns", [16, 20, 32])
+@pytest.mark.parametrize("language", TONGUES)
+def test_the_line_to_sign_on_is_one_line(language: str, columns: int):
+    close = msgspec.structs.replace(sample_named("close"), language=language)
+    lines = render_text(blocks_of(close), columns).split("\n")
+    assert [line[-16:] for line in lines if "_" in line] == ["_" * 16]
 
 
 def test_a_right_part_too_long_for_company_goes_below():
