@@ -14,6 +14,7 @@ import msgspec
 from receipt_templates import languages
 from receipt_templates.columns import wrapped
 from receipt_templates.compose import AnyView
+from receipt_templates.head_and_foot import next_tier_in_words
 from receipt_templates.languages import Tongue, tongue_of
 from receipt_templates.normalise import normalise
 from receipt_templates.reversal_views import ReturnView, VoidView
@@ -105,6 +106,8 @@ def _sentences(view: AnyView, tongue: Tongue) -> Iterator[str]:
         for coupon in view.coupons:
             yield words.coupon.format(name=coupon.name, code=coupon.code)
     yield from view.messages
+    if isinstance(view, ReceiptView | BalanceView) and view.next_tier:
+        yield next_tier_in_words(view.next_tier, tongue, view.currency)
     yield from view.missed
 
 

@@ -74,8 +74,7 @@ def foot(view: Slip, tongue: Tongue) -> Iterator[Block]:
     for message in view.messages:
         yield Note(text=as_printed(message), rank=2)
     if isinstance(view, ReceiptView | BalanceView) and view.next_tier:
-        more = _more(tongue, view.next_tier, view.currency)
-        yield Note(text=as_printed(fill(words.next_tier, more=more, tier=view.next_tier.name)), rank=3)
+        yield Note(text=as_printed(next_tier_in_words(view.next_tier, tongue, view.currency)), rank=3)
     for message in view.missed:
         yield Note(text=as_printed(message), rank=4)
     if view.legal:
@@ -96,6 +95,11 @@ def lapsing(told: tuple[Lapsing, ...], tongue: Tongue) -> Iterator[Block]:
     for one in told[:MOST_LAPSING]:
         through = fill(tongue.words.lapsing, day=day(tongue, one.through))
         yield Pair(left=through, right=points(tongue, one.points), indent=INDENT)
+
+
+def next_tier_in_words(tier: NextTier, tongue: Tongue, currency: str) -> str:
+    """What the next tier still wants, as a sentence."""
+    return fill(tongue.words.next_tier, more=_more(tongue, tier, currency), tier=tier.name)
 
 
 def _copy(tongue: Tongue) -> Text:

@@ -31,6 +31,22 @@ def test_what_became_of_points_stands_first_and_what_is_offered_last():
     assert (told.no_room, told.barred) == (0, 0)
 
 
+TIERS = {
+    "en": ["Double points on fruit this week.", "GBP 45.00 more to reach Gold.",
+           "Spend £4.52 more next time and coffee is", "on us."],
+    "pl": ["Podwójne punkty za owoce w tym tygodniu.", 'Do poziomu "Złoty": jeszcze 2 zakupy.'],
+    "pt-BR": ["Café em dobro: pontos 2x até domingo.", "Para chegar a Ouro: mais 3 compras.",
+              "Faltaram R$ 4,52 para um café grátis."],
+    "ru": ["Двойные баллы за фрукты на этой неделе.", 'До уровня "Золотой": ещё 5 покупок.'],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", TONGUES)
+def test_the_next_tier_stands_between_what_is_offered_and_what_was_missed(language: str):
+    offered = TIERS[language]
+    assert list(render_fiscal(sample_named(f"sale-{language}"), lines=16).lines[-len(offered) :]) == offered
+
+
 def test_what_is_not_certain_is_said_before_what_is_offered():
     told = render_fiscal(harbour(offline=True, unconfirmed=True)).lines
     assert told[2:5] == ("Last known points: 1,340", "To be confirmed", "Offline, nothing is lost")
