@@ -109,16 +109,20 @@ class Interpreter:
 
 
 class Repeats:
-    """The same tag again while it lies in the field is one reading. Nothing of a payment card is remembered."""
+    """The same tag again while it lies in the field is one reading, and so it is when one between was read badly.
+
+    Nothing of a payment card is remembered.
+    """
 
     def __init__(self, window_ms: int) -> None:
         self._window_ms = window_ms
-        self._last: tuple[Outcome, int] | None = None
+        self._last: dict[bool, tuple[Outcome, int]] = {}  # by whether it was rejected
 
     def is_again(self, outcome: Outcome, now_ms: int) -> bool:
         """Was the same read within the window? Each time it is, the window begins anew."""
-        before, self._last = self._last, None
         if not self._window_ms or isinstance(outcome, PaymentCard):
+            self._last.clear()
             return False
-        self._last = (outcome, now_ms)
+        is_rejected = isinstance(outcome, Rejected)
+        before, self._last[is_rejected] = self._last.get(is_rejected), (outcome, now_ms)
         return before is not None and before[0] == outcome and now_ms - before[1] < self._window_ms

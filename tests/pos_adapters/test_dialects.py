@@ -94,6 +94,13 @@ def test_another_tag_between_ends_the_window():
     assert bench.meanings() == ["card uid 62E3086CED", "card uid 62E3086CEE", "card uid 62E3086CED"]
 
 
+def test_a_held_tag_that_is_read_badly_once_is_still_one_reading():
+    bench = tag()
+    for at_ms, wire in ((0, TAG), (500, b"\x0262E3086CED09\x03"), (1_000, TAG), (2_600, TAG)):
+        bench.send(wire, at_ms)
+    assert bench.meanings() == ["card uid 62E3086CED", "rejected tag_checksum", "card uid 62E3086CED"]
+
+
 def test_a_checksum_is_never_guessed():
     for checksum, good, bad in (("xor", TAG, b"\x0262E3086CEDA6\x03"), ("sum", b"\x0262E3086CEDA6\x03", TAG)):
         bench = tag(checksum=checksum)
