@@ -222,6 +222,8 @@ class CentreSession:
         # Read before counting: a later batch of this till then cannot make this hello look like a rewind.
         stream = store.stream(till.till_id, till.epoch)
         _count(hello, till, store, now_ms)
+        if till.state == "revoked":
+            _check_state(till)  # whatever it says, in whatever epoch: it is to forget
         judgement = judge_hello(
             stream,
             hello,
@@ -497,6 +499,8 @@ def _open(
     key = till.keys.key(message.key_no)
     if key and (key.is_revoked or (key.is_replaced and not may_be_replaced)):
         raise KeyRetired("This till has a newer key, or this one was revoked; ask head office.")
+    if key:
+        _check_enrolment(key, message, till)
     return message, till
 
 
@@ -505,7 +509,7 @@ def _open_ask(
 ) -> tuple[M, TillRecord]:
     """What a till asks to be told; one that is suspended still hears."""
     ask, till = _open(tag, data, kind, store, versions)
-    if till.state == "revoked":
+    if till.state != "suspended":
         _check_state(till)
     _check_epoch(ask, till)
     _count(ask, till, store, now_ms)
@@ -531,18 +535,40 @@ def _known_till(store: CentreStore, till_id: str) -> TillRecord:
 
 def _check_state(till: TillRecord) -> None:
     if till.state == "revoked":
-        raise Revoked("This till was revoked; ask head office.", retry_after_s=REVOKED_RETRY_S)
+        raise _revoked()
     if till.state == "suspended":
         raise Suspended("This till's uploads wait for a decision at head office; nothing is lost.")
     if till.state == "left":
         raise TillLeft("This till gave its place back; enrol it with a new code.")
 
 
+def _check_enrolment(key: PublicKey, message: TillMessage, till: TillRecord) -> None:
+    """The key of an earlier enrolment speaks for no later one, and of one that was revoked for none at all: whoever
+    stole the machine has it. Raises: Revoked, KeyRetired."""
+    if key.epoch == till.epoch:
+        return
+    if key.is_stopped:
+        raise _revoked()
+    if message.epoch == till.epoch:
+        raise KeyRetired("This key is of an earlier enrolment of the till; what it says for this one is not heard.")
+
+
+def _revoked() -> Revoked:
+    return Revoked("This till was revoked; ask head office.", retry_after_s=REVOKED_RETRY_S)
+
+
 def _keep_retired(opened: OpenedBatch, till: TillRecord, data: bytes, now_ms: int, store: CentreStore) -> None:
     """A key that was replaced counts up to where it was; what it signs beyond is kept aside, as whoever stole it would
-    sign. Raises: KeyRetired."""
+    sign. Raises: KeyRetired, Revoked."""
     header, key = opened.header, till.keys.key(opened.header.key_no)
-    if key is None or not (key.is_revoked or key.is_replaced):
+    if key is None:
+        return
+    try:
+        _check_enrolment(key, header, till)
+    except (Revoked, KeyRetired) as refused:
+        store.quarantine(till.till_id, header.epoch, refused.code, data, now_ms)
+        raise
+    if not (key.is_revoked or key.is_replaced):
         return
     if not key.is_revoked and (header.epoch != key.epoch or header.last_seq <= key.until_seq):
         return

@@ -53,6 +53,7 @@ class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
         epoch, until_seq: of a till's: its enrolment, and the last event of it that it may sign for once it was
             replaced (`is_replaced`).
         is_revoked: what it signs, whenever that was, is kept aside.
+        is_stopped: of a till's: the enrolment was revoked as a whole.
     """
 
     key_no: int
@@ -62,6 +63,7 @@ class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
     until_seq: int = 0
     is_replaced: bool = False
     is_revoked: bool = False
+    is_stopped: bool = False
 
 
 class PublicKeys(msgspec.Struct, frozen=True, kw_only=True):

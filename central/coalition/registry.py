@@ -293,7 +293,12 @@ _TILL = (
     .join_from(till, stream, at(till.c.till_id, till.c.epoch))
     .where(till.c.till_id == bindparam("till_id"))
 )
-_KEYS = select(till_key).where(till_key.c.till_id == bindparam("till_id")).order_by(till_key.c.key_no)
+_KEYS = (
+    select(till_key, stream.c.state.label("enrolment"))
+    .outerjoin_from(till_key, stream, at(till_key.c.till_id, till_key.c.epoch))
+    .where(till_key.c.till_id == bindparam("till_id"))
+    .order_by(till_key.c.key_no)
+)
 
 
 def till_record(connection: Connection, till_id: str) -> TillRecord | None:
@@ -323,6 +328,7 @@ def _public_key(row: Any) -> PublicKey:
         until_seq=row.until_seq,
         is_replaced=row.state == "replaced",
         is_revoked=row.state == "revoked",
+        is_stopped=row.enrolment == "revoked",
     )
 
 

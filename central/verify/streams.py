@@ -121,6 +121,9 @@ class StreamWalk:
         if key is not None and key.state == "replaced" and key.epoch == header.epoch:
             # Beyond there only the newer key speaks for the till.
             self._found.differs("batch.key", where, True, header.last_seq <= key.until_seq)
+        if key is not None and header.epoch in keys:
+            # An enrolment's key has the number of its epoch; that of an earlier one does not speak for it.
+            self._found.differs("batch.key", where, True, key.epoch >= header.epoch)
         told = (header.till_id, header.epoch, header.first_seq, header.last_seq)
         if self._found.differs("batch.signature", where, True, good):
             return None

@@ -6,17 +6,19 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from central.coalition.registry import is_key_wanted, open_slot, revoke_key, want_new_key
+from central.coalition.registry import is_key_wanted, open_slot, revoke_key, revoke_till, want_new_key
 from central.database import tables as t
 from central.keys.centre_keys import centre_keys, centre_signer, notices, rotate_centre_key
 from central.ports import Settings, reading, writing
 from central.streams.sealing import Sealer
 from central.verify.books import verify_books
 from sync.centre_session import CentreSession
+from sync.chain import StreamHead, blank
 from sync.framing import open_signed, pack
 from sync.keys import Signer, one_key
+from sync.provisional import next_provisional, provisional_genesis
 from sync.rotation import KEY_TAKEN_TAG, NEW_KEY_PATH, NEW_KEY_TAG, ROTATED, KeyTaken, NewKey, prove
-from sync.wire import PROBLEM_TAG, Ack, Problem
+from sync.wire import ASK_TAG, PAGE_PATH, PROBLEM_TAG, SALVAGE_PATH, Ack, PageAsk, Problem
 from tests.central.tills import Centre, CentreClock, Till, told
 
 
@@ -44,6 +46,13 @@ def new_key(till: Till, seed: bytes = b"n" * 32, **lies: Any) -> tuple[Signer, K
 def code(said: Any) -> str:
     assert isinstance(said, Problem)
     return said.code
+
+
+def refused_page(till: Till) -> str:
+    """Why there is no page of members for this till."""
+    data = pack(ASK_TAG, PageAsk(**till._says(), lane="members", cursor="", limit=10), till.signer)
+    answer = till.centre.session.answer(till.centre.now, PAGE_PATH, data, till.centre.store)
+    return open_signed(PROBLEM_TAG, answer.body, Problem, one_key(till.centre.signer.public))[0].code
 
 
 def test_the_old_key_counts_up_to_where_it_was_and_the_new_one_from_there(centre: Centre, till: Till) -> None:
@@ -110,6 +119,64 @@ def test_an_enrolment_after_a_rotation_has_a_number_of_its_own(centre: Centre, t
     newer.upload()
     numbers = select(t.till_key.c.key_no, t.till_key.c.epoch).order_by(t.till_key.c.key_no)
     assert centre.rows(numbers) == [(1, 1), (2, 2), (1 + ROTATED, 1)]
+
+
+def test_the_key_of_an_earlier_enrolment_speaks_for_no_later_one(centre: Centre, till: Till) -> None:
+    anna = centre.member()
+    till.sell("R1", 500)
+    till.upload()
+    newer = Till(centre, "S1", till_id=till.head.till_id, seed="new machine")
+    stolen = till.signer
+    mine, newer.signer = newer.signer, stolen
+    assert code(newer.ask("L1", anna, 1)) == code(newer.hello()) == "sync.key_retired"
+    assert refused_page(newer) == code(new_key(newer)[1]) == "sync.key_retired"
+    # Whose numbers were given away would not agree with head office any more: a line let go needs no secret to chain.
+    other = newer.head
+    newer.append(blank(b"x" * 32, b"{}"))
+    assert code(newer.send(newer.batch())) == code(newer.send(newer.batch(), SALVAGE_PATH)) == "sync.key_retired"
+    assert {row for row in centre.rows(select(t.quarantine.c.code))} == {("sync.key_retired",)}
+    newer.signer, newer.head, newer.events = mine, other, []
+    newer.sell("R2", 500)
+    newer.upload()
+    assert code(till.hello()) == "sync.old_epoch"
+    assert centre.rows(select(t.stream.c.state).where(t.stream.c.epoch == 2)) == [("active",)]
+    assert verify_books(centre.engine).violations == ()
+
+
+def test_what_an_earlier_enrolments_key_got_into_the_books_is_a_violation(centre: Centre, till: Till) -> None:
+    newer = Till(centre, "S1", till_id=till.head.till_id, seed="new machine")
+    newer.sell("R1", 500)
+    newer.upload()
+    first = t.till_key.c.key_no == 1
+    with writing(centre.engine) as tx:
+        tx.execute(t.till_key.delete().where(first))
+        tx.execute(t.till_key.update().values(epoch=1))
+    assert "batch.key" in {one.code for one in verify_books(centre.engine).violations}
+
+
+def test_a_stolen_till_is_told_so_after_its_lane_got_another_machine(centre: Centre, till: Till) -> None:
+    with writing(centre.engine) as tx:
+        revoke_till(tx, till.head.till_id, "stolen")
+    newer = Till(centre, "S1", till_id=till.head.till_id, seed="new machine")
+    till.sell("R1", 500)
+    # Only at this word it forgets members and card keys.
+    assert code(till.hello()) == refused_page(till) == code(till.send(till.batch(), SALVAGE_PATH)) == "sync.revoked"
+    # Nor does it begin anything of its own: the nonce of such an epoch follows from the one that it has.
+    alone = next_provisional(1, 7)
+    till.head = till.start = StreamHead(till_id=till.head.till_id, epoch=alone)
+    till.genesis, till.events = provisional_genesis(till.genesis, alone), []
+    till.sell("R2", 900_000)
+    assert code(till.hello()) == code(till.send(till.batch(), SALVAGE_PATH)) == "sync.revoked"
+    assert centre.rows(select(t.event.c.receipt_id)) == []
+    assert centre.rows(select(t.quarantine.c.code)) == [("sync.revoked",)] * 2
+    assert not isinstance(newer.hello(), Problem)
+
+
+def test_a_revoked_till_that_begins_an_epoch_of_its_own_is_told_so(centre: Centre, till: Till) -> None:
+    with writing(centre.engine) as tx:
+        revoke_till(tx, till.head.till_id, "stolen")
+    till.head = StreamHead(till_id=till.head.till_id, epoch=next_provisional(1, 7))
+    assert code(till.hello()) == "sync.revoked"
 
 
 def test_a_batch_of_a_replaced_key_that_got_into_the_books_is_a_violation(centre: Centre, till: Till) -> None:

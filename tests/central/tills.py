@@ -300,8 +300,8 @@ class Till:
         sender = msgspec.structs.replace(sender, **header)
         return seal_batch(after, self.events[first - 1 : last], sender, self.signer).data
 
-    def send(self, data: bytes) -> Ack | Problem:
-        answer = self.centre.session.answer(self.centre.now, BATCH_PATH, data, self.centre.store)
+    def send(self, data: bytes, path: str = BATCH_PATH) -> Ack | Problem:
+        answer = self.centre.session.answer(self.centre.now, path, data, self.centre.store)
         return self._read(ACK_TAG, Ack, answer)
 
     def upload(self, **header: Any) -> Ack:

@@ -8,7 +8,7 @@ from sync.blocks import BlockMark
 from sync.chain import StreamHead, next_head, walk
 from sync.enrolment import Slot
 from sync.envelope import OpenedBatch, Unsent
-from sync.keys import Signer, one_key
+from sync.keys import PublicKey, PublicKeys, Signer
 from sync.lanes import LaneState
 from sync.pacing import Moment
 from sync.ports import CentreFacts, SpanDigest, TillRecord
@@ -245,9 +245,8 @@ class MemoryCentre:
 
 
 def record(till_id: str, key: Signer) -> TillRecord:
-    return TillRecord(
-        till_id=till_id, epoch=1, keys=one_key(key.public), state="active", genesis=GENESIS, install_id=f"on {till_id}"
-    )
+    keys = PublicKeys(keys=(PublicKey(key_no=1, public=key.public, epoch=1),))
+    return TillRecord(till_id=till_id, epoch=1, keys=keys, state="active", genesis=GENESIS, install_id=f"on {till_id}")
 
 
 def grant(grant_no: int, till_id: str = TILL_A, points: int = 500) -> Grant:

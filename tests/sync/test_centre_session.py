@@ -129,6 +129,12 @@ def test_a_revoked_till_is_told_to_stay_away_for_an_hour_and_gets_no_pages(talk)
     assert (code(answer), answer.retry_after_s) == ((403, "sync.revoked"), 3_600)
 
 
+def test_a_till_that_gave_its_place_back_gets_no_pages(talk):
+    talk.turns(1)
+    change(talk, state="left")
+    assert code(talk.carry(talk.ask())) == (409, "sync.left")
+
+
 def test_a_suspended_till_still_gets_its_hotlist(talk):
     talk.turns(1)
     change(talk, state="suspended")
