@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from central.database.rows import hold, put
 from central.database.tables import certificate, certificate_move
@@ -42,6 +42,13 @@ def write_certificates(tx: Connection, everything: Iterable[Posted]) -> None:
     for code, by in dict.fromkeys(paid):
         end_hold(tx, code, by)
     put(tx, certificate, [_row(code, held) for code, held in last.items()], _WRITTEN)
+
+
+def tell_anew(tx: Connection, codes: Iterable[str]) -> None:
+    """Let tills be told of these certificates as if they had changed; of one that nobody sold there is nothing to
+    tell."""
+    if codes := sorted(codes):
+        tx.execute(update(certificate).where(certificate.c.code.in_(codes), certificate.c.n > 0).values(no=0))
 
 
 def _was_paid_by(held: Certificate, ref: EventRef) -> bool:

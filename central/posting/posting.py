@@ -16,6 +16,7 @@ from central.database.tables import account, event, waiting
 from central.ports import Randomness
 from central.posting.approvals import Approvals
 from central.posting.books import CentreBooks
+from central.posting.certificate_books import tell_anew
 from central.streams.evidence import payloads_of
 from central.streams.heads import Unfit, kind_of, read_fit_head
 from central.worklist.worklist import raise_flags
@@ -24,6 +25,7 @@ from loyalty.facts.fixed import Fixed
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.reversals import Return, ReturnVoid, Reversal, receipt_named
 from loyalty.ledger.books import NOBODY, Flag, Posted
+from loyalty.ledger.certificate_postings import certificates_in
 from loyalty.lots import EventRef
 from loyalty.trouble import InvariantBroken
 
@@ -61,6 +63,7 @@ class Poster:
         self._mark = ""
         self._late: dict[EventRef, dict[str, Any]] = {}
         self._kept_out: set[int] = set()
+        self._certificates_out: set[str] = set()
         self.flags: list[Flag] = []
         self._approvals = Approvals(tx, {})
         self.posted: dict[EventRef, Posted] = {}
@@ -130,9 +133,10 @@ class Poster:
         """Write down books and findings, the new events' rows, and what became of those that had waited."""
         self._append()
         self._books.write(mark)
-        # A till counts these for their accounts until it hears of them as of that event.
+        # A till counts these for their accounts and certificates until it hears of them as of that event.
         named = find(self._tx, account, [{"account_id": one} for one in self._kept_out], ("account_id",))
         self._books.mark({row.account_id for row in named}, mark)
+        tell_anew(self._tx, self._certificates_out)
         late = {ref: self._waited[ref] | outcome for ref, outcome in self._late.items()}
         put(self._tx, event, late.values(), dict.fromkeys(OUTCOME, "given"))
         remove(self._tx, waiting, [_key(ref) for ref in late])
@@ -201,6 +205,7 @@ class Poster:
         self.flag(ref, cause, say=say)
         if account_id := getattr(head, "account_id", None):
             self._kept_out.add(account_id)
+        self._certificates_out |= certificates_in(head)
         return self._state("quarantined", cause)
 
     def _state(self, state: str, reason: str = "", account_id: int = NOBODY, version: int = 0) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from central.corrections.expiry import expire
 from central.database import tables as t
 from central.ports import reading, writing
 from central.posting.certificates import free_certificate, lapse_certificates
+from central.posting.late import post_overdue
 from central.recomputing.borne import borne_by
 from central.settlement.closing import close_period
 from central.settlement.issued import read_statement
@@ -334,6 +335,30 @@ def test_a_till_is_told_what_is_on_it_and_which_of_its_own_events_are_in_that(gi
     assert [msgspec.json.decode(one, type=CertificateRow) for one in page.rows] == [
         CertificateRow(code=CODE, parts=((THROUGH, 3200),), own_seq=1)
     ]
+
+
+def test_of_a_sale_that_is_kept_out_of_the_books_a_till_hears_what_is_on_it_still(gifts: Centre) -> None:
+    till = gifts.till()
+    sell(till, "R1", sold={CODE: 5000})
+    before = till.page("certificates").to_cursor
+    till.append(sale(till, "R1", goods=2000, pays=[(CODE, 2000, 5000)]))  # an id that was used
+    till.append(sale(till, "R1", goods=2000, pays=[(OTHER, 2000, 5000)]))  # of one that nobody sold
+    assert till.upload().flagged == ((2, "receipt_id_reused"), (3, "receipt_id_reused"))
+    # It takes what it was paid off what it was told, until it is told as of that sale.
+    assert told(till, cursor=before) == CertificateRow(code=CODE, parts=((THROUGH, 5000),), own_seq=3)
+    assert len(till.page("certificates").rows) == 1
+
+
+def test_of_the_void_of_nothing_a_till_hears_what_is_on_a_certificate_still(gifts: Centre) -> None:
+    till = gifts.till()
+    sell(till, "R1", sold={CODE: 5000})
+    _, paid = sell(till, "R2", goods=2000, pays=[(CODE, 2000, 5000)])
+    till.void(EventRef(till_id=till.head.till_id, epoch=1, seq=99), paid)
+    till.upload()
+    before = till.page("certificates").to_cursor
+    with writing(gifts.engine) as tx:
+        assert post_overdue(tx, gifts.now + 8 * DAY, gifts.random) == 1
+    assert told(till, cursor=before) == CertificateRow(code=CODE, parts=((THROUGH, 3000),), own_seq=3)
 
 
 def test_blocked_at_a_till_it_is_told_to_all_until_head_office_frees_it(gifts: Centre) -> None:
