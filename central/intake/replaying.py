@@ -14,7 +14,16 @@ from central.coalition.registry import at, hold_open_period, stream_head
 from central.database.rows import find, put
 from central.database.tables import claim, event, quarantine, quarantine_outcome, stream
 from central.intake.intake import claim_ids, count_spent, take_events
-from central.intake.quarantine import REUSED, ItemKey, check_open, note_outcome, opened_upload, show, upload_row
+from central.intake.quarantine import (
+    REUSED,
+    ItemKey,
+    check_open,
+    note_outcome,
+    opened_upload,
+    payload_in,
+    show,
+    upload_row,
+)
 from central.leases.told_leases import note_told
 from central.ports import Randomness, reading, replayable, writing
 from central.posting.member_facts import take_member_events
@@ -164,16 +173,24 @@ def replay_upload(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomn
 
 
 def _decided_inside(tx: Connection, opened: OpenedBatch, first_seq: int) -> list[tuple[dict[str, Any], str]]:
-    """Place and id of each event from `first_seq` on that was fixed or written off while it was kept in an upload."""
+    """Place and id of each event from `first_seq` on that was fixed or written off while it was kept in an upload.
+
+    The very event, for a copy of the till wrote others under the same numbers.
+    """
     header, beside = opened.header, quarantine_outcome.c
     here = beside.till_id == header.till_id, beside.epoch == header.epoch, beside.sha256 != ""
-    chosen = select(beside.seq).distinct().where(*here, beside.seq.between(first_seq, header.last_seq))
-    found = []
-    for seq in tx.execute(chosen.order_by(beside.seq)).scalars():
-        head = read_fit_head(opened.payloads[seq - header.first_seq])
-        ref = {"till_id": header.till_id, "epoch": header.epoch, "seq": seq}
-        found.append((ref, "" if isinstance(head, Unfit) else head.receipt_id))
-    return found
+    chosen = select(beside.sha256, beside.seq).where(*here, beside.seq.between(first_seq, header.last_seq))
+    uploads: dict[str, OpenedBatch | None] = {}
+    found: dict[int, tuple[dict[str, Any], str]] = {}
+    for sha256, seq in tx.execute(chosen.order_by(beside.seq)):
+        key = ItemKey(till_id=header.till_id, epoch=header.epoch, seq=seq, sha256=sha256)
+        if sha256 not in uploads:
+            uploads[sha256] = opened_upload(tx, upload_row(tx, key))
+        payload = opened.payloads[seq - header.first_seq]
+        if payload_in(uploads[sha256], key) == payload:
+            head = read_fit_head(payload)
+            found[seq] = msgspec.structs.asdict(key.ref), "" if isinstance(head, Unfit) else head.receipt_id
+    return list(found.values())
 
 
 def _is_own(tx: Connection, ref: EventRef, receipt_id: str) -> bool:

@@ -385,6 +385,34 @@ def test_the_other_branch_of_a_fork_is_taken_event_by_event(centre: Centre, till
     assert violations(centre) == []
 
 
+def test_what_was_decided_of_a_copys_sales_says_nothing_of_the_tills_own_under_the_same_numbers(
+    centre: Centre, till: Till, anna: int
+) -> None:
+    till.sell("R1", 4_000, told(anna))
+    till.upload()
+    at_fork = till.head
+    till.sell("R2", 3_000, told(anna))
+    till.upload()
+    own = till.head, till.events
+    till.head, till.events = at_fork, till.events[:1]
+    till.sell("C2", 9_000, told(anna))
+    till.sell("C3", 9_000, told(anna))
+    till.sent = 1
+    till.send(till.batch())
+    till.head, till.events, till.sent = own[0], own[1], 2
+    ref = till.sell("R3", 2_000, told(anna))
+    till.send(till.batch())
+    uploads = {one.cause: one.name for one in waiting(centre)}
+    for seq in (2, 3):
+        key = ItemKey(till_id=ref.till_id, epoch=1, seq=seq, sha256=uploads["sync.fork"])
+        off(centre, key, "a test on a copy of the disk")
+    with writing(centre.engine) as tx:
+        resume_stream(tx, till.head.till_id, 1)
+    assert replay(centre, ItemKey(till_id=ref.till_id, epoch=1, sha256=uploads["sync.suspended"])).posted == 1
+    assert (state(centre, ref)[0], lots(centre, anna)) == ("posted", 90)
+    assert violations(centre) == []
+
+
 def test_an_anonymous_sale_is_fixed_on_nobodys_books(centre: Centre, till: Till) -> None:
     sale = till.receipt("R1", 4_000, None)
     ref = till.append(msgspec.structs.replace(sale, receipt_id=""))
