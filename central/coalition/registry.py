@@ -24,6 +24,7 @@ from sync.rotation import NewKey
 from sync.wire import Claim, Hello, Peer
 
 LONG_AGO = date(1970, 1, 1)
+_GOING_ON = ("active", "suspended")  # a stream that is not over
 OPERATOR_MOST = "operator_most_minor"
 _OPEN_PERIOD = select(period.c.period_no).where(period.c.state == "open").order_by(period.c.period_no.desc()).limit(1)
 _OPEN_PERIOD_HELD = _OPEN_PERIOD.with_for_update(read=True)
@@ -260,14 +261,17 @@ def claim_slot(tx: Connection, wanted: Slot, claim: Claim, now_ms: int) -> bool:
     free = update(slot).where(slot.c.code_hash == wanted.code_hash, slot.c.used_by_key == "").values(mine)
     if tx.execute(free).rowcount == 0:
         held = select(slot.c.used_by_key, slot.c.used_by_install).where(slot.c.code_hash == wanted.code_hash)
-        return tx.execute(held).first() == (claim.public_key, claim.install_id)
+        # One that is over is given out no more, to whoever has its key.
+        going_on = select(stream.c.state).where(at(wanted.till_id, wanted.epoch), stream.c.state.in_(_GOING_ON))
+        is_theirs = tx.execute(held).first() == (claim.public_key, claim.install_id)
+        return is_theirs and tx.execute(going_on).first() is not None
     begun = update(till).where(till.c.till_id == wanted.till_id, till.c.epoch == wanted.epoch - 1)
     if tx.execute(begun.values(epoch=wanted.epoch, install_id=claim.install_id)).rowcount == 0:
         return False
     key = {"till_id": wanted.till_id, "key_no": wanted.key_no, "public": claim.public_key, "epoch": wanted.epoch,
            "from_ms": now_ms}  # fmt: skip
     put(tx, till_key, [key])
-    before = stream.c.till_id == wanted.till_id, stream.c.state.in_(("active", "suspended"))
+    before = stream.c.till_id == wanted.till_id, stream.c.state.in_(_GOING_ON)
     tx.execute(update(stream).where(*before).values(state="left"))
     begin_stream(tx, wanted.till_id, wanted.epoch, wanted.genesis, "active", now_ms)
     return True
@@ -418,7 +422,7 @@ def said_by_tills(connection: Connection) -> list[tuple[str, dict[str, Any]]]:
     """Of each till that may upload, its label and what its last hello said of itself, by label."""
     present = (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch)
     chosen = select(till.c.label, stream.c.about).join_from(till, stream, present)
-    rows = connection.execute(chosen.where(stream.c.state.in_(("active", "suspended"))).order_by(till.c.label))
+    rows = connection.execute(chosen.where(stream.c.state.in_(_GOING_ON)).order_by(till.c.label))
     return [(row.label, msgspec.json.decode(row.about, type=dict[str, Any])) for row in rows]
 
 
@@ -492,5 +496,5 @@ def resume_stream(tx: Connection, till_id: str, epoch: int) -> bool:
 
 def revoke_till(tx: Connection, till_id: str, reason: str) -> None:
     """A stolen or retired till: its uploads go to quarantine from now on, and it gets no more pages."""
-    present = update(stream).where(stream.c.till_id == till_id, stream.c.state.in_(("active", "suspended")))
+    present = update(stream).where(stream.c.till_id == till_id, stream.c.state.in_(_GOING_ON))
     tx.execute(present.values(state="revoked", reason=reason))

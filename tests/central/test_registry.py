@@ -78,6 +78,23 @@ def test_a_code_enrols_one_machine_and_warns_of_a_second(centre: Centre) -> None
     assert centre.flags() == [(0, "enrolment.code_used")]
 
 
+def test_a_code_is_worth_nothing_once_its_enrolment_is_over(centre: Centre) -> None:
+    # Whoever has the machine has its key, and would be told the card keys that were made because it was stolen.
+    till = centre.till()
+
+    def claims_again() -> int:
+        claim = make_claim(
+            till.code, Signer(till.secret), Drawn("fresh").bytes(32), install_id=till.install, version="1", at_ms=NOW
+        )
+        return centre.session.answer(NOW, ENROL_PATH, claim, centre.store).status
+
+    assert claims_again() == 200
+    with writing(centre.engine) as tx:
+        revoke_till(tx, till.head.till_id, "stolen")
+    assert claims_again() == 409
+    assert centre.flags() == [(0, "enrolment.code_used")]
+
+
 def test_a_code_lapses_after_a_day_and_a_newer_one_replaces_it(centre: Centre) -> None:
     with writing(centre.engine) as tx:
         first = open_slot(tx, centre.random, store_id="S1", label="Lane 1", now_ms=NOW)
