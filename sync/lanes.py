@@ -20,6 +20,7 @@ from sync.wire import PAGE_TAG, Lane, Page, PageHeader
 T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_PAGE_RAW_BYTES = 8 * 1024 * 1024
+CLOCK_MENDED_MS = 3_600_000  # a clock goes back so far when it is set right, or to winter time by somebody's hand
 
 
 class LaneState(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +57,14 @@ def apply_page(page: Page, lane: Lane, state: LaneState) -> LaneState:
     return LaneState(cursor=page.to_cursor, version=page.version, expires_ms=page.expires_ms)
 
 
-def is_expired(state: LaneState, wall_ms: int) -> bool:
-    """Whether the lane is too old to rely on: caps tighten and a warning shows, prices never lapse."""
-    return 0 < state.expires_ms <= wall_ms
+def is_expired(state: LaneState, wall_ms: int, taken_ms: int = 0) -> bool:
+    """Whether the lane is too old to rely on: caps tighten and a warning shows, prices never lapse.
+
+    Args:
+        taken_ms: the wall clock as the last page came. A clock that was put back since makes nothing younger: it cannot
+            tell, until the next page comes.
+    """
+    return state.expires_ms > 0 and not taken_ms - CLOCK_MENDED_MS <= wall_ms < state.expires_ms
 
 
 def seal_page(page: Page, *, till_id: str, answers: str, now_ms: int, signer: Signer) -> bytes:

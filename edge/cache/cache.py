@@ -44,7 +44,8 @@ def _nothing(cards_of: Callable[[Iterable[int]], dict[int, list[str]]]) -> None:
 
 
 class LaneStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How far this till is in a lane, when it last heard of it (wall, 0 for never), whether that is too old."""
+    """How far this till is in a lane, when it last heard of it (wall, 0 for never), whether that is too old, or nobody
+    can tell."""
 
     lane: Lane
     version: int
@@ -195,7 +196,7 @@ class Cache:
                 version=state.version,
                 expires_ms=state.expires_ms,
                 taken_ms=taken_ms,
-                expired=is_expired(state, wall_ms),
+                expired=is_expired(state, wall_ms, taken_ms),
             )
             for lane, (state, taken_ms) in self._lanes.items()
         )

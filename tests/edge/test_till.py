@@ -296,6 +296,11 @@ def test_an_expired_hotlist_halves_the_caps_and_warns(till: Till, clock: FakeClo
     clock.pass_ms(1_000)
     quoted = till.quote(sale())
     assert (quoted.quote.redemption.most_points, quoted.warnings[0].code) == (250, "hotlist.expired")
+    clock.wall_ms -= 2 * DAY_MS  # somebody sets the clock back while head office is out of reach
+    quoted = till.quote(sale())
+    assert (quoted.quote.redemption.most_points, quoted.warnings[0].code) == (250, "hotlist.expired")
+    till.cache.take_page(page, LaneState(cursor="1", version=1, expires_ms=NOON_MS + 1_000))
+    assert till.quote(sale()).quote.redemption.most_points == 500
 
 
 # Holds

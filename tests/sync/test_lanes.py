@@ -67,6 +67,13 @@ def test_a_lane_expires_at_its_instant_or_never():
     assert not is_expired(LaneState(expires_ms=0), NOON)
 
 
+def test_a_clock_that_was_put_back_makes_a_lane_no_younger():
+    lane = LaneState(expires_ms=NOON + 900)
+    assert not is_expired(lane, NOON - 3_600_000, taken_ms=NOON)
+    assert is_expired(lane, NOON - 3_600_001, taken_ms=NOON)
+    assert not is_expired(LaneState(expires_ms=0), NOON - 3_600_001, taken_ms=NOON)
+
+
 def sealed(came: Page) -> bytes:
     return seal_page(came, till_id=TILL_A, answers=ASKED, now_ms=NOON, signer=CENTRE)
 
