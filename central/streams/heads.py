@@ -14,6 +14,7 @@ from loyalty.facts.certificate_events import CertificateKept
 from loyalty.facts.events import Event, PeriodTurned, UnknownEvent, read_head
 from loyalty.facts.fixed import Fixed
 from loyalty.facts.lease_events import Granted, LeaseMoved, Reclaimed
+from loyalty.facts.member_events import CardChanged
 from loyalty.facts.price_deltas import PriceDelta
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.redacting import Redacted
@@ -63,6 +64,8 @@ def _trouble(head: Event) -> str:
     bare = msgspec.structs.replace(head, grants=()) if isinstance(head, LeaseMoved) else head
     if trouble := _wild(msgspec.to_builtins(bare, builtin_types=(msgspec.Raw,))):
         return trouble
+    if isinstance(head, CardChanged) and head.what != "blocked" and head.other_token is None:
+        return "It gives a card and names no other of its member."
     if isinstance(head, LeaseMoved):
         return "It moves more than any sale." if sum(abs(part.points) for part in head.slices) > MOST else ""
     if not isinstance(head, Receipt | Reversal):

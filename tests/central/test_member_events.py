@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from central.corrections.erasing import erase_member
 from central.corrections.stray_points import bring_home
-from central.database.tables import account, card, enrolment, flag, hotlist, lot, member
+from central.database.tables import account, card, enrolment, event, flag, hotlist, lot, member
 from central.intake.claims import settle_claims
 from central.intake.consents import WrongCode, confirm_by_code, consents_of, consents_of_card, evidence_of, withdraw
 from central.ports import reading, writing
@@ -118,6 +118,16 @@ def test_a_replaced_card_is_blocked_and_its_points_are_the_members(centre: Centr
     old = centre.rows(select(card.c.state, card.c.replaced_by).where(card.c.card_token == token(ANNA)))
     assert old == [("blocked", token(NEW))]
     assert centre.flags() == []
+    assert violations(centre) == []
+
+
+@pytest.mark.parametrize("what", ["issued", "replaced"])
+def test_a_card_given_to_nobody_is_kept_aside_and_stops_no_event_behind_it(centre: Centre, what: str) -> None:
+    till = centre.till()
+    till.append(changed(till, "C-1", what, NEW))
+    till.sell("R-1", 500)
+    assert till.upload().flagged == ((1, "event.out_of_range"),)
+    assert centre.rows(select(event.c.seq, event.c.state).order_by(event.c.seq)) == [(1, "quarantined"), (2, "posted")]
     assert violations(centre) == []
 
 
