@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from edge.api.answers import Answer, Event
-from edge.api.bodies import Currency, Id, Text, When
+from edge.api.bodies import NO_ZERO, Currency, Id, When
 from edge.sale.certificates import Action, State
 
 SHOWN = 4  # the end of a code that may be shown
@@ -19,7 +19,7 @@ class CertificateOrderBody(When, frozen=True, kw_only=True):
     code: Annotated[str, msgspec.Meta(min_length=SHOWN + 1, max_length=200)]
     amount_minor: Annotated[int, msgspec.Meta(ge=0)] = 0
     currency: Currency | None = None
-    reason: Text = ""
+    reason: Annotated[str, msgspec.Meta(max_length=200, pattern=NO_ZERO)] = ""
 
 
 class CertificatePart(Answer, frozen=True, kw_only=True):

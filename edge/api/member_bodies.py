@@ -5,15 +5,16 @@ from typing import Annotated, Literal
 import msgspec
 
 from edge.api.answers import Answer
-from edge.api.bodies import Body, Id, Scan, When
+from edge.api.bodies import NO_ZERO, Body, Id, Scan, When
 from loyalty.facts.member_events import AskedOn
 
 Birthday = Annotated[str, msgspec.Meta(pattern="^((0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))?$")]
 Personal = Annotated[str, msgspec.Meta(max_length=200)]
-Named = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
-Printed = Annotated[str, msgspec.Meta(max_length=80)]
-Reason = Annotated[str, msgspec.Meta(max_length=80)]
-Version = Annotated[str, msgspec.Meta(max_length=40)]
+Named = Annotated[str, msgspec.Meta(min_length=1, max_length=80, pattern=NO_ZERO)]
+Printed = Annotated[str, msgspec.Meta(max_length=80, pattern=NO_ZERO)]
+Reason = Annotated[str, msgspec.Meta(max_length=80, pattern=NO_ZERO)]
+Version = Annotated[str, msgspec.Meta(max_length=40, pattern=NO_ZERO)]
+Record = Annotated[str, msgspec.Meta(max_length=20, pattern=NO_ZERO)]
 
 
 class PersonBody(Body, frozen=True, kw_only=True):
@@ -91,9 +92,11 @@ class PrintedReceipt(Body, frozen=True, kw_only=True):
     receipt_id: Id
     store: Printed = ""
     till: Printed = ""
-    sold_at: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}.{0,20})?$")] = ""
+    sold_at: Annotated[
+        str, msgspec.Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}[^\x00\n]{0,20})?$")
+    ] = ""
     total_minor: int | None = None
-    record: Annotated[str, msgspec.Meta(max_length=20)] = ""
+    record: Record = ""
 
 
 class ClaimBody(When, frozen=True, kw_only=True):
@@ -102,7 +105,7 @@ class ClaimBody(When, frozen=True, kw_only=True):
     claim_id: Id
     card: Scan
     receipt_id: Id | None = None
-    record: Annotated[str, msgspec.Meta(max_length=20)] = ""
+    record: Record = ""
     printed: PrintedReceipt | None = None
 
 

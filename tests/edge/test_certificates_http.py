@@ -44,6 +44,11 @@ def test_an_enquiry_shows_the_end_of_the_code_and_writes_nothing(rim: Rim) -> No
     assert "7781" not in answer.get_data(as_text=True)
 
 
+def test_a_reason_that_head_office_could_not_book_is_refused(rim: Rim) -> None:
+    refused = asked(rim, "block", reason="lost\0")
+    assert (refused.status_code, refused.json["code"]) == (400, "request.malformed")
+
+
 def test_a_request_that_is_sent_again_is_answered_the_same(rim: Rim) -> None:
     first = asked(rim, "top_up", amount_minor=1000, currency="EUR")
     again = asked(rim, "top_up", amount_minor=1000, currency="EUR")

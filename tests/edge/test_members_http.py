@@ -107,6 +107,9 @@ def test_blocking_a_card_can_want_a_supervisor(tmp_path: Path):
         ("/v1/members", {"enrol_id": "void:1"}, 422, "receipt.id_reserved"),
         ("/v1/cards", {"card_id": "C-1", "what": "replace", "reason": "lost"}, 422, "members.card_wanted"),
         ("/v1/cards", {"card_id": "C-1", "what": "burn", "card": CARD}, 400, "request.malformed"),
+        # Head office would keep the event out of its books, and the card would go on being served.
+        ("/v1/cards", {"card_id": "C-1", "what": "block", "card": CARD, "reason": "lost\0"}, 400, "request.malformed"),
+        ("/v1/members", {"enrol_id": "E-1", "channel": "kiosk\0"}, 400, "request.malformed"),
         ("/v1/members/find", {"phone": "1"}, 503, "members.offline"),
         ("/v1/members/find", {}, 422, "members.card_wanted"),
         ("/v1/claims", {"claim_id": "L-1", "card": STRANGER, "receipt_id": "R9"}, 404, "claim.receipt_unknown"),
