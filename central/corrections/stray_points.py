@@ -49,8 +49,8 @@ def _merge(engine: Engine, row: Row, now_ms: int, randomness: Randomness) -> boo
     figures = msgspec.json.decode(row.figures)
     here = figures["account_id"]
     signed = Signed(
-        correction_id=f"card:{row.till_id}:{row.epoch}:{row.seq}", asked_by=BY, approved_by="",
-        on=utc_date(now_ms), now_ms=now_ms,
+        correction_id=f"card:{row.till_id}:{row.epoch}:{row.seq}" + (f":{row.n}" if row.n else ""),
+        asked_by=BY, approved_by="", on=utc_date(now_ms), now_ms=now_ms,
     )  # fmt: skip
     key = FlagKey(till_id=row.till_id, epoch=row.epoch, seq=row.seq, cause=row.cause, n=row.n)
     try:

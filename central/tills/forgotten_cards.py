@@ -18,7 +18,7 @@ from central.database.tables import account, card, event, flag, hotlist
 from central.members.accounts import survivor_of
 from central.members.members import AccountClosed, CardTaken
 from central.posting.member_facts import CARD_HAS_POINTS
-from central.worklist.worklist import CONTEXT, FlagKey, UnknownFlag, raise_flags, settle_flag
+from central.worklist.worklist import CONTEXT, FlagKey, UnknownFlag, raise_flags, settle_flag, told_before
 from loyalty.ledger.books import Flag
 from loyalty.lots import EventRef
 from sync.desk import DeskAsk, ToldAccount
@@ -45,13 +45,11 @@ def note_forgotten(tx: Connection, ask: DeskAsk, one: ToldAccount, now_ms: int) 
     if last is None or not _is_member(tx, owner):
         return
     ref = EventRef(till_id=last.till_id, epoch=last.epoch, seq=last.seq)
-    told = [(row, msgspec.json.decode(row.figures)["card_token"])
-            for row in ask_database(tx, _FLAGGED)]  # fmt: skip
-    there = sum((row.till_id, row.epoch, row.seq) == (ref.till_id, ref.epoch, ref.seq) for row, _ in told)
-    lost = sorted(_nobodys(tx, one.cards) - {token for _, token in told})
+    told = {msgspec.json.decode(row.figures)["card_token"] for row in ask_database(tx, _FLAGGED)}
+    lost = sorted(_nobodys(tx, one.cards) - told)
     flags = [Flag(of=ref, cause=FORGOTTEN, figures={"account_id": owner, "card_token": token}) for token in lost]
     about = {ref: {name: last._mapping[name] for name in CONTEXT}}
-    raise_flags(tx, flags, about, now_ms, told={(ref, FORGOTTEN): there})
+    raise_flags(tx, flags, about, now_ms, told=told_before(tx, ref, FORGOTTEN))
 
 
 def give_forgotten(tx: Connection, key: FlagKey, *, by: str, now_ms: int) -> None:
@@ -78,7 +76,9 @@ def give_forgotten(tx: Connection, key: FlagKey, *, by: str, now_ms: int) -> Non
         ref = EventRef(till_id=key.till_id, epoch=key.epoch, seq=key.seq)
         about = {ref: {name: row._mapping[name] for name in CONTEXT}}
         follow: dict[str, int | str] = {"account_id": theirs, "into": owner}
-        raise_flags(tx, [Flag(of=ref, cause=CARD_HAS_POINTS, figures=follow)], about, now_ms)
+        # Another card that was forgotten may have the same event.
+        before = told_before(tx, ref, CARD_HAS_POINTS)
+        raise_flags(tx, [Flag(of=ref, cause=CARD_HAS_POINTS, figures=follow)], about, now_ms, told=before)
     mark_changed(tx, {owner, theirs}, f"forgotten:{key.till_id}:{key.epoch}:{key.seq}:{key.n}")
     settle_flag(tx, key, note="the card is the member's", by=by, now_ms=now_ms)
 

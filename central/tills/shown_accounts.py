@@ -19,7 +19,7 @@ from central.database.tables import account, card, event, flag
 from central.members.accounts import survivor_of
 from central.posting.member_facts import CARD_HAS_POINTS
 from central.tills.forgotten_cards import note_forgotten
-from central.worklist.worklist import CONTEXT, FlagKey, raise_flags, settle_flag
+from central.worklist.worklist import CONTEXT, FlagKey, raise_flags, settle_flag, told_before
 from loyalty.ledger.books import Flag
 from loyalty.lots import EventRef
 from sync.desk import DeskAsk, ToldAccount
@@ -66,7 +66,8 @@ def _lead(tx: Connection, one: ToldAccount, key: FlagKey, now_ms: int) -> None:
     if owner != one.account_id:
         ref = EventRef(till_id=key.till_id, epoch=key.epoch, seq=key.seq)
         figures: dict[str, int | str] = {"account_id": one.account_id, "into": owner}
-        raise_flags(tx, [Flag(of=ref, cause=CARD_HAS_POINTS, figures=figures)], _context(tx, ref), now_ms)
+        before = told_before(tx, ref, CARD_HAS_POINTS)
+        raise_flags(tx, [Flag(of=ref, cause=CARD_HAS_POINTS, figures=figures)], _context(tx, ref), now_ms, told=before)
     settle_flag(tx, key, note="a till knew its card", by=BY, now_ms=now_ms)
 
 

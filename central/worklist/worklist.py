@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
-from central.database.asking import ask
+from central.database.asking import ask, ask_one
 from central.database.rows import put
 from central.database.tables import flag
 from loyalty.ledger.books import Flag
@@ -55,6 +55,20 @@ def raise_flags(
              "raised_at_ms": now_ms, "last_at_ms": now_ms, **_blank(), **shown}
         )  # fmt: skip
     put(tx, flag, rows, "nothing")
+
+
+_OF_CAUSE = (
+    select(func.count())
+    .select_from(flag)
+    .where(flag.c.till_id == bindparam("till"), flag.c.epoch == bindparam("in_epoch"),
+           flag.c.seq == bindparam("at_seq"), flag.c.cause == bindparam("named"))
+)  # fmt: skip
+
+
+def told_before(tx: Connection, of: EventRef, cause: str) -> dict[tuple[EventRef, str], int]:
+    """How many findings of a cause an event has, as `raise_flags` takes it."""
+    named = {"till": of.till_id, "in_epoch": of.epoch, "at_seq": of.seq, "named": cause}
+    return {(of, cause): int(ask_one(tx, _OF_CAUSE, named))}
 
 
 def raise_alarm(tx: Connection, cause: str, about: str, now_ms: int, **figures: int | str) -> None:

@@ -299,18 +299,18 @@ def test_a_new_epoch_of_a_till_whose_head_office_was_never_put_back_leaves_no_ca
 # A card that was given since the backup by a till that is gone
 
 
-def given_and_lost(shops: Shops) -> tuple[Any, int]:
-    """Anna, who is in the backup, gets a second card at one till; the other sells on it. The first till's disk and head
-    office's books of that time are gone."""
+def given_and_lost(shops: Shops, *card_ids: str) -> tuple[list[Any], int]:
+    """Anna, who is in the backup, gets more cards at one till; the other sells on the last. The first till's disk and
+    head office's books of that time are gone."""
     one, two = shops.counters
     join(shops, ANNA)
     shops.hear(one, two)
     one.sell("R-1", 1_000, ANNA)
     shops.hear(one, two)
     before = backup(shops)  # type: ignore[arg-type]
-    made = one.card(card_id="C-1", what="issue", member_card=ANNA, card=None)
+    made = [one.card(card_id=card_id, what="issue", member_card=ANNA, card=None) for card_id in card_ids]
     shops.hear(one, two)
-    two.sell("R-2", 2_000, made.card_number)
+    two.sell("R-2", 2_000, made[-1].card_number)
     shops.hear(two)
     (anna,) = shops.points()
     put_back(shops, before)  # type: ignore[arg-type]
@@ -331,7 +331,7 @@ def give(shops: Shops, key: FlagKey) -> None:
 
 
 def test_a_card_whose_giving_is_lost_everywhere_is_on_the_worklist_and_the_member_s_at_a_word(shops: Shops) -> None:
-    made, anna = given_and_lost(shops)
+    (made,), anna = given_and_lost(shops, "C-1")
     (two,) = shops.counters
     ((key, row),) = forgotten(shops)
     figures = msgspec.json.decode(row.figures)
@@ -356,8 +356,26 @@ def test_a_card_whose_giving_is_lost_everywhere_is_on_the_worklist_and_the_membe
         give(shops, key)
 
 
+def test_two_cards_that_are_given_back_each_bring_what_they_earned(shops: Shops) -> None:
+    """One event of the till tells of both, and so both findings are beside each other there."""
+    made, anna = given_and_lost(shops, "C-1", "C-2")
+    (two,) = shops.counters
+    rows = forgotten(shops)
+    assert [(row.receipt_id, row.n) for _, row in rows] == [("R-2", 0), ("R-2", 1)]
+    for one in made:
+        two.sell(f"R-{one.card_number}", 1_000, one.card_number)
+    shops.hear(two)
+    assert sorted(shops.points().values()) == [10, 10, 30]
+    for key, _ in rows:
+        give(shops, key)
+    shops.hear(two)
+    assert shops.points() == {anna: 50}
+    assert shops.flags() == [("card_has_points", "settled")] * 2
+    assert verify_books(shops.engine).violations == ()
+
+
 def test_what_a_till_says_of_a_member_s_card_is_asked_once_and_moves_nothing_by_itself(shops: Shops) -> None:
-    made, anna = given_and_lost(shops)
+    (made,), anna = given_and_lost(shops, "C-1")
     (two,) = shops.counters
     with reading(shops.engine) as tx:
         cards = set(tx.execute(select(card.c.card_token, card.c.account_id)))
@@ -376,7 +394,7 @@ def test_what_a_till_says_of_a_member_s_card_is_asked_once_and_moves_nothing_by_
 
 
 def test_a_card_that_is_another_member_s_by_now_or_whose_member_is_gone_is_not_given(shops: Shops) -> None:
-    _, anna = given_and_lost(shops)
+    _, anna = given_and_lost(shops, "C-1")
     (two,) = shops.counters
     shops.show(two, anna, "d" * 32)
     (first, _), (second, _) = forgotten(shops)
