@@ -20,7 +20,7 @@ from sync.keys import PublicKeys, Signer, decrypt_from, encrypt_to, exchange_pub
 from sync.parked import MOST_LISTED
 from sync.parked_office import OfficeBasket, OfficeRow, OfficeTaken, OfficeTold
 from sync.refusals import NotOurAnswer
-from sync.wire import CentreMessage, Count, SealingKey, Short, TillMessage
+from sync.wire import CentreMessage, Count, SealingKey, Short, Stored, TillMessage
 
 DESK_PATH = "/sync/v1/desk"
 DESK_ASK_TAG = b"TP-DESK1\0"
@@ -90,14 +90,14 @@ class DeskAsk(TillMessage, frozen=True, kw_only=True):
     """
 
     what: What
-    about: Short = ""
+    about: Stored = ""
     card_token: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
     sealed: Sealed | None = None
     left: Count = 0
     taken: Count = 0
     basket: OfficeBasket | None = None
     of_till: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
-    resume_id: Short = ""
+    resume_id: Stored = ""
     certificate: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
     amount_minor: Count = 0
     accounts: Annotated[tuple[ToldAccount, ...], msgspec.Meta(max_length=MOST_ACCOUNTS)] = ()

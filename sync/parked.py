@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from sync.rights import RightsMessage
-from sync.wire import Count, Short
+from sync.wire import Count, Short, Stored
 
 PARKED_PATH = "/lan/v1/parked"
 LIST_TAG = b"TP-PKLIST1\0"
@@ -27,13 +27,13 @@ class ParkedListAsk(RightsMessage, frozen=True, kw_only=True):
 class ParkedRow(msgspec.Struct, frozen=True, kw_only=True):
     """A basket by what a cashier knows it by; amounts in minor units before discounts."""
 
-    park_id: Short
+    park_id: Stored
     parked_at_ms: int
     lines: Count
     amount_minor: int
-    currency: Short
-    note: Short = ""
-    cashier: Short = ""
+    currency: Stored
+    note: Stored = ""
+    cashier: Stored = ""
     has_card: bool = False
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from sync.chain import Hex32
 from sync.parked import ParkedRow
-from sync.wire import Short
+from sync.wire import Short, Stored
 
 
 class OfficeBasket(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +31,8 @@ class OfficeTaken(msgspec.Struct, frozen=True, kw_only=True):
     """A basket that a till resumed, or threw away: its id at the till that parked it, and under which id it has it."""
 
     till_id: Hex32
-    park_id: Short
-    resume_id: Short
+    park_id: Stored
+    resume_id: Stored
 
 
 class OfficeRow(msgspec.Struct, frozen=True, kw_only=True):

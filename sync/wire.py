@@ -53,6 +53,7 @@ LANES: tuple[Lane, ...] = ("hotlist", "programme", "certificates", "members")
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Short = Annotated[str, msgspec.Meta(max_length=200)]
+Stored = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00]*\Z")]  # PostgreSQL keeps no zero character
 SealingKey = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")]  # for personal data; "" for none
 
 
@@ -181,7 +182,7 @@ class LeaseAsk(TillMessage, frozen=True, kw_only=True):
     With `partial` fewer points are better than none. `grants` says what the till has taken so far.
     """
 
-    request_id: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    request_id: Annotated[Stored, msgspec.Meta(min_length=1)]
     account_id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     points: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     kind: Literal["hold", "lease"] = "hold"

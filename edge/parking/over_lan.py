@@ -172,7 +172,7 @@ class ParkedLan:
 
 
 def row_of(basket: KeptBasket) -> ParkedRow:
-    """A basket as it is listed."""
+    """A basket as it is listed: of what a POS fills up with zero characters, the letters."""
     parked = read_parked(basket.body)
     return ParkedRow(
         park_id=basket.park_id,
@@ -180,7 +180,7 @@ def row_of(basket: KeptBasket) -> ParkedRow:
         lines=len(parked.sale.basket.lines),
         amount_minor=parked.amount_minor,
         currency=parked.sale.basket.currency,
-        note=parked.note,
-        cashier=parked.sale.cashier,
+        note=parked.note.replace("\0", ""),
+        cashier=parked.sale.cashier.replace("\0", ""),
         has_card=parked.sale.card is not None,
     )

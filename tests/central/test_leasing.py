@@ -17,7 +17,7 @@ from loyalty.members import PublishedMember
 from loyalty.pricing.leases import Authority
 from loyalty.programme.compiled import compile_programme
 from loyalty.programme.programme import programme_from
-from sync.wire import Ack, Grant
+from sync.wire import Ack, Grant, Problem
 from tests.central.tills import DAY, PROGRAMME, TODAY, Centre, Till, told, under
 
 HOUR = DAY // 24
@@ -107,6 +107,11 @@ def test_the_same_request_gets_the_same_hold(centre: Centre) -> None:
     first, again = till.ask("H1", member, 400), till.ask("H1", member, 400)
     assert (again.granted, till.leases(again)) == (400, till.leases(first))
     assert (available(centre, member), leased(centre, member)) == (600, 400)
+
+
+def test_an_ask_with_a_zero_character_is_refused_before_the_database_sees_it(centre: Centre) -> None:
+    told = centre.till().ask("H\0", 1, 400)
+    assert isinstance(told, Problem) and told.code == "sync.bad_envelope"
 
 
 @pytest.mark.parametrize(

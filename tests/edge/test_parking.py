@@ -174,6 +174,13 @@ def test_a_note_that_may_name_somebody_is_left_out(rim: Rim, note: str) -> None:
     assert (row["note"], row["cashier"]) == ("", "")
 
 
+def test_what_a_pos_fills_up_with_zero_characters_is_listed_without_them(rim: Rim) -> None:
+    """Head office's columns hold none."""
+    rim.post("/v1/parked", parked(note="blue\0jacket\0", cashier="4\0\0"))
+    (row,) = rim.client.get("/v1/parked").json["parked"]
+    assert (row["note"], row["cashier"]) == ("bluejacket", "4")
+
+
 def test_a_basket_too_large_to_travel_is_not_parked(rim: Rim) -> None:
     goods = [line(n, f"article-{n:05}", 100, name="n" * 60) for n in range(1, 300)]
     answer = rim.post("/v1/parked", parked(basket=basket(*goods)))
