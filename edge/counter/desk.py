@@ -38,6 +38,7 @@ from edge.ports import Clock, Instant, Settings
 from edge.sale.asks import CommitAsk, Committed, Identified, Quoted, SaleAsk, TakenBack, Unreturned, Voided, Written
 from edge.sale.certificates import hold_certificates
 from edge.sale.joining import would_earn
+from edge.sale.recalling import record_of
 from edge.sale.taking_back import reversal_again, sale_of, take_back, void_receipt
 from edge.sale.till import Till
 from loyalty.amounts import exponent_of
@@ -182,7 +183,12 @@ class Desk:
             blank = self._blank_at(now, is_offline, reader.language)
             return display.screen_of_receipt(told, blank, names=names, last4=reader.last4, programme=programme)
 
-        self.screens.publish(screen)
+        self.screens.publish(screen, record=told.record)
+
+    def show_undone(self, receipt_id: str) -> None:
+        """A sale was voided: the screens do not thank for it any more."""
+        if (entry := self.till.journal.find(receipt_id)) is not None:
+            self.screens.take_off(record_of(entry.head))
 
     def leave_sale(self) -> None:
         """The sale at hand was laid aside: the screens go back to between sales."""
@@ -241,6 +247,7 @@ class Desk:
             return desk.void(receipt_id, body)
         with self.writing:
             told = void_receipt(self.till, contract.void_ask(body, receipt_id, self.here(VOID + receipt_id)))
+        self.show_undone(receipt_id)
         view = self.slips.of_void(told, self.reader(body.language, told.void.account_id))
         if not told.replayed:
             self.slips.print_new(view)

@@ -161,7 +161,8 @@ class _Shown:
 
     def screen(self) -> Screen:
         with self._lock:
-            if self._screen is None:
+            # Between sales the line comes and goes.
+            if self._screen is None or self._screen.phase == "idle":
                 self._screen = msgspec.structs.replace(self._make(), no=self._no)
             return self._screen
 
@@ -178,6 +179,7 @@ class Screens:
         self._idle, self._mono_ms = idle, mono_ms
         self._lock = threading.Lock()
         self._shown: _Shown | None = None
+        self._record = ""  # of the paid sale that is shown
         self._since_ms = mono_ms()
         self._no = self._notices = 0
         self._notice: tuple[Notice, int] | None = None  # the last one, and when
@@ -185,14 +187,20 @@ class Screens:
         self._closed = False
         self.dropped = 0
 
-    def publish(self, make: Callable[[], Screen]) -> None:
-        """Show what `make` answers from now on. Never waits: a screen that does not read loses its oldest states."""
+    def publish(self, make: Callable[[], Screen], record: str = "") -> None:
+        """Show what `make` answers from now on. Never waits: a screen that does not read loses its oldest states.
+
+        Args:
+            record: of the paid sale that this is.
+        """
         with self._lock:
-            self._no += 1
-            self._since_ms = self._mono_ms()
-            self._shown = _Shown(self._no, make)
-            for waiting in self._queues:
-                self._put(waiting, self._shown)
+            self._publish(make, record)
+
+    def take_off(self, record: str) -> None:
+        """A paid sale was undone: where it is still shown, the screens go back to between sales."""
+        with self._lock:
+            if self._record == record:
+                self._publish(self._idle, "")
 
     def tell(self, say: str, code: str) -> None:
         """Say something once to every screen that listens now, and to those that ask within ten seconds."""
@@ -231,6 +239,8 @@ class Screens:
     def stream(self, place: Place = "customer") -> Iterator[bytes]:
         """Server-sent events for one screen: the state at once, then each change, and a beat when nothing happens.
 
+        Every beat looks whether the till has forgotten what the screen shows, or its line came or went between sales.
+
         Raises:
             TooManyScreens: before anything is sent; the page then asks /v1/screen from time to time.
         """
@@ -257,6 +267,13 @@ class Screens:
             if waiting in self._queues:
                 self._queues.remove(waiting)
 
+    def _publish(self, make: Callable[[], Screen], record: str) -> None:
+        self._no += 1
+        self._since_ms = self._mono_ms()
+        self._shown, self._record = _Shown(self._no, make), record
+        for waiting in self._queues:
+            self._put(waiting, self._shown)
+
     def _put(self, waiting: "queue.Queue[_Shown | Notice | None]", shown: _Shown | Notice | None) -> None:
         while True:
             try:
@@ -273,6 +290,7 @@ class _Stream:
         self, screens: Screens, waiting: "queue.Queue[_Shown | Notice | None]", first: Screen, place: Place
     ) -> None:
         self._screens, self._waiting, self._place = screens, waiting, place
+        self._told = first
         self._next = f"retry: {RETRY_MS}\n".encode() + self._event(first)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -285,7 +303,7 @@ class _Stream:
         try:
             shown = self._waiting.get(timeout=HEARTBEAT_S)
         except queue.Empty:
-            return b"event: beat\ndata:\n\n"
+            return self._beat()
         if shown is None:
             self.close()
             raise StopIteration
@@ -294,10 +312,20 @@ class _Stream:
     def close(self) -> None:
         self._screens.leave(self._waiting)
 
+    def _beat(self) -> bytes:
+        now = self._screens.now()
+        return self._event(now) if _stands(now) != _stands(self._told) else b"event: beat\ndata:\n\n"
+
     def _event(self, told: Screen | Notice) -> bytes:
         if isinstance(told, Notice):
             return b"event: notice\ndata: " + msgspec.json.encode(told) + b"\n\n"
+        self._told = told
         return b"event: screen\ndata: " + msgspec.json.encode(seen_at(told, self._place)) + b"\n\n"
+
+
+def _stands(screen: Screen) -> tuple[Phase, bool, bool, bool]:
+    """What changes without anybody publishing it."""
+    return screen.phase, screen.offline, screen.untrusted, screen.training
 
 
 def seen_at(screen: Screen, place: Place) -> Screen:

@@ -117,6 +117,7 @@ class DayDesk:
             kept = find_exchange(desk.till, exchange_id)
             here = desk.here(VOID + kept.receipt_id)
             told = void_exchange(desk.till, contract.exchange_void_ask(body, exchange_id, here))
+        desk.show_undone(kept.receipt_id)
         reader = desk.reader(body.language, told.sold.void.account_id)
         sold = desk.slips.of_void(told.sold, reader)
         back = desk.slips.of_return_void(told.back, sale_of(desk.till, told.back.void.of_receipt), reader)

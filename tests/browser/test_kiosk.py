@@ -7,9 +7,10 @@ import pytest
 import requests
 from playwright.sync_api import Page, Route, expect
 
+from edge.counter import screens
 from edge.service import TillService
 from tests.browser.conftest import OpenPage
-from tests.browser.counter import GOODS, LANGUAGES, SIZES, post, richer, settled, start, welcoming
+from tests.browser.counter import GOODS, LANGUAGES, SIZES, post, richer, settled, sign_in, start, welcoming
 from tests.edge.rim import CARD, PAYMENT, STRANGER, commit, quote
 from tests.support.reader_keys import burst
 
@@ -238,6 +239,28 @@ def test_a_time_out_is_seen_and_heard_gives_more_time_and_leaves_nothing(service
     at(page, "start")
     assert page.input_value("#keyed") == ""
     assert page.locator("html").get_attribute("data-text") is None
+
+
+def test_what_the_till_has_forgotten_leaves_display_and_panel_but_nobody_who_reads_the_kiosk(
+    service: TillService, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(screens, "FORGOTTEN_MS", 4_000)
+    monkeypatch.setattr(screens, "HEARTBEAT_S", 0.2)
+    display, panel, page = (open_page(f"{service.url}/{name}") for name in ("customer", "cashier", "kiosk"))
+    sign_in(panel)
+    scan(page, CARD)
+    at(page, "member")
+    expect(panel.locator("#m-title")).to_have_text("Member …8903")
+    expect(display.locator("#welcome")).to_be_visible()
+    expect(panel.locator("#m-title")).to_have_text("No card yet")
+    # It asks before it starts over.
+    at(page, "member")
+    expect(page.locator("#m-balance")).to_have_text("Balance 1,240 points")
+    # A basket without a card is the POS's alone.
+    page.reload()
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    at(page, "sale")
+    at(page, "start")
 
 
 def test_help_is_called_and_the_cashier_hears_of_it(service: TillService, open_page: OpenPage):

@@ -73,3 +73,20 @@ def test_a_return_is_undone_and_the_customer_pays_again(service: TillService, pa
 def test_what_is_to_be_paid_is_said_to_the_end(panel: Page, exchanged_by_hand: None) -> None:
     undo(panel, "exchange-5d3k9q0v7m", "exchange")
     expect(panel.locator(".toast span")).to_have_text("Exchange exchange-5d3k9q0v7m is void. The customer pays €2.00.")
+
+
+def test_after_a_void_no_screen_says_that_it_is_paid(service: TillService, open_page: OpenPage) -> None:
+    richer(service)
+    panel, display, kiosk = (open_page(f"{service.url}/{name}") for name in ("cashier", "customer", "kiosk"))
+    sign_in(panel)
+    post(service, "/v1/receipts", commit(basket=GOODS, sold_at=None))
+    expect(panel.locator("#nosale b")).to_have_text("Paid")
+    expect(display.locator("#thanks")).to_have_text("Thank you")
+    expect(kiosk.locator("body")).to_have_attribute("data-step", "done")
+    undo(panel, "R1", "receipt")
+    expect(panel.locator("#nosale b")).to_have_text("No sale at hand")
+    expect(panel.locator("#row-total")).to_be_hidden()
+    expect(display.locator("#welcome")).to_be_visible()
+    expect(kiosk.locator("body")).to_have_attribute("data-step", "start")
+    # What came of it stays to be read.
+    expect(panel.locator(".toast span")).to_have_text("Receipt R1 is void. Hand back the money.")

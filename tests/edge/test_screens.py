@@ -15,6 +15,7 @@ from loyalty.cards.cards import PaymentCard
 from loyalty.members import WalletItem
 from loyalty.programme.programme import read_programme
 from tests.edge.rim import CARD, PROGRAMME, STRANGER, Rim, basket, commit, line, member, quote
+from tests.edge.test_exchanging import AT, swap
 
 
 class Mono:
@@ -68,6 +69,34 @@ def test_a_silent_till_beats_so_that_a_lost_screen_is_noticed(screens: Screens, 
     stream = screens.stream()
     next(stream)
     assert next(stream) == b"event: beat\ndata:\n\n"
+
+
+def test_what_the_till_has_forgotten_leaves_the_screens_with_the_next_beat(
+    screens: Screens, mono: Mono, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0.01)
+    stream = screens.stream()
+    next(stream)
+    screens.publish(lambda: Screen(phase="done", member="…8903"))
+    next(stream)
+    mono.now_ms += 14_999
+    assert next(stream).startswith(b"event: beat")
+    mono.now_ms += 1
+    told = said(next(stream))
+    # Nobody published it: it has the number of the state that is over.
+    assert (told["phase"], told["member"], told["no"]) == ("idle", "", 1)
+    assert next(stream).startswith(b"event: beat")
+
+
+def test_a_line_that_goes_between_sales_is_told_with_the_next_beat(rim: Rim, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "HEARTBEAT_S", 0.01)
+    rim.post("/v1/quotes", quote())
+    rim.desk.leave_sale()
+    stream = rim.desk.screens.stream()
+    assert said(next(stream))["offline"] is False
+    rim.offline = True
+    assert said(next(stream))["offline"] is True
+    assert next(stream).startswith(b"event: beat")
 
 
 def test_a_screen_that_does_not_read_loses_its_oldest_states_and_stops_nobody(screens: Screens):
@@ -170,6 +199,33 @@ def test_a_sale_is_followed_from_card_to_thanks(rim: Rim):
     assert (done.authority, len(done.record)) == ("none", 8)
     rim.post("/v1/receipts", commit(receipt_id="R2", points_to_spend=200))
     assert rim.desk.screens.now().authority == "float"
+
+
+def test_a_sale_that_is_voided_is_not_thanked_for_any_more(rim: Rim):
+    rim.post("/v1/receipts", commit())
+    rim.post("/v1/receipts/R1/void", {"sold_at": AT})
+    shown = rim.desk.screens.now()
+    assert (shown.phase, shown.totals, shown.record, shown.member) == ("idle", None, "", "")
+
+
+def test_an_exchange_that_is_voided_is_not_thanked_for_any_more(rim: Rim):
+    rim.post("/v1/receipts", commit())
+    rim.post("/v1/exchanges", swap())
+    assert rim.desk.screens.now().phase == "done"
+    rim.post("/v1/exchanges/X1/void", {"sold_at": AT})
+    assert rim.desk.screens.now().phase == "idle"
+
+
+@pytest.mark.parametrize(("other", "training"), [("R0", False), ("R1", True)])
+def test_a_void_of_another_sale_leaves_what_is_shown(rim: Rim, other: str, training: bool):
+    rim.post("/v1/receipts", commit(receipt_id=other, training=training))
+    rim.post("/v1/receipts", commit())
+    paid = rim.desk.screens.now()
+    rim.post(f"/v1/receipts/{other}/void", {"sold_at": AT, "training": training})
+    assert rim.desk.screens.now() == paid
+    rim.post("/v1/quotes", quote())
+    rim.post("/v1/receipts/R1/void", {"sold_at": AT})
+    assert rim.desk.screens.now().phase == "sale"
 
 
 def test_points_worth_less_than_a_step_are_worth_what_they_would_pay(rim: Rim):

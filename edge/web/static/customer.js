@@ -6,12 +6,10 @@ import { follow } from "./live.js";
 import { asOf, cash, fillLines, lapsingOf, newsOf, offersOf, pointWord } from "./sale.js";
 import { count, language, learn, points, t, use } from "./tongue.js";
 
-const THANKS_MS = 15000;     // a finished sale stays this long
-const FORGOTTEN_MS = 180000; // an open basket that nobody touches
-const BLANK_MS = 18000;      // after the till fell silent
+const BLANK_MS = 18000; // after the till fell silent
 
 const fixed = new URLSearchParams(location.search).has("lang");
-let drawnLines = 0, restTimer, blankTimer, last = null;
+let drawnLines = 0, blankTimer, last = null;
 
 function drawLines(screen) {
   drawnLines = fillLines($("lines"), screen, drawnLines, (text) => show("more", text));
@@ -72,18 +70,9 @@ function draw(screen) {
   if (screen.phase === "idle") { drawnLines = 0; $("lines").replaceChildren(); }
   drawFigures(screen);
   if (screen.phase === "sale") drawLines(screen);
-  clearTimeout(restTimer);
-  if (screen.phase !== "idle") {
-    const stays = screen.phase === "done" ? THANKS_MS : FORGOTTEN_MS;
-    restTimer = setTimeout(() => draw(idleOf(screen)), Math.max(0, stays - screen.age_ms));
-  }
   say(spokenOf(screen));
   window.drawn = screen.no; // for whoever watches the display from outside
 }
-
-const idleOf = (screen) => ({ ...screen, phase: "idle", lines: [], hidden_lines: 0, totals: null, has_card: false, member: "",
-  balance_points: null, as_of: null, may_spend_points: 0, gifts: [], coupons: [], next_tier: null, messages: [], missed: [],
-  offers: [], lapsing_on: null, would_earn: 0, age_ms: 0 });
 
 function spokenOf(screen) {
   const lastLine = screen.lines.at(-1), parts = [];

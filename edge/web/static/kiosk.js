@@ -58,6 +58,9 @@ function startOver() {
   go("start");
 }
 
+// Whether there is anything to be forgotten; a basket without a card is the POS's alone.
+const isWatched = () => step !== "start" && !(step === "sale" && screen?.phase === "sale" && !token);
+
 function speak(next) {
   use(next);
   for (const one of document.querySelectorAll("[data-language]")) one.setAttribute("aria-pressed", String(one.dataset.language === language()));
@@ -241,6 +244,8 @@ async function showMine() {
 
 function take(next) {
   const before = screen;
+  // What the till forgets by itself stays for whoever may read it here: this page asks before it starts over.
+  if (next.phase === "idle" && next.no === before?.no && before.phase !== "idle" && isWatched()) return;
   screen = next;
   document.body.dataset.phase = next.phase;
   if (next.beside?.card_token && next.phase !== "idle") token = next.beside.card_token;
@@ -248,7 +253,7 @@ function take(next) {
   if (next.phase === "done" && step !== "done") { token = ""; hold = null; go("done"); }
   else if (next.phase === "sale" && ["start", "card", "member", "done", "off"].includes(step)) go("sale");
   else if (next.phase === "member" && ["start", "card", "key", "done"].includes(step)) go("member");
-  else if (next.phase === "idle" && ["sale", "spend"].includes(step)) go("start");
+  else if (next.phase === "idle" && ["sale", "spend", "done"].includes(step)) startOver();
   redraw();
 }
 
@@ -301,7 +306,7 @@ makeKeypad();
 speak(first);
 offerComfort(redraw);
 addEventListener("resize", redraw);
-const patience = keepPatience({ isWatching: () => step !== "start" && !(step === "sale" && screen?.phase === "sale" && !token), startOver });
+const patience = keepPatience({ isWatching: isWatched, startOver });
 const on = (id, doing) => $(id).addEventListener("click", doing);
 on("begin", () => go("card")); on("to-key", () => startKeying("number")); on("to-phone", () => startKeying("phone"));
 on("to-join", startJoining); on("to-sale", () => go("sale")); on("shop", () => go("sale")); on("to-card", () => go("card"));
