@@ -185,7 +185,8 @@ class DayDesk:
         # When and where are not kept; what cannot be is refused as in a quote, and not when the basket comes back.
         contract.asked(body, desk.here())
         is_away = body.anywhere and not body.training
-        told = park_away(desk.till, body, self._at_office().leave) if is_away else park(desk.till, body)
+        end = desk.face(body.card).last4
+        told = park_away(desk.till, body, self._at_office().leave, end) if is_away else park(desk.till, body, end)
         if not told.replayed:
             desk.remember_names(contract.names_in(body))
             desk.leave_sale()
@@ -228,6 +229,8 @@ class DayDesk:
         else:
             basket = give(journal, park_id, own, body.resume_id)
         taken = take_up(desk.till, basket.body)
+        if taken.sale.card is not None:
+            desk.remember_end(taken.sale.card, taken.last4)
         return ResumedSaid(
             park_id=park_id,
             resume_id=body.resume_id,

@@ -29,13 +29,15 @@ AWAY = ("office", "unsure")
 
 class ParkedSale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A basket as it is kept. `coupons` and `certificates` count the codes that must be scanned again; `names` are all
-    that its card is called, as far as the till knew, for a key may be retired before it is taken up."""
+    that its card is called, as far as the till knew, for a key may be retired before it is taken up; `last4` its end,
+    where that was at hand."""
 
     sale: QuoteBody
     note: str = ""
     coupons: int = 0
     certificates: int = 0
     names: tuple[CardName, ...] = ()
+    last4: str = ""
 
     @property
     def amount_minor(self) -> int:
@@ -49,12 +51,14 @@ class ParkedSale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TakenUp(msgspec.Struct, frozen=True, kw_only=True):
-    """A basket to go on with, its card by the name that it has now; `show_card` where it has none any more."""
+    """A basket to go on with, its card by the name that it has now, and its end; `show_card` where it has none any
+    more."""
 
     sale: QuoteBody
     note: str
     show_card: bool
     scan_again: int
+    last4: str
 
     @property
     def say(self) -> str:
@@ -73,16 +77,18 @@ class Parked(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool
 
 
-def park(till: Till, body: ParkBody) -> Parked:
+def park(till: Till, body: ParkBody, last4: str = "") -> Parked:
     """Lay a basket aside, and give back the points that were held for it.
 
+    Args:
+        last4: the end of its card, for who takes it up; empty where it is not at hand.
     Raises:
         ParkedIdReused: the id stands for another basket.
         ParkedTooLarge: more lines than can be handed to another till.
         BadBasket: a figure that no basket can have.
         HoldUnknown, HoldCaptured, PaymentCardScanned, CardUnreadable, NotOurCard.
     """
-    basket, sale = _made(till, body)
+    basket, sale = _made(till, body, last4)
     journal = till.journal
     with journal.writing():
         before = _before(till, body, basket, sale)
@@ -95,15 +101,16 @@ def park(till: Till, body: ParkBody) -> Parked:
     return _parked(body, before or basket, sale, replayed=before is not None)
 
 
-def park_away(till: Till, body: ParkBody, leave: Callable[[KeptBasket], None]) -> Parked:
+def park_away(till: Till, body: ParkBody, leave: Callable[[KeptBasket], None], last4: str = "") -> Parked:
     """Lay a basket aside somewhere else than at this till.
 
     Args:
         leave: takes it there, or raises; what is not known to be there is no basket that anybody may resume.
+        last4: as `park`.
     Raises:
         As `park` and `leave`.
     """
-    basket, sale = _made(till, body)
+    basket, sale = _made(till, body, last4)
     journal = till.journal
     with journal.writing():
         before = _before(till, body, basket, sale)
@@ -161,7 +168,8 @@ def take_up(till: Till, body: bytes) -> TakenUp:
         card = next((token for token in tokens if till.cache.member(token) is not None), first)
     show_card = parked.sale.card is not None and card is None
     sale = msgspec.structs.replace(parked.sale, card=card)
-    return TakenUp(sale=sale, note=parked.note, show_card=show_card, scan_again=parked.scan_again)
+    last4, scan_again = parked.last4, parked.scan_again
+    return TakenUp(sale=sale, note=parked.note, show_card=show_card, scan_again=scan_again, last4=last4)
 
 
 def drop(till: Till, park_id: str) -> None:
@@ -198,12 +206,12 @@ def taken_elsewhere(park_id: str, taken_by: str, name: str = "") -> ParkedTaken:
     )
 
 
-def _made(till: Till, body: ParkBody) -> tuple[KeptBasket, ParkedSale]:
+def _made(till: Till, body: ParkBody, last4: str) -> tuple[KeptBasket, ParkedSale]:
     """The basket as it is kept. Raises: BadBasket, ParkedTooLarge, PaymentCardScanned, CardUnreadable, NotOurCard."""
     check_id(body.park_id)
     check_basket(basket_from(body), body.basket.currency)
     token = token_of(till.current().programme, till.identity, body.card, till.shown) if body.card else None
-    sale = _as_kept(body, token, till.names.named(token) if token else ())
+    sale = _as_kept(body, token, till.names.named(token) if token else (), last4)
     data = msgspec.json.encode(sale)
     if len(data) > MOST_BYTES:
         raise ParkedTooLarge(
@@ -222,8 +230,8 @@ def _made(till: Till, body: ParkBody) -> tuple[KeptBasket, ParkedSale]:
 def _hashed(body: ParkBody, sale: ParkedSale, key: CardKey) -> "_Hashed":
     # Codes are hashed with the programme's key: else a file that is copied could be tried until they are found.
     spoken = (*body.coupons, *(one.code for one in body.certificates), *_sold_codes(body))
-    # Names come and go with keys; the card's token says whose basket it is.
-    sale = msgspec.structs.replace(sale, names=())
+    # Names come and go with keys, and the end of a card with a restart; its token says whose basket it is.
+    sale = msgspec.structs.replace(sale, names=(), last4="")
     return _Hashed(sale=sale, hold_id=body.hold_id, codes=tuple(code_token(key.secret, code) for code in spoken))
 
 
@@ -267,7 +275,7 @@ class _Hashed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     codes: tuple[str, ...]
 
 
-def _as_kept(body: ParkBody, token: str | None, names: tuple[CardName, ...]) -> ParkedSale:
+def _as_kept(body: ParkBody, token: str | None, names: tuple[CardName, ...], last4: str) -> ParkedSale:
     """Without number, codes, hold and approval; free texts without what may be a payment card or a person's."""
     lines = tuple(
         msgspec.structs.replace(line, name=without_payment(line.name), certificate="") for line in body.basket.lines
@@ -297,6 +305,7 @@ def _as_kept(body: ParkBody, token: str | None, names: tuple[CardName, ...]) -> 
         coupons=len(body.coupons),
         certificates=len(body.certificates) + len(_sold_codes(body)),
         names=names,
+        last4=last4,
     )
 
 

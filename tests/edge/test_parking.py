@@ -217,6 +217,20 @@ def test_the_display_goes_back_to_between_sales(rim: Rim) -> None:
     assert rim.client.get("/v1/screen").json["phase"] == "idle"
 
 
+@pytest.mark.parametrize("as_token", [False, True])
+def test_whose_card_a_basket_has_is_shown_again_where_it_is_taken_up(tmp_path: Path, rim: Rim, as_token: bool) -> None:
+    token = rim.post("/v1/cards/identify", {"card": CARD}).json["card_token"]
+    rim.post("/v1/parked", parked(card=token if as_token else CARD))
+    rim.journal.close()
+    rim = Rim(tmp_path, in_files=True)  # one that never read this card
+    # A retry from here does not know how it ends, and is the same basket all the same.
+    assert rim.post("/v1/parked", parked(card=token)).json["replayed"] is True
+    sale = resumed(rim).json["sale"]
+    said = rim.post("/v1/quotes", {**sale, "sold_at": quote()["sold_at"]}).json
+    assert said["member"]["card"] == "…8903"
+    assert rim.client.get("/v1/screen").json["member"] == "…8903"
+
+
 def test_settled_baskets_are_forgotten_in_time(rim: Rim) -> None:
     for park_id in ("P1", "P2"):
         rim.post("/v1/parked", parked(park_id=park_id))
