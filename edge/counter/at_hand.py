@@ -1,7 +1,7 @@
 """The sale at hand: the basket as the POS quoted it last, and what was chosen for it at a page of the till.
 
 The POS owns the basket. A page may lay a card or points against it; the POS fetches that choice and sends it with its
-next quote. Until then the screens show the basket priced with it. All of it is in memory, and gone once the sale is
+next quote. Until then the screens show the basket priced with it; from then on what the POS sends is the sale. All of it is in memory, and gone once the sale is
 paid, parked or left lying. Source: docs/screens.md "The sale at hand".
 """
 
@@ -81,7 +81,7 @@ class AtHand:
     Args:
         token: a scan or token as the token; raises what the till raises at a card it does not serve.
         quote: prices a body and shows it; what it prices comes back here as `keep`.
-        show: shows a card, by its token, where no basket is at hand.
+        show: shows a card, by its token, where no basket is at hand; none: whoever was shown is gone.
         mono_ms: a clock that never jumps.
     """
 
@@ -89,7 +89,7 @@ class AtHand:
         self,
         token: Callable[[str], str],
         quote: Callable[[QuoteBody], QuoteSaid],
-        show: Callable[[str], None],
+        show: Callable[[str | None], None],
         mono_ms: Callable[[], int],
     ) -> None:
         self._token, self._quote, self._show, self._mono_ms = token, quote, show, mono_ms
@@ -101,12 +101,15 @@ class AtHand:
         self._cursor = 0
         self._chosen: Chosen | None = None
         self._chosen_ms = self._chosen_no = 0
+        self._heard_no = 0  # the cursor that the POS had when it asked last
         self._codes: deque[tuple[int, int, str]] = deque(maxlen=MOST_CODES)  # cursor, when, code
         self._done: OrderedDict[str, tuple[ChoiceBody, ChoiceSaid]] = OrderedDict()
 
     def keep(self, body: QuoteBody, token: str | None, said: QuoteSaid) -> None:
         """A basket was quoted: it is at hand now, with its card as a token."""
         with self._lock:
+            if self._heard_no >= self._chosen_no:
+                self._chosen = None
             self._no += 1
             self._sale, self._said = msgspec.structs.replace(body, card=token, cards=()), said
             self._kept_ms = self._mono_ms()
@@ -144,7 +147,7 @@ class AtHand:
         sale = self.now().sale
         chosen = self._merged(body, sale)
         quote = self._quote(_with(sale, chosen)) if sale is not None else None
-        if sale is None and token is not None:
+        if sale is None and (token is not None or body.without_card):
             self._show(token)
         with self._lock:
             self._cursor += 1
@@ -179,13 +182,14 @@ class AtHand:
         """The last choice, where it is later than `after` and its sale still stands."""
         with self._lock:
             now_ms = self._mono_ms()
+            self._heard_no = min(after, self._cursor)
             is_fresh = self._chosen_no > after and now_ms - self._chosen_ms < FORGOTTEN_MS
             codes = tuple(code for no, at_ms, code in self._codes if no > after and now_ms - at_ms < CODE_MS)
             return ChoicesSaid(cursor=self._cursor, chosen=self._chosen if is_fresh else None, codes=codes)
 
     def _merged(self, body: ChoiceBody, sale: QuoteBody | None) -> Chosen:
         with self._lock:
-            before = self._chosen
+            before = self._chosen if self._mono_ms() - self._chosen_ms < FORGOTTEN_MS else None
         if before is None and sale is not None:
             before = Chosen(card=sale.card, points_to_spend=sale.points_to_spend, hold_id=sale.hold_id)
         before = before or Chosen()

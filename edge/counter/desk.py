@@ -333,9 +333,14 @@ class Desk:
         self.face(card)  # so that it can be named by its end
         return self.till.balance(card).card_token
 
-    def _show_chosen(self, token: str) -> None:
-        """A card was chosen before the first line: found by telephone, or given out, it was not shown yet."""
+    def _show_chosen(self, token: str | None) -> None:
+        """A card was chosen before the first line: found by telephone, or given out, it was not shown yet. With none,
+        whoever was shown is gone."""
         now = self.screens.now()
+        if token is None:
+            if now.phase in ("member", "done"):
+                self.screens.publish(self.blank_screen)
+            return
         if now.phase == "member" and now.beside is not None and now.beside.card_token == token:
             return
         told, last4 = self.till.balance(token), self.face(token).last4

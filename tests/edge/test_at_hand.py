@@ -111,3 +111,39 @@ def test_a_card_chosen_before_the_first_line_is_shown_though_it_was_not_scanned(
     assert (shown["phase"], shown["member"], shown["balance_points"]) == ("member", "…8903", 1_240)
     rim.post("/v1/choices", {"choice_id": "c-2", "card": token})
     assert rim.client.get("/v1/screen").json["no"] == shown["no"]
+
+
+def test_what_the_pos_sends_once_it_has_heard_of_a_choice_is_the_sale(rim: Rim) -> None:
+    rim.post("/v1/quotes", quote(card=None))
+    choose(rim, "c1", card=STRANGER)
+    # Until the POS says that it knows, its quotes may be older than the choice.
+    rim.post("/v1/quotes", quote(card=None))
+    token = rim.client.get("/v1/choices?after=0").json["chosen"]["card"]
+    assert choose(rim, "c2", points_to_spend=0)["chosen"]["card"] == token
+    rim.client.get("/v1/choices?after=2")
+    rim.post("/v1/quotes", quote(card=CARD))  # another card at its own reader
+    said = choose(rim, "c3", points_to_spend=300)
+    assert said["chosen"]["card"] not in (token, None)
+    assert (said["quote"]["member"]["card"], said["quote"]["totals"]["points_spent"]) == ("…8903", 300)
+
+
+def test_a_card_of_somebody_who_went_away_is_not_laid_against_the_next_basket(rim: Rim) -> None:
+    choose(rim, "c1", card=STRANGER)
+    rim.clock.move(180_000)
+    rim.post("/v1/quotes", quote(card=CARD))  # by a POS that asks for no choices
+    said = choose(rim, "c2", points_to_spend=300)
+    assert (said["quote"]["member"]["card"], said["quote"]["totals"]["points_spent"]) == ("…8903", 300)
+
+
+def test_who_goes_away_takes_the_card_from_the_sale_and_from_the_screens(rim: Rim) -> None:
+    choose(rim, "c1", card=CARD)
+    assert rim.client.get("/v1/screen").json["phase"] == "member"
+    assert choose(rim, "c2", without_card=True)["chosen"]["card"] is None
+    shown = rim.client.get("/v1/screen").json
+    assert (shown["phase"], shown["member"]) == ("idle", "")
+    told = rim.client.get("/v1/choices?after=1").json
+    assert told["chosen"] == {"card": None, "points_to_spend": 0, "hold_id": None}
+    rim.post("/v1/quotes", quote())
+    choose(rim, "c3", without_card=True)
+    shown = rim.client.get("/v1/screen").json
+    assert (shown["phase"], shown["has_card"], shown["totals"]["gross_minor"]) == ("sale", False, 1250)
