@@ -19,6 +19,7 @@ LANGUAGES = ("en", "pt-BR", "ru", "pl")
 SIZES = {
     "wall": (1920, 1080),
     "till": (1366, 768),
+    "desk": (1280, 800),
     "ten inches": (1024, 600),
     "seven inches": (800, 480),
     "phone": (390, 844),

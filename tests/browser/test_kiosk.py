@@ -241,6 +241,54 @@ def test_a_time_out_is_seen_and_heard_gives_more_time_and_leaves_nothing(service
     assert page.locator("html").get_attribute("data-text") is None
 
 
+def test_who_walks_away_leaves_neither_card_nor_points_behind(service: TillService, open_page: OpenPage):
+    richer(service)
+    page = open_page(f"{service.url}/kiosk")
+    page.clock.install(time="2026-03-05T12:00:00")
+    page.goto(f"{service.url}/kiosk")
+    scan(page, CARD)
+    at(page, "member")
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    at(page, "sale")
+    page.click("#to-card")
+    scan(page, CARD)
+    page.click("#to-spend")
+    page.click("#spend-now")
+    at(page, "sale")
+    assert [hold.points for hold in service.journal.open_holds()] == [1000]
+    page.clock.run_for(95_000)
+    at(page, "start")
+    expect(page.locator("#card")).to_be_hidden()
+    page.wait_for_function("async () => (await (await fetch('/v1/screen?for=kiosk')).json()).has_card === false")
+    asked = requests.get(f"{service.url}/v1/choices", timeout=5).json()
+    assert asked["chosen"] == {"card": None, "points_to_spend": 0, "hold_id": None}
+    page.wait_for_function("() => window.drawn !== undefined")
+    assert service.journal.open_holds() == ()
+    # The basket is the POS's: what more it rings up is shown again, to whoever stands there.
+    at(page, "start")
+    post(service, "/v1/quotes", quote(card=None))
+    at(page, "sale")
+    expect(page.locator("#points")).to_be_hidden()
+
+
+def test_after_thanks_nothing_of_one_customer_is_shown_to_the_next(service: TillService, open_page: OpenPage):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    at(page, "done")
+    page.click("#finish")
+    at(page, "start")
+    page.click("#begin")
+    page.click("#to-join")
+    at(page, "join")
+    expect(page.locator("#card")).to_be_hidden()
+    page.click("#back")
+    page.click("#to-sale")
+    at(page, "sale")
+    expect(page.locator("#row-total dd")).to_have_text("€0.00")
+    expect(page.locator("#points")).to_be_hidden()
+
+
 def test_what_the_till_has_forgotten_leaves_display_and_panel_but_nobody_who_reads_the_kiosk(
     service: TillService, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ):
@@ -329,6 +377,34 @@ def test_no_step_runs_out_of_its_page_at_any_size(service: TillService, open_pag
     look()
     page.click("#to-spend")
     look()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("size", ["phone", "desk"])
+def test_what_is_looked_at_first_is_whole_though_the_line_is_down(
+    service: TillService, open_page: OpenPage, size: str, language: str
+):
+    richer(service)
+    service.desk.is_offline = lambda: True
+    page = open_page(f"{service.url}/kiosk?lang={language}", size, reduced_motion="reduce")
+    page.click("#begin")
+    page.click("#to-key")
+    page.fill("#keyed", "2037999")
+    page.keyboard.press("Enter")
+    expect(page.locator("#keyed-problem")).to_be_visible()
+    expect(page.locator("#key-form button[type=submit]")).to_be_in_viewport(ratio=1)
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    page.keyboard.press("Escape")
+    at(page, "sale")
+    settled(service, page)
+    # The article that was rung up last, down to what it saves, and all above it that is not counted in words.
+    whole = """() => { const list = document.getElementById("lines"), last = list.lastElementChild;
+      return last.offsetTop + last.offsetHeight <= list.clientHeight ? last.firstElementChild.textContent : "cut" }"""
+    assert page.evaluate(whole).startswith("Mature cheddar")
+    if size == "desk":
+        mark, help_ = page.locator("header .brand").bounding_box(), page.locator("header .comfort").bounding_box()
+        assert mark and help_ and abs(mark["y"] + mark["height"] / 2 - help_["y"] - help_["height"] / 2) < 1
+        assert mark["height"] < 50, "the name stands on two lines"
 
 
 def test_on_a_phone_the_button_to_spend_is_reached_and_on_a_totem_letters_grow(

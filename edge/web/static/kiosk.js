@@ -48,13 +48,23 @@ function toast(text) {
   toastTimer = setTimeout(() => hide("toast"), TOAST_MS);
 }
 
+// Whoever was here has gone: points set aside go back, and the card leaves the sale and the screens. What the till does
+// not hear now it forgets by itself: the card after three minutes, the points when their time is over.
+function leave() {
+  const unheard = () => {};
+  if (hold) release(hold, screen?.training).catch(unheard);
+  if (["member", "done"].includes(screen?.phase) || screen?.has_card || token) post("/v1/choices", { choice_id: newId("choice"), without_card: true }).catch(unheard);
+}
+
 function startOver() {
+  leave();
   token = ""; hold = null; enrolment = null;
   for (const form of document.querySelectorAll("form")) form.reset();
   for (const id of ["keyed", "new-number"]) { $(id).value = ""; $(id).textContent = ""; }
   $("found").replaceChildren(); $("j-checks").replaceChildren(); $("agreements").replaceChildren(); $("confirm-codes").replaceChildren();
   forgetComfort();
   speak(first);
+  hide("card");
   go("start");
 }
 
@@ -251,11 +261,14 @@ function take(next) {
   if (next.beside?.card_token && next.phase !== "idle") token = next.beside.card_token;
   if (next.no !== before?.no) patience.touched();
   if (next.phase === "done" && step !== "done") { token = ""; hold = null; go("done"); }
-  else if (next.phase === "sale" && ["start", "card", "member", "done", "off"].includes(step)) go("sale");
+  else if (next.phase === "sale" && (["card", "member", "done", "off"].includes(step) || step === "start" && isRung(next, before))) go("sale");
   else if (next.phase === "member" && ["start", "card", "key", "done"].includes(step)) go("member");
-  else if (next.phase === "idle" && ["sale", "spend", "done"].includes(step)) startOver();
+  else if (next.phase === "idle" && ["sale", "spend", "done"].includes(step)) { token = ""; hold = null; startOver(); }
   redraw();
 }
+
+// Goods of a basket that was left behind begin no visit until more are rung up.
+const isRung = (next, before) => before?.phase !== "sale" || next.totals.gross_minor !== before.totals.gross_minor;
 
 function redraw() {
   labelKeying();

@@ -9,8 +9,6 @@ let drawnLines = 0, spokenNo = -1;
 
 export function drawSale(screen, token) {
   const totals = screen.totals;
-  if (screen.phase === "sale") drawnLines = fillLines($("lines"), screen, drawnLines, (text) => show("more", text));
-  else { drawnLines = 0; $("lines").replaceChildren(); show("more", ""); }
   row("row-total", t("customer.total"), totals ? cash(totals.to_pay_minor, screen) : cash(0, screen));
   row("row-gross", t("customer.gross"), totals && totals.gross_minor !== totals.to_pay_minor ? cash(totals.gross_minor, screen) : "");
   row("row-discount", t("customer.discount"), totals?.discount_minor ? cash(totals.discount_minor, screen) : "");
@@ -33,6 +31,9 @@ export function drawSale(screen, token) {
   const said = screen.kiosk.length ? screen.kiosk : screen.messages;
   $("messages").replaceChildren(...said.map((text) => make("li", { class: screen.missed.includes(text) ? "missed" : null }, text)));
   dropWhatDoesNotFit();
+  // Last, for on a narrow page what it comes to takes room from the goods.
+  if (screen.phase === "sale") drawnLines = fillLines($("lines"), screen, drawnLines, (text) => show("more", text));
+  else { drawnLines = 0; $("lines").replaceChildren(); show("more", ""); }
   speak(screen);
 }
 
