@@ -145,8 +145,9 @@ class AtHand:
         if body.code:
             return self._pass_on(body)
         sale = self.now().sale
-        chosen = self._merged(body, sale)
-        quote = self._quote(_with(sale, chosen)) if sale is not None else None
+        before = self._standing(sale)
+        chosen = _merged(body, before)
+        quote = self._quote(_with(sale, chosen, before)) if sale is not None else None
         if sale is None and (token is not None or body.without_card):
             self._show(token)
         with self._lock:
@@ -187,24 +188,30 @@ class AtHand:
             codes = tuple(code for no, at_ms, code in self._codes if no > after and now_ms - at_ms < CODE_MS)
             return ChoicesSaid(cursor=self._cursor, chosen=self._chosen if is_fresh else None, codes=codes)
 
-    def _merged(self, body: ChoiceBody, sale: QuoteBody | None) -> Chosen:
+    def _standing(self, sale: QuoteBody | None) -> Chosen:
+        """What a choice is added to."""
         with self._lock:
             before = self._chosen if self._mono_ms() - self._chosen_ms < FORGOTTEN_MS else None
         if before is None and sale is not None:
             before = Chosen(card=sale.card, points_to_spend=sale.points_to_spend, hold_id=sale.hold_id)
-        before = before or Chosen()
-        if body.without_card:
-            return Chosen()
-        if body.card is not None and body.card != before.card:
-            before = Chosen(card=body.card)  # points of one card are not another's to spend
-        return Chosen(
-            card=body.card or before.card,
-            points_to_spend=before.points_to_spend if body.points_to_spend is None else body.points_to_spend,
-            hold_id=before.hold_id if body.points_to_spend is None else body.hold_id,
-        )
+        return before or Chosen()
 
 
-def _with(sale: QuoteBody, chosen: Chosen) -> QuoteBody:
-    return msgspec.structs.replace(
-        sale, card=chosen.card, points_to_spend=chosen.points_to_spend, hold_id=chosen.hold_id
+def _merged(body: ChoiceBody, before: Chosen) -> Chosen:
+    if body.without_card:
+        return Chosen()
+    if body.card is not None and body.card != before.card:
+        before = Chosen(card=body.card)  # points of one card are not another's to spend
+    return Chosen(
+        card=body.card or before.card,
+        points_to_spend=before.points_to_spend if body.points_to_spend is None else body.points_to_spend,
+        hold_id=before.hold_id if body.points_to_spend is None else body.hold_id,
     )
+
+
+def _with(sale: QuoteBody, chosen: Chosen, before: Chosen) -> QuoteBody:
+    """The basket with a choice. Points set aside for another card are named once more, so that the quote gives them
+    back."""
+    is_other = chosen.card not in (None, before.card)
+    hold_id = chosen.hold_id or (before.hold_id if is_other else None)
+    return msgspec.structs.replace(sale, card=chosen.card, points_to_spend=chosen.points_to_spend, hold_id=hold_id)

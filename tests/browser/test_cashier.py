@@ -59,6 +59,23 @@ def test_it_follows_the_sale_and_says_one_thing_with_one_act(service: TillServic
     assert CARD not in panel.content()
 
 
+def test_what_is_nearly_had_is_there_to_be_said_and_points_can_be_undone_as_long_as_the_sale_lasts(
+    service: TillService, panel: Page
+):
+    panel.clock.install()
+    post(service, "/v1/quotes", quote())  # 10.50, of the 30.00 at which points double
+    expect(panel.locator("#offers")).to_contain_text("Only 19.50 more and your points double")
+    settled(service, panel)
+    begin(panel, "spend")
+    panel.fill("#f-points", "500")
+    panel.click("#act-send")
+    expect(panel.locator(".toast button")).to_have_text("Undo")
+    panel.clock.run_for(60_000)
+    panel.click(".toast button")
+    expect(panel.locator("#latest li").first).to_have_text("The points are free again.")
+    assert service.journal.open_holds() == ()
+
+
 def test_a_card_is_scanned_or_found_by_number_for_the_sale_at_hand(service: TillService, panel: Page):
     post(service, "/v1/quotes", quote(card=None, basket=GOODS))
     panel.keyboard.press("Alt+KeyC")

@@ -199,6 +199,38 @@ def test_a_new_card_is_handed_over_with_its_slip(service: TillService, panel: Pa
     assert requests.post(f"{service.url}/v1/cards/identify", json={"card": number}, timeout=5).ok
 
 
+def test_a_card_that_is_replaced_in_a_sale_gives_its_place_to_the_new_one(service: TillService, panel: Page):
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    settled(service, panel)
+    begin(panel, "replace")
+    expect(panel.locator("#f-card")).to_have_value("…8903")
+    panel.click("#act-send")
+    number = panel.locator("#slip-facts dd").first.inner_text()
+    panel.click("#slip-close")
+    expect(panel.locator("#m-title")).to_have_text(f"Member …{number[-4:]}")
+    expect(panel.locator("#m-points")).to_have_text("1,240")
+    # The POS is told; with the old card its next quote would be refused.
+    chosen = requests.get(f"{service.url}/v1/choices", timeout=5).json()["chosen"]
+    assert post(service, "/v1/quotes", quote(basket=GOODS, card=chosen["card"]))["totals"]["points_earned"] == 629
+
+
+@pytest.mark.parametrize("is_rung", [True, False])
+def test_a_card_that_is_blocked_leaves_the_sale(service: TillService, panel: Page, is_rung: bool):
+    if is_rung:
+        post(service, "/v1/quotes", quote(basket=GOODS))
+    else:
+        post(service, "/v1/cards/identify", {"card": CARD})
+    expect(panel.locator("#m-title")).to_have_text("Member …8903")
+    settled(service, panel)
+    begin(panel, "replace")
+    panel.select_option("#f-what", "block")
+    panel.click("#act-send")
+    expect(panel.locator("#latest li").first).to_contain_text("The card is blocked.")
+    expect(panel.locator("#m-title")).to_have_text("No card yet")
+    expect(panel.locator("#card")).to_be_hidden()
+    assert requests.get(f"{service.url}/v1/choices", timeout=5).json()["chosen"]["card"] is None
+
+
 # Claims
 
 

@@ -49,6 +49,16 @@ def test_another_card_takes_no_points_of_the_first(rim: Rim):
     assert (said["chosen"]["points_to_spend"], said["chosen"]["hold_id"]) == (0, None)
 
 
+def test_points_set_aside_for_the_first_card_go_back_when_another_is_chosen(rim: Rim):
+    rim.post("/v1/quotes", quote())
+    rim.post("/v1/holds", {"hold_id": "H1", "card": CARD, "points": 300})
+    choose(rim, "c1", points_to_spend=300, hold_id="H1")
+    said = choose(rim, "c2", card=STRANGER)
+    assert said["quote"]["card_replaced"]["hold_released"] is True
+    assert rim.journal.open_holds() == ()
+    assert rim.client.get("/v1/at-hand").json["sale"]["hold_id"] is None
+
+
 def test_a_choice_sent_twice_is_made_once_and_another_under_its_id_is_refused(rim: Rim):
     rim.post("/v1/quotes", quote(card=None))
     first, again = choose(rim, "c1", card=CARD), choose(rim, "c1", card=CARD)

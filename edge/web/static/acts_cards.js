@@ -154,7 +154,10 @@ const trouble = {
   async send(desk, values, step, { id, call }) {
     const card = values.newCard || null, { token } = await tokenOf(values.card);
     const bodies = { replace: { old_card: token, card, reason: values.reason }, block: { card: token, reason: values.reason }, issue: { member_card: token, card } };
+    const isAtHand = token === desk.card(); // before the answer, which may come with another state
     const said = await call("POST", "/v1/cards", { card_id: id, what: values.what, ...desk.stamp(), ...bodies[values.what] });
+    // A card that is good no more is taken from the sale; the new one earns in its place.
+    if (isAtHand && values.what !== "issue") await desk.choose(values.what === "block" ? { without_card: true } : { card: said.card_token });
     const paper = values.what === "block" ? { text: "", list: [] } : await paperOf("welcome", desk, { ...welcomeOf(said), number: said.card_id });
     return { say: cardOf(said), slip: { quiet: !said.card_number, title: t("act.replace"), facts: [[t("kiosk.number"), said.card_number || (said.last4 ? `…${said.last4}` : "")]], list: [cardOf(said), ...paper.list], text: paper.text } };
   },

@@ -107,7 +107,7 @@ function drawMember(screen) {
   ];
   $("facts").replaceChildren(...facts.filter(([, value]) => value).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   const beside = screen.beside ?? { say: [], warnings: [] };
-  $("offers").replaceChildren(...[...beside.warnings.map(noticeOf), ...beside.say].map((text) => make("li", { class: "say" }, text)), ...[...offersOf(screen), ...newsOf(screen)].map((text) => make("li", {}, text)));
+  $("offers").replaceChildren(...[...beside.warnings.map(noticeOf), ...beside.say].map((text) => make("li", { class: "say" }, text)), ...[...offersOf(screen), ...screen.missed, ...newsOf(screen)].map((text) => make("li", {}, text)));
 }
 
 // One thing to say at a time, with the one act that follows from it.

@@ -10,7 +10,7 @@ const MOST_LETTERS = 60;
 let last = "";
 
 // `key` keeps the same thing from being said twice in a row; `whole` keeps the end of a refusal, where the next step is;
-// what `stays`, because it can be undone, gives way to no advice, which has a key.
+// what `stays`, because it can be undone, waits for whoever is slow, and gives way to no advice, which has a key.
 export function toast({ text, act = "", doing = null, key = "", whole = false, stays = false }) {
   if (key && (key === last || $("toasts").querySelector("[data-stays]"))) return;
   last = key;
@@ -19,7 +19,7 @@ export function toast({ text, act = "", doing = null, key = "", whole = false, s
   const box = make("div", { class: "toast", "data-stays": stays, title: short === text ? null : text }, make("span", {}, short),
     make("button", { type: "button", class: act ? "button bright" : "button quiet dismiss", onclick: () => { gone(); follow(doing); } }, act || t("cashier.dismiss")));
   $("toasts").replaceChildren(box);
-  setTimeout(gone, STAYS_MS);
+  if (!stays) setTimeout(gone, STAYS_MS);
 }
 
 // An act that follows from a sentence; what it is refused is the next sentence.
