@@ -306,7 +306,8 @@ class BalanceSaid(Answer, frozen=True, kw_only=True):
 
     `pending_points` were granted here and are not confirmed yet. `expiring` are points by last valid day, the next
     four days at most. `spendable_now_points` can be spent at this till now, at the step `authority`, in words in
-    `authority_say`. `text` is a slip to print.
+    `authority_say`. `tier_name` and `next_tier_name` are what customers call the tiers of `member` and `tier`. `text`
+    is a slip to print.
     """
 
     member: MemberSaid
@@ -319,6 +320,8 @@ class BalanceSaid(Answer, frozen=True, kw_only=True):
     authority: Kind = "none"
     authority_say: str = ""
     tier: TierProgress | None = None
+    tier_name: str = ""
+    next_tier_name: str = ""
     stored: StoredBalanceSaid | None = None
     text: str = ""
 

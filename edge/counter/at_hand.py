@@ -1,8 +1,8 @@
 """The sale at hand: the basket as the POS quoted it last, and what was chosen for it at a page of the till.
 
 The POS owns the basket. A page may lay a card or points against it; the POS fetches that choice and sends it with its
-next quote. Until then the screens show the basket priced with it; from then on what the POS sends is the sale. All of it is in memory, and gone once the sale is
-paid, parked or left lying. Source: docs/screens.md "The sale at hand".
+next quote. Until then the screens show the basket priced with it; from then on what the POS sends is the sale. All of
+it is in memory, and gone once the sale is paid, parked or left lying. Source: docs/screens.md "The sale at hand".
 """
 
 import threading

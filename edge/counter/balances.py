@@ -92,6 +92,7 @@ def balance_said(desk: Desk, card: str) -> BalanceSaid:
     last4 = desk.face(card).last4
     member = member_said(told.view, told.known, last4)
     assert member is not None
+    programme = desk.till.current().programme
     return BalanceSaid(
         member=member,
         card_token=told.card_token,
@@ -103,6 +104,8 @@ def balance_said(desk: Desk, card: str) -> BalanceSaid:
         authority=found.spend.kind,
         authority_say=desk.in_words(found.spend.kind),
         tier=found.tier,
+        tier_name=_named(programme, told.view.tier),
+        next_tier_name=_named(programme, found.tier.next_tier) if found.tier else "",
         stored=StoredBalanceSaid(
             wallet_minor=told.view.stored_minor, certificates_minor=found.certificates_minor, currency=found.currency
         ),

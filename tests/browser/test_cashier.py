@@ -473,6 +473,46 @@ def test_fields_side_by_side_stand_on_one_line_with_hints_and_without(panel: Pag
     assert abs(choice - amount) < 1
 
 
+def test_a_field_for_date_and_time_leaves_its_neighbour_alone_and_on_a_phone_fields_stand_apart(panel: Page):
+    begin(panel, "claim")
+    panel.locator("summary").click()
+    panel.wait_for_timeout(300)  # the dialog rises
+    box = "(name) => { const {left, right, top, bottom} = document.getElementById(`f-${name}`).getBoundingClientRect();\
+      return {left, right, top, bottom}; }"
+    sold_at, total = panel.evaluate(box, "soldAt"), panel.evaluate(box, "total")
+    assert total["left"] - sold_at["right"] > 8
+    panel.set_viewport_size({"width": 390, "height": 844})
+    label = "document.querySelector('label[for=f-tillName]').getBoundingClientRect().top"
+    assert panel.evaluate(label) - panel.evaluate(box, "store")["bottom"] > 9
+
+
+def test_figures_in_fields_are_written_as_the_language_writes_them(service: TillService, open_page: OpenPage):
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    page = open_page(f"{service.url}/cashier?lang=pl")
+    sign_in(page)
+    bodies = sent(page, "/v1/returns")
+    begin(page, "return")
+    page.fill("#f-receipt", "R1")
+    page.click("#act-send")
+    expect(page.locator('[name="quantity4"]')).to_have_value("0,742")
+    expect(page.locator('[name="amount4"]')).to_have_value("11,06")
+    page.fill('[name="quantity4"]', "0,371")
+    expect(page.locator('[name="amount4"]')).to_have_value("5,53")
+    page.check("#f-line4")
+    page.click("#act-send")
+    expect(page.locator("#slip-text")).to_be_visible()
+    assert bodies[0]["lines"] == [{"line": 4, "quantity": "0.371", "amount_minor": 553}]
+
+
+def test_a_balance_names_tiers_as_customers_do_and_has_the_money_of_its_slip(service: TillService, panel: Page):
+    begin(panel, "balance")
+    panel.locator("#f-card").press_sequentially(CARD, delay=70)
+    panel.click("#act-send")
+    # 1,000.00 less 870.00; 5.00 in the wallet, and no certificate.
+    expect(panel.locator("#slip-facts")).to_contain_text("Next tierGold: €130.00")
+    expect(panel.locator("#slip-facts")).to_contain_text("Certificates and wallet€5.00")
+
+
 def test_a_card_that_takes_the_place_of_another_is_said_in_the_language_of_the_panel(
     service: TillService, open_page: OpenPage
 ):

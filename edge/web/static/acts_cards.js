@@ -55,16 +55,16 @@ const balance = {
 };
 
 function factsOf(said, screen) {
-  const member = said.member, tier = said.tier;
+  const member = said.member, tier = said.tier, stored = said.stored.wallet_minor + said.stored.certificates_minor;
   return [
     [t("cashier.balance"), member.known ? points(member.balance_points) : t("customer.unknown")],
     [t("cashier.pending"), said.pending_points ? points(said.pending_points) : ""],
     [t("cashier.spendable"), said.spendable_now_points ? points(said.spendable_now_points) : ""],
     [t("cashier.authority"), said.spendable_now_points ? t(`tier.${said.authority}`) : ""],
     ...said.expiring.map((one) => [t("cashier.lapses"), t("cashier.lapsesOn", { p: points(one.points), d: day(one.on) })]),
-    [t("cashier.wallet"), member.stored_minor ? cash(member.stored_minor, screen) : ""],
-    [t("cashier.tier"), member.tier],
-    [t("cashier.nextTier"), tier?.next_tier && tier.short_of ? `${tier.next_tier}: ${tier.measure === "spend" ? cash(tier.short_of, screen) : tier.short_of}` : ""],
+    [t("customer.stored"), stored ? cash(stored, screen) : ""],
+    [t("cashier.tier"), said.tier_name],
+    [t("cashier.nextTier"), tier?.next_tier && tier.short_of ? `${said.next_tier_name}: ${tier.measure === "spend" ? cash(tier.short_of, screen) : tier.short_of}` : ""],
     [t("cashier.asOf"), said.as_of ? moment(said.as_of, screen.now) : t("cashier.never")],
   ];
 }

@@ -4,7 +4,7 @@ import { cardField, field, lead, minor, plain, two } from "./act.js";
 import { get, newId, post } from "./api.js";
 import { pick, picks } from "./acts_cards.js";
 import { make } from "./dom.js";
-import { money, number, points, t } from "./tongue.js";
+import { money, number, points, t, typed } from "./tongue.js";
 
 const receiptField = (desk, values, more = {}) => field("receipt", { value: values.receipt ?? "", scan: "number", hint: t("field.receiptHint"), ...more });
 const cashOf = (desk, amount) => money(amount, desk.screen.currency, desk.screen.exponent);
@@ -51,9 +51,9 @@ async function linesToReturn(desk, values) {
 const pointed = (text) => text.replace(",", ".");
 
 function rowOf(desk, line) {
-  const share = (quantity) => plain(Math.round((line.net_minor * Number(quantity)) / Number(line.quantity)), desk.screen.exponent);
+  const share = (quantity) => typed(plain(Math.round((line.net_minor * Number(quantity)) / Number(line.quantity)), desk.screen.exponent));
   const amount = make("input", { name: `amount${line.line}`, value: share(line.left), inputmode: "decimal", "aria-label": `${t("field.amount")}: ${line.name}` });
-  const quantity = make("input", { name: `quantity${line.line}`, value: String(Number(line.left)), inputmode: "decimal", "aria-label": `${t("field.quantity")}: ${line.name}`, oninput: (event) => { if (Number(pointed(event.target.value)) > 0) amount.value = share(pointed(event.target.value)); } });
+  const quantity = make("input", { name: `quantity${line.line}`, value: typed(String(Number(line.left))), inputmode: "decimal", "aria-label": `${t("field.quantity")}: ${line.name}`, oninput: (event) => { if (Number(pointed(event.target.value)) > 0) amount.value = share(pointed(event.target.value)); } });
   const id = `f-line${line.line}`;
   return make("div", { class: "pick" }, make("input", { type: "checkbox", id, name: `line${line.line}` }), make("label", { for: id }, line.name, make("small", {}, `${number(line.quantity)} · ${cashOf(desk, line.net_minor)}`)), quantity, amount);
 }

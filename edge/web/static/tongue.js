@@ -57,6 +57,9 @@ export const count = (n) => new Intl.NumberFormat(lang).format(n);
 export const points = (n) => t("common.points", { n });
 export const number = (text) => new Intl.NumberFormat(lang, { maximumFractionDigits: 3 }).format(Number(text));
 
+// A figure as a field shows it, with the decimal sign of the language.
+export const typed = (text) => text.replace(".", new Intl.NumberFormat(lang).formatToParts(0.5).find((one) => one.type === "decimal").value);
+
 export function money(minor, currency, exponent = 2) {
   if (!currency) return "";
   const digits = { minimumFractionDigits: exponent, maximumFractionDigits: exponent };
