@@ -389,6 +389,16 @@ def test_no_word_of_an_act_is_torn(service: TillService, open_page: OpenPage, la
             assert page.evaluate(TORN) == [], name
 
 
+@pytest.mark.parametrize("size", ["wall", "till", "desk"])
+def test_no_act_is_left_over_in_a_row_of_its_own(service: TillService, open_page: OpenPage, size: str):
+    page = open_page(f"{service.url}/cashier", size)
+    sign_in(page)
+    # Either four rows of four, or the last one as wide as the rows above it.
+    edges = """() => [...document.querySelectorAll(".act")].map((one) => Math.round(one.getBoundingClientRect().right))"""
+    rights = page.evaluate(edges)
+    assert rights[-1] == max(rights)
+
+
 def test_a_card_that_stands_in_its_field_is_taken_by_enter(service: TillService, panel: Page):
     post(service, "/v1/quotes", quote(basket=GOODS))
     settled(service, panel)
