@@ -394,7 +394,7 @@ def test_no_act_is_left_over_in_a_row_of_its_own(service: TillService, open_page
     page = open_page(f"{service.url}/cashier", size)
     sign_in(page)
     # Either four rows of four, or the last one as wide as the rows above it.
-    edges = """() => [...document.querySelectorAll(".act")].map((one) => Math.round(one.getBoundingClientRect().right))"""
+    edges = "() => [...document.querySelectorAll('.act')].map((one) => Math.round(one.getBoundingClientRect().right))"
     rights = page.evaluate(edges)
     assert rights[-1] == max(rights)
 
