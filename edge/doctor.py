@@ -24,6 +24,7 @@ from edge.line.enrol import CACHE_FILE, JOURNAL_FILE
 from edge.ports import Settings
 from loyalty.trouble import Trouble
 from sync.chain import StreamHead, next_head
+from sync.lanes import LaneState, is_expired
 from sync.refusals import Revoked
 from sync.transport import LineUntrusted
 
@@ -403,12 +404,19 @@ def _cache(path: Path, now_ms: int) -> Iterable[Ailment]:
             level="wrong",
             code="lane.expired",
             about=lane,
-            say=f"It has lapsed {(now_ms - expires_ms) // HOUR_MS} hours ago; offline caps are tightened.",
+            say=f"{_lapsed(now_ms, expires_ms, taken_ms)}; offline caps are tightened.",
             do="It is renewed once head office is reached.",
         )
-        for lane, expires_ms, _ in lanes
-        if 0 < expires_ms <= now_ms
+        for lane, expires_ms, taken_ms in lanes
+        if is_expired(LaneState(expires_ms=expires_ms), now_ms, taken_ms)
     ]
+
+
+def _lapsed(now_ms: int, expires_ms: int, taken_ms: int) -> str:
+    if expires_ms <= now_ms:
+        return f"It has lapsed {(now_ms - expires_ms) // HOUR_MS} hours ago"
+    hours = (taken_ms - now_ms) // HOUR_MS
+    return f"It counts as lapsed: by the clock of this machine it came {hours} hours from now"
 
 
 def reading_only(path: Path) -> sqlite3.Connection:

@@ -181,6 +181,20 @@ def test_a_hotlist_that_lapsed(rim: Rim, tmp_path: Path) -> None:
     assert (lapsed.about, "5 hours" in lapsed.say) == ("hotlist", True)
 
 
+def test_a_hotlist_of_a_machine_whose_clock_was_put_back_counts_as_lapsed(rim: Rim, tmp_path: Path) -> None:
+    now_ms = rim.clock.now().wall_ms
+    with sqlite3.connect(tmp_path / "cache.db") as other:
+        other.execute(
+            "INSERT INTO lane (lane, cursor, version, expires_ms, taken_ms) VALUES ('hotlist', '1', 1, ?, ?)"
+            " ON CONFLICT (lane) DO UPDATE SET expires_ms = excluded.expires_ms, taken_ms = excluded.taken_ms",
+            (now_ms + 100 * HOUR, now_ms + 30 * HOUR),
+        )
+    (lapsed,) = [one for one in look(rim, tmp_path).ailments if one.code == "lane.expired"]
+    assert lapsed.say == (
+        "It counts as lapsed: by the clock of this machine it came 30 hours from now; offline caps are tightened."
+    )
+
+
 @pytest.mark.parametrize("name", ["journal.db", "cache.db", "identity.json"])
 def test_files_that_others_may_read(rim: Rim, tmp_path: Path, name: str) -> None:
     os.chmod(tmp_path / name, 0o640)
