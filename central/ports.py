@@ -18,7 +18,7 @@ import msgspec
 import psycopg
 import yaml
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from loyalty.trouble import Fault
@@ -68,6 +68,10 @@ LEAST_RECEIPT_DAYS = 60  # tills send their events of 14 days again after a rest
 
 class BadSettings(Fault):
     code = "central.settings_malformed"
+
+
+class DatabaseAway(Fault):
+    code = "database.away"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,10 +172,15 @@ def read_settings(path: Path | None, environ: Mapping[str, str] = os.environ) ->
     """
     try:
         found = yaml.safe_load(path.read_text("utf-8")) if path else {}
+    except OSError as trouble:
+        raise BadSettings(f"The settings file {path} cannot be read: {trouble.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as trouble:
+        raise BadSettings(f"The settings file {path} is not YAML: {trouble}. Mend it there.") from None
+    try:
         prefix = "TALLYPOINT_CENTRAL_"
         told = {name.removeprefix(prefix).lower(): value for name, value in environ.items() if name.startswith(prefix)}
         return msgspec.convert({**(found or {}), **told}, Settings, strict=False)
-    except (OSError, yaml.YAMLError, msgspec.ValidationError, TypeError) as trouble:
+    except (msgspec.ValidationError, TypeError) as trouble:
         raise BadSettings(f"The settings cannot be read: {trouble}. Mend them and start again.") from None
 
 
@@ -208,11 +217,20 @@ def open_engine(url: str, cache_mib: int = CACHE_MIB) -> Engine:
 
     Args:
         cache_mib: of SQLite's pages, for who writes.
+    Raises:
+        BadSettings: no address of a database, or of one that we do not speak to.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8)
+    except (ArgumentError, ModuleNotFoundError):
+        # The address may hold a password, so it is not repeated.
+        raise BadSettings(
+            "database_url is no address that works here; write postgresql+psycopg://USER:PASSWORD@HOST/NAME, or leave"
+            " it out for SQLite in the data folder."
+        ) from None
     cache_kib = cache_mib * 1_024
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8)
     if parsed.database in (None, "", ":memory:"):
         engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
         cache_kib = 0  # its pages are in memory once already
@@ -226,6 +244,23 @@ def open_engine(url: str, cache_mib: int = CACHE_MIB) -> Engine:
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", lambda connection: _begin(connection, cache_kib))
     return engine
+
+
+def reach(engine: Engine) -> None:
+    """Open a first connection, so that a database which is away is told in words.
+
+    Raises:
+        DatabaseAway: no server answers, it lets this user not in, or the file is no database.
+    """
+    try:
+        engine.connect().close()
+    except DBAPIError as trouble:
+        why = str(trouble.orig).strip().splitlines()[0]
+        if engine.dialect.name == "sqlite":
+            do = f"Put {engine.url.database} back from a backup, and see that this user may write to it."
+        else:
+            do = "See that its server runs and lets this user in; `database_url` says where it is."
+        raise DatabaseAway(f"The database does not open: {why}. {do}") from None
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

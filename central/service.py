@@ -29,6 +29,7 @@ from central.ports import (
     SystemClock,
     SystemRandomness,
     open_engine,
+    reach,
     reading,
 )
 from central.streams.sealing import Sealer
@@ -113,7 +114,7 @@ class CentralService:
     Args:
         port: instead of the settings'; 0 for any that is free.
     Raises:
-        AlreadyRunning, PortTaken, BadSettings; and what the database says when it cannot be opened.
+        AlreadyRunning, PortTaken, BadSettings, DatabaseAway.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class CentralService:
         settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.engine = open_engine(settings.url, settings.sqlite_cache_mib)
         self._closing.append(self.engine.dispose)
+        reach(self.engine)
         self.chores: Chores | None = None
         if settings.chores:
             lock = HouseLock(settings.folder, self.engine)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from central.arenas import bound_arenas, give_back
 from central.migrations import upgrade
-from central.ports import Clock, Randomness, Settings, SystemClock, SystemRandomness, open_engine
+from central.ports import Clock, Randomness, Settings, SystemClock, SystemRandomness, open_engine, reach
 from central.upkeep.house_lock import AlreadyRunning, HouseLock
 from central.upkeep.keeping_house import open_chores, open_store
 
@@ -21,7 +21,7 @@ class CentralWorker:
 
     Raises:
         AlreadyRunning: another process keeps house.
-        BadSettings; and what the database says when it cannot be opened.
+        BadSettings, DatabaseAway.
     """
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None, randomness: Randomness | None = None) -> None:
@@ -29,6 +29,7 @@ class CentralWorker:
         self._engine = open_engine(settings.url, settings.sqlite_cache_mib)
         self._lock = HouseLock(settings.folder, self._engine)
         try:
+            reach(self._engine)
             self._lock.take()
             upgrade(self._engine)
             store = open_store(settings, self._engine, randomness)

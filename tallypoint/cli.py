@@ -25,12 +25,15 @@ class NotInstalled(Fault):
     code = "command.not_installed"
 
 
+class NotAllowed(Fault):
+    code = "command.not_allowed"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 only when nothing is wrong."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = _parser(words).parse_args(words)
-        return int(args.run(args))
+        return _run(words)
     except Trouble as trouble:
         if "--json" in words and words[:1] != ["receipts"]:  # whose --json is a file
             print(json.dumps(trouble.problem()))
@@ -43,6 +46,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output left, as `head` does; nothing of ours is lost by it.
         sys.stderr.close()
         return 0
+
+
+def _run(words: Sequence[str]) -> int:
+    args = _parser(words).parse_args(words)
+    try:
+        return int(args.run(args))
+    except PermissionError as trouble:
+        if trouble.filename is None:
+            raise
+        raise NotAllowed(
+            f"This user may not open {trouble.filename}. Run the command as the service's own user, with `sudo -u`."
+        ) from None
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from central.database.tables import APPEND_ONLY, REDACTABLE, metadata
-from central.ports import writing
+from central.ports import reading, writing
 from loyalty.trouble import Fault
 
 VERSIONS = (Path(__file__).parent / "versions",)
@@ -34,6 +34,14 @@ _log = logging.getLogger(__name__)
 class SchemaNewer(Fault):
     code = "database.newer"
     status = 500
+
+
+class SchemaOlder(Fault):
+    code = "database.older"
+
+
+class SchemaMissing(Fault):
+    code = "database.empty"
 
 
 class SchemaBusy(Fault):
@@ -62,11 +70,47 @@ def upgrade(engine: Engine, to: str = "head") -> None:
     )
 
 
-def _upgrade(engine: Engine, to: str) -> None:
+def check_made(engine: Engine) -> str:
+    """The schema that a database is at. Raises: SchemaMissing."""
+    with reading(engine) as tx:
+        now = MigrationContext.configure(tx).get_current_revision()
+    if now is None:
+        raise SchemaMissing(
+            "The database is there and holds no head office. See that `database_url` and `data_dir` are the right ones;"
+            " `tallypoint central init` makes a new one in it."
+        )
+    return now
+
+
+def check_schema(engine: Engine) -> None:
+    """Whether this version works with a database as it is; it is left as it is.
+
+    Raises:
+        SchemaOlder: it is still to be brought to the newest schema. SchemaMissing; SchemaNewer as `upgrade`.
+    """
+    script = ScriptDirectory.from_config(_config())
+    now, ours = check_made(engine), script.get_current_head() or ""
+    if now not in {one.revision for one in script.walk_revisions()}:
+        with reading(engine) as tx:
+            _check_serves(tx, now, ours)
+    elif now != ours:
+        raise SchemaOlder(
+            f"The database is at schema {now}; this version works with {ours}. Start the worker, or the server that"
+            " keeps house: it brings it there.",
+            schema=now,
+        )
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", "\n".join(map(str, VERSIONS)))
+    return config
+
+
+def _upgrade(engine: Engine, to: str) -> None:
+    config = _config()
     script = ScriptDirectory.from_config(config)
     with writing(engine) as tx:
         if tx.dialect.name == "postgresql":

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy.exc import DBAPIError
 
 from central.coalition.registry import generation
 from central.database.tables import block, card_key, people_key
@@ -16,10 +17,11 @@ from central.keys.centre_keys import NEXT, notices
 from central.keys.key_files import file_of, later_files
 from central.members.card_change import tills_without
 from central.members.people_change import people_under
-from central.ports import Settings, reading
+from central.migrations import SchemaMissing, SchemaNewer, SchemaOlder, check_schema
+from central.ports import DatabaseAway, Settings, reach, reading
 from central.streams.block_copies import copy_path
 from central.streams.sealing import newest_block
-from central.upkeep.ailments import Ailment, worst_first
+from central.upkeep.ailments import Ailment, Level, worst_first
 from central.upkeep.doctor_books import look_at_books
 from central.versions import our_version
 from sync.keys import Signer
@@ -56,14 +58,41 @@ def examine(settings: Settings, engine: Engine, now_ms: int) -> Examined:
             *look_at_books(settings, tx, now_ms),
         ]
         facts = {
-            "version": our_version(),
-            "engine": engine.dialect.name,
-            "sqlite": sqlite3.sqlite_version,
+            **_versions(engine),
             "generation": generation(tx),
             "newest_block": newest.block_no,
             "block_hash": newest.hash,
         }
     return Examined(facts=facts, ailments=worst_first(found))
+
+
+def examine_at_rest(settings: Settings, engine: Engine, now_ms: int) -> Examined:
+    """The same of a database that need not be whole, nor at the newest schema: then what can be seen without it."""
+    try:
+        reach(engine)
+        check_schema(engine)
+        return examine(settings, engine, now_ms)
+    except SchemaOlder as trouble:
+        found = _of_database(trouble.code, trouble.say, "Docs: running.md, upgrading with tills running.", "wrong")
+    except (DatabaseAway, SchemaMissing, SchemaNewer) as trouble:
+        found = _of_database(trouble.code, trouble.say, "Tills sell on meanwhile, and send everything afterwards.")
+    except DBAPIError as trouble:
+        found = _of_database(
+            "database.damaged",
+            f"The database cannot be read: {str(trouble.orig).strip().splitlines()[0]}.",
+            "Stop head office, keep a copy of its files, look at the disk; then restore a backup into an empty place."
+            " Tills sell on, and send again what came since.",
+        )
+    seen = [found, *_files(settings, engine), *_disks(settings), *_engine(settings)]
+    return Examined(facts=_versions(engine), ailments=worst_first(seen))
+
+
+def _of_database(code: str, say: str, do: str, level: Level = "danger") -> Ailment:
+    return Ailment(level=level, code=code, about="database", say=say, do=do)
+
+
+def _versions(engine: Engine) -> dict[str, Any]:
+    return {"version": our_version(), "engine": engine.dialect.name, "sqlite": sqlite3.sqlite_version}
 
 
 def _files(settings: Settings, engine: Engine) -> Iterator[Ailment]:

@@ -41,8 +41,8 @@ def add_backups(action: Adder) -> None:
 
 def run_backup(args: argparse.Namespace) -> int:
     """Head office may go on serving meanwhile."""
-    passphrase = _passphrase(args, twice=True)
     settings, engine = open_office(args)
+    passphrase = _passphrase(args, twice=True)
     now_ms = CLOCK.wall_ms()
     folder, manifest = make_backup(settings, engine, args.to, passphrase, randomness=RANDOMNESS, now_ms=now_ms)
     forget_cut_short(settings.folder, args.to, now_ms)

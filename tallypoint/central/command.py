@@ -39,7 +39,7 @@ from tallypoint.central.doctor import add_doctor
 from tallypoint.central.imports import add_import
 from tallypoint.central.keys import add_keys
 from tallypoint.central.members import add_members
-from tallypoint.central.office import CLOCK, RANDOMNESS, adder, open_office, say, secret, settings_of
+from tallypoint.central.office import CLOCK, RANDOMNESS, adder, make_office, open_office, say, secret, settings_of
 from tallypoint.central.people_keys import add_people_keys
 from tallypoint.central.quarantine import add_quarantine
 from tallypoint.central.upkeep import add_upkeep
@@ -92,7 +92,7 @@ def register(commands: Any) -> None:
 
 def run_init(args: argparse.Namespace) -> int:
     """Keys, schema and fingerprint; again changes nothing."""
-    settings, engine = open_office(args)
+    settings, engine = make_office(args)
     signer = centre_signer(settings, engine, RANDOMNESS)
     for name in (settings.card_key, settings.person_key):
         read_key(settings.folder / name, RANDOMNESS)
@@ -127,7 +127,7 @@ def run_coalition(args: argparse.Namespace) -> int:
         document = yaml.safe_load(read_text(args.file))
     except yaml.YAMLError as trouble:
         raise BadFile(f"{args.file} is not YAML: {trouble}") from None
-    _, engine = open_office(args)
+    _, engine = make_office(args)
     with writing(engine) as tx:
         loaded = registry.load_coalition(tx, document or {}, CLOCK.wall_ms())
     return say(args, {"partners": len(loaded.partners)}, f"{len(loaded.partners)} partners in {loaded.currency}.")

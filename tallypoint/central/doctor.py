@@ -2,15 +2,10 @@
 
 import argparse
 
-from central.upkeep.doctor import examine
-from loyalty.trouble import Refusal
-from tallypoint.central.office import CLOCK, Adder, open_office, settings_of
+from central.ports import open_engine
+from central.upkeep.doctor import examine_at_rest
+from tallypoint.central.office import CLOCK, Adder, find_office
 from tallypoint.doctor_report import report
-
-
-class NoOffice(Refusal):
-    code = "central.not_here"
-    status = 404
 
 
 def add_doctor(action: Adder) -> None:
@@ -19,11 +14,9 @@ def add_doctor(action: Adder) -> None:
 
 
 def run_doctor(args: argparse.Namespace) -> int:
-    """Changes nothing; may run beside the service."""
-    folder = settings_of(args).folder
-    if not folder.is_dir():
-        raise NoOffice(f"There is no head office in {folder}. Name its folder with --data, or --settings.")
-    settings, engine = open_office(args)
-    said = examine(settings, engine, CLOCK.wall_ms())
+    """Changes nothing; may run beside the service, and when it does not start."""
+    settings = find_office(args)
+    engine = open_engine(settings.url)
+    said = examine_at_rest(settings, engine, CLOCK.wall_ms())
     engine.dispose()
     return report(said.facts, said.ailments, is_ill=said.is_ill, as_json=args.json)

@@ -10,14 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
-from central.migrations import upgrade
-from central.ports import Settings, SystemClock, SystemRandomness, open_engine, read_settings
+from central.migrations import check_made, upgrade
+from central.ports import Settings, SystemClock, SystemRandomness, open_engine, reach, read_settings
+from loyalty.trouble import Refusal
 
 CLOCK, RANDOMNESS = SystemClock(), SystemRandomness()
 Run = Callable[[argparse.Namespace], int]
 Adder = Callable[[str, Run, str], argparse.ArgumentParser]
+
+
+class NoOffice(Refusal):
+    code = "central.not_here"
+    status = 404
 
 
 def adder(actions: Any) -> Adder:
@@ -41,12 +47,43 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 
 def open_office(args: argparse.Namespace) -> tuple[Settings, Engine]:
-    """Settings, and the database at the newest schema; both are made where there are none."""
+    """Settings, and the database at the newest schema.
+
+    Raises:
+        NoOffice, SchemaMissing: there is none; and none is made, for in a wrong folder nothing would ever be wrong.
+        DatabaseAway; and as `upgrade`.
+    """
+    settings = find_office(args)
+    engine = open_engine(settings.url)
+    reach(engine)
+    check_made(engine)
+    upgrade(engine)
+    return settings, engine
+
+
+def make_office(args: argparse.Namespace) -> tuple[Settings, Engine]:
+    """The same, made where there is none."""
     settings = settings_of(args)
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = open_engine(settings.url)
+    reach(engine)
     upgrade(engine)
     return settings, engine
+
+
+def find_office(args: argparse.Namespace) -> Settings:
+    """Settings of a head office that has its folder, and its file where the database is one. Raises: NoOffice."""
+    settings = settings_of(args)
+    wanted = [settings.folder]
+    if settings.url.startswith("sqlite"):
+        wanted.append(Path(make_url(settings.url).database or ""))
+    for path in wanted:
+        if not path.exists():
+            raise NoOffice(
+                f"There is no head office here: {path} does not exist. Name its folder with --data, or its settings"
+                " with --settings; `tallypoint central init` makes a new one."
+            )
+    return settings
 
 
 def say(args: argparse.Namespace, data: Any, sentence: str) -> int:

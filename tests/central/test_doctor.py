@@ -2,12 +2,14 @@
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
+from central import migrations
 from central.backups.backups import make_backup
 from central.coalition.registry import stop_stream
 from central.database.tables import stream, waiting
@@ -316,3 +318,59 @@ def test_the_command_prints_one_screen_and_its_status_says_whether_anything_is_w
     said = json.loads(capsys.readouterr().out)
     assert said["ill"] is True
     assert {"house.empty", "programme.none"} <= {one["code"] for one in said["ailments"]}
+
+
+@pytest.fixture
+def office(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """The folder of a head office that was set up and does not run."""
+    folder = tmp_path / "office"
+    assert main(["central", "init", "--data", str(folder)]) == 0
+    capsys.readouterr()
+    return folder
+
+
+def first_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The code of what the command names first."""
+    assert main(["central", "doctor", "--data", str(folder), "--json"]) == 1
+    return str(json.loads(capsys.readouterr().out)["ailments"][0]["code"])
+
+
+def test_a_database_that_does_not_open_is_what_the_command_says_first(
+    office: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (office / "central.db").write_bytes(b"no database " * 1_000)
+    assert first_said(office, capsys) == "database.away"
+    monkeypatch.setenv("TALLYPOINT_CENTRAL_DATABASE_URL", "postgresql+psycopg://ann:s3cret@127.0.0.1:1/shop")
+    assert main(["central", "doctor", "--data", str(office)]) == 1
+    shown = capsys.readouterr().out
+    assert "Connection refused" in shown.splitlines()[1]
+    assert "s3cret" not in shown
+
+
+def test_a_database_with_damaged_pages_is_named_and_not_a_traceback(
+    office: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = office / "central.db"
+    with sqlite3.connect(file) as database:
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+        (page,) = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'block'").fetchone()
+    whole = file.read_bytes()
+    file.write_bytes(whole[: (page - 1) * size] + b"\xff" * size + whole[page * size :])
+    assert first_said(office, capsys) == "database.damaged"
+
+
+def test_a_database_without_tables_is_named(office: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (office / "central.db").write_bytes(b"")
+    assert first_said(office, capsys) == "database.empty"
+
+
+def test_the_command_leaves_an_older_database_as_it_is(
+    office: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    later = tmp_path / "later"
+    later.mkdir()
+    (later / "0002_x.py").write_text('revision = "0002"\ndown_revision = "0001"\n\n\ndef upgrade():\n    pass\n')
+    monkeypatch.setattr(migrations, "VERSIONS", (*migrations.VERSIONS, later))
+    assert first_said(office, capsys) == "database.older"
+    with sqlite3.connect(office / "central.db") as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)

@@ -53,7 +53,32 @@ def test_an_unknown_store_ends_with_a_code_and_a_remedy(office, capsys):
     assert office("slot", "--store", "nowhere", "--label", "1")[0] == 2
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("verify",), ("status",), ("alerts",), ("quarantine",), ("restored",), ("backup", "--to", "backups"),
+        ("bundle", "--to", "b.zip"), ("revoke", "1", "--reason", "lost"), ("slot", "--store", "leith", "--label", "1"),
+    ],
+)  # fmt: skip
+def test_where_there_is_no_head_office_nothing_is_well_and_none_is_made(office, tmp_path, asked, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, said = office(*asked)
+    assert (status, said["code"]) == (2, "central.not_here")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_of_no_database_and_one_where_nobody_answers_are_told_in_words(office, monkeypatch):
+    office("init")
+    nobody = "postgresql+psycopg://x@127.0.0.1:1/y"
+    for url, code in (("nonsense", "central.settings_malformed"), (nobody, "database.away")):
+        monkeypatch.setenv("TALLYPOINT_CENTRAL_DATABASE_URL", url)
+        for asked in ("status", "serve", "worker"):
+            status, said = office(asked)
+            assert (status, said["code"]) == (3, code), asked
+
+
 def test_members_before_a_programme_say_what_to_do_first(office, tmp_path, capsys):
+    office("init")
     (tmp_path / "members.csv").write_text("card\n2037215727383\n")
     status, said = office("members", str(tmp_path / "members.csv"))
     assert status == 2
@@ -108,6 +133,7 @@ def test_each_restore_that_is_noted_begins_a_later_generation_than_any_before(of
 
 
 def test_rights_are_a_matter_of_postgresql(office):
+    office("init")
     assert office("rights", "service")[1]["code"] == "central.no_roles"
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 
 import pytest
 
@@ -47,3 +48,24 @@ def test_a_trouble_is_told_as_data_too_when_data_is_asked_for(capsys):
     told = capsys.readouterr()
     assert json.loads(told.out)["code"] == "replay.bad_map"
     assert "replay.bad_map" in told.err
+
+
+@pytest.mark.parametrize("asked", ["edge", "central"])
+def test_somebody_who_may_not_open_the_folder_is_told_whose_it_is(asked, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("identity.json", "central.db"):
+        (folder / name).write_bytes(b"{}")
+    monkeypatch.setenv("TALLYPOINT_TILL_DATA_DIR", str(folder))
+    monkeypatch.setenv("TALLYPOINT_CENTRAL_DATA_DIR", str(folder))
+    assert cli.main([asked, "doctor"]) == 1  # and all that it imports is there
+    folder.chmod(0)
+    if is_root := os.geteuid() == 0:
+        os.seteuid(65_534)  # root may open everything
+    try:
+        assert cli.main([asked, "doctor"]) == 3
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+    assert "(command.not_allowed)" in capsys.readouterr().err
