@@ -27,6 +27,7 @@ from central.settlement import closing
 from central.streams.sealing import Sealer
 from central.verify.books import verify_books
 from central.worker import run_worker
+from loyalty.trouble import Refusal
 from sync.enrolment import comparison_code, fingerprint
 from sync.tickets import show_ticket
 from tallypoint.central.accounts import add_accounts
@@ -42,9 +43,14 @@ from tallypoint.central.members import add_members
 from tallypoint.central.office import CLOCK, RANDOMNESS, adder, make_office, open_office, say, secret, settings_of
 from tallypoint.central.people_keys import add_people_keys
 from tallypoint.central.quarantine import add_quarantine
-from tallypoint.central.upkeep import add_upkeep
+from tallypoint.central.upkeep import Lane, add_upkeep, lane_named
 from tallypoint.files import BadFile, read_text
 from tallypoint.logs import keep_log
+
+
+class WhichTill(Refusal):
+    code = "central.which_till"
+    status = 422
 
 
 def register(commands: Any) -> None:
@@ -62,10 +68,10 @@ def register(commands: Any) -> None:
     action("coalition", run_coalition, "load partners, stores and terms").add_argument("file", type=Path)
     action("publish", run_publish, "check a programme and publish it to all tills").add_argument("file", type=Path)
     action("members", run_members, "load members and their cards from a CSV file").add_argument("file", type=Path)
-    slot = action("slot", run_slot, "a one-time code for a new till")
-    slot.add_argument("--store", required=True)
-    slot.add_argument("--label", required=True)
-    slot.add_argument("--till", default="", help="the till that gets a new machine; without it, a new till")
+    slot = action("slot", run_slot, "a one-time code for a new till, or for a new machine of one")
+    slot.add_argument("--store", default="", help="of a new till; with --till, where it moves to")
+    slot.add_argument("--label", default="", help="of a new till; with --till, its new one")
+    slot.add_argument("--till", default="", help="id or label of the till that gets a new machine")
     user = action("user", run_user, "a person who may log in; the password is asked, or read from standard input")
     user.add_argument("--login", required=True)
     user.add_argument("--role", required=True, choices=("head_office", "partner_finance"))
@@ -162,12 +168,16 @@ def run_members(args: argparse.Namespace) -> int:
 
 def run_slot(args: argparse.Namespace) -> int:
     """A one-time code, shown once."""
+    if not (args.till or (args.store and args.label)):
+        raise WhichTill("Give --store and --label of a new till, or --till of the one that gets a new machine.")
     settings, engine = open_office(args)
     signer = centre_signer(settings, engine, RANDOMNESS)
     with writing(engine) as tx:
+        lane = lane_named(tx, args.till) if args.till else Lane(till_id="", epoch=0, store_id="", label="")
         slot = registry.open_slot(
-            tx, RANDOMNESS, store_id=args.store, label=args.label, now_ms=CLOCK.wall_ms(), till_id=args.till
-        )
+            tx, RANDOMNESS, store_id=args.store or lane.store_id, label=args.label or lane.label,
+            now_ms=CLOCK.wall_ms(), till_id=lane.till_id,
+        )  # fmt: skip
     shown = fingerprint(signer.public)
     ticket = show_ticket(slot.code, shown, settings.public_url)
     data = {"till_id": slot.till_id, "code": slot.code, "fingerprint": shown, "ticket": ticket}

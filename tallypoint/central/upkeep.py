@@ -1,6 +1,7 @@
 """`tallypoint central`, the rarer actions: cards blocked and served again, tills resumed, revoked, restores, rights."""
 
 import argparse
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -28,6 +29,15 @@ class NoRoles(Refusal):
 
 class NotStopped(Refusal):
     code = "central.till_not_stopped"
+
+
+class Lane(NamedTuple):
+    """A till, and where it stands."""
+
+    till_id: str
+    epoch: int
+    store_id: str
+    label: str
 
 
 def add_upkeep(action: Adder) -> None:
@@ -117,9 +127,15 @@ def asked_card(tx: Connection) -> Card:
 
 
 def till_named(tx: Connection, name: str) -> tuple[str, int]:
-    """Id and present epoch of a till by id or label; two tills of one label must be told apart by id."""
+    """Id and present epoch of a till. Raises: as `lane_named`."""
+    lane = lane_named(tx, name)
+    return lane.till_id, lane.epoch
+
+
+def lane_named(tx: Connection, name: str) -> Lane:
+    """A till by id or label; two tills of one label must be told apart by id. Raises: UnknownTillHere."""
     called = (till.c.till_id == name) | (till.c.label == name)
-    found = tx.execute(select(till.c.till_id, till.c.epoch).where(called)).all()
+    found = tx.execute(select(till.c.till_id, till.c.epoch, till.c.store_id, till.c.label).where(called)).all()
     if len(found) != 1:
         raise UnknownTillHere(f"{len(found)} tills are called {name}; `central status --json` lists them by id.")
-    return found[0].till_id, found[0].epoch
+    return Lane._make(found[0])

@@ -144,3 +144,18 @@ def test_closing_a_period_answers_positions_that_sum_to_zero_and_the_same_again(
     assert status == 0
     assert sum(one["net_minor"] for one in closed["positions"]) == 0
     assert office("close", "--through", "2026-03-31", "--period", str(closed["period_no"]))[1] == closed
+
+
+def test_a_lane_gets_a_new_machine_by_its_label_or_id_and_stays_where_it_is(office):
+    office("coalition", str(SHIPPED / "coalitions" / "harbour.yaml"))
+    first = office("slot", "--store", "leith", "--label", "3")[1]
+    for name in ("3", first["till_id"]):
+        status, again = office("slot", "--till", name)
+        assert (status, again["till_id"]) == (0, first["till_id"])
+        assert again["code"] != first["code"]
+    (till,) = office("status")[1]["tills"]
+    assert (till["store_id"], till["label"]) == ("leith", "3")
+    assert office("slot", "--till", "3", "--label", "4")[1]["till_id"] == first["till_id"]
+    assert office("status")[1]["tills"][0]["label"] == "4"
+    assert office("slot", "--till", "9")[1]["code"] == "central.unknown_till"
+    assert office("slot", "--store", "leith")[1]["code"] == "central.which_till"
