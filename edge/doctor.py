@@ -69,15 +69,18 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
         return any(one.level != "advice" for one in self.ailments)
 
 
-def examine(settings: Settings, now_ms: int, status: Mapping[str, Any] | None, *, version: str = "") -> Examined:
+def examine(
+    settings: Settings, now_ms: int, status: Mapping[str, Any] | None, *, version: str = "", silence: str = ""
+) -> Examined:
     """Look at everything, and change nothing.
 
     Args:
         now_ms: the wall clock.
         status: what GET /v1/status of the running service says; none where it does not answer.
+        silence: why there is none.
     """
     facts: dict[str, Any] = {"version": version, "sqlite": sqlite3.sqlite_version, "running": status is not None}
-    found = [*_service(settings, status), *_files(settings), *_disk(settings)]
+    found = [*_service(settings, status, silence), *_files(settings), *_disk(settings)]
     try:
         identity = read_identity_file(settings.folder)
     except Trouble as trouble:
@@ -116,11 +119,11 @@ def examine(settings: Settings, now_ms: int, status: Mapping[str, Any] | None, *
     return Examined(facts=facts, ailments=tuple(sorted(found, key=lambda one: LEVELS.index(one.level))))
 
 
-def _service(settings: Settings, status: Mapping[str, Any] | None) -> Iterator[Ailment]:
+def _service(settings: Settings, status: Mapping[str, Any] | None, silence: str) -> Iterator[Ailment]:
     """What only the running service knows."""
     if status is None:
         yield Ailment(
-            level="danger", code="service.silent", say="The till service does not answer.",
+            level="danger", code="service.silent", say=silence or "The till service does not answer.",
             do="Start it: tallypoint edge serve (systemctl start tallypoint-till). Its last words are in its log.",
         )  # fmt: skip
         return

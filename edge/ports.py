@@ -179,6 +179,11 @@ def read_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
         said = environment.get(ENVIRONMENT_PREFIX + name.upper())
         if said is not None:
             values[name] = _listed(name, said)
+    if "data_dir" not in values:
+        raise BadSettings(
+            f"{path or 'The environment'} does not say which till: data_dir, the folder of its data, is missing. Name"
+            " the till's settings file with --settings, as its service does (/etc/tallypoint/till.yaml)."
+        )
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as trouble:

@@ -143,16 +143,24 @@ def run_bundle(args: argparse.Namespace) -> int:
 
 def _examined(settings: Settings) -> tuple[Examined, dict[str, Any] | None]:
     """What the doctor says, and what the service says where it runs."""
+    status, silence = None, ""
     try:
         status = _status(settings)
-    except TillSilent:
-        status = None
-    return examine(settings, SystemClock().now().wall_ms, status, version=our_version()), status
+    except TillSilent as trouble:
+        silence = trouble.say
+    now_ms = SystemClock().now().wall_ms
+    return examine(settings, now_ms, status, version=our_version(), silence=silence), status
 
 
 def _status(settings: Settings) -> dict[str, Any]:
     """What the running till says of itself. Raises: TillSilent."""
-    said: dict[str, Any] = _ask(settings, "/v1/status").json()
+    answer = _ask(settings, "/v1/status")
+    try:
+        said = answer.json()
+    except requests.JSONDecodeError:
+        said = None
+    if not isinstance(said, dict) or "stream" not in said:
+        raise TillSilent(f"What answers at {answer.url} is no till: another program has its port.")
     return said
 
 
@@ -161,10 +169,18 @@ def _ask(settings: Settings, path: str) -> requests.Response:
     url = f"http://{settings.listen_host}:{settings.listen_port}{path}"
     headers = {"Authorization": f"Bearer {settings.pos_token}"} if settings.pos_token else {}
     try:
-        answer = requests.get(url, headers=headers, timeout=5)
-        answer.raise_for_status()
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy of the shop's does not know this machine's own port
+            answer = session.get(url, headers=headers, timeout=5)
+    except requests.Timeout:
+        raise TillSilent(f"What runs at {url} gives no answer within 5 s; start it anew.") from None
     except requests.RequestException:
         raise TillSilent(f"No till answers at {url}; start it with `tallypoint edge serve`.") from None
+    if not answer.ok:
+        raise TillSilent(
+            f"What answers at {url} says HTTP status {answer.status_code}: a till in trouble, one that runs with"
+            " another pos_token, or another program on its port."
+        )
     return answer
 
 

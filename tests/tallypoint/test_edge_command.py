@@ -2,6 +2,9 @@
 
 import json
 import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,54 @@ def test_the_status_of_a_till_that_does_not_run_says_how_to_start_it(tmp_path, c
     settings.write_text(yaml.safe_dump({"data_dir": str(tmp_path / "till"), "listen_port": 1}))
     assert main(["edge", "status", "--settings", str(settings)]) == 3
     assert "tallypoint edge serve" in capsys.readouterr().err
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Another program on the till's port."""
+
+    status, body = 200, b"<html>a router</html>"
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing to the tests' output."""
+
+
+@pytest.fixture
+def stranger(monkeypatch) -> Iterator[int]:
+    """Its port. A proxy that the environment names is not asked: nobody answers there."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    server = HTTPServer(("127.0.0.1", 0), Stranger)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [(200, b"<html>a router</html>", "is no till"), (200, b"[]", "is no till"), (401, b"", "HTTP status 401")],
+)
+def test_what_answers_on_the_tills_port_and_is_no_till_is_told_by_the_doctor(
+    status, body, why, stranger, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(Stranger, "status", status)
+    monkeypatch.setattr(Stranger, "body", body)
+    settings = tmp_path / "till.json"
+    settings.write_text(json.dumps({"data_dir": str(tmp_path / "till"), "listen_port": stranger}))
+    assert main(["edge", "doctor", "--settings", str(settings), "--json"]) == 1
+    first = json.loads(capsys.readouterr().out)["ailments"][0]
+    assert first["code"] == "service.silent"
+    assert why in first["say"]
+
+
+def test_a_command_that_is_not_told_which_till_says_how_to_name_it(capsys, monkeypatch):
+    monkeypatch.delenv("TALLYPOINT_TILL_DATA_DIR", raising=False)
+    assert main(["edge", "doctor"]) == 3
+    assert "with --settings" in capsys.readouterr().err
