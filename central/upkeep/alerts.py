@@ -1,4 +1,5 @@
-"""Telling whoever is on call what is wrong: once each until it clears, and once that it did.
+"""Telling whoever is on call what is wrong: once each until it clears, once more where it becomes danger, and once that
+it cleared.
 
 The doctor's findings, advice apart, are the rules. What is to be told is a row for each channel before it is sent, so
 that neither a restart nor a mail server that is away loses any of it; what cannot be sent is tried again, more and
@@ -60,7 +61,7 @@ class Alerts:
 
     @replayable
     def _note(self, found: Sequence[Ailment]) -> None:
-        """What is new is raised, what is gone cleared, and either is to be told on each channel."""
+        """What is new or became danger is raised, what is gone cleared, and either is to be told on each channel."""
         now_ms = self._clock.wall_ms()
         present = {(one.code, one.about): one for one in found if one.level != "advice" and not _is_own(one)}
         with writing(self._engine) as tx:
@@ -68,7 +69,7 @@ class Alerts:
             known = {(row.code, row.about): row for row in tx.execute(select(alert))}
             for key, one in present.items():
                 before = known.get(key)
-                if before is None or before.cleared_at_ms:
+                if before is None or before.cleared_at_ms or (one.level == "danger" and before.level != "danger"):
                     self._raise(tx, one, (before.times if before else 0) + 1, now_ms)
             for key, row in known.items():
                 if not row.cleared_at_ms and key not in present:

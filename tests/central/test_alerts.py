@@ -91,6 +91,20 @@ def test_each_is_told_once_and_once_that_it_is_over(on_call: OnCall, kept: Kept)
     assert kept.told[3:] == [[("raised", "till.silent", "S1 Lane")]]
 
 
+def test_what_becomes_danger_is_told_once_more_and_what_eases_is_not(on_call: OnCall, kept: Kept) -> None:
+    low, short = (Ailment(level=level, code="disk.low", about="/data", say=f"{mb} MB are free.", do="Free some.")
+                  for level, mb in (("wrong", 900), ("danger", 90)))  # fmt: skip
+    for found in (low, short, short, low, short):
+        on_call.found = [found]
+        on_call.step()
+    assert kept.told == [[("raised", "disk.low", "/data")]] * 2
+    with reading(on_call.centre.engine) as tx:
+        assert tx.execute(select(alert.c.level, alert.c.say)).one() == ("danger", "90 MB are free.")
+    on_call.found = []
+    on_call.step()
+    assert kept.told[2:] == [[("cleared", "disk.low", "/data")]]
+
+
 def test_two_tills_are_two_alerts_in_one_message(on_call: OnCall, kept: Kept) -> None:
     other = Ailment(level="wrong", code="till.silent", about="S2 Lane", say="Not heard.", do="Ask.")
     on_call.found = [SILENT, other]
@@ -325,7 +339,7 @@ def test_the_command_lists_what_was_told_and_tries_the_channels_out(
         on_call.step()
     url = on_call.centre.engine.url.render_as_string(hide_password=False)
     monkeypatch.setenv("TALLYPOINT_CENTRAL_DATABASE_URL", url)
-    office = ["central", "alerts", "--data", str(tmp_path / "data")]
+    office = ["central", "alerts", "--data", str(tmp_path)]
     assert main([*office, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert {row["code"] for row in said["alerts"]} == {"disk.low", "till.silent"}

@@ -61,7 +61,19 @@ def test_a_code_is_shown_once_and_enrols_a_machine_that_shows_the_same_digits(ce
     said = centre.session.answer(NOW, ENROL_PATH, claim, centre.store)
     identity = read_identity(said.body, claim, secret, fingerprint(centre.signer.public))
     digits = comparison_code(key.public, identity.centre_public_key)
-    assert f"Lane 7 S1 active never 1 {digits}" in words(page(ana, "/tills"))
+    assert f"Lane 7 S1 active never – – – – 1 {digits}" in words(page(ana, "/tills"))
+
+
+def test_the_page_shows_what_a_till_has_to_send_its_gaps_clock_and_disk(centre: Centre, ana: FlaskClient) -> None:
+    till = centre.till()
+    till.sell("R1", 1_000)
+    till.upload()
+    till.sell("R2", 1_000)
+    till.hello(oldest_unsent_s=7_200, disk_free_mb=12_345)
+    shown = words(page(ana, "/tills"))
+    assert "Last heard Waiting there Missing here Clock error Disk free Key Compare" in shown
+    # One event that is not here and has waited for two hours; the first was sent at the centre's own time.
+    assert re.search(r"active just now 1 for 2 h 1 0\.0 s 12\.3 GB 1 \d{3} \d{3}", shown), shown
 
 
 def test_the_page_says_which_till_lacks_the_newest_card_key_once_there_are_several(
