@@ -5,13 +5,14 @@ import gc
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from tallypoint.fleet.faults import KINDS, LINE, OF_ALL, OF_TILLS, read_kinds
-from tallypoint.fleet.run import Report, run_each, run_seeds
+from tallypoint.fleet.run import Broken, Report, run_each, run_seeds
 from tallypoint.fleet.world import Plan
 
 
@@ -51,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     last = reports[-1]
     if not last.violations:
         return 0
-    print(f"Seed {last.seed} broke what always holds: {last.violations[0]}\n  {last.replay}", file=sys.stderr)
+    why = last.violations[0].strip().splitlines()[-1]
+    print(f"Seed {last.seed} broke what always holds: {why}\n  {last.replay}", file=sys.stderr)
     return 1
 
 
@@ -71,31 +73,34 @@ def _run_range(plan: Plan, count: int, twice: bool) -> int:
     return 1 if broken else 0
 
 
-def _together(reports: list[Report]) -> Any:
-    """The one report; of several seeds the sums, and the last seed's own."""
-    if len(reports) == 1:
-        return reports[0]
-    last = msgspec.to_builtins(reports[-1])
-    summed: dict[str, Any] = {"seed": last["seed"], "seeds": len(reports), "tills": last["tills"]}
+def _together(reports: Sequence[Report | Broken]) -> Any:
+    """The one report; of several seeds the sums, and the last seed's own. What broke off has no figures."""
+    whole = [one for one in reports if isinstance(one, Report)]
+    if len(reports) == 1 or len(whole) < len(reports):
+        return reports[-1]
+    last = msgspec.to_builtins(whole[-1])
+    summed: dict[str, Any] = {"seed": last["seed"], "seeds": len(whole), "tills": last["tills"]}
     for name, value in last.items():
         if name not in summed and isinstance(value, int | float):
-            summed[name] = round(sum(getattr(one, name) for one in reports), 3)
+            summed[name] = round(sum(getattr(one, name) for one in whole), 3)
     faults: Counter[str] = Counter()
     seen: Counter[str] = Counter()
-    for one in reports:
+    for one in whole:
         faults.update(one.faults)
         seen.update(one.seen)
     more = {name: last[name] for name in ("digest", "replay", "violations")}
     return {**summed, "faults": dict(sorted(faults.items())), "seen": dict(sorted(seen.items())), **more}
 
 
-def _progress(report: Report, *, several: bool) -> None:
-    if several:
+def _progress(report: Report | Broken, *, several: bool) -> None:
+    if isinstance(report, Broken):
+        print(f"seed {report.seed}: broke off", file=sys.stderr)
+    elif several:
         state = "broken" if report.violations else "good"
         print(f"seed {report.seed}: {state}, {report.events} events, {report.seconds} s", file=sys.stderr)
 
 
-def _show(reports: list[Report]) -> None:
+def _show(reports: Sequence[Report | Broken]) -> None:
     told = msgspec.to_builtins(_together(reports))
     for name, value in told.items():
         if isinstance(value, dict):
@@ -108,7 +113,7 @@ def _show(reports: list[Report]) -> None:
                 print(f"  {one}")
         else:
             print(f"{name:<14} {value:,}" if isinstance(value, int) else f"{name:<14} {value}")
-    never = sorted(set(KINDS) - set(told["faults"]))
+    never = sorted(set(KINDS) - set(told.get("faults", KINDS)))
     if never and len(reports) > 1:
         print(f"never: {', '.join(never)}")
 

@@ -104,13 +104,14 @@ def run_each(plan: Plan, count: int, *, twice: bool) -> Iterator[Report | Broken
             yield Broken(seed=seed, replay=replay_of(one), violations=(f"broken: {traceback.format_exc()}",))
 
 
-def run_seeds(plan: Plan, count: int, *, twice: bool, told: Callable[[Report], None]) -> Iterator[Report]:
-    """So many seeds from the plan's on; the first that fails is the last."""
-    for seed in range(plan.seed, plan.seed + count):
-        report = run_seed(msgspec.structs.replace(plan, seed=seed), twice=twice)
-        told(report)
-        yield report
-        if report.violations:
+def run_seeds(
+    plan: Plan, count: int, *, twice: bool, told: Callable[[Report | Broken], None]
+) -> Iterator[Report | Broken]:
+    """So many seeds from the plan's on; the first that fails or breaks off is the last."""
+    for one in run_each(plan, count, twice=twice):
+        told(one)
+        yield one
+        if one.violations:
             return
 
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from central.ports import reading, writing
+from edge.journal.troubles import JournalBroken
 from tallypoint import cli
 from tallypoint.fleet.disk import CentreDisk, Crashed, Peril
 from tallypoint.fleet.faults import KINDS, UnknownFault, draw_swarm, read_kinds
@@ -156,6 +157,26 @@ def test_a_range_of_seeds_is_played_to_its_end_whatever_fails(capsys, monkeypatc
     assert lines[1]["replay"].startswith("tallypoint fleet --tills 2 --transactions 10 --seed 4 ")
     told = lines[-1]
     assert (told["first"], told["last"], told["seeds"], told["transactions"], told["broken"]) == (3, 5, 3, 20, [4])
+
+
+@pytest.mark.parametrize("asked", [("--seed", "4"), ("--seed", "3", "--seeds", "3")])
+def test_a_seed_that_breaks_off_is_named_with_how_to_replay_it(asked, capsys, monkeypatch):
+    def play(plan, *, twice):
+        if plan.seed == 4:
+            raise JournalBroken("of the product's own, which is no refusal of the command's")
+        return run_seed(plan, twice=twice)
+
+    monkeypatch.setattr("tallypoint.fleet.run.run_seed", play)
+    shape = ["fleet", "--tills", "2", "--transactions", "10", "--faults", "none", *asked]
+    assert cli.main([*shape, "--json"]) == 1
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    assert told["seed"] == 4
+    assert "JournalBroken" in told["violations"][0]
+    assert told["replay"] == "tallypoint fleet --tills 2 --transactions 10 --seed 4 --faults none --twice --json"
+    assert told["replay"] in shown.err
+    assert cli.main(shape) == 1
+    assert "--seed 4 " in capsys.readouterr().err
 
 
 def test_head_office_is_upgraded_under_its_tills_and_rights_go_from_till_to_till(reports):
