@@ -1,20 +1,23 @@
 """What is said at the counter, and what stands on certificates, can be seen to break: a history is played, something is
 done to it, and it is judged."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, update
 
 from central.database.tables import parked_basket
 from central.tills import desk_asks
 from central.tills.parked_baskets import give_basket
-from edge.journal.parked_kept import ParkedKept
+from edge.journal.parked_kept import KeptBasket, ParkedKept
 from loyalty.baskets import Line
 from loyalty.ledger import return_void_postings
 from sync.desk import DeskAsk
 from sync.parked_office import OfficeTold
-from tallypoint.fleet import workload
+from tallypoint.fleet import counter, gifts, workload
 from tallypoint.fleet.coalition import card_numbers
 from tallypoint.fleet.customers import Customers, worth
 from tallypoint.fleet.disk import image_of
@@ -43,6 +46,7 @@ def fleet(once: Fleet) -> Iterator[Fleet]:
     images, given = [image_of(disk) for disk in disks], list(once.record.given)
     yield once
     once.record.given = given
+    once.mishaps.odd_tills.clear()
     for image, disk in zip(images, disks, strict=True):
         image.backup(disk)
 
@@ -73,6 +77,23 @@ def test_a_number_that_two_cards_have_is_found(fleet: Fleet) -> None:
     given = next(one for one in fleet.record.given if one.number)
     fleet.record.given.append(given._replace(event_id="again"))
     assert "card" in broken(fleet)
+
+
+def test_a_number_that_a_till_gave_again_after_it_was_put_back_is_found_where_nobody_is_told(fleet: Fleet) -> None:
+    given = next(one for one in fleet.record.given if one.number)
+    place = next(told.place for told in fleet.record.told.values() if told.kind == "consent")
+    fleet.record.given.append(given._replace(event_id="again", place=place))
+    fleet.mishaps.odd_tills.add(place[0])
+    fleet.mishaps.odd_tills.add(given.place[0])
+    numbers = [one for one in judge(fleet).violations if "gave one number away" in one]
+    assert [one.endswith("and nobody is told") for one in numbers] == [True]
+
+
+def test_two_who_joined_and_are_one_member_are_found(fleet: Fleet) -> None:
+    first, second = [one for one in fleet.record.given if one.other is None and one.token][:2]
+    at_centre(fleet, "UPDATE card SET account_id = (SELECT account_id FROM card WHERE card_token ="
+                     f" '{first.token}') WHERE card_token = '{second.token}'")  # fmt: skip
+    assert any(one.startswith("card: two members who joined share account") for one in judge(fleet).violations)
 
 
 def test_a_card_that_leads_to_another_member_is_found(fleet: Fleet) -> None:
@@ -147,6 +168,45 @@ def test_a_certificate_that_came_back_by_mistake_and_stays_out_of_use_is_found(m
 def test_a_basket_that_two_take_up_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ParkedKept, "take", lambda *_: None)
     assert "parked" in broken(played({"park": 1, "resume": 2}))
+
+
+def test_a_basket_that_comes_back_without_a_line_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    add = ParkedKept.add
+
+    def lose(kept: ParkedKept, basket: KeptBasket) -> None:
+        sale = json.loads(basket.body)
+        del sale["sale"]["basket"]["lines"][:1]
+        add(kept, msgspec.structs.replace(basket, body=json.dumps(sale).encode()))
+
+    monkeypatch.setattr(ParkedKept, "add", lose)
+    fleet = played({"park": 1, "resume": 2})
+    assert any("did not come back as it was laid aside" in one for one in judge(fleet).violations)
+
+
+def test_a_claim_that_is_told_a_point_too_many_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = counter.claim_receipt
+
+    def promise(*asked: Any) -> Any:
+        made = claim(*asked)
+        return made if made.points is None else msgspec.structs.replace(made, points=made.points + 1)
+
+    monkeypatch.setattr(counter, "claim_receipt", promise)
+    fleet = played({"sale": 4, "claim": 2})
+    assert any(one.startswith("claim: ") and "is told" in one for one in judge(fleet).violations)
+
+
+def test_a_certificate_that_is_sold_without_being_written_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = gifts.order_certificate
+
+    def forget(*asked: Any) -> Any:
+        return msgspec.structs.replace(order(*asked), written=None)
+
+    fleet = Fleet(Plan(tills=2, transactions=20, seed=9, faults=()))
+    for pos in fleet._pos:
+        pos.does({"gift_order": 1})
+    monkeypatch.setattr(gifts, "order_certificate", forget)
+    fleet.play()
+    assert any("was asked and not written" in one for one in judge(fleet).violations)
 
 
 def test_a_basket_that_head_office_gives_to_two_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Each thing that always holds can be seen to break: a history is played, something is done to it, and it is judged."""
 
 import json
+import zlib
 from itertools import count
 
 from msgspec import structs
@@ -9,6 +10,7 @@ from central.intake import intake
 from central.posting.posting import Poster
 from edge.journal.journal import Journal
 from edge.journal.promises import Promises
+from edge.journal.troubles import JournalBroken
 from tallypoint.fleet import run
 from tallypoint.fleet.clock import MachineClock
 from tallypoint.fleet.evidence import chain, holds_number
@@ -88,6 +90,7 @@ def test_a_centre_that_books_points_twice_is_found():
     fleet = played()
     at_centre(fleet, "UPDATE lot SET points = 2 * points WHERE points > 0")
     assert {"balance", "copies"} <= broken(fleet)
+    assert any(one.startswith("books: ") for one in judge(fleet).violations)
 
 
 def test_a_centre_that_puts_a_sound_event_aside_is_found(monkeypatch):
@@ -119,6 +122,40 @@ def test_a_changed_byte_in_a_stored_batch_is_found():
     fleet = played()
     at_centre(fleet, "UPDATE batch SET signature = zeroblob(64) WHERE rowid = (SELECT max(rowid) FROM batch)")
     assert any("is not signed by its till" in one for one in judge(fleet).violations)
+
+
+def test_an_event_that_is_stored_and_not_in_the_index_is_found():
+    fleet = played()
+    at_centre(fleet, "DELETE FROM event WHERE rowid = (SELECT max(rowid) FROM event WHERE kind = 'receipt.v1')")
+    assert any(one.startswith("events: ") for one in judge(fleet).violations)
+
+
+def test_a_gap_between_stored_batches_is_found():
+    fleet = played()
+    at_centre(fleet, "UPDATE batch SET posted_from = posted_from + 1 WHERE rowid = (SELECT max(rowid) FROM batch)")
+    assert any(" goes on at " in one for one in judge(fleet).violations)
+
+
+def test_a_card_number_in_what_was_sent_is_found():
+    fleet = played()
+    disk = fleet.office.disk.connection
+    at_centre(fleet)
+    rowid, body = disk.execute("SELECT rowid, body FROM batch ORDER BY rowid DESC LIMIT 1").fetchone()
+    spoken = zlib.decompress(body).replace(b'"milk"', f'"{fleet.cards[0]}"'.encode())
+    assert spoken != zlib.decompress(body)
+    disk.execute("UPDATE batch SET body = ? WHERE rowid = ?", (zlib.compress(spoken), rowid))
+    assert any(one.startswith("card number: in the events of ") for one in judge(fleet).violations)
+
+
+def test_a_till_that_answers_nobody_is_stuck(monkeypatch):
+    fleet = Fleet(plan(transactions=4))
+
+    def refuse(*_, **__):
+        raise JournalBroken("Nothing can be written.")
+
+    monkeypatch.setattr(Journal, "append", refuse)
+    fleet.play()
+    assert any(one.startswith("stuck: till-0 answers no sale") for one in judge(fleet).violations)
 
 
 def test_a_stream_that_goes_back_is_found():
