@@ -245,8 +245,11 @@ def run_status(args: argparse.Namespace) -> int:
     for row in data["tills"]:
         row["comparison"] = comparison_code(row["public"], signer.public) if row["public"] else "not enrolled"
     lines = [
-        f"{row['label']:<16} {row['receipts']:>8} receipts, backlog {row['backlog']}, comparison {row['comparison']}"
+        f"{row['store_id']:<12} {row['label']:<16} {row['state']:<12} {row['receipts']:>8} receipts,"
+        f" backlog {row['backlog']}, missing {row['missing']}, comparison {row['comparison']}"
         for row in data["tills"]
     ]
     lines += [f"worklist: {cause} {count}" for cause, count in sorted(data["worklist"].items())]
+    lines = lines or ["No till yet, and an empty worklist."]
+    lines.append(f"to be recomputed: {data['unchecked']}, to be told to tills: {data['unstamped']}")
     return say(args, data, "\n".join(lines))

@@ -159,3 +159,17 @@ def test_a_lane_gets_a_new_machine_by_its_label_or_id_and_stays_where_it_is(offi
     assert office("status")[1]["tills"][0]["label"] == "4"
     assert office("slot", "--till", "9")[1]["code"] == "central.unknown_till"
     assert office("slot", "--store", "leith")[1]["code"] == "central.which_till"
+
+
+def test_the_status_says_of_each_till_how_it_stands_and_what_is_still_to_be_done(office, tmp_path, capsys):
+    office("init")
+    typed = ["central", "status", "--data", str(tmp_path / "office")]
+    assert main(typed) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "No till yet, and an empty worklist.", "to be recomputed: 0, to be told to tills: 0",
+    ]  # fmt: skip
+    office("coalition", str(SHIPPED / "coalitions" / "harbour.yaml"))
+    office("slot", "--store", "leith", "--label", "3")
+    assert main(typed) == 0
+    (till, _) = capsys.readouterr().out.splitlines()
+    assert " ".join(till.split()) == "leith 3 not enrolled 0 receipts, backlog 0, missing 0, comparison not enrolled"
