@@ -37,6 +37,10 @@ class BundleExists(Refusal):
     code = "bundle.exists"
 
 
+class BundleNowhere(Refusal):
+    code = "bundle.nowhere"
+
+
 def scrub(text: str) -> str:
     """A text without logins, secrets, addresses, keys, tokens, and numbers long enough to be a card or a telephone."""
     for pattern, instead in _SCRUBBED:
@@ -48,12 +52,14 @@ def write_bundle(path: Path, parts: Mapping[str, Any]) -> None:
     """A new ZIP file, for its owner alone: text as it is, anything else as JSON whose sentences are scrubbed.
 
     Raises:
-        BundleExists: there is a file already.
+        BundleExists: there is a file already. BundleNowhere: none can be made there.
     """
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise BundleExists(f"{path} is there already. Name another file.") from None
+    except OSError as trouble:
+        raise BundleNowhere(f"{path} cannot be written: {trouble.strerror}. Name another file.") from None
     with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, part in parts.items():
             bundle.writestr(name, part if isinstance(part, str) else json.dumps(_scrubbed(part), indent=2))

@@ -129,11 +129,12 @@ def _seeds(text: str) -> Seeds:
     first, is_range, last = text.partition("-")
     if not is_range:
         return Seeds(count=_positive(text))
-    return Seeds(first=int(first), count=_positive(str(int(last) - int(first) + 1)))
+    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise argparse.ArgumentTypeError("so many seeds, such as 50, or from one to another, such as 1-50")
+    return Seeds(first=int(first), count=int(last) - int(first) + 1)
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("1 or more")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a whole number, 1 or more")
+    return int(text)

@@ -138,6 +138,23 @@ def test_a_bundle_writes_over_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (tmp_path / "b.zip").read_text() == "mine"
 
 
+def test_where_no_file_can_be_made_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["central", "init", "--data", str(tmp_path / "office")]) == 0
+    assert main(["central", "bundle", "--data", str(tmp_path / "office"), "--to", str(tmp_path / "no" / "b.zip")]) == 2
+    assert "(bundle.nowhere)" in capsys.readouterr().err
+
+
+def test_of_a_head_office_whose_database_does_not_open(tmp_path: Path) -> None:
+    office = tmp_path / "office"
+    assert main(["central", "init", "--data", str(office)]) == 0
+    (office / "central.db").write_bytes(b"no database " * 1_000)
+    assert main(["central", "bundle", "--data", str(office), "--to", str(tmp_path / "b.zip")]) == 0
+    parts = contents(tmp_path / "b.zip")
+    assert json.loads(parts["doctor.json"])["ailments"][0]["code"] == "database.away"
+    assert json.loads(parts["database.json"]) == {"trouble": "DatabaseError"}
+    assert {"versions.json", "settings.json", "log.txt"} <= parts.keys()
+
+
 @pytest.mark.parametrize(
     "text, scrubbed",
     [

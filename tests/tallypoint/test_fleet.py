@@ -123,6 +123,18 @@ def test_several_seeds_are_played_twice_and_added_up(capsys):
     assert "seed 3: good" in shown.err
 
 
+@pytest.mark.parametrize(
+    ("asked", "say"),
+    [("--tills 0", "1 or more"), ("--transactions many", "1 or more"), ("--seeds 5-3", "such as 1-50"),
+     ("--seeds a-b", "such as 1-50")],
+)  # fmt: skip
+def test_a_number_that_is_none_is_refused_with_what_to_write(asked, say, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["fleet", *asked.split()])
+    assert left.value.code == 2
+    assert say in capsys.readouterr().err
+
+
 def test_faults_are_chosen_by_name():
     assert read_kinds("all") == KINDS
     assert read_kinds("none") == ()
