@@ -107,7 +107,7 @@ def _show(reports: Sequence[Report | Broken]) -> None:
             print(f"{name}:")
             for key, count in value.items():
                 print(f"  {key:<40} {count:>10,}")
-        elif isinstance(value, list):
+        elif isinstance(value, list | tuple):
             print(f"{name}: {len(value)}")
             for one in value[:20]:
                 print(f"  {one}")

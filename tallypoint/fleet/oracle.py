@@ -115,6 +115,10 @@ class Oracle:
                 self.violations.append(f"lost: {about} of till {place[0]} is nowhere")
             else:
                 counts[where] += 1
+        for till_id, epoch, seq, hash_ in self._record.acked.values():
+            # Also of a till whose disk was put back to before it, and which asks for nothing more.
+            if seq and not self._centre.has((till_id, epoch, seq, hash_)):
+                self.violations.append(f"acked: the centre said it has event {seq} of {till_id, epoch}, and has not")
         for place in self._centre.places():
             if place not in generated:
                 self.violations.append(f"invented: no till wrote event {place[2]} of {place[:2]}")

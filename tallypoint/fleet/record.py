@@ -112,6 +112,7 @@ class Record:
             after their hold had ended and another till had asked for the same money; `let_go`: those that were not
             there as it took their till's hold to be over, for the till had told it everything.
         restored_at: when head office was put back.
+        acked: of each stream the last event that the centre said it has, since it was last put back.
         resumed: who took a parked basket up, by its id: machine, and the id of the sale.
     """
 
@@ -134,6 +135,7 @@ class Record:
         self.late: set[Place] = set()
         self.let_go: set[Place] = set()
         self.restored_at: list[int] = []
+        self.acked: dict[tuple[str, int], Place] = {}
         self.resumed: dict[str, tuple[str, str]] = {}
         self._held: dict[tuple[str, str], tuple[int, int, int]] = {}
         self._over: Counter[Who] = Counter()

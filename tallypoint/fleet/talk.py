@@ -67,6 +67,7 @@ class Talk:
     def centre_went_back(self) -> None:
         """From now on streams may stand lower than they did."""
         self._heads.clear()
+        self._record.acked.clear()
         self.holds.went_back()
 
     # There
@@ -190,12 +191,13 @@ class Talk:
         return answer
 
     def _watch_heads(self, answer: Answer) -> None:
-        """No stream ever goes back, but where the centre itself was put back."""
+        """No stream ever goes back, but where the centre itself was put back; and what it says it has, it has."""
         head = _json(answer)["head"]
         place = (head["till_id"], head["epoch"])
         if head["seq"] < self._heads.get(place, 0):
             self._record.wrongs.append(f"head: the stream {place} went back to {head['seq']}")
         self._heads[place] = head["seq"]
+        self._record.acked[place] = (*place, head["seq"], head["hash"])
 
     def _give(self, machine: Machine, session: int, request: Request, answer: Answer | None) -> None:
         if machine.session != session or machine.flight is not request:

@@ -188,7 +188,9 @@ def test_a_seed_that_breaks_off_is_named_with_how_to_replay_it(asked, capsys, mo
     assert told["replay"] == "tallypoint fleet --tills 2 --transactions 10 --seed 4 --faults none --twice --json"
     assert told["replay"] in shown.err
     assert cli.main(shape) == 1
-    assert "--seed 4 " in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "--seed 4 " in shown.err
+    assert "violations: 1\n  broken: Traceback" in shown.out
 
 
 def test_head_office_is_upgraded_under_its_tills_and_rights_go_from_till_to_till(reports):

@@ -74,6 +74,27 @@ def test_a_centre_that_acknowledges_what_it_does_not_keep_is_found(monkeypatch):
     assert {"chain", "pending"} <= broken(fleet)
 
 
+def test_an_acknowledged_event_that_the_centre_forgot_is_found_though_its_till_was_put_back_to_before():
+    fleet = played()
+    disk, machine = fleet.office.disk.connection, fleet.machines[0]
+    stream = f"till_id = '{machine.identity.till_id}' AND epoch = 1"
+    (last,) = disk.execute(f"SELECT max(last_seq) FROM batch WHERE {stream}").fetchone()
+    (first,) = disk.execute(f"SELECT posted_from FROM batch WHERE {stream} AND last_seq = {last}").fetchone()
+    (hash_,) = machine.disk.writer.execute("SELECT hash FROM event WHERE seq = ?", (first - 1,)).fetchone()
+    at_centre(
+        fleet, f"DELETE FROM batch WHERE {stream} AND last_seq = {last}",
+        f"DELETE FROM event WHERE {stream} AND seq >= {first}",
+        f"UPDATE stream SET seq = {first - 1}, hash = '{hash_}' WHERE {stream}",
+    )  # fmt: skip
+    gone = machine.disk.writer.execute("SELECT epoch, seq, hash FROM event WHERE seq >= ?", (first,)).fetchall()
+    fleet.record.removed |= {(machine.identity.till_id, *place) for place in gone}
+    fleet.mishaps.odd_tills.add(machine.identity.till_id)
+    machine.disk.writer.execute("DELETE FROM event WHERE seq >= ?", (first,))
+    found = broken(fleet)
+    assert "acked" in found
+    assert not found & {"lost", "pending", "chain", "events"}  # nothing else says so
+
+
 def test_a_receipt_posted_twice_is_found():
     fleet = played()
     (name,) = fleet.office.disk.connection.execute(
