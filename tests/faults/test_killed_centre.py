@@ -47,7 +47,7 @@ def test_wherever_the_process_is_killed_the_batch_is_whole_or_not_there(stage: S
 
 @pytest.mark.postgresql
 def test_whenever_postgresql_hangs_up_the_batch_is_taken_once(fresh_postgres: Callable[[], str]) -> None:
-    """At every statement of it in turn, those that go out without waiting included."""
+    """At every statement of it in turn, those that go out without waiting and the commit included."""
     url = fresh_postgres()
     centre, batch = office.begin(url)
     centre.engine.dispose()
@@ -70,6 +70,38 @@ def test_whenever_postgresql_hangs_up_the_batch_is_taken_once(fresh_postgres: Ca
         engine.dispose()
 
 
+@pytest.mark.postgresql
+def test_a_batch_whose_commit_was_done_and_not_told_is_taken_once(fresh_postgres: Callable[[], str]) -> None:
+    url = fresh_postgres()
+    centre, batch = office.begin(url)
+    centre.engine.dispose()
+    whole = open_engine(copy_of(url, fresh_postgres))
+    assert office.take(whole, batch).status == 200
+    engine = open_engine(url)
+    silent = []
+
+    def watch(driver: Any, _record: Any) -> None:
+        commit = driver.commit
+
+        def unheard() -> None:
+            commit()
+            if not silent:
+                silent.append(driver)
+                driver.close()
+                raise psycopg.OperationalError("The server closed the connection unexpectedly.")
+
+        driver.commit = unheard
+
+    event.listen(engine, "connect", watch)
+    assert office.take(engine, batch).status in (200, 500, 503)
+    assert office.take(engine, batch).status == 200
+    assert silent
+    assert office.books(engine) == office.books(whole)
+    assert verify_books(engine).violations == ()
+    for one in (engine, whole):
+        one.dispose()
+
+
 class Hangs:
     """Ends the server's side of a connection just before the so many'th statement on an engine; never for 0."""
 
@@ -88,6 +120,13 @@ class Hangs:
                 return super().execute(*told, **how)
 
         driver.cursor_factory = Watched
+        commit = driver.commit
+
+        def watched() -> None:
+            hangs.before(driver)
+            commit()
+
+        driver.commit = watched
 
     def before(self, driver: Any) -> None:
         """One more statement is about to be sent."""
