@@ -19,6 +19,7 @@ from tests.faults.test_killed_till import KILLED, WAITS, kill_points
 from tests.faults.traced import Stage
 
 SHORT = 12
+FAILING = 5  # points of each way in which a disk fails
 
 
 def test_wherever_the_process_is_killed_the_batch_is_whole_or_not_there(stage: Stage, tmp_path: Path) -> None:
@@ -43,6 +44,31 @@ def test_wherever_the_process_is_killed_the_batch_is_whole_or_not_there(stage: S
         assert books_in(folder) == after
         shutil.rmtree(folder)
     assert seen == {True, False}
+
+
+@pytest.mark.parametrize(("call", "error"), [("fdatasync", "EIO"), ("pwrite64", "EIO"), ("pwrite64", "ENOSPC")])
+def test_a_batch_that_the_disk_does_not_take_is_not_acknowledged(
+    call: str, error: str, stage: Stage, tmp_path: Path
+) -> None:
+    """From a chosen call on. Once the disk is well the same batch is taken, once."""
+    begun = tmp_path / "begun"
+    office.prepare(begun)
+    whole = stage.play(shutil.copytree(begun, tmp_path / "whole"), "take", calls=call)
+    before, after = books_in(begun), books_in(tmp_path / "whole")
+    told = set()
+    for point in some(range(1, len(whole.calls()) + 1), FAILING, call + error):
+        folder = shutil.copytree(begun, tmp_path / f"{point}")
+        ended = stage.play(folder, "take", "-e", f"inject={call}:error={error}:when={point}+", calls=call)
+        assert ended.signal == 0
+        answer, found = read_answers(folder).get("taken"), books_in(folder)
+        assert found in (before, after)
+        assert answer != "200" or found == after, point
+        told.add(answer)
+        assert office.take_in(folder).status == 200
+        assert books_in(folder) == after
+        shutil.rmtree(folder)
+    print(call, error, told)
+    assert told - {"200"}
 
 
 @pytest.mark.postgresql
