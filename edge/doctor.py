@@ -242,7 +242,7 @@ def _files(settings: Settings) -> Iterator[Ailment]:
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
             yield Ailment(
                 level="wrong", code="file.readable_by_others", about=path.name,
-                say=f"{path.name} may be read by others on this machine.", do=f"chmod {wanted:o} {path}",
+                say="Others on this machine may read it.", do=f"chmod {wanted:o} {path}",
             )  # fmt: skip
 
 

@@ -108,12 +108,12 @@ def _files(settings: Settings, engine: Engine) -> Iterator[Ailment]:
             continue  # made at the first start; `_people_keys` says where it is missed
         if not path.exists():
             yield Ailment(
-                level="danger", code="key.missing", about=name, say=f"{name} is gone; the next start makes another.",
+                level="danger", code="key.missing", about=name, say="The file is gone; the next start makes another.",
                 do="Put the file back from a backup before anything is started: tills know the old key only.",
             )  # fmt: skip
         elif len(path.read_bytes()) != 32:
             yield Ailment(
-                level="danger", code="key.malformed", about=name, say=f"{name} does not hold 32 bytes.",
+                level="danger", code="key.malformed", about=name, say="The file does not hold 32 bytes.",
                 do="Put the file back from a backup.",
             )  # fmt: skip
         elif stat.S_IMODE(path.stat().st_mode) & 0o077:
@@ -151,7 +151,7 @@ def _card_keys(settings: Settings, tx: Connection) -> Iterator[Ailment]:
     for name in gone:
         yield Ailment(
             level="danger", code="key.missing", about=name,
-            say=f"{name} is gone; no till can enrol, and none hears of card keys.",
+            say="The file is gone; no till can enrol, and none hears of card keys.",
             do="Put the file back from a backup.",
         )  # fmt: skip
     # How many cards have no new name is a count of all cards, too much for what is asked every minute.
@@ -175,7 +175,7 @@ def _people_keys(settings: Settings, tx: Connection) -> Iterator[Ailment]:
     for name in gone:
         yield Ailment(
             level="danger", code="key.missing", about=name,
-            say=f"{name} is gone; who is kept under it cannot be read, and what tills seal to it waits there.",
+            say="The file is gone; who is kept under it cannot be read, and what tills seal to it waits there.",
             do="Put the file back from a backup before anything is started; a start makes another first one.",
         )  # fmt: skip
     in_force = [row.key_id for row in rows if not row.retired_ms]
@@ -195,7 +195,7 @@ def _public(path: Path) -> str:
 def _open_to_others(path: Path, wanted: int) -> Ailment:
     return Ailment(
         level="wrong", code="file.readable_by_others", about=path.name,
-        say=f"{path.name} may be read by others on this machine.", do=f"chmod {wanted:o} {path}",
+        say="Others on this machine may read it.", do=f"chmod {wanted:o} {path}",
     )  # fmt: skip
 
 
@@ -203,7 +203,7 @@ def _disks(settings: Settings) -> Iterator[Ailment]:
     for folder in filter(None, (str(settings.folder), settings.block_copies)):
         if not Path(folder).is_dir():
             yield Ailment(
-                level="wrong", code="folder.missing", about=folder, say=f"There is no folder {folder}.",
+                level="wrong", code="folder.missing", about=folder, say="The folder is not there.",
                 do="Mount its disk, or make it, for the service's own user.",
             )  # fmt: skip
             continue
