@@ -227,6 +227,13 @@ def _set_up(connection: sqlite3.Connection, path: Path | str, synchronous: str) 
             )
 
 
+def earlier_than(migrations: Migrations, tables: sqlite_utils.Database) -> tuple[str, ...]:
+    """The migrations that a file of an earlier version of ours lacks; nothing where it holds a name of no version."""
+    known = [one.name for one in migrations.pending(sqlite_utils.Database(memory=True))]
+    applied = [one.name for one in migrations.applied(tables)]
+    return tuple(known[len(applied) :]) if applied and applied == known[: len(applied)] else ()
+
+
 def later_than(migrations: Migrations, tables: sqlite_utils.Database) -> tuple[str, ...]:
     """The migrations by which a later version of ours changed a file.
 

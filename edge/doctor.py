@@ -19,7 +19,7 @@ from edge.database import MENDED
 from edge.identity import IDENTITY_FILE, TillIdentity, read_identity_file
 from edge.journal.places import OF_STREAM, places_after
 from edge.journal.room import FULL_MB, LOW_MB, MB, SHORT_MB
-from edge.journal.tables import later_journal
+from edge.journal.tables import earlier_journal, later_journal
 from edge.line.enrol import CACHE_FILE, JOURNAL_FILE
 from edge.ports import Settings
 from loyalty.trouble import Trouble
@@ -272,13 +272,23 @@ def _journal(path: Path, identity: TillIdentity, now_ms: int, facts: dict[str, A
         ]
     try:
         with closing(reading_only(path)) as journal:
-            if later := later_journal(sqlite_utils.Database(journal, execute_plugins=False)):
+            tables = sqlite_utils.Database(journal, execute_plugins=False)
+            if later := later_journal(tables):
                 return [
                     Ailment(
                         level="danger",
                         code="journal.newer",
                         say=f"A later version of this till wrote its journal ({', '.join(later)}).",
                         do="Start that version again: nothing is lost. This one leaves the file as it is.",
+                    )
+                ]
+            if earlier_journal(tables):
+                return [
+                    Ailment(
+                        level="wrong",
+                        code="journal.older",
+                        say="An earlier version of this till wrote its journal; this one has not opened it yet.",
+                        do="Start the service: it brings the file to its own shape in one step. Nothing is lost.",
                     )
                 ]
             return list(_read_journal(journal, identity, now_ms, facts))

@@ -7,7 +7,7 @@ may change no table: by its name an earlier version sees that this file is not f
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from edge.database import later_than
+from edge.database import earlier_than, later_than
 from edge.journal.troubles import JournalNewer
 
 _journal = Migrations("journal")
@@ -30,6 +30,11 @@ def make_tables(tables: Database) -> None:
 def later_journal(tables: Database) -> tuple[str, ...]:
     """By what a later version of ours changed a journal; nothing where this version may write to it."""
     return later_than(_journal, tables)
+
+
+def earlier_journal(tables: Database) -> tuple[str, ...]:
+    """What a journal of an earlier version lacks; nothing where it is as this one has it, or damaged."""
+    return earlier_than(_journal, tables)
 
 
 @_journal()

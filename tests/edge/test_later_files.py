@@ -9,6 +9,7 @@ import sqlite_utils
 from edge.cache.cache import Cache
 from edge.doctor import examine
 from edge.identity import write_identity_file
+from edge.journal import tables as journal_tables
 from edge.journal.troubles import JournalNewer
 from edge.opening import open_journal
 from edge.service import TillService
@@ -59,6 +60,19 @@ def test_its_doctor_says_so_too(folder: Path) -> None:
     said = {one.code: one for one in examine(settings(folder), 0, None).ailments}
     assert said["journal.newer"].level == "danger" and "Start that version again" in said["journal.newer"].do
     assert "journal.unreadable" not in said
+
+
+@pytest.mark.parametrize("lacking", ["leases", "unheard"])
+def test_its_doctor_does_not_take_a_journal_of_an_earlier_version_for_a_damaged_one(lacking: str, folder: Path) -> None:
+    (folder / "journal.db").unlink()
+    older = sqlite_utils.Database(folder / "journal.db", execute_plugins=False)
+    journal_tables._journal.apply(older, stop_before=lacking)
+    older.close()
+    before = (folder / "journal.db").read_bytes()
+    said = {one.code: one for one in examine(settings(folder), 0, None).ailments}
+    assert said["journal.older"].level == "wrong" and "Start the service" in said["journal.older"].do
+    assert not {"journal.unreadable", "journal.other_till", "journal.newer"} & said.keys()
+    assert (folder / "journal.db").read_bytes() == before
 
 
 def test_a_name_of_a_migration_that_is_damaged_is_no_later_version(folder: Path) -> None:
