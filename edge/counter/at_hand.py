@@ -1,8 +1,9 @@
 """The sale at hand: the basket as the POS quoted it last, and what was chosen for it at a page of the till.
 
-The POS owns the basket. A page may lay a card or points against it; the POS fetches that choice and sends it with its
-next quote. Until then the screens show the basket priced with it; from then on what the POS sends is the sale. All of
-it is in memory, and gone once the sale is paid, parked or left lying. Source: docs/screens.md "The sale at hand".
+The POS owns the basket. A page may lay a card or points against it, or say which language the customer reads; the POS
+fetches that choice and sends it with its next quote. Until then the screens show the basket priced with it; from then
+on what the POS sends is the sale. All of it is in memory, and gone once the sale is paid, parked or left lying.
+Source: docs/screens.md "The sale at hand".
 """
 
 import threading
@@ -17,6 +18,7 @@ from edge.api.bodies import Body, Id, Points, QuoteBody, Scan
 from edge.counter.screens import FORGOTTEN_MS
 from edge.refusals import PaymentCardScanned
 from loyalty.cards.payment_ranges import holds_payment
+from loyalty.document import Language
 from loyalty.trouble import Refusal
 
 MOST_CHOICES, MOST_CODES = 64, 32
@@ -30,6 +32,7 @@ class ChoiceReused(Refusal):
 class ChoiceBody(Body, frozen=True, kw_only=True):
     """POST /v1/choices: what somebody chose at a page. What is left out stays as it was.
 
+    `without_language`: as where nobody chose one.
     `code` is something scanned at the page that is no card of ours: goods, a coupon. It goes to the POS untouched.
     """
 
@@ -38,15 +41,18 @@ class ChoiceBody(Body, frozen=True, kw_only=True):
     points_to_spend: Points | None = None
     hold_id: Id | None = None
     without_card: bool = False
+    language: Language | None = None
+    without_language: bool = False
     code: Annotated[str, msgspec.Meta(max_length=2048)] = ""
 
 
 class Chosen(Answer, frozen=True, kw_only=True):
-    """A card (as its token), points and their hold, laid against the sale at hand."""
+    """A card (as its token), points and their hold, laid against the sale at hand; `language` as a quote has it."""
 
     card: str | None = None
     points_to_spend: int = 0
     hold_id: str | None = None
+    language: Language | None = None
 
 
 class ChoiceSaid(Answer, frozen=True, kw_only=True):
@@ -101,6 +107,7 @@ class AtHand:
         self._cursor = 0
         self._chosen: Chosen | None = None
         self._chosen_ms = self._chosen_no = 0
+        self._is_of_language = False  # whether nothing but a language was chosen: card and points are the POS's own
         self._heard_no = 0  # the cursor that the POS had when it asked last
         self._codes: deque[tuple[int, int, str]] = deque(maxlen=MOST_CODES)  # cursor, when, code
         self._done: OrderedDict[str, tuple[ChoiceBody, ChoiceSaid]] = OrderedDict()
@@ -110,6 +117,8 @@ class AtHand:
         with self._lock:
             if self._heard_no >= self._chosen_no:
                 self._chosen = None
+            elif self._chosen is not None and self._is_of_language:
+                self._chosen = _of(body, token, self._chosen.language)
             self._no += 1
             self._sale, self._said = msgspec.structs.replace(body, card=token, cards=()), said
             self._kept_ms = self._mono_ms()
@@ -128,7 +137,7 @@ class AtHand:
             return AtHandSaid(no=self._no, sale=self._sale, quote=self._said)
 
     def choose(self, body: ChoiceBody) -> ChoiceSaid:
-        """Lay a card or points against the sale at hand; the same id again is answered the same.
+        """Lay a card, points or a language against the sale at hand; the same id again is answered the same.
 
         Raises:
             ChoiceReused: another choice under the same id.
@@ -145,7 +154,7 @@ class AtHand:
         if body.code:
             return self._pass_on(body)
         sale = self.now().sale
-        before = self._standing(sale)
+        before, is_of_language = self._standing(sale)
         chosen = _merged(body, before)
         quote = self._quote(_with(sale, chosen, before)) if sale is not None else None
         if sale is None and (token is not None or body.without_card):
@@ -153,6 +162,7 @@ class AtHand:
         with self._lock:
             self._cursor += 1
             self._chosen, self._chosen_ms, self._chosen_no = chosen, self._mono_ms(), self._cursor
+            self._is_of_language = is_of_language and not _is_of_card(body)
             said = ChoiceSaid(choice_id=body.choice_id, cursor=self._cursor, chosen=chosen, quote=quote, replayed=False)
             self._note(body, said)
         return said
@@ -188,24 +198,34 @@ class AtHand:
             codes = tuple(code for no, at_ms, code in self._codes if no > after and now_ms - at_ms < CODE_MS)
             return ChoicesSaid(cursor=self._cursor, chosen=self._chosen if is_fresh else None, codes=codes)
 
-    def _standing(self, sale: QuoteBody | None) -> Chosen:
-        """What a choice is added to."""
+    def _standing(self, sale: QuoteBody | None) -> tuple[Chosen, bool]:
+        """What a choice is added to, and whether no page chose a card or points in it."""
         with self._lock:
-            before = self._chosen if self._mono_ms() - self._chosen_ms < FORGOTTEN_MS else None
-        if before is None and sale is not None:
-            before = Chosen(card=sale.card, points_to_spend=sale.points_to_spend, hold_id=sale.hold_id)
-        return before or Chosen()
+            if self._chosen is not None and self._mono_ms() - self._chosen_ms < FORGOTTEN_MS:
+                return self._chosen, self._is_of_language
+        return _of(sale, sale.card, sale.language) if sale is not None else Chosen(), True
+
+
+def _of(sale: QuoteBody, token: str | None, language: Language | None) -> Chosen:
+    """Card and points as the POS sent them."""
+    return Chosen(card=token, points_to_spend=sale.points_to_spend, hold_id=sale.hold_id, language=language)
+
+
+def _is_of_card(body: ChoiceBody) -> bool:
+    return body.card is not None or body.points_to_spend is not None or body.without_card
 
 
 def _merged(body: ChoiceBody, before: Chosen) -> Chosen:
+    language = body.language or (None if body.without_language else before.language)
     if body.without_card:
-        return Chosen()
+        return Chosen(language=language)
     if body.card is not None and body.card != before.card:
         before = Chosen(card=body.card)  # points of one card are not another's to spend
     return Chosen(
         card=body.card or before.card,
         points_to_spend=before.points_to_spend if body.points_to_spend is None else body.points_to_spend,
         hold_id=before.hold_id if body.points_to_spend is None else body.hold_id,
+        language=language,
     )
 
 
@@ -214,4 +234,6 @@ def _with(sale: QuoteBody, chosen: Chosen, before: Chosen) -> QuoteBody:
     back."""
     is_other = chosen.card not in (None, before.card)
     hold_id = chosen.hold_id or (before.hold_id if is_other else None)
-    return msgspec.structs.replace(sale, card=chosen.card, points_to_spend=chosen.points_to_spend, hold_id=hold_id)
+    return msgspec.structs.replace(
+        sale, card=chosen.card, points_to_spend=chosen.points_to_spend, hold_id=hold_id, language=chosen.language
+    )

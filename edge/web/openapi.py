@@ -149,7 +149,7 @@ OPERATIONS = (
     Operation(method="get", path="/metrics", summary="Figures for Prometheus.", media=("text/plain",)),
     Operation(method="get", path="/v1/at-hand", summary="The sale at hand, as a page may act on it.",
               answers=at_hand.AtHandSaid),
-    Operation(method="post", path="/v1/choices", summary="Lay a card or points against the sale at hand.",
+    Operation(method="post", path="/v1/choices", summary="Lay a card, points or a language against the sale at hand.",
               takes=at_hand.ChoiceBody, answers=at_hand.ChoiceSaid, status=201, refuses=_SALE),
     Operation(method="get", path="/v1/choices", summary="What was chosen at a page, for the POS to send on.",
               answers=at_hand.ChoicesSaid, query=(AFTER,)),

@@ -17,7 +17,7 @@ from tallypoint.demo.tills import Rung, Till
 
 LOOK_S = 1.0
 PAY_AFTER_S = 20.0  # so long a customer may still choose
-NOTHING: dict[str, Any] = {"card": None, "points_to_spend": 0, "hold_id": None}
+NOTHING: dict[str, Any] = {"card": None, "points_to_spend": 0, "hold_id": None, "language": None}
 
 
 class SelfCheckout:

@@ -71,7 +71,7 @@ def test_by_touch_from_the_first_page_to_thanks(service: TillService, open_page:
     post(
         service,
         "/v1/receipts",
-        commit(basket=GOODS, card=chosen["card"], points_to_spend=800, hold_id=chosen["hold_id"]),
+        commit(basket=GOODS, **chosen),
     )
     at(page, "done")
     expect(page.locator("#d-earned")).to_contain_text("points earned")
@@ -261,7 +261,7 @@ def test_who_walks_away_leaves_neither_card_nor_points_behind(service: TillServi
     expect(page.locator("#card")).to_be_hidden()
     page.wait_for_function("async () => (await (await fetch('/v1/screen?for=kiosk')).json()).has_card === false")
     asked = requests.get(f"{service.url}/v1/choices", timeout=5).json()
-    assert asked["chosen"] == {"card": None, "points_to_spend": 0, "hold_id": None}
+    assert asked["chosen"] == {"card": None, "points_to_spend": 0, "hold_id": None, "language": None}
     page.wait_for_function("() => window.drawn !== undefined")
     assert service.journal.open_holds() == ()
     # The basket is the POS's: what more it rings up is shown again, to whoever stands there.
@@ -350,6 +350,64 @@ def test_every_language_can_be_chosen_at_any_moment(service: TillService, open_p
         seen.add(page.locator("#to-spend").inner_text())
     assert len(seen) == 4
     assert "1\u00a0000 баллов" in " ".join(seen)
+
+
+def test_the_language_of_the_customer_is_the_sales_down_to_its_slip_and_no_longer(
+    service: TillService, open_page: OpenPage
+):
+    page = open_page(f"{service.url}/kiosk")
+    html, said = page.locator("html"), page.locator("#messages li").first
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    # A fifth off 17.98.
+    expect(said).to_have_text("Coffee week: you save 3.60")
+    page.click('[data-language="pl"]')
+    expect(said).to_have_text("Tydzień kawy: 3,60 taniej")
+    chosen = requests.get(f"{service.url}/v1/choices", timeout=5).json()["chosen"]
+    slip = post(service, "/v1/receipts", commit(basket=GOODS, **chosen))["text"]
+    assert "Oszczędzasz 3,60 EUR" in slip
+    at(page, "done")
+    assert html.get_attribute("lang") == "pl"
+    # Who comes next, and presses nothing.
+    post(service, "/v1/quotes", quote(quote_id="Q2", basket=GOODS))
+    at(page, "sale")
+    expect(said).to_have_text("Coffee week: you save 3.60")
+    assert html.get_attribute("lang") == "en"
+    assert requests.get(f"{service.url}/v1/choices", timeout=5).json()["chosen"] is None
+
+
+def test_a_language_chosen_at_the_first_page_is_told_once_a_basket_begins_and_forgotten_with_its_customer(
+    service: TillService, open_page: OpenPage
+):
+    page = open_page(f"{service.url}/kiosk")
+    page.clock.install(time="2026-03-05T12:00:00")
+    page.goto(f"{service.url}/kiosk")
+    page.wait_for_function("() => window.drawn !== undefined")
+    said = page.locator("#messages li").first
+    page.click('[data-language="pl"]')
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    at(page, "sale")
+    expect(said).to_have_text("Tydzień kawy: 3,60 taniej")
+    cursor = requests.get(f"{service.url}/v1/choices", timeout=5).json()["cursor"]
+    # A POS that heard and has no use for it is not told again and again.
+    requests.get(f"{service.url}/v1/choices?after={cursor}", timeout=5)
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    expect(said).to_have_text("Coffee week: you save 3.60")
+    assert requests.get(f"{service.url}/v1/choices", timeout=5).json()["cursor"] == cursor
+    page.click('[data-language="ru"]')
+    page.wait_for_function("async () => (await (await fetch('/v1/screen?for=kiosk')).json()).language === 'ru'")
+    page.clock.run_for(95_000)
+    at(page, "start")
+    assert page.locator("html").get_attribute("lang") == "en"
+    page.wait_for_function("async () => (await (await fetch('/v1/screen?for=kiosk')).json()).language === 'en'")
+    # A language alone is something to forget, too; and no card goes with it that the POS reads now.
+    page.click('[data-language="pl"]')
+    page.wait_for_function("async () => (await (await fetch('/v1/screen?for=kiosk')).json()).language === 'pl'")
+    page.clock.run_for(95_000)
+    assert page.locator("html").get_attribute("lang") == "en"
+    page.wait_for_function("async () => (await (await fetch('/v1/screen?for=kiosk')).json()).language === 'en'")
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    told = requests.get(f"{service.url}/v1/choices", timeout=5).json()["chosen"]
+    assert (len(told["card"]), told["language"]) == (32, None)
 
 
 def test_no_step_runs_out_of_its_page_at_any_size(service: TillService, open_page: OpenPage):

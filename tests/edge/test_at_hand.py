@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from edge.api.answers import QuoteSaid
+from edge.api.bodies import QuoteBody
+from edge.counter.at_hand import AtHand, ChoiceBody
 from tests.edge.rim import CARD, PAYMENT, STRANGER, Rim, commit, quote
 
 
@@ -152,8 +156,110 @@ def test_who_goes_away_takes_the_card_from_the_sale_and_from_the_screens(rim: Ri
     shown = rim.client.get("/v1/screen").json
     assert (shown["phase"], shown["member"]) == ("idle", "")
     told = rim.client.get("/v1/choices?after=1").json
-    assert told["chosen"] == {"card": None, "points_to_spend": 0, "hold_id": None}
+    assert told["chosen"] == {"card": None, "points_to_spend": 0, "hold_id": None, "language": None}
     rim.post("/v1/quotes", quote())
     choose(rim, "c3", without_card=True)
     shown = rim.client.get("/v1/screen").json
     assert (shown["phase"], shown["has_card"], shown["totals"]["gross_minor"]) == ("sale", False, 1250)
+
+
+class Priced:
+    """A sale at hand whose prices nobody works out, with the languages it was priced in."""
+
+    def __init__(self, said: QuoteSaid) -> None:
+        self.languages: list[str | None] = []
+        self._said = said
+        self.at_hand = AtHand(lambda card: card, self.quote, lambda card: None, lambda: 1_000_000)
+
+    def quote(self, body: QuoteBody) -> QuoteSaid:
+        self.languages.append(body.language)
+        self.at_hand.keep(body, body.card, self._said)
+        return self._said
+
+    def choose(self, choice_id: str, **more: object) -> str | None:
+        return self.at_hand.choose(ChoiceBody(choice_id=choice_id, **more)).chosen.language
+
+
+def test_a_language_stays_with_the_sale_until_another_is_chosen_or_none(rim: Rim) -> None:
+    said = msgspec.convert(rim.post("/v1/quotes", quote()).json, QuoteSaid)
+    sale = Priced(said)
+    sale.quote(msgspec.convert(quote(card="ours"), QuoteBody))
+    chosen = [
+        sale.choose("c1", language="pl"),
+        sale.choose("c2", card="another"),
+        sale.choose("c3", points_to_spend=100),
+        sale.choose("c4", without_card=True),
+        sale.choose("c5", language="ru"),
+        sale.choose("c6", without_language=True),
+    ]
+    assert chosen == ["pl", "pl", "pl", "pl", "ru", None]
+    assert sale.languages == [None, "pl", "pl", "pl", "pl", "ru", None]
+
+
+def test_a_language_of_the_poss_own_is_kept_by_a_choice_that_names_none(rim: Rim) -> None:
+    said = msgspec.convert(rim.post("/v1/quotes", quote()).json, QuoteSaid)
+    sale = Priced(said)
+    sale.quote(msgspec.convert(quote(language="pt-BR"), QuoteBody))
+    assert sale.choose("c1", points_to_spend=100) == "pt-BR"
+    assert sale.languages == ["pt-BR", "pt-BR"]
+
+
+def test_a_language_chosen_at_a_page_is_that_of_screens_quote_and_slip(rim: Rim) -> None:
+    rim.post("/v1/quotes", quote())
+    before = rim.journal.head()
+    said = choose(rim, "c1", language="pl")
+    # A fifth off 10.00.
+    assert "Tydzień kawy: 2,00 taniej" in said["quote"]["messages"]["customer"]
+    shown = rim.client.get("/v1/screen").json
+    assert (shown["language"], shown["messages"][0]) == ("pl", "Tydzień kawy: 2,00 taniej")
+    assert rim.journal.head() == before
+    told = rim.client.get("/v1/choices?after=0").json["chosen"]
+    assert told["language"] == "pl"
+    rim.client.get("/v1/choices?after=1")
+    assert "Oszczędzasz 2,00 EUR" in rim.post("/v1/receipts", commit(**told)).json["text"]
+    assert rim.client.get("/v1/screen").json["language"] == "pl"
+    rim.post("/v1/quotes", quote(quote_id="Q2"))
+    assert rim.client.get("/v1/screen").json["messages"][0] == "Coffee week: you save 2.00"
+
+
+def test_a_language_chosen_before_the_first_line_waits_for_the_pos(rim: Rim) -> None:
+    assert choose(rim, "c1", language="pl")["quote"] is None
+    assert rim.client.get("/v1/choices?after=0").json["chosen"]["language"] == "pl"
+    assert choose(rim, "c2", card=CARD)["chosen"]["language"] == "pl"
+
+
+def test_a_language_leaves_the_card_alone_that_the_pos_read_meanwhile(rim: Rim) -> None:
+    choose(rim, "c1", language="pl")
+    rim.post("/v1/quotes", quote())  # by a POS that has not heard yet
+    told = rim.client.get("/v1/choices?after=0").json["chosen"]
+    assert (len(told["card"]), told["language"]) == (32, "pl")
+    said = choose(rim, "c2", language="ru")
+    assert (said["quote"]["member"]["card"], said["chosen"]["card"]) == ("…8903", told["card"])
+    # A card that a page chose stands until the POS has heard of it.
+    stranger = choose(rim, "c3", card=STRANGER)["chosen"]["card"]
+    rim.post("/v1/quotes", quote())
+    assert rim.client.get("/v1/choices?after=0").json["chosen"]["card"] == stranger != told["card"]
+
+
+def test_a_pos_that_has_heard_of_a_language_and_sends_none_speaks_as_before(rim: Rim) -> None:
+    rim.post("/v1/quotes", quote())
+    choose(rim, "c1", language="pl")
+    rim.client.get("/v1/choices?after=1")
+    rim.post("/v1/quotes", quote())
+    assert rim.client.get("/v1/screen").json["language"] == "en"
+    assert choose(rim, "c2", points_to_spend=300)["chosen"]["language"] is None
+
+
+def test_who_goes_away_takes_the_language_from_the_sale(rim: Rim) -> None:
+    rim.post("/v1/quotes", quote())
+    choose(rim, "c1", language="pl")
+    rim.post("/v1/quotes", quote(language="pl"))
+    said = choose(rim, "c2", without_card=True, without_language=True)
+    assert said["chosen"] == {"card": None, "points_to_spend": 0, "hold_id": None, "language": None}
+    assert rim.client.get("/v1/screen").json["language"] == "en"
+
+
+def test_a_language_that_nobody_has_words_for_is_no_choice(rim: Rim) -> None:
+    refused = rim.post("/v1/choices", {"choice_id": "c1", "language": "de"})
+    assert (refused.status_code, refused.json["code"]) == (400, "request.malformed")
+    assert "language" in refused.json["detail"]

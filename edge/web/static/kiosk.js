@@ -16,11 +16,12 @@ const BACK = { card: "start", key: "card", which: "key", member: "card", join: "
 const ON_THE_WAY = { card: 0, key: 0, member: 0, join: 0, joined: 0, mine: 0, sale: 1, spend: 1, done: 2 };
 const TOAST_MS = 7000;
 
-let step = "start", screen = null, token = "", hold = null, keying = "number", toastTimer, enrolment = null;
+let step = "start", screen = null, token = "", hold = null, chosen = "", keying = "number", toastTimer, enrolment = null;
 
 // Where the page is
 
 function go(next, { quietly = false } = {}) {
+  if (step === "done" && !chosen) speak(first); // who comes after the thanks is somebody else
   step = next;
   document.body.dataset.step = next;
   $("back").hidden = !(next in BACK);
@@ -48,17 +49,18 @@ function toast(text) {
   toastTimer = setTimeout(() => hide("toast"), TOAST_MS);
 }
 
-// Whoever was here has gone: points set aside go back, and the card leaves the sale and the screens. What the till does
+// Whoever was here has gone: points set aside go back, and card and language leave the sale and the screens. What the till does
 // not hear now it forgets by itself: the card after three minutes, the points when their time is over.
 function leave() {
   const unheard = () => {};
   if (hold) release(hold, screen?.training).catch(unheard);
-  if (["member", "done"].includes(screen?.phase) || screen?.has_card || token) post("/v1/choices", { choice_id: newId("choice"), without_card: true }).catch(unheard);
+  const without_card = Boolean(["member", "done"].includes(screen?.phase) || screen?.has_card || token), without_language = Boolean(chosen);
+  if (without_card || without_language) post("/v1/choices", { choice_id: newId("choice"), without_card, without_language }).catch(unheard);
 }
 
 function startOver() {
   leave();
-  token = ""; hold = null; enrolment = null;
+  token = ""; hold = null; chosen = ""; enrolment = null;
   for (const form of document.querySelectorAll("form")) form.reset();
   for (const id of ["keyed", "new-number"]) { $(id).value = ""; $(id).textContent = ""; }
   $("found").replaceChildren(); $("j-checks").replaceChildren(); $("agreements").replaceChildren(); $("confirm-codes").replaceChildren();
@@ -69,13 +71,22 @@ function startOver() {
 }
 
 // Whether there is anything to be forgotten; a basket without a card is the POS's alone.
-const isWatched = () => step !== "start" && !(step === "sale" && screen?.phase === "sale" && !token);
+const isWatched = () => Boolean(chosen) || step !== "start" && !(step === "sale" && screen?.phase === "sale" && !token);
 
 function speak(next) {
   use(next);
   for (const one of document.querySelectorAll("[data-language]")) one.setAttribute("aria-pressed", String(one.dataset.language === language()));
   redraw();
 }
+
+// The language that the customer chose is the sale's too, down to its receipt; before the first line there is none to tell.
+function choose(next) {
+  chosen = next;
+  speak(next);
+  if (screen?.phase === "sale") tellLanguage();
+}
+
+const tellLanguage = () => post("/v1/choices", { choice_id: newId("choice"), language: chosen }).catch((problem) => toast(refusal(problem)));
 
 // While the POS practises, so does what is done here.
 const practised = () => (screen?.training ? { training: true } : {});
@@ -260,7 +271,8 @@ function take(next) {
   document.body.dataset.phase = next.phase;
   if (next.beside?.card_token && next.phase !== "idle") token = next.beside.card_token;
   if (next.no !== before?.no) patience.touched();
-  if (next.phase === "done" && step !== "done") { token = ""; hold = null; go("done"); }
+  if (next.phase === "sale" && before?.phase !== "sale" && chosen && next.language !== chosen) tellLanguage();
+  if (next.phase === "done" && step !== "done") { token = ""; hold = null; chosen = ""; go("done"); }
   else if (next.phase === "sale" && (["card", "member", "done", "off"].includes(step) || step === "start" && isRung(next, before))) go("sale");
   else if (next.phase === "member" && ["start", "card", "key", "done"].includes(step)) go("member");
   else if (next.phase === "idle" && ["sale", "spend", "done"].includes(step)) { token = ""; hold = null; startOver(); }
@@ -332,7 +344,7 @@ on("call", () => post("/v1/help", {}).then(() => show("called", t("kiosk.called"
 $("spend-range").addEventListener("input", drawSpending);
 $("key-form").addEventListener("submit", keyed);
 $("join-form").addEventListener("submit", join);
-for (const one of document.querySelectorAll("[data-language]")) one.addEventListener("click", () => speak(one.dataset.language));
+for (const one of document.querySelectorAll("[data-language]")) one.addEventListener("click", () => choose(one.dataset.language));
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && !document.querySelector("dialog[open]")) back(); });
 onScan((text) => { patience.touched(); showCard(text); });
 follow({ place: "kiosk", onScreen: take, onNotice: ({ code }) => { if (code.startsWith("card.")) toast(refusal({ code })); }, onLine: stand });
