@@ -6,11 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from central.coalition import epochs, registry
 from central.coalition.programmes import current_programme
 from central.database import lanes
+from central.database.asking import ask_one
 from central.database.tables import quarantine
 from central.intake import intake
 from central.keys.card_keys import CardKeyMissing, KeyRing
@@ -39,6 +40,7 @@ from sync.verdicts import Already, Take
 from sync.wire import BatchHeader, Claim, DigestAsk, Grant, Hello, Lane, LeaseAsk, Page, PageAsk
 
 _log = logging.getLogger(__name__)
+MOST_KEPT_BYTES = 256 * 2**20  # of one till's uploads kept aside: far more than months of the busiest one
 TAKEN = ("active", "left")  # of a till that enrolled anew the session asks only for what it brings of before
 
 
@@ -266,7 +268,9 @@ class SqlCentreStore:
     @replayable
     def quarantine(self, till_id: str, epoch: int, code: str, evidence: bytes, now_ms: int) -> None:
         with writing(self.engine) as tx:
-            if _keep(tx, till_id, epoch, code, evidence, now_ms):
+            if ask_one(tx, _KEPT, {"till": till_id}) + len(evidence) > MOST_KEPT_BYTES:
+                raise_alarm(tx, "uploads_not_kept", till_id, now_ms, epoch=epoch, code=code)
+            elif _keep(tx, till_id, epoch, code, evidence, now_ms):
                 raise_alarm(tx, "batch_quarantined", till_id, now_ms, epoch=epoch, code=code)
 
     @replayable
@@ -277,6 +281,11 @@ class SqlCentreStore:
 
 class _Undo(Exception):
     """Roll back, and nothing more."""
+
+
+_KEPT = select(func.coalesce(func.sum(func.length(quarantine.c.evidence)), 0)).where(
+    quarantine.c.till_id == bindparam("till")
+)
 
 
 def _keep(tx: Connection, till_id: str, epoch: int, code: str, proof: bytes, now_ms: int) -> bool:

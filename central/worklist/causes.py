@@ -84,6 +84,9 @@ WHY = {
     "See that its goods are sold once.",
     "batch_quarantined": "A till sent what may not be posted: it was stopped or revoked, its enrolment is over, or it "
     "does not follow on what is here. It is kept. `central quarantine` shows it; fix, replay or write it off.",
+    "uploads_not_kept": "A till that is stopped or revoked goes on sending, and more than 256 MiB of that are kept "
+    "already: what comes now is refused, and stays at the till. Decide what is kept (`central quarantine`); if the "
+    "machine was stolen, whoever has it is filling the disk: shut its address out.",
     "sync.fork": "Two histories of one till begin at the same place: its disk was put back or copied. Its uploads rest "
     "and both are kept. Find out whether there are two machines; enrol it anew, or `central resume`.",
     "sync.rewind": "The till has fewer events than it once announced: its disk was put back, or lost some. Its uploads "

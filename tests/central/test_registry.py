@@ -16,8 +16,9 @@ from central.coalition.registry import (
     peers_of,
     revoke_till,
 )
-from central.database.tables import store_partner, stream
+from central.database.tables import quarantine, store_partner, stream
 from central.ports import BadSettings, read_key, read_settings, writing
+from central.tills import store
 from loyalty.amounts import UnknownCurrency
 from sync.enrolment import make_claim
 from sync.framing import open_signed
@@ -130,6 +131,20 @@ def test_a_revoked_tills_batches_are_kept_and_not_posted(centre: Centre) -> None
     assert [till.send(data).code, till.send(data).code] == ["sync.revoked", "sync.revoked"]
     assert centre.rows(select(stream.c.seq).where(stream.c.till_id == till.head.till_id)) == [(0,)]
     assert centre.flags() == [(0, "batch_quarantined")]
+
+
+def test_whoever_has_a_stolen_till_cannot_fill_the_disk_with_its_uploads(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till = centre.till()
+    with writing(centre.engine) as tx:
+        revoke_till(tx, till.head.till_id, "stolen")
+    till.sell("R1", 100)
+    sent = [till.batch() for _ in range(4)]  # each under a number of its own
+    monkeypatch.setattr(store, "MOST_KEPT_BYTES", len(sent[0]) + len(sent[1]))
+    assert {till.send(data).code for data in sent} == {"sync.revoked"}
+    assert {bytes(one) for (one,) in centre.rows(select(quarantine.c.evidence))} == {sent[0], sent[1]}
+    assert sorted(cause for _, cause in centre.flags()) == ["batch_quarantined", "uploads_not_kept"]
 
 
 def test_tills_of_a_store_that_listen_are_told_to_each_other_by_name(centre: Centre) -> None:
