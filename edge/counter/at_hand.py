@@ -14,9 +14,10 @@ from typing import Annotated
 import msgspec
 
 from edge.api.answers import Answer, QuoteSaid
-from edge.api.bodies import Body, Id, Points, QuoteBody, Scan
+from edge.api.bodies import Body, Id, QuoteBody, Scan
 from edge.counter.screens import FORGOTTEN_MS
 from edge.refusals import PaymentCardScanned
+from loyalty.amounts import Whole
 from loyalty.cards.payment_ranges import holds_payment
 from loyalty.document import Language
 from loyalty.trouble import Refusal
@@ -38,7 +39,7 @@ class ChoiceBody(Body, frozen=True, kw_only=True):
 
     choice_id: Id
     card: Scan | None = None
-    points_to_spend: Points | None = None
+    points_to_spend: Whole | None = None
     hold_id: Id | None = None
     without_card: bool = False
     language: Language | None = None

@@ -87,6 +87,13 @@ def test_a_payment_card_is_no_choice(rim: Rim):
         assert PAYMENT not in refused.text
 
 
+@pytest.mark.parametrize("points", [-1, 10**15 + 1, 2**70])
+def test_more_points_than_there_can_be_are_no_choice_even_before_the_first_line(rim: Rim, points: int):
+    refused = rim.post("/v1/choices", {"choice_id": "c1", "points_to_spend": points})
+    assert (refused.status_code, refused.json["code"]) == (400, "request.malformed")
+    assert rim.client.get("/v1/choices").json["chosen"] is None
+
+
 def test_a_basket_that_lies_for_three_minutes_is_at_hand_no_more(rim: Rim):
     rim.post("/v1/quotes", quote())
     rim.clock.move(179_999)
