@@ -92,7 +92,8 @@ def _meant_for(document: dict[str, Any]) -> None:
             if name in ("store_id", "till_id") or (name == "hold_id" and kind != "HoldBody"):
                 schema["properties"][name] = {"type": "null"}
             elif name == "currency":
-                schema["properties"][name] = {"const": "EUR"}
+                # Where it may be left out, an answer that tells the body again says so.
+                schema["properties"][name] = {"enum": ["EUR", None]} if "anyOf" in part else {"const": "EUR"}
             elif name == "cards":
                 part["maxItems"] = 0
             elif name == "card" and kind in ("QuoteBody", "CommitBody", "ReturnBody", "ParkBody", "HoldBody"):
