@@ -58,7 +58,7 @@ def trouble_on(cut: Cut, folder: Path, scene: str, *, opened: bool) -> str:
 @pytest.mark.parametrize("scene", ["sell", "ack", "prune"])
 def test_after_a_power_cut_everything_answered_is_there(scene: str, stage: Stage, tmp_path: Path, memory: Path) -> None:
     begun, steps = played(stage, tmp_path / "scene", scene)
-    images, times = 0, rounds(1, 170)
+    images, times = 0, rounds(1, 190)
     begin = time.monotonic()
     for cut in cuts(begun, steps, Random(scene), times):
         images += 1
