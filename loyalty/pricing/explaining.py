@@ -16,25 +16,26 @@ from loyalty.pricing.taking_off import NOTHING
 from loyalty.pricing.workings import Reason, Workings
 
 
-class Touched(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Touched(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What one promotion did to one line; line 0 is the receipt as a whole."""
 
     line: int
-    amount_minor: int
-    points: int
+    amount_minor: int = 0
+    points: int = 0
 
 
-class Why(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+# A quote under a thousand promotions says this of hundreds: what does not apply to one is not written (omit_defaults).
+class Why(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One promotion that could concern this basket: applied with the lines it touched, or the first condition that
     failed; what it is short of is empty where no figure would do."""
 
     promotion: str
     applied: bool
+    say: str
+    short_of: str
     condition: str = ""
     wanted: str = ""
     found: str = ""
-    say: str = ""
-    short_of: str = ""
     lines: tuple[Touched, ...] = ()
 
 
@@ -66,7 +67,8 @@ def reasons_for(
             told.append(_applied(promotion, lines, given.get(promotion, ()), currency))
         else:
             told.append(_one_line(promotion, only.line, only.amount_minor, only.points, currency))
-    told += [_not(rules[no].promotion.id, unmet[no], currency) for no in sorted(unmet.keys() - acted.keys())]
+    refused = [(rules[no].promotion.id, unmet[no]) for no in sorted(unmet.keys() - acted.keys())]
+    told += [_no_goods(one) if reason is NOTHING else _because(one, reason, currency) for one, reason in refused]
     return tuple(told)
 
 
@@ -80,7 +82,7 @@ def _applied(promotion: str, lines: tuple[Touched, ...], given: Sequence[str], c
     says = [f"{format_minor(off, currency)} {currency} off"] if off else []
     if points:
         says.append(f"{points} points")
-    return Why(promotion=promotion, applied=True, say=", ".join([*says, *given]), lines=lines)
+    return Why(promotion=promotion, applied=True, say=", ".join([*says, *given]), short_of="", lines=lines)
 
 
 def _touched(effects: Sequence[Effect]) -> tuple[Touched, ...]:
@@ -97,10 +99,6 @@ def _touched(effects: Sequence[Effect]) -> tuple[Touched, ...]:
         amounts[line] = amounts.get(line, 0) + effect.amount_minor
         points[line] = points.get(line, 0) + effect.points
     return tuple([Touched(line=n, amount_minor=amounts[n], points=points[n]) for n in sorted(amounts)])
-
-
-def _not(promotion: str, reason: Reason, currency: str) -> Why:
-    return _no_goods(promotion) if reason is NOTHING else _because(promotion, reason, currency)
 
 
 @lru_cache(maxsize=10_000)  # there is one of each promotion, and the same ones find nothing in most baskets
