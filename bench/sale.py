@@ -6,6 +6,7 @@ its line says no, or takes everything and never answers. The states take turns; 
 state and the slowest in a hundred and in a thousand, each beside the quiet one.
 """
 
+import os
 import socket
 import sys
 import tempfile
@@ -91,11 +92,22 @@ def rows(members: int, sales: int = SALES, rounds: int = ROUNDS) -> Iterator[Row
 
 
 @contextmanager
-def a_till(members: int, centre_url: str = "") -> Iterator[Child]:
-    """A till's process in a folder of its own."""
+def a_till(members: int, centre_url: str = "", *, slower_ms: int = 0) -> Iterator[Child]:
+    """A till's process in a folder of its own.
+
+    Args:
+        slower_ms: what its disk takes longer to make something durable; more than 0 wants strace.
+    """
+    slower = []
+    if slower_ms:
+        calls = "fdatasync,fsync"
+        longer = f"inject={calls}:delay_exit={slower_ms * 1_000}"
+        slower = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", os.devnull, "-e", f"trace={calls}", "-e", longer]
     with (
         tempfile.TemporaryDirectory(prefix="tallypoint-bench-") as folder,
-        Child([sys.executable, "-m", "bench.till", folder, str(members), centre_url], folder=Path.cwd()) as till,
+        Child(
+            [*slower, sys.executable, "-m", "bench.till", folder, str(members), centre_url], folder=Path.cwd()
+        ) as till,
     ):
         yield till
 

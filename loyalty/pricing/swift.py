@@ -29,20 +29,7 @@ def take_swiftly(rule: Rule, workings: Workings) -> None:
     if here is None or (len(numbers) > 1 and numbers[-1] not in workings.found):
         workings.refuse(rule, NOTHING)
     elif rule.plain and len(here) == 1:
-        # A plain discount on goods of which there is a single line, where nothing is spread or picked.
-        i, cut = here[0], rule.plain
-        costs = workings.remaining[i]
-        if type(benefit) is PercentOff:
-            cut = (costs * cut + 5_000) // 10_000
-        elif benefit.per == "unit":
-            cut = round_ratio(cut * workings.lines[i].quantity_milli, 1000)
-        room = costs if workings.is_open else workings.room(i)
-        if cut > room:
-            cut = room
-        if cut:
-            workings.take_one(rule, i, cut)
-        else:
-            workings.refuse(rule, NOTHING)
+        _take_off_one(rule, benefit, here[0], workings)
     else:
         cuts = _WAYS.get(type(benefit), _any)(rule, benefit, numbers, workings)
         if cuts:
@@ -51,6 +38,23 @@ def take_swiftly(rule: Rule, workings: Workings) -> None:
             workings.refuse(rule, NOTHING)
     if rule.gives:
         workings.let_in(rule)
+
+
+def _take_off_one(rule: Rule, benefit: Any, i: int, workings: Workings) -> None:
+    """A plain discount on goods of which there is a single line, where nothing is spread or picked."""
+    costs = workings.remaining[i]
+    cut = rule.plain
+    if type(benefit) is PercentOff:
+        cut = (costs * cut + 5_000) // 10_000
+    elif benefit.per == "unit":
+        cut = round_ratio(cut * workings.lines[i].quantity_milli, 1000)
+    room = costs if workings.is_open else workings.room(i)
+    if cut > room:
+        cut = room
+    if cut:
+        workings.take_one(rule, i, cut)
+    else:
+        workings.refuse(rule, NOTHING)
 
 
 def _percent(rule: Rule, benefit: PercentOff, numbers: Numbers, workings: Workings) -> Cuts:
