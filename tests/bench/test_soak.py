@@ -1,6 +1,7 @@
 """What a soak calls flat: lines through samples, worked by hand, and what is read of a process."""
 
-import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -54,17 +55,24 @@ def test_too_few_samples_tell_nothing():
         trends(of(*[(1, 1, 1)] * 3), warm_up=0.5)
 
 
+HOLDS_A_THREAD_AND_A_FILE = """
+import os, sys, threading
+os.open(os.devnull, os.O_RDONLY)
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
 def test_a_process_is_read_as_it_is_now():
-    before = sample(os.getpid(), 1.0)
-    opened, gate = os.open(os.devnull, os.O_RDONLY), threading.Event()
-    thread = threading.Thread(target=gate.wait)
-    thread.start()
-    after = sample(os.getpid(), 2.0)
-    gate.set()
-    thread.join()
-    os.close(opened)
-    assert (after.threads - before.threads, after.descriptors - before.descriptors) == (1, 1)
-    assert before.rss_kib > 5_000
+    # Another process: in this one, threads and files of other tests come and go.
+    command = [sys.executable, "-S", "-c", HOLDS_A_THREAD_AND_A_FILE]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        seen = sample(process.pid, 1.0)
+        process.communicate()
+    assert (seen.at_s, seen.threads, seen.descriptors) == (1.0, 2, 4)
+    assert seen.rss_kib > 5_000
 
 
 def test_a_screen_counts_states_and_says_when_it_was_left():
