@@ -181,7 +181,7 @@ def parse_minor(text: str, currency: str) -> int:
     return int(minor)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1_024)
 def format_minor(minor: int, currency: str) -> str:
     """Minor units as a plain decimal, `-1250` EUR → `-12.50`; no grouping, no symbol."""
     exponent = exponent_of(currency)
@@ -192,7 +192,7 @@ def format_minor(minor: int, currency: str) -> str:
     return f"{sign}{whole}.{rest:0{exponent}d}"
 
 
-@lru_cache(maxsize=4096)  # the same few are on every receipt
+@lru_cache(maxsize=1_024)  # the same few are on every receipt
 def parse_quantity(text: str) -> int:
     """A quantity such as `1`, `0.350` or `12.5` in thousandths; more than three decimals are refused."""
     match = _QUANTITY.fullmatch(text)

@@ -67,7 +67,7 @@ def goods_as_text(view: ReceiptView, tongue: Tongue, columns: int) -> list[str]:
     return lines
 
 
-@lru_cache(maxsize=4096)  # the same goods are sold all day, with the same money off
+@lru_cache(maxsize=1_024)  # the same goods are sold all day, with the same money off
 def _as_text(row: GoodsRow, language: str, currency: str, columns: int) -> tuple[str, ...]:
     block = _block(row, tongue_of(language), currency)
     line = at_once(block, columns)

@@ -202,7 +202,7 @@ def amount(tongue: Tongue, minor: int, currency: str) -> str:
     return number(tongue, format_minor(minor, currency))
 
 
-@lru_cache(maxsize=4096)  # the same few come off again and again
+@lru_cache(maxsize=1_024)  # the same few come off again and again
 def _short_amount(minor: int, decimal: str) -> str:
     whole, rest = divmod(abs(minor), 100)
     return f"{'-' if minor < 0 else ''}{whole}{decimal}{rest:02d}"

@@ -72,7 +72,7 @@ def reasons_for(
     return tuple(told)
 
 
-@lru_cache(maxsize=4_096)  # a basket is quoted with every line that is rung up, and most is said of it again
+@lru_cache(maxsize=1_024)  # a basket is quoted with every line that is rung up, and most is said of it again
 def _one_line(promotion: str, line: int, amount_minor: int, points: int, currency: str) -> Why:
     return _applied(promotion, (Touched(line=line, amount_minor=amount_minor, points=points),), (), currency)
 
