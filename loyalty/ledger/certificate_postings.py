@@ -104,8 +104,9 @@ def refill(writer: Writer, uses: Iterable[Use], of: EventRef) -> None:
             continue
         held = writer.certificate(code)
         spend = next((one for one in held.spends if one.of == of), None)
-        if spend is None or wanted > spend.owed_minor + sum(one.points for one in spend.slices):
-            writer.flag("certificate_returned_more", code=code, asked_minor=wanted)
+        found = spend.owed_minor + sum(one.points for one in spend.slices) if spend else 0
+        if wanted > found:
+            writer.flag("certificate_returned_more", code=code, asked_minor=wanted, found_minor=found)
         if spend is None:
             writer.certificates[code] = held
             continue
@@ -149,7 +150,7 @@ def take_off(writer: Writer, back: Iterable[CertificateSold], of: EventRef) -> N
         held = writer.certificate(one.code)
         put = [part for part in held.put_on if part.of == of]
         if not put:
-            writer.flag("certificate_returned_more", code=one.code, asked_minor=one.amount_minor)
+            writer.flag("certificate_returned_more", code=one.code, asked_minor=one.amount_minor, found_minor=0)
             writer.certificates[one.code] = held
             continue
         wanted, lots, lapsed, used = gathered(put[0].slices), gathered(held.lots), gathered(held.lapsed), 0

@@ -26,6 +26,8 @@ def judge_gifts(record: Record, centre: Centre, whose: Whose) -> Iterator[str]:
     # such a return brings all to what it was.
     for token, used in _used(centre.disk):
         should[token] += used
+    for token, missing in _not_there(record, centre.disk):
+        should[token] -= missing
     rows = {code: (balance, owed, blocked) for code, balance, owed, blocked in
             centre.disk.execute("SELECT code, balance_minor, owed_minor, blocked FROM certificate")}  # fmt: skip
     for token in sorted(should.keys() | rows.keys()):
@@ -123,6 +125,23 @@ def _used(centre: sqlite3.Connection) -> Iterator[tuple[str, int]]:
     )
     for said in _flagged(centre, "certificate_used", f" AND NOT EXISTS ({undone})"):
         yield said["code"], said["used_minor"]
+
+
+def _not_there(record: Record, centre: sqlite3.Connection) -> Iterator[tuple[str, int]]:
+    """What came back a second time, after a void that head office has not booked: it had nothing to move any more.
+
+    Only of goods of which a till voided a return; what takes back any others moves what it says.
+    """
+    brought_again = {told.of for told in record.told.values() if told.event_id.startswith("void:")}
+    for told in record.told.values():
+        if told.kind not in ("return", "void") or told.of is None or told.of not in brought_again:
+            continue
+        till_id, epoch, seq, _ = told.place
+        where = f" AND till_id = '{till_id}' AND epoch = {epoch} AND seq = {seq}"
+        for said in _flagged(centre, "certificate_returned_more", where):
+            missing = said["asked_minor"] - said["found_minor"]
+            moved = dict(told.gifts).get(said["code"], 0)
+            yield said["code"], missing if moved > 0 else -missing
 
 
 def _flagged(centre: sqlite3.Connection, cause: str, more: str = "") -> Iterator[dict[str, Any]]:

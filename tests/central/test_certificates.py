@@ -238,6 +238,33 @@ def test_a_return_that_took_one_out_of_use_is_undone_and_it_pays_again(gifts: Ce
     assert violations(gifts) == ()
 
 
+def test_one_that_comes_back_again_before_head_office_hears_that_the_first_return_was_undone_is_taken_off_once(
+    gifts: Centre,
+) -> None:
+    till = gifts.till("S1")
+    ref, receipt = sell(till, "R1", sold={CODE: 5000})
+    piece = (ReturnLine(line=1, quantity_milli=1000),)
+    for return_id in ("B1", "B2"):
+        till.append(close_return(return_id, receipt, ref, till.place(), earlier=(), lines=piece))
+    till.upload()
+    assert row(gifts)[:3] == (3, 0, 0)
+    assert gifts.figures("certificate_returned_more") == {"code": CODE, "asked_minor": 5000, "found_minor": 0}
+    assert violations(gifts) == ()
+
+
+def test_money_that_comes_back_onto_one_is_no_more_than_it_paid(gifts: Centre) -> None:
+    till = gifts.till("S1")
+    sell(till, "R1", sold={CODE: 5000})
+    ref, receipt = sell(till, "R2", goods=1800, pays=[(CODE, 1800, 5000)])
+    for return_id in ("B1", "B2"):
+        till.append(close_return(return_id, receipt, ref, till.place(), earlier=(),
+                                 lines=(ReturnLine(line=1, quantity_milli=1000),)))  # fmt: skip
+    till.upload()
+    assert row(gifts)[:3] == (4, 5000, 0)
+    assert gifts.figures("certificate_returned_more") == {"code": CODE, "asked_minor": 1800, "found_minor": 0}
+    assert violations(gifts) == ()
+
+
 def test_one_that_was_spent_of_has_what_was_left_and_nobody_bears_the_rest(gifts: Centre) -> None:
     acme, bolt = gifts.till("S1"), gifts.till("S2")
     ref, receipt = sell(acme, "R1", sold={CODE: 5000})

@@ -1,5 +1,6 @@
 """Certificates are set aside before they pay: the fleet does it, and what does not hold of it is found."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -10,6 +11,9 @@ from central.database.tables import certificate_hold, stream
 from central.posting import certificate_books, certificate_holds
 from central.tills import desk_asks
 from edge.sale.certificate_holds import CertificateHolds, HeldHere
+from loyalty.certificates import CertificateSold
+from loyalty.ledger import reversal_postings
+from loyalty.ledger.posting_writer import Writer
 from loyalty.lots import EventRef
 from sync.desk import CertificateHeld, DeskAsk
 from tallypoint.fleet.clock import MINUTE_MS
@@ -150,3 +154,16 @@ def test_what_is_taken_counts_as_set_aside_only_for_as_much_and_as_long_as_it_wa
         assert record.gifts_paid[CODE][-1].held_at_ms == under, (amount, now_ms)
     record.pay("till-0", told, 1, lambda _code: 0)  # a hold pays once
     assert record.gifts_paid[CODE][-1].held_at_ms is None
+
+
+def test_a_return_that_leaves_a_certificate_its_money_is_found_whatever_head_office_says_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def leave(writer: Writer, back: Iterable[CertificateSold], _of: EventRef) -> None:
+        for one in back:
+            writer.flag("certificate_returned_more", code=one.code, asked_minor=one.amount_minor, found_minor=0)
+
+    doings = {"gift_sale": 2, "gift_back": 2}
+    assert broken(played(doings=doings)) == set()
+    monkeypatch.setattr(reversal_postings, "take_off", leave)
+    assert "certificate" in broken(played(doings=doings))
