@@ -53,11 +53,15 @@ class Peripherals:
             if one is not None:
                 one.stop()
 
-    def print_again(self, receipt_id: str, *, language: Language | None, copy: bool) -> PrintSaid:
-        """Put a sale, return or void in the printer's queue. Raises: NoPrinter, PrinterBusy, ReceiptUnknown."""
+    def print_again(self, receipt_id: str, *, language: Language | None, copy: bool, training: bool) -> PrintSaid:
+        """Put a sale, return or void, real or practised, in the printer's queue.
+
+        Raises:
+            NoPrinter, PrinterBusy, ReceiptUnknown.
+        """
         if self.printing is None:
             raise NoPrinter("This till has no printer of its own; fetch the text and print it at the POS.")
-        waiting = self.printing.print_again(self._desk.slip(receipt_id, language=language, copy=copy))
+        waiting = self.printing.print_again(self._desk.at(training).slip(receipt_id, language=language, copy=copy))
         return PrintSaid(receipt_id=receipt_id, waiting=waiting, copy=copy)
 
     def printer_said(self) -> PrinterSaid | None:

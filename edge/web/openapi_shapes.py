@@ -28,6 +28,7 @@ def choice(name: str, says: str, *words: str) -> Query:
 
 LANGUAGE = choice("language", "en, pt-BR, ru or pl.", "en", "pt-BR", "ru", "pl")
 TRAINING = choice("training", "true for what was practised.", "true", "false")
+SCREEN = choice("for", "Which page listens; customer where none is named.", "customer", "kiosk", "cashier")
 AFTER = Query(
     name="after", says="The cursor of the last answer; 0 at first.",
     schema={"type": "string", "pattern": "^[0-9]{1,15}$"},
@@ -41,6 +42,7 @@ FISCAL = (
           schema={"type": "string", "pattern": "^(0|1[6-9]|[2-5][0-9]|6[0-4])$"}),
     Query(name="lines", says="1 to 40; 0 for 8.", schema={"type": "string", "pattern": "^([0-9]|[123][0-9]|40)$"}),
     LANGUAGE,
+    TRAINING,
 )  # fmt: skip
 LOOK = (
     choice("lang", "en, pt-BR, ru or pl; else the language of the sale.", "en", "pt-BR", "ru", "pl"),

@@ -7,6 +7,7 @@ from edge.counter.desk import Desk
 from edge.counter.slips_asked import balance_slip, slip_asked
 from edge.devices.peripherals import Peripherals
 from edge.web.bodies import BadQuery, answer, choice_of, number_of, read
+from edge.web.day_http import is_training
 from edge.web.words import LANGUAGES
 from receipt_templates.as_fiscal import COLUMNS, LINES, MOST_LINES, render_fiscal
 
@@ -17,11 +18,12 @@ def add_printing(app: Flask, desk: Desk, peripherals: Peripherals) -> None:
     @app.post("/v1/receipts/<path:receipt_id>/print")
     def post_print(receipt_id: str) -> Response:
         language, copy = choice_of("language", LANGUAGES) or None, choice_of("copy", ("true", "false")) != "false"
-        return answer(peripherals.print_again(receipt_id, language=language, copy=copy), 202)
+        said = peripherals.print_again(receipt_id, language=language, copy=copy, training=is_training())
+        return answer(said, 202)
 
     @app.get("/v1/fiscal-lines/<path:receipt_id>")
     def get_fiscal_lines(receipt_id: str) -> Response:
-        view = desk.slip(receipt_id, language=choice_of("language", LANGUAGES) or None, copy=False)
+        view = desk.at(is_training()).slip(receipt_id, language=choice_of("language", LANGUAGES) or None, copy=False)
         columns, lines = number_of("columns") or COLUMNS, number_of("lines") or LINES
         if not (16 <= columns <= 64 and lines <= MOST_LINES):
             raise BadQuery(f"A fiscal printer lends lines of 16 to 64 columns, {MOST_LINES} at most.", columns=columns)

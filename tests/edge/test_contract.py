@@ -172,6 +172,17 @@ def test_every_route_is_in_the_document_and_every_path_of_it_is_a_route(tmp_path
     assert routes == {(one.path, one.method) for one in OPERATIONS}
 
 
+def test_the_words_of_a_query_that_a_route_looks_at_are_in_the_document(tmp_path: Path):
+    rim = Rim(tmp_path, pos_token="")
+    rim.post("/v1/receipts", commit())
+    for method, path, of, words in QUERIES:
+        told = {one["name"] for one in openapi()["paths"][of][method]["parameters"] if one["in"] == "query"}
+        assert words <= told, of
+        for word in words:
+            # What nobody looks at is passed over; what is looked at is refused where it says nonsense.
+            assert rim.client.open(f"{path}?{word}=nonsense", method=method.upper()).status_code == 400, (path, word)
+
+
 def test_the_page_about_the_api_names_every_route():
     page = (Path(__file__).parents[2] / "docs" / "till-api.md").read_text("utf-8")
     missing = [one.path for one in OPERATIONS if f"`{one.method.upper()} {one.path}`" not in page]
@@ -216,6 +227,13 @@ def test_a_body_that_the_document_refuses_is_refused(tmp_path: Path):
         assert rim.post("/v1/quotes", body).status_code == 400
 
 
+QUERIES: list[tuple[str, str, str, set[str]]] = [
+    ("get", "/v1/screen", "/v1/screen", {"for"}),
+    ("get", "/events", "/events", {"for"}),
+    ("get", "/v1/receipts/R1", "/v1/receipts/{receipt_id}", {"format", "language", "copy", "training"}),
+    ("post", "/v1/receipts/R1/print", "/v1/receipts/{receipt_id}/print", {"language", "copy", "training"}),
+    ("get", "/v1/fiscal-lines/R1", "/v1/fiscal-lines/{receipt_id}", {"columns", "lines", "language", "training"}),
+]
 TOGETHER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     # path, what lacks something, what makes it whole
     ("/v1/members/find", {}, {"phone": "600700800"}),

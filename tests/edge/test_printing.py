@@ -271,6 +271,15 @@ def test_a_slip_is_printed_again_as_a_copy(rim: Rim, printer: FarEnd):
     assert rim.client.post("/v1/receipts/R1/print?copy=perhaps").status_code == 400
 
 
+def test_a_practised_slip_is_printed_again_where_it_is_asked_for_as_practised(rim: Rim, printer: FarEnd):
+    rim.post("/v1/receipts", {**commit(), "training": True})
+    assert rim.client.post("/v1/receipts/R1/print").status_code == 404
+    assert rim.client.post("/v1/receipts/R1/print?training=true").status_code == 202
+    wait_until(lambda: "TRAINING" in decode_escpos(printer.taken(), pages_of(PROFILES["epson-tm-t88v"])).text, "it")
+    assert rim.client.get("/v1/fiscal-lines/R1").status_code == 404
+    assert rim.client.get("/v1/fiscal-lines/R1?training=true").status_code == 200
+
+
 def test_a_sale_is_answered_whatever_became_of_the_printer(rim: Rim, printer: FarEnd):
     printer.pull_out()
     for number in range(MOST_WAITING + 4):
