@@ -114,11 +114,11 @@ def import_members(
 ) -> Imported:  # fmt: skip
     """Members from CSV rows: `card`, and any of tier, segments (split at ;), language, home_store_id, birthday_mmdd.
 
-    A row that cannot be taken is set aside with its line (the first is 1) and the reason; the others go in. Where the
-    programme has several card keys, a card that is somebody's is named under all in force.
+    A row that cannot be taken is set aside with its line of the file (the first names the columns) and the reason; the
+    others go in. Where the programme has several card keys, a card that is somebody's is named under all in force.
     """
     made, named, set_aside = 0, 0, []
-    for line, row in enumerate(rows, 1):
+    for line, row in enumerate(rows, 2):
         facts: dict[str, Any] = {name: row[name] for name in FACTS if row.get(name)}
         if "segments" in facts:
             facts["segments"] = tuple(part.strip() for part in facts["segments"].split(";") if part.strip())
