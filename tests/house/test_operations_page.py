@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 DOCTORS = {"head office": ("central/upkeep/doctor.py", "central/upkeep/doctor_books.py"), "till": ("edge/doctor.py",)}
+NAMED = {"head office": r'_lines\("([a-z_]+)"', "till": r'\("([a-z_]+)", (?:\{|named)'}
 FIGURES = {"head office": "central/upkeep/metrics.py", "till": "edge/web/health.py"}
 CODE = r"[a-z_]+\.[a-z_]+"
 
@@ -49,3 +50,11 @@ def test_every_figure_that_is_worth_an_alarm_is_one(side: str) -> None:
     named = {name for row in rows for name in quoted_in(row.split("|")[1 + (side == "till")], "[a-z_]+")}
     assert len(named) > 10
     assert named - words_in(FIGURES[side]) == set()
+
+
+@pytest.mark.parametrize("side", list(FIGURES))
+def test_every_figure_is_told_of(side: str) -> None:
+    figures = set(re.findall(NAMED[side], (ROOT / FIGURES[side]).read_text("utf-8")))
+    assert len(figures) > 20
+    told = quoted_in(PAGE[PAGE.index("## Figures") : PAGE.index("## Alerts")], "[a-z_]+")
+    assert figures - told == set()
