@@ -1,5 +1,7 @@
-"""What the pages say to type can be typed: each command is one, takes the options named, and wants no more of them."""
+"""What the pages say to type can be typed: each command is one, takes the options named, and wants no more of them. And
+each command and option that there is stands on a page."""
 
+import argparse
 import re
 import shlex
 from collections.abc import Iterator
@@ -54,3 +56,27 @@ def test_one_that_cannot_is_found(said: str, capsys: pytest.CaptureFixture[str])
     text = f"Type\n\n    tallypoint {said}      and it is done; or `tallypoint {said}`.\n"
     assert list(commands_on(text)) == [said, said]
     assert trouble_with(said, capsys)
+
+
+def spoken_by(parser: argparse.ArgumentParser, of: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Each command and each option of it, as the words that are typed."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                yield (*of, name)
+                yield from spoken_by(inner, (*of, name))
+        for option in action.option_strings:
+            if option.startswith("--") and option != "--help":
+                yield (*of, option)
+
+
+def test_every_command_and_option_stands_on_a_page() -> None:
+    pages = {page: (ROOT / page).read_text("utf-8") for page in PAGES if page != "docs/errors.md"}
+    text = "\n".join(pages.values())
+    untold = []
+    for words in spoken_by(cli._parser([])):
+        last = words[-1]
+        named = rf"{last}\b" if last.startswith("--") else rf"\b{words[-2]} {last}\b|`{last}\b" if words[1:] else last
+        if not re.search(named, text):
+            untold.append(" ".join(words))
+    assert untold == []
