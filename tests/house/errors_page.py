@@ -2,9 +2,11 @@
 
 import importlib
 import pkgutil
+from pathlib import Path
 
 from loyalty.trouble import CODES, Fault, InvariantBroken, Refusal, Trouble
 
+ROOT = Path(__file__).parents[2]
 FOLDERS = ("loyalty", "sync", "pos_adapters", "receipt_templates", "edge", "central", "tallypoint")
 HEAD = """# Error codes
 
@@ -36,7 +38,8 @@ def _family(kind: type[Trouble]) -> str:
 
 
 def _place(kind: type[Trouble]) -> str:
-    return kind.__module__.replace(".", "/") + ".py"
+    place = kind.__module__.replace(".", "/")
+    return f"{place}/__init__.py" if (ROOT / place).is_dir() else f"{place}.py"
 
 
 if __name__ == "__main__":
