@@ -23,7 +23,7 @@ from loyalty.programme.programme import Programme
 from loyalty.programme.tiers import TierProgress, progress
 from receipt_templates.render import render
 from receipt_templates.slip_views import BalanceView
-from receipt_templates.view import Lapsing, NextTier, Shop
+from receipt_templates.view import Lapsing, NextTier
 
 
 class Enquired(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +118,7 @@ def slip_of(desk: Desk, found: Enquired, last4: str) -> BalanceView:
     settings, told = desk.settings, found.told
     return BalanceView(
         language=told.language,
-        shop=Shop(name=settings.shop_name or settings.label, currency=found.currency, address=settings.shop_address),
+        shop=desk.slips.shop(found.currency),
         currency=found.currency,
         number="",
         till_id=desk.label,

@@ -39,7 +39,7 @@ class Slips:
 
     def __init__(self, cache: Cache, settings: Settings, till_name: str, *, training: bool = False) -> None:
         self._cache, self._settings, self.till_name = cache, settings, bare_name(till_name)
-        self._training = training
+        self._training, self._shop_name = training, settings.shop_name or till_name
         self._print: Callable[[AnyView], bool] | None = None
         self._names: dict[tuple[str, str], Mapping[str, str]] = {}
         named = profile_named(settings.receipt_profile) if settings.receipt_profile else PROFILES[PLAIN]
@@ -133,8 +133,7 @@ class Slips:
 
     def shop(self, currency: str) -> Shop:
         """Whose paper it is; `currency` of slips that name none."""
-        settings = self._settings
-        return Shop(name=settings.shop_name or settings.label, currency=currency, address=settings.shop_address)
+        return Shop(name=self._shop_name, currency=currency, address=self._settings.shop_address)
 
     def _next_tier(self, told: Committed) -> NextTier | None:
         """How far the next tier is once this sale is counted; none where the programme that knows has left the till."""

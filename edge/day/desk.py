@@ -50,7 +50,7 @@ from loyalty.facts.reversals import VOID
 from receipt_templates.render import render
 from receipt_templates.reversal_views import ReturnView
 from receipt_templates.slip_views import CloseView, Control, ExchangeView, Figure
-from receipt_templates.view import Shop, Slip
+from receipt_templates.view import Slip
 from receipt_templates.view import local_time as place_time
 from sync.parked import ParkedRow
 
@@ -333,8 +333,7 @@ def _close_view(desk: Desk, told: DayClosed, report: CloseReport, language: Lang
     override = told.detail.override
     return CloseView(
         language=language or desk.settings.language,
-        shop=Shop(name=desk.settings.shop_name or desk.label, currency=report.currency,
-                  address=desk.settings.shop_address),
+        shop=desk.slips.shop(report.currency),
         currency=report.currency,
         number="",
         till_id=desk.label,

@@ -81,7 +81,7 @@ def a_float(now_ms: int, points: int = 5000) -> SignedGrant:
 
 
 def settings(folder: Path, **more: Any) -> Settings:
-    return Settings(data_dir=str(folder), shop_name="Café Central", offset_min=60, **more)
+    return Settings(**{"data_dir": str(folder), "shop_name": "Café Central", "offset_min": 60, **more})
 
 
 def line(no: int, sku: str, amount_minor: int, **more: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from loyalty.programme.programme import read_programme
-from tests.edge.rim import PROGRAMME, Rim, commit, line, member
+from tests.edge.rim import CARD, PROGRAMME, Rim, commit, line, member
 
 TIERED = (
     PROGRAMME.replace("place: customer, case: missed", "place: receipt, case: missed")
@@ -36,6 +36,13 @@ def test_a_sale_says_what_lapses_what_the_next_tier_wants_and_what_was_nearly_ha
     assert "EUR 89.50 more to reach Gold." in told
     assert "Only 19.50 more and your points double" in whole
     assert whole.index("more to reach Gold") < whole.index("Only 19.50") < whole.index("Points have no cash value.")
+
+
+def test_without_a_name_of_the_shop_the_tills_own_heads_every_slip(tmp_path: Path):
+    rim = Rim(tmp_path, shop_name="")
+    sold, asked = rim.post("/v1/receipts", commit()).json, rim.client.get(f"/v1/balance?card={CARD}").json
+    closed = rim.post("/v1/day-close", {"business_date": "2026-03-05"}).json
+    assert [rows(said)[0] for said in (sold, asked, closed)] == [rim.desk.label] * 3 == ["3"] * 3
 
 
 def test_a_sale_that_reaches_the_tier_says_nothing_of_it(rim: Rim):
