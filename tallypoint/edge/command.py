@@ -166,7 +166,8 @@ def _status(settings: Settings) -> dict[str, Any]:
 
 def _ask(settings: Settings, path: str) -> requests.Response:
     """An answer of the running till. Raises: TillSilent."""
-    url = f"http://{settings.listen_host}:{settings.listen_port}{path}"
+    host = f"[{settings.listen_host}]" if ":" in settings.listen_host else settings.listen_host
+    url = f"http://{host}:{settings.listen_port}{path}"
     headers = {"Authorization": f"Bearer {settings.pos_token}"} if settings.pos_token else {}
     try:
         with requests.Session() as session:

@@ -60,6 +60,13 @@ def test_a_wrong_fingerprint_is_refused_and_nothing_is_kept(office, tmp_path, ca
     assert not (tmp_path / "till" / "identity.json").exists()
 
 
+def test_a_till_that_listens_on_an_address_of_version_6_is_asked_under_one(tmp_path, capsys):
+    settings = tmp_path / "till.yaml"
+    settings.write_text(f"data_dir: {tmp_path / 'till'}\nlisten_host: '::1'\nlisten_port: 1\n", "utf-8")
+    assert main(["edge", "status", "--settings", str(settings)]) == 3
+    assert "http://[::1]:1/v1/status" in capsys.readouterr().err
+
+
 def test_the_status_of_a_till_that_does_not_run_says_how_to_start_it(tmp_path, capsys):
     settings = tmp_path / "till.yaml"
     settings.write_text(yaml.safe_dump({"data_dir": str(tmp_path / "till"), "listen_port": 1}))
