@@ -96,8 +96,9 @@ def guard(app: Flask, settings: Settings, sessions: PageSessions) -> None:
         _check_page()
         # A screen stands on the till's own machine; from elsewhere even that needs the token.
         is_open = not request.path.startswith("/v1/") or request.path in _OPEN
-        if not (is_open and request.args.get("for", "customer") == "customer" and _is_from_here()) and not (
-            _is_from_here() and _is_of_page(sessions)
+        is_here = _is_from_here(host)
+        if not (is_open and request.args.get("for", "customer") == "customer" and is_here) and not (
+            is_here and _is_of_page(sessions)
         ):
             _check_token(settings.pos_token)
         # A void or a day close may come without any body, and so without its type.
@@ -179,9 +180,11 @@ def _name_in(host: str) -> str:
     return "" if called.username is not None else (called.hostname or "").lower()
 
 
-def _is_from_here() -> bool:
-    """Whether the connection itself comes from this machine, whatever its headers say."""
-    return _is_loopback(request.remote_addr or "")
+def _is_from_here(listen_host: str) -> bool:
+    """Whether the connection itself comes from this machine, whatever its headers say: who calls the address that the
+    till listens on from its own machine comes from that address."""
+    address = request.remote_addr or ""
+    return _is_loopback(address) or address == listen_host
 
 
 @lru_cache(maxsize=64)
