@@ -81,7 +81,6 @@ def enter_cash(tx: Connection, entry: CashEntry, by: Person, *, now_ms: int, ran
         if any(before._mapping[name] != value for name, value in same.items()):
             raise CashIdReused("This id belongs to another entry. Load the form again; a new one is made for it.")
         return False
-    # Asked after it is written, so that two at once cannot both take the same deposit.
     if cash_of(tx, entry.partner_id).deposit_minor < 0:
         raise BadCash("The partner does not have so much on deposit; take at most what is there.")
     _mark_paid(tx, entry, now_ms)
@@ -116,7 +115,9 @@ def _check(tx: Connection, entry: CashEntry) -> None:
         raise BadCash("An entry has an id, and a reference of at most 200 characters.")
     if not entry.amount_minor or abs(entry.amount_minor) > LARGEST:
         raise BadCash("Say how much money moved, and which way.")
-    if tx.execute(select(partner.c.partner_id).where(partner.c.partner_id == entry.partner_id)).first() is None:
+    # Other entries of the partner wait here, or two at once could both take the same deposit.
+    named = select(partner.c.partner_id).where(partner.c.partner_id == entry.partner_id)
+    if tx.execute(named.with_for_update(key_share=True)).first() is None:
         raise BadCash(f"There is no partner {entry.partner_id[:80]}; the coalition file names them all.")
     if entry.period_no:
         state = tx.execute(select(period.c.state).where(period.c.period_no == entry.period_no)).scalar()

@@ -15,6 +15,7 @@ from central.coalition.registry import hold_open_period
 from central.database.tables import account, block, event, lot, period, posting, reversed_, setting, stream, till_grant
 from central.ports import SystemClock, reading, replayable, writing
 from central.posting.late import post_overdue
+from central.settlement.cash import BadCash, cash_of
 from central.settlement.closing import close_period
 from central.streams.own_events import append_own, centre_stream_id
 from central.streams.sealing import Sealer
@@ -24,6 +25,7 @@ from loyalty.lots import EventRef
 from sync.blocks import Block
 from sync.chain import ZERO_HASH
 from sync.wire import Ack, Hello, Lanes
+from tests.central.test_cash import billed, due, entered, enters
 from tests.central.tills import DAY, Centre, Till, told
 
 pytestmark = pytest.mark.postgresql
@@ -227,6 +229,37 @@ def test_two_that_lock_each_other_out_are_both_done_in_the_end(
     assert given_up == ["40P01"]
     signed = centre.rows(select(setting.c.value).where(setting.c.name.in_(("a", "b"))))
     assert [sorted(value) for (value,) in signed] == [["a", "b"], ["a", "b"]]
+
+
+def test_a_deposit_is_given_back_once_by_two_who_do_it_at_once(centre: Centre) -> None:
+    billed(centre)
+    entered(centre, "d1", 100, "deposit")
+
+    def again() -> object:
+        try:
+            return entered(centre, "d3", -60, "deposit")
+        except BadCash as refusal:
+            return type(refusal)
+
+    at_once = AtOnce(centre, again)
+    with writing(centre.engine) as tx:
+        assert enters(tx, centre, "d2", -60, "deposit")
+        at_once.wait_for_locks()
+    at_once.join()
+    assert at_once.results == [BadCash]
+    with reading(centre.engine) as tx:
+        assert cash_of(tx, "bolt").deposit_minor == 40
+
+
+def test_two_payments_entered_at_once_pay_a_period_together(centre: Centre) -> None:
+    billed(centre)
+    at_once = AtOnce(centre, partial(entered, centre, "e2", 50, period_no=1))
+    with writing(centre.engine) as tx:
+        assert enters(tx, centre, "e1", 40, period_no=1)
+        at_once.wait_for_locks()
+    at_once.join()
+    assert at_once.results == [True]
+    assert due(centre)[0] == ("bolt", "operator", 90, "paid")
 
 
 def hello_of(till: Till) -> Hello:

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from central.coalition.registry import load_coalition
 from central.database import tables as t
@@ -33,13 +33,19 @@ def billed(centre: Centre) -> None:
     close_period(centre.engine, period_no=1, through=TODAY, now_ms=NOW, randomness=centre.random)
 
 
-def entered(centre: Centre, entry_id: str, amount: int, kind: str = "payment", by: Person = ANA, **more: Any) -> bool:
+def enters(
+    tx: Connection, centre: Centre, entry_id: str, amount: int, kind: str = "payment", by: Person = ANA, **more: Any
+) -> bool:
     entry = CashEntry(
         entry_id=entry_id, amount_minor=amount, kind=kind, on=date(2026, 3, 9),  # type: ignore[arg-type]
         **{"partner_id": "bolt", **more},
     )  # fmt: skip
+    return enter_cash(tx, entry, by, now_ms=NOW, randomness=centre.random)
+
+
+def entered(centre: Centre, *entry: Any, **more: Any) -> bool:
     with writing(centre.engine) as tx:
-        return enter_cash(tx, entry, by, now_ms=NOW, randomness=centre.random)
+        return enters(tx, centre, *entry, **more)
 
 
 def exposure(centre: Centre, partner_id: str = "bolt") -> Any:
