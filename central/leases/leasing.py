@@ -31,6 +31,7 @@ from central.ports import Randomness
 from central.posting.books import live_lots
 from central.posting.own_posting import post_own
 from central.posting.recorded import key_of
+from central.streams.own_events import append_own
 from central.worklist.worklist import raise_flags
 from loyalty.facts.lease_events import Granted, Reclaimed
 from loyalty.ledger.books import Flag, Posted
@@ -43,6 +44,7 @@ from sync.wire import LeaseAsk
 
 HOLD_FOR_S = 20 * 60  # the till lets a hold go after 15 minutes; it stops a minute early
 HOLD_SETTLES_MS = 7 * 24 * 3_600_000  # a till that holds and is not heard
+RECLAIMS = "reclaims"  # the stream
 NEVER_MS = 2**53 - 1
 DAY_MS = 24 * 3_600_000
 AT_ONCE = 200
@@ -200,8 +202,15 @@ def reclaim_overdue(tx: Connection, now_ms: int, randomness: Randomness) -> dict
     Returns:
         The facts by place; at most `AT_ONCE`, so call it again until there are none.
     """
-    over = select(lease).where(IS_ACTIVE, lease.c.settle_until_ms <= now_ms)
-    rows = tx.execute(over.order_by(lease.c.account_id, lease.c.lease_id).limit(AT_ONCE)).all()
+    is_over = IS_ACTIVE, lease.c.settle_until_ms <= now_ms
+    first = select(lease.c.account_id, lease.c.lease_id).where(*is_over).order_by(lease.c.account_id, lease.c.lease_id)
+    keys = [dict(row) for row in tx.execute(first.limit(AT_ONCE)).mappings()]
+    if not keys:
+        return {}
+    append_own(tx, RECLAIMS, (), now_ms, randomness)
+    hold(tx, account, [{"account_id": one} for one in {key["account_id"] for key in keys}], ("account_id",))
+    # Read once more: its till may have been heard while we waited, and have been granted more to spend of it.
+    rows = sorted(find(tx, lease, keys, (), *is_over), key=lambda row: (row.account_id, row.lease_id))
     if not rows:
         return {}
     facts = [
@@ -215,7 +224,7 @@ def reclaim_overdue(tx: Connection, now_ms: int, randomness: Randomness) -> dict
         )
         for row in rows
     ]
-    posted = post_own(tx, "reclaims", facts, now_ms, randomness)
+    posted = post_own(tx, RECLAIMS, facts, now_ms, randomness)
     _flag_reclaimed(tx, posted, facts, now_ms)
     return dict(zip(posted, facts, strict=True))
 

@@ -12,13 +12,28 @@ from sqlalchemy import func, select, text, update
 
 from central import ports
 from central.coalition.registry import hold_open_period
-from central.database.tables import account, block, event, lot, period, posting, reversed_, setting, stream, till_grant
+from central.database.tables import (
+    account,
+    block,
+    event,
+    lease,
+    lease_slice,
+    lot,
+    period,
+    posting,
+    reversed_,
+    setting,
+    stream,
+    till_grant,
+)
+from central.leases.leasing import reclaim_overdue
 from central.ports import SystemClock, reading, replayable, writing
 from central.posting.late import post_overdue
 from central.settlement.cash import BadCash, cash_of
 from central.settlement.closing import close_period
 from central.streams.own_events import append_own, centre_stream_id
 from central.streams.sealing import Sealer
+from central.verify.books import verify_books
 from loyalty.facts.events import PeriodTurned
 from loyalty.facts.receipts import Receipt
 from loyalty.lots import EventRef
@@ -26,7 +41,8 @@ from sync.blocks import Block
 from sync.chain import ZERO_HASH
 from sync.wire import Ack, Hello, Lanes
 from tests.central.test_cash import billed, due, entered, enters
-from tests.central.tills import DAY, Centre, Till, told
+from tests.central.test_leasing import LEASING, under_rules
+from tests.central.tills import DAY, Centre, Till, told, under
 
 pytestmark = pytest.mark.postgresql
 MARCH = date(2026, 3, 31)
@@ -260,6 +276,31 @@ def test_two_payments_entered_at_once_pay_a_period_together(centre: Centre) -> N
     at_once.join()
     assert at_once.results == [True]
     assert due(centre)[0] == ("bolt", "operator", 90, "paid")
+
+
+def test_a_lease_that_is_topped_up_while_it_would_be_taken_back_stays_with_its_till(centre: Centre) -> None:
+    till, member = centre.till(), centre.member()
+    under_rules(centre, LEASING, till)
+    till.sell("R1", 100_000, told(member))
+    (grant,) = till.leases(till.upload())
+    centre.now = grant.settle_until_ms
+    # Of 300 points 250 are spent, which is more than half: the till is granted more with this batch.
+    till.sell("R2", 1000, told(member, 2, 1000), spend=250, authority=under(grant))
+
+    def reclaimed() -> object:
+        with writing(centre.engine) as tx:
+            return reclaim_overdue(tx, centre.now, centre.random)
+
+    at_once = AtOnce(centre, till.upload, reclaimed)
+    with writing(centre.engine) as tx:
+        tx.execute(select(account).where(account.c.account_id == member).with_for_update())
+        at_once.wait_for_locks()
+    at_once.join()
+    assert {} in at_once.results
+    # 757 points are left, of which 227 are 30 %.
+    left = select(lease.c.state, func.sum(lease_slice.c.points)).join_from(lease, lease_slice).group_by(lease.c.state)
+    assert centre.rows(left) == [("active", 227)]
+    assert verify_books(centre.engine).violations == ()
 
 
 def hello_of(till: Till) -> Hello:
