@@ -79,8 +79,9 @@ def _take_sealed(tx: Connection, ask: DeskAsk, people: People | None, now_ms: in
         return DeskTold()
     if row.sealed_sha256 != ask.sealed.sha256:
         return DeskTold(took=True, refused="members.sealed_differs")
-    owner = tx.execute(select(account.c.status).where(account.c.account_id == row.account_id)).scalar()
-    if owner != "registered":
+    # Held, for who is being erased at this moment must not be kept behind that.
+    owner = select(account.c.status).where(account.c.account_id == row.account_id).with_for_update(read=True)
+    if tx.execute(owner).scalar() != "registered":
         return DeskTold(took=True, refused="members.erased")
     try:
         who = people.opened(tx, ask.sealed, till_id=ask.till_id, about=ask.about)
