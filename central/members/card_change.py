@@ -5,7 +5,7 @@ here. Source: docs/decisions/card-goes-by-two-names.md.
 """
 
 import msgspec
-from sqlalchemy import Connection, Engine, and_, func, select
+from sqlalchemy import Connection, Engine, and_, exists, func, select
 
 from central.coalition.registry import card_keys_in, said_by_tills
 from central.database.lanes import mark_changed
@@ -97,8 +97,8 @@ def standing(connection: Connection, keys: CardKeys) -> Change:
                 certificates_minor=minor,
             )
         )
-    known = select(card.c.card_token)
-    nobodys = select(func.count()).where(hotlist.c.lifted == 0, hotlist.c.card_token.not_in(known))
+    is_known = exists().where(card.c.card_token == hotlist.c.card_token)
+    nobodys = select(func.count()).select_from(hotlist).where(hotlist.c.lifted == 0, ~is_known)
     return Change(keys=tuple(told), blocked_unknown=connection.execute(nobodys).scalar_one())
 
 

@@ -1,27 +1,43 @@
-"""How SQLite looks accounts up: by their number, whatever else is asked of them, however many leases there are."""
+"""How rows are looked up: accounts by their number, whatever else is asked of them and however many leases there are;
+and nothing is looked for among all of the rows of a table once for each of another's."""
 
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+import pytest
+from sqlalchemy import Connection, Engine, create_engine, event
 
+from central.database.lanes import forget_tombstones
 from central.database.rows import find
 from central.database.tables import IS_COUNTER, IS_LEFT, lease, lease_slice, use
+from central.members.card_change import standing
 from central.migrations import upgrade
+from central.ports import writing
+from loyalty.cards.card_keys import one_card_key
+from tests.central.tills import CARD_KEY, DAY, Centre
 
 
-def plan_of(*asked: Any) -> str:
-    """The plan of one `find`, as SQLite tells it with no row in the tables."""
-    engine: Engine = create_engine("sqlite://")
-    upgrade(engine)
+def plan(engine: Engine, work: Callable[[Connection], object]) -> str:
+    """The plans of what SQLAlchemy runs for some work, as the database tells them; what the work writes is undone."""
     said: list[str] = []
+    is_sqlite = engine.dialect.name == "sqlite"
 
     def explain(_connection: Any, cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        said.extend(row[3] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", values))
+        how = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+        if statement.startswith(("SELECT", "DELETE")):
+            said.extend(row[3 * is_sqlite] for row in cursor.connection.execute(f"{how} {statement}", values))
 
     event.listen(engine, "after_cursor_execute", explain)
     with engine.connect() as connection:
-        find(connection, *asked)
+        work(connection)
     return " | ".join(said)
+
+
+def plan_of(*asked: Any) -> str:
+    """The plan of one `find` with no row in the tables."""
+    engine: Engine = create_engine("sqlite://")
+    upgrade(engine)
+    return plan(engine, lambda connection: find(connection, *asked))
 
 
 KEYS = [{"account_id": 7}, {"account_id": 8}]
@@ -41,3 +57,25 @@ def test_of_slices_and_uses_only_those_that_count_are_read() -> None:
     assert plan_of(use, KEYS, ("name", "amount"), IS_COUNTER) == (
         f"{LISTED}SEARCH use USING INDEX use_of_counter (account_id=?)"
     )
+
+
+@pytest.mark.postgresql
+def test_who_is_gone_is_told_from_all_members_in_one_pass(lent_postgres: str) -> None:
+    centre = Centre(lent_postgres)
+    centre.member()
+    centre.store.stamp()
+    with writing(centre.engine) as tx:
+        forget_tombstones(tx, centre.now)
+    said = plan(centre.engine, lambda tx: forget_tombstones(tx, centre.now + 91 * DAY))
+    assert "Delete on member_page" in said and "Anti Join" in said
+    assert "SubPlan" not in said
+    centre.engine.dispose()
+
+
+@pytest.mark.postgresql
+def test_blocked_cards_of_nobody_are_counted_in_one_pass(lent_postgres: str) -> None:
+    centre = Centre(lent_postgres)
+    said = plan(centre.engine, lambda tx: standing(tx, one_card_key(CARD_KEY)))
+    assert "Scan" in said and "on hotlist" in said
+    assert "SubPlan" not in said
+    centre.engine.dispose()
