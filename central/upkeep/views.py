@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, and_, func, select
 
 from central.coalition.registry import held_in
 from central.database.tables import batch, event, flag, period, posting, statement, store, store_partner, stream, till
@@ -74,13 +74,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def tills(tx: Connection, partner_id: str = "", on: str = "9999-12-31") -> list[TillRow]:
     """All tills by store and label, or those in the stores that a partner has on a date (ISO)."""
     rows = tx.execute(
-        select(till, stream, store.c.name.label("store_name"), _owner(on).label("partner_id"))
+        select(till, stream, batch.c.header, store.c.name.label("store_name"), _owner(on).label("partner_id"))
         .join_from(till, store, store.c.store_id == till.c.store_id)
         .outerjoin(stream, (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch))
+        .outerjoin(batch, _last_batch())
         .order_by(till.c.store_id, till.c.label)
     ).mappings()
-    errors = _clock_errors(tx)
-    made = [_till_row(row, errors.get((row["till_id"], row["epoch"]))) for row in rows]
+    made = [_till_row(row) for row in rows]
     return [one for one in made if partner_id in ("", one.partner_id)]
 
 
@@ -153,21 +153,13 @@ def _owner(on: str) -> Any:
     )
 
 
-def _clock_errors(tx: Connection) -> dict[tuple[str, int], int]:
-    """How far each till's clock is off, in milliseconds, as the header of its last batch says."""
-    last = (
-        select(batch.c.till_id, batch.c.epoch, func.max(batch.c.last_seq).label("last_seq"))
-        .group_by(batch.c.till_id, batch.c.epoch)
-        .subquery()
-    )
-    newest = (
-        (batch.c.till_id == last.c.till_id) & (batch.c.epoch == last.c.epoch) & (batch.c.last_seq == last.c.last_seq)
-    )
-    rows = tx.execute(select(batch.c.till_id, batch.c.epoch, batch.c.header).join(last, newest))
-    return {(row.till_id, row.epoch): msgspec.json.decode(row.header, type=_Clock).clock_error_ms for row in rows}
+def _last_batch() -> Any:
+    """The batch with which a stream came to where it is: its key, for there are millions of others."""
+    here = batch.c.till_id == stream.c.till_id, batch.c.epoch == stream.c.epoch, batch.c.last_seq == stream.c.seq
+    return and_(*here)
 
 
-def _till_row(row: Any, clock_error_ms: int | None) -> TillRow:
+def _till_row(row: Any) -> TillRow:
     about = msgspec.json.decode(row["about"] or "{}")
     seq = row["seq"] or 0
     return TillRow(
@@ -181,7 +173,7 @@ def _till_row(row: Any, clock_error_ms: int | None) -> TillRow:
         seq=seq,
         missing=max(0, (row["announced_seq"] or 0) - seq),
         backlog=row["backlog"] or 0,
-        clock_error_ms=clock_error_ms,
+        clock_error_ms=msgspec.json.decode(row["header"], type=_Clock).clock_error_ms if row["header"] else None,
         reason=row["reason"] or "",
         leases_suspended=row["leases_suspended"] or "",
         version=str(about.get("version", "")),

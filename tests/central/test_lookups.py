@@ -13,6 +13,7 @@ from central.database.tables import IS_COUNTER, IS_LEFT, lease, lease_slice, use
 from central.members.card_change import standing
 from central.migrations import upgrade
 from central.ports import writing
+from central.upkeep.views import tills
 from loyalty.cards.card_keys import one_card_key
 from tests.central.tills import CARD_KEY, DAY, Centre
 
@@ -57,6 +58,13 @@ def test_of_slices_and_uses_only_those_that_count_are_read() -> None:
     assert plan_of(use, KEYS, ("name", "amount"), IS_COUNTER) == (
         f"{LISTED}SEARCH use USING INDEX use_of_counter (account_id=?)"
     )
+
+
+def test_what_the_tills_last_said_is_looked_up_by_till_and_not_among_all_batches(tmp_path: Any) -> None:
+    centre = Centre(f"sqlite:///{tmp_path / 'central.db'}")
+    assert "batch" in (said := plan(centre.engine, tills))
+    assert "SCAN batch" not in said
+    centre.engine.dispose()
 
 
 @pytest.mark.postgresql
