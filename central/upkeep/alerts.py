@@ -66,6 +66,10 @@ class Alerts:
         present = {(one.code, one.about): one for one in found if one.level != "advice" and not _is_own(one)}
         with writing(self._engine) as tx:
             tx.execute(delete(notice).where(notice.c.state != "due", notice.c.made_at_ms < now_ms - KEPT_MS))
+            # What is due on a way out that the settings name no more, nobody would ever send.
+            names = [channel.name for channel in self._channels]
+            left = notice.c.state == "due", notice.c.channel.not_in(names)
+            tx.execute(update(notice).where(*left).values(state="given_up"))
             known = {(row.code, row.about): row for row in tx.execute(select(alert))}
             for key, one in present.items():
                 before = known.get(key)

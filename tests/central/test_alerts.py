@@ -91,6 +91,20 @@ def test_each_is_told_once_and_once_that_it_is_over(on_call: OnCall, kept: Kept)
     assert kept.told[3:] == [[("raised", "till.silent", "S1 Lane")]]
 
 
+def test_what_is_due_where_nobody_is_told_any_more_is_given_up(on_call: OnCall, kept: Kept) -> None:
+    kept.fails, on_call.found = True, [SILENT]
+    with pytest.raises(NotDelivered):
+        on_call.step()
+    assert on_call.states() == [("due", 1)]
+    on_call.channels = (other := Kept("other"),)
+    on_call.restart()
+    on_call.step()
+    assert on_call.states() == [("given_up", 1)]
+    on_call.found = []
+    on_call.step()
+    assert other.told == [[("cleared", "till.silent", "S1 Lane")]]
+
+
 def test_what_becomes_danger_is_told_once_more_and_what_eases_is_not(on_call: OnCall, kept: Kept) -> None:
     low, short = (Ailment(level=level, code="disk.low", about="/data", say=f"{mb} MB are free.", do="Free some.")
                   for level, mb in (("wrong", 900), ("danger", 90)))  # fmt: skip
