@@ -21,16 +21,11 @@ from central.posting.member_facts import CARD_HAS_POINTS
 from central.worklist.worklist import FlagKey, settle_flag
 from loyalty.moments import utc_date
 
-AT_ONCE = 50
 BY = "head office"
 
 
-_OPEN = (
-    select(flag)
-    .where(flag.c.cause == CARD_HAS_POINTS, flag.c.state == "open")
-    .order_by(flag.c.raised_at_ms)
-    .limit(AT_ONCE)
-)
+# All of them: a till that is away keeps points of many back, and those of others must not wait behind.
+_OPEN = select(flag).where(flag.c.cause == CARD_HAS_POINTS, flag.c.state == "open").order_by(flag.c.raised_at_ms)
 
 
 def bring_home(engine: Engine, now_ms: int, randomness: Randomness) -> int:

@@ -13,10 +13,13 @@ from central.intake.claims import settle_claims
 from central.intake.consents import WrongCode, confirm_by_code, consents_of, consents_of_card, evidence_of, withdraw
 from central.ports import reading, writing
 from central.verify.books import verify_books
+from central.worklist.worklist import raise_flags
 from loyalty.cards.card_keys import one_card_key
 from loyalty.cards.cards import Card, card_token
 from loyalty.cards.confirming import confirm_code, confirm_key, confirm_number
 from loyalty.facts.member_events import CardChanged, Claimed, ConsentChanged, ConsentSaid, Enrolled, ReceiptNamed
+from loyalty.ledger.books import Flag
+from loyalty.lots import EventRef
 from loyalty.members import UNKNOWN_CARD, PublishedMember
 from tests.central.test_leasing import ONLINE, back, under_rules
 from tests.central.tills import ANNA, BEN, CARD_KEY, NOW, Centre, Till
@@ -264,6 +267,29 @@ def test_points_follow_a_card_given_for_one_that_went_home_meanwhile(centre: Cen
     assert (points(centre, anna), centre.account_of(token(NEWER))) == (8, anna)
     assert bring_home(centre.engine, centre.now, centre.random) == 0
     assert violations(centre) == []
+
+
+def test_points_that_tills_keep_back_keep_those_of_others_from_nothing(centre: Centre) -> None:
+    anna, till, other = centre.member(ANNA), centre.till(), centre.till()
+    under_rules(centre, ONLINE, till, other)
+    for number in (NEW, NEWER):
+        other.sell(f"R-{number}", 400, UNKNOWN_CARD, token=token(number))
+    other.upload()
+    held, free = (centre.account_of(token(number)) for number in (NEW, NEWER))
+    assert other.ask("H1", held, 3).granted == 3
+    strays = [held] * 60 + [free]
+    flags = [
+        Flag(
+            of=EventRef(till_id=till.head.till_id, epoch=1, seq=n), cause="card_has_points",
+            figures={"account_id": stray, "into": anna},
+        )
+        for n, stray in enumerate(strays, 1)
+    ]  # fmt: skip
+    with writing(centre.engine) as tx:
+        raise_flags(tx, flags[:-1], {}, centre.now)
+        raise_flags(tx, flags[-1:], {}, centre.now + 1)
+    assert bring_home(centre.engine, centre.now, centre.random) == 1
+    assert points(centre, anna) == 4
 
 
 def test_points_of_a_card_whose_member_is_erased_stay_and_say_why(centre: Centre) -> None:
