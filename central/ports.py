@@ -223,7 +223,8 @@ def open_engine(url: str, cache_mib: int = CACHE_MIB) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
-            return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8)
+            # Whatever the server's own default is: who waited for a lock reads what was written meanwhile.
+            return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8, isolation_level="READ COMMITTED")
     except (ArgumentError, ModuleNotFoundError):
         # The address may hold a password, so it is not repeated.
         raise BadSettings(
