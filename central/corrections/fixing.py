@@ -12,7 +12,7 @@ from central.corrections.adjusting import Signed
 from central.corrections.wishes import BadWish, FixWish, NotThere
 from central.database.rows import find, put
 from central.database.tables import account, claim, event
-from central.intake.quarantine import ItemKey, check_open, note_outcome
+from central.intake.quarantine import AlreadyDecided, ItemKey, check_open, note_outcome
 from central.ports import Randomness
 from central.posting.account_facts import CORRECTIONS, AccountFacts
 from central.posting.fixed_receipts import fixed_receipts, fixed_returns, names_of, returns_named
@@ -62,12 +62,14 @@ def check_fix(connection: Connection, wish: FixWish) -> int:
     key = key_of_fix(wish)
     if not key.seq:
         raise BadWish("Name one event of the upload: its hash, a slash, and its number.", field="item")
-    check_open(connection, key)
+    shown = check_open(connection, key)
     fact = read_fact(msgspec.json.encode(wish.fact))
     for row in find(connection, claim, [{"till_id": key.till_id, "receipt_id": fact.receipt_id}]):
         if (row.epoch, row.seq) != (key.epoch, key.seq) or key.sha256:
             owner = f"event {row.seq} of epoch {row.epoch}"
             raise BadWish(f"Its id belongs to {owner}. Give it the id it should have, or write it off.", field="fact")
+    if shown.item.reads == "posted":
+        raise AlreadyDecided("This very event is in the books by now, so another one would be booked twice.")
     if fact.account_id is not None and not find(connection, account, [{"account_id": fact.account_id}]):
         raise BadWish(f"There is no account {fact.account_id}; name the one it is for.", field="fact")
     if not isinstance(fact, Receipt) and fact.of is not None:

@@ -14,8 +14,10 @@ from central.audit import note_down
 from central.database.rows import find, put
 from central.database.tables import claim, event, flag, quarantine, quarantine_outcome, till_key
 from central.ports import Randomness
+from central.posting.account_facts import CORRECTIONS
 from central.streams.evidence import payloads_of, told_again
 from central.streams.heads import Unfit, kind_of, read_fit_head
+from central.streams.own_events import append_own
 from loyalty.lots import EventRef
 from loyalty.trouble import Refusal
 from sync.envelope import OpenedBatch, open_batch
@@ -173,9 +175,16 @@ def write_off(
     """
     if not note.strip() or len(note) > LONGEST_NOTE or "\0" in note:
         raise NoReason(f"Say why it is written off, in at most {LONGEST_NOTE} characters; it is kept with the item.")
+    one_decides(tx, now_ms, randomness)
     check_open(tx, key)
     note_outcome(tx, key, "written_off", note=note.strip(), by=by, now_ms=now_ms)
     note_down(tx, randomness, user_id=user_id, action="quarantine.written_off", about=key.name, now_ms=now_ms)
+
+
+def one_decides(tx: Connection, now_ms: int, randomness: Randomness) -> None:
+    """Keep others who fix, write off or replay an upload out until the transaction ends: of an upload and an event
+    inside it, the later one has to see what became of the other."""
+    append_own(tx, CORRECTIONS, (), now_ms, randomness)
 
 
 def check_open(connection: Connection, key: ItemKey) -> Shown:

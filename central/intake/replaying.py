@@ -19,6 +19,7 @@ from central.intake.quarantine import (
     ItemKey,
     check_open,
     note_outcome,
+    one_decides,
     opened_upload,
     payload_in,
     show,
@@ -134,6 +135,7 @@ def replay_upload(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomn
             does not follow on what is here.
     """
     with writing(engine) as tx:
+        one_decides(tx, now_ms, randomness)
         row = upload_row(tx, key)
         opened = opened_upload(tx, row)
         if opened is None:

@@ -3,17 +3,20 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import msgspec
 import pytest
 from sqlalchemy import select, update
 
 from central.corrections.corrections import NotOpen
 from central.corrections.expiry import due_on, expire
-from central.corrections.wishes import NotThere
+from central.corrections.wishes import FixWish, NotThere
 from central.database import tables as t
+from central.intake.reinstated import reinstate_stream, replay_reinstated
 from central.ports import writing
 from loyalty.trouble import Refusal
 from tests.central.office import ANA, BEA, Office, give, merge, take, transfer
 from tests.central.test_at_once import AtOnce
+from tests.central.test_reinstating import refused, revoke
 from tests.central.tills import BEN, DAY, TODAY, Centre, told
 
 pytestmark = pytest.mark.postgresql
@@ -93,6 +96,33 @@ def test_transfers_in_both_directions_at_once_do_not_wait_for_each_other_for_eve
     )  # fmt: skip
     held = [office.held(anna)[0][2], office.held(ben)[0][2]]
     assert held == [30, 50]
+    assert office.adds_up()
+
+
+@pytest.mark.parametrize(
+    ("fixed_as", "fix_first"), [("R1", False), ("R1b", False), ("R1b", True)], ids=["second", "renamed", "first"]
+)
+def test_an_event_that_one_fixes_while_another_replays_its_upload_is_booked_once(
+    office: Office, fixed_as: str, fix_first: bool
+) -> None:
+    anna, till = office.centre.member(), office.centre.till()
+    revoke(office.centre, till.head.till_id)
+    sold = till.receipt("R1", 4_000, told(anna))
+    till.append(sold)
+    till.sell("R2", 1_000, told(anna))
+    refused(till, 1, 2)
+    (upload,) = office.rows(select(t.quarantine.c.sha256))
+    fact = msgspec.structs.replace(sold, receipt_id=fixed_as)
+    key = {"till_id": till.head.till_id, "epoch": 1, "seq": 1, "sha256": upload[0]}
+    asked = office.ask(FixWish(**key, fact=fact, reason="till_stopped"))
+    with writing(office.centre.engine) as tx:
+        assert reinstate_stream(tx, till.head.till_id, 1)
+    both: list[Callable[[], object]] = [
+        lambda: replay_reinstated(office.centre.engine, office.centre.now, office.centre.random, "chore"),
+        lambda: office.approve(asked.correction_id),
+    ]
+    all_at_once(office, anna, *(reversed(both) if fix_first else both))
+    assert [points for _, _, points, _ in office.held(anna)] == [50]
     assert office.adds_up()
 
 

@@ -1,5 +1,6 @@
 """A till that was revoked by mistake: two people take back in all that it sold since, in order, once."""
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
@@ -9,7 +10,7 @@ from central.corrections.reinstating import NotRevoked
 from central.corrections.wishes import BadWish, FixWish, ReinstateWish
 from central.database import tables as t
 from central.intake import reinstated
-from central.intake.quarantine import ItemKey, items, show
+from central.intake.quarantine import AlreadyDecided, ItemKey, items, show
 from central.intake.reinstated import RevokedStream, replay_reinstated, revoked_streams
 from central.intake.replaying import NotReadable, replay_one
 from central.ports import reading, writing
@@ -142,6 +143,25 @@ def test_an_event_that_a_person_fixed_or_wrote_off_before_stays_as_they_decided(
     states = select(t.event.c.seq, t.event.c.state).where(t.event.c.till_id == till.head.till_id)
     assert centre.rows(states.order_by(t.event.c.seq)) == [(1, "quarantined"), (2, "quarantined"), (3, "posted")]
     assert waiting(centre) == []
+    adds_up(centre)
+
+
+def test_what_was_booked_with_its_upload_is_not_fixed_any_more_under_another_id(centre: Centre) -> None:
+    anna, till = centre.member(), centre.till()
+    revoke(centre, till.head.till_id)
+    sold = till.receipt("R1", 4_000, told(anna))
+    till.append(sold)
+    refused(till, 1, 1)
+    with reading(centre.engine) as tx:
+        (upload,) = items(tx)
+    office = Office(centre)
+    fact = msgspec.structs.replace(sold, receipt_id="R1b")
+    key = {"till_id": till.head.till_id, "epoch": 1, "seq": 1, "sha256": upload.name}
+    asked = office.ask(FixWish(**key, fact=fact, reason="till_stopped"))
+    office.done(wish(till))
+    with pytest.raises(AlreadyDecided):
+        office.approve(asked.correction_id)
+    assert lots(centre, anna) == 40
     adds_up(centre)
 
 
