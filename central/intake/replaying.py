@@ -178,6 +178,9 @@ def _decided_inside(tx: Connection, opened: OpenedBatch, first_seq: int) -> list
     """Place and id of each event from `first_seq` on that was fixed or written off while it was kept in an upload.
 
     The very event, for a copy of the till wrote others under the same numbers.
+
+    Raises:
+        NotReadable: its bytes are not kept any more, so nobody can say which it was.
     """
     header, beside = opened.header, quarantine_outcome.c
     here = beside.till_id == header.till_id, beside.epoch == header.epoch, beside.sha256 != ""
@@ -188,6 +191,8 @@ def _decided_inside(tx: Connection, opened: OpenedBatch, first_seq: int) -> list
         key = ItemKey(till_id=header.till_id, epoch=header.epoch, seq=seq, sha256=sha256)
         if sha256 not in uploads:
             uploads[sha256] = opened_upload(tx, upload_row(tx, key))
+        if uploads[sha256] is None:
+            raise NotReadable("What was decided of its events is not kept any more; fix the others one by one.")
         payload = opened.payloads[seq - header.first_seq]
         if payload_in(uploads[sha256], key) == payload:
             head = read_fit_head(payload)

@@ -14,13 +14,14 @@ from central.intake.quarantine import AlreadyDecided, ItemKey, items, show
 from central.intake.reinstated import RevokedStream, replay_reinstated, revoked_streams
 from central.intake.replaying import NotReadable, replay_one
 from central.ports import reading, writing
+from central.upkeep.redacting import redact
 from central.verify.books import verify_books
 from sync.refusals import OldEpoch, Revoked, TillLeft
 from sync.wire import Ack, Problem
 from tests.central.office import ANA, BEA, Office
 from tests.central.recovering import Lane, apart, in_order, receipts
 from tests.central.test_quarantine import lots, off
-from tests.central.tills import Centre, Till, told
+from tests.central.tills import DAY, Centre, Till, told
 
 
 def revoke(centre: Centre, till_id: str) -> None:
@@ -163,6 +164,24 @@ def test_what_was_booked_with_its_upload_is_not_fixed_any_more_under_another_id(
         office.approve(asked.correction_id)
     assert lots(centre, anna) == 40
     adds_up(centre)
+
+
+def test_where_what_was_decided_is_not_kept_any_more_the_rest_waits_for_people(centre: Centre) -> None:
+    anna, till = centre.member(), centre.till()
+    revoke(centre, till.head.till_id)
+    till.sell("R1", 4_000, told(anna))
+    till.sell("R2", 1_000, told(anna))
+    refused(till, 1, 1)
+    with reading(centre.engine) as tx:
+        (upload,) = items(tx)
+    off(centre, ItemKey(till_id=till.head.till_id, epoch=1, sha256=upload.name, seq=1), "a test sale")
+    centre.now += 61 * DAY
+    assert redact(centre.engine, 60, centre.now, centre.random) == 1
+    refused(till, 1, 2)
+    Office(centre).done(wish(till))
+    # Which event it was that somebody wrote off, nobody can say: it could be booked all the same.
+    assert (lots(centre, anna), waiting(centre)) == (0, [Revoked.code])
+    assert replay_reinstated(centre.engine, centre.now, centre.random, "chore").posted == 0
 
 
 def test_a_part_that_is_missing_stays_where_it_is_until_the_machine_brings_it(centre: Centre) -> None:
