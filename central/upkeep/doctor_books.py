@@ -19,7 +19,7 @@ from central.worklist.causes import why
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 MOST_CLOCK_ERROR_MS = 120_000
-LATE_TURNS, LATE_MS = 3, 60_000
+LATE_TURNS, LATE_MS = 3, 90_000  # a run may take a minute, and is noted up to ten seconds after its end
 BACKUP_ADVISED_MS = 7 * DAY_MS
 TILL_DISK_LOW_MB, TILL_DISK_SHORT_MB = 500, 100
 UNTOLD = "alerts.undelivered"  # which is no alert itself: it could not be delivered either

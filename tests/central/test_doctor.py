@@ -154,18 +154,18 @@ def test_little_room_is_wrong_and_very_little_is_danger(ward: Ward, monkeypatch:
 
 
 def test_chores_that_nobody_does_that_are_late_and_that_fail(ward: Ward) -> None:
-    # A chore of every 2 s is late after 66 s, one of every 30 s after 150 s.
-    assert ward.codes(NOW + 60_000) == set()
-    (empty,) = [one for one in ward.look(NOW + 67_000).ailments if one.level != "advice"]
+    # A chore of every 2 s is late after 96 s, one of every 30 s after 180 s.
+    assert ward.codes(NOW + 92_000) == set()
+    (empty,) = [one for one in ward.look(NOW + 97_000).ailments if one.level != "advice"]
     assert (empty.level, empty.code, empty.say) == ("danger", "house.empty", "Nobody keeps house.")
     with writing(ward.centre.engine) as tx:
         quick = EVERY_S.keys() - {"arrived"}
-        note_runs(tx, {(chore, "done"): Ran(runs=1, last_ms=NOW + 151_000) for chore in quick})
-    (late,) = [one for one in ward.look(NOW + 151_000).ailments if one.level != "advice"]
+        note_runs(tx, {(chore, "done"): Ran(runs=1, last_ms=NOW + 181_000) for chore in quick})
+    (late,) = [one for one in ward.look(NOW + 181_000).ailments if one.level != "advice"]
     assert (late.code, late.about) == ("chore.late", "arrived")
     with writing(ward.centre.engine) as tx:
-        note_runs(tx, {("seal", "failed"): Ran(runs=1, last_ms=NOW + 152_000, trouble="CopyFailed: no room")})
-    (failing,) = [one for one in ward.look(NOW + 152_000).ailments if one.code == "chore.failing"]
+        note_runs(tx, {("seal", "failed"): Ran(runs=1, last_ms=NOW + 182_000, trouble="CopyFailed: no room")})
+    (failing,) = [one for one in ward.look(NOW + 182_000).ailments if one.code == "chore.failing"]
     assert (failing.level, failing.about, "no room" in failing.say) == ("danger", "seal", True)
 
 
@@ -178,7 +178,7 @@ def test_a_chore_is_not_late_because_somebody_has_just_begun_to_keep_house(tmp_p
     settings.folder.mkdir(mode=0o700)
     found = {one.code for one in examine(settings, engine, NOW + 30_000).ailments}
     assert not found & {"chore.late", "house.empty"}
-    assert "house.empty" in {one.code for one in examine(settings, engine, NOW + 67_000).ailments}
+    assert "house.empty" in {one.code for one in examine(settings, engine, NOW + 97_000).ailments}
     engine.dispose()
 
 
