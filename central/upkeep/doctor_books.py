@@ -1,12 +1,13 @@
 """What the books say of tills, chores, blocks and the worklist that somebody should do something about."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from central.backups.backups import LAST_BACKUP
 from central.coalition.registry import get_setting
-from central.database.tables import flag, notice, release, waiting
+from central.database.tables import flag, notice, release, till, waiting
 from central.intake.quarantine import count_open
 from central.ports import Settings
 from central.upkeep import views
@@ -30,8 +31,8 @@ def look_at_books(settings: Settings, tx: Connection, now_ms: int) -> Iterator[A
     """Everything that the database tells, in one snapshot."""
     yield from _chores(tx, now_ms)
     yield from _backup(settings, tx, now_ms)
-    for till in views.tills(tx):
-        yield from _till(settings, till, now_ms)
+    for one in views.tills(tx):
+        yield from _till(settings, one, now_ms)
     yield from _worklist(settings, tx, now_ms)
     yield from _kept_apart(settings, tx, now_ms)
     if held := held_back(tx, settings.receipt_days, now_ms):
@@ -146,20 +147,29 @@ def _till(settings: Settings, till: views.TillRow, now_ms: int) -> Iterator[Ailm
 
 def _worklist(settings: Settings, tx: Connection, now_ms: int) -> Iterator[Ailment]:
     """Alarms, which are about a till or a slot as a whole, at once; findings about an event once they are old."""
-    chosen = (flag.c.cause, (flag.c.seq == 0).label("is_alarm"))
-    counted = select(*chosen, func.count().label("count"), func.min(flag.c.raised_at_ms).label("oldest_ms"))
-    for row in tx.execute(counted.where(flag.c.state == "open").group_by(*chosen).order_by(flag.c.cause)):
-        if row.is_alarm:
-            yield Ailment(
-                level="danger" if row.cause in BLOCK_ALARMS else "wrong", code=f"alarm.{row.cause}",
-                say=why(row.cause), do="Look at the worklist; settle the row once it is explained.",
-            )  # fmt: skip
-        elif now_ms - row.oldest_ms > settings.worklist_days * DAY_MS:
+    alarms = select(flag.c.cause, till.c.store_id, till.c.label).outerjoin(till, till.c.till_id == flag.c.till_id)
+    still = alarms.where(flag.c.state == "open", flag.c.seq == 0)
+    rows = tx.execute(still.order_by(flag.c.cause, till.c.store_id, till.c.label))
+    for cause, about in dict.fromkeys((row.cause, _alarmed(row)) for row in rows):
+        yield Ailment(
+            level="danger" if cause in BLOCK_ALARMS else "wrong", code=f"alarm.{cause}", about=about, say=why(cause),
+            do="Look at the worklist; settle the row once it is explained.",
+        )  # fmt: skip
+    oldest = select(flag.c.cause, func.min(flag.c.raised_at_ms).label("oldest_ms"))
+    findings = oldest.where(flag.c.state == "open", flag.c.seq > 0).group_by(flag.c.cause)
+    for row in tx.execute(findings.order_by(flag.c.cause)):
+        if now_ms - row.oldest_ms > settings.worklist_days * DAY_MS:
             yield Ailment(
                 level="wrong", code="worklist.old", about=row.cause,
                 say=f"Rows of {row.cause} are open, the oldest for more than {settings.worklist_days} days.",
                 do="Settle them in the console.",
             )  # fmt: skip
+
+
+def _alarmed(row: Row[Any]) -> str:
+    """The till that an alarm is about: one alarm of a till does not hide that of another. Blocks that are lost are no
+    till's own trouble, and every till may have been told of them."""
+    return "" if row.cause in BLOCK_ALARMS or row.label is None else f"{row.store_id} {row.label}"
 
 
 def _kept_apart(settings: Settings, tx: Connection, now_ms: int) -> Iterator[Ailment]:

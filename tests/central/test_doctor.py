@@ -251,6 +251,18 @@ def test_rows_that_wait_too_long_and_blocks_that_were_lost(ward: Ward) -> None:
     assert found["worklist.old"].say == "Rows of uncovered are open, the oldest for more than 7 days."
 
 
+def test_an_alarm_is_told_of_each_till_and_lost_blocks_once(ward: Ward) -> None:
+    tills = ward.till, ward.centre.till("S2")
+    with writing(ward.centre.engine) as tx:
+        for till in tills:
+            raise_alarm(tx, "batch_quarantined", till.head.till_id, NOW)
+            raise_alarm(tx, "block_differs", till.head.till_id, NOW)
+    found = [(one.code, one.about) for one in ward.look().ailments if one.code.startswith("alarm.")]
+    assert found == [
+        ("alarm.block_differs", ""), ("alarm.batch_quarantined", "S1 Lane"), ("alarm.batch_quarantined", "S2 Lane"),
+    ]  # fmt: skip
+
+
 def test_copies_of_blocks_that_stay_behind_and_a_folder_that_is_not_there(ward: Ward, tmp_path: Path) -> None:
     copies = tmp_path / "copies"
     assert ward.codes(block_copies=str(copies)) == {"folder.missing"}
