@@ -143,7 +143,9 @@ def replay_upload(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomn
         header = opened.header
         if row.code == KeyRetired.code:
             raise NotReadable("The key that signed it was replaced or revoked; fix its events one by one.")
-        own = tx.execute(select(stream.c.state, stream.c.genesis).where(at(header.till_id, header.epoch))).first()
+        # Held, for its machine may bring the very events at this moment.
+        held = select(stream.c.state, stream.c.genesis).where(at(header.till_id, header.epoch))
+        own = tx.execute(held.with_for_update(key_share=True)).first()
         if own is None or own.state not in OPEN_TO:
             state = own.state if own else "unknown"
             if state == "revoked":

@@ -7,13 +7,16 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
+from central.coalition.registry import resume_stream, stop_stream
 from central.corrections.corrections import NotOpen
 from central.corrections.expiry import due_on, expire
 from central.corrections.wishes import FixWish, NotThere
 from central.database import tables as t
 from central.intake.reinstated import reinstate_stream, replay_reinstated
+from central.intake.replaying import Replayed, replay_all
 from central.ports import writing
 from loyalty.trouble import Refusal
+from sync.wire import Problem
 from tests.central.office import ANA, BEA, Office, give, merge, take, transfer
 from tests.central.test_at_once import AtOnce
 from tests.central.test_reinstating import refused, revoke
@@ -123,6 +126,22 @@ def test_an_event_that_one_fixes_while_another_replays_its_upload_is_booked_once
     ]
     all_at_once(office, anna, *(reversed(both) if fix_first else both))
     assert [points for _, _, points, _ in office.held(anna)] == [50]
+    assert office.adds_up()
+
+
+def test_an_upload_that_its_till_brings_again_while_it_is_replayed_is_booked_once(office: Office) -> None:
+    anna, till = office.centre.member(), office.centre.till()
+    with writing(office.centre.engine) as tx:
+        stop_stream(tx, till.head.till_id, 1, "sync.rewind")
+    till.sell("R1", 4_000, told(anna))
+    assert isinstance(till.send(till.batch()), Problem)
+    with writing(office.centre.engine) as tx:
+        resume_stream(tx, till.head.till_id, 1)
+    engine, now, random = office.centre.engine, office.centre.now, office.centre.random
+    results = all_at_once(office, anna, till.upload, lambda: replay_all(engine, now, random, "ana"))
+    assert Replayed(looked_at=1, posted=0) in results
+    assert [points for _, _, points, _ in office.held(anna)] == [40]
+    assert office.rows(select(t.quarantine_outcome.c.outcome)) == [("replayed",)]
     assert office.adds_up()
 
 
