@@ -118,7 +118,7 @@ def _unreferenced(returned: Return, detail: ReturnDetail, programmes: Mapping[st
         return SKIPPED
     basket = Basket(receipt_id=returned.receipt_id, currency=detail.currency, lines=detail.goods)
     try:
-        quote = quote_basket(compiled, basket, returned.place, detail.view)
+        quote = quote_basket(compiled, basket, returned.place, detail.view, explain=False)
     except Refusal as refusal:
         return _differs("decision_differs", {"say": refusal.say[:200], "code": refusal.code})
     rules = rules_of_sale(compiled.programme, (), ())
@@ -136,7 +136,7 @@ def _unreferenced(returned: Return, detail: ReturnDetail, programmes: Mapping[st
 
 def _decision(receipt: Receipt, detail: ReceiptDetail, compiled: Compiled) -> list[tuple[str, Figures]]:
     try:
-        quote = quote_again(compiled, receipt, detail)
+        quote = quote_again(compiled, receipt, detail, explain=False)
     except Trouble as trouble:
         return [("decision_differs", {"say": trouble.say[:200], "code": trouble.code})]
     return list(_compared(_both(receipt, detail, quote, compiled)).findings)

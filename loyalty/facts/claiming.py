@@ -42,7 +42,7 @@ def claimed_points(
     """
     if detail.engine_no != ENGINE_NO or compiled.version != detail.programme_version:
         raise NotPriceable("The rules of this receipt are not here any more, so its points cannot be worked out.")
-    quote = quote_again(compiled, receipt, msgspec.structs.replace(detail, view=UNKNOWN_CARD))
+    quote = quote_again(compiled, receipt, msgspec.structs.replace(detail, view=UNKNOWN_CARD), explain=False)
     rows = tuple(returned)
     if not rows:
         return quote.earned

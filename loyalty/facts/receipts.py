@@ -200,13 +200,14 @@ def close_receipt(quote: Quote, basket: Basket, place: Place, **told: Any) -> Re
 
 
 def quote_again(
-    compiled: Compiled, receipt: Receipt, detail: ReceiptDetail, language: Language | None = None
-) -> Quote:
+    compiled: Compiled, receipt: Receipt, detail: ReceiptDetail, language: Language | None = None, *,
+    explain: bool = True,
+) -> Quote:  # fmt: skip
     """The quote of a receipt, from what its till was told: same inputs, same figures.
 
     Args:
         compiled: the programme that `detail` names; `detail.engine_no` must be one that this engine is.
-        language: of the messages, which are no figures.
+        language: of the messages, which are no figures; `explain`: as in `quote_basket`.
     Raises:
         BadBasket, WrongCurrency, InvariantBroken: what was recorded cannot be priced.
     Source: DECISIONS 13.
@@ -220,6 +221,7 @@ def quote_again(
         bearer=detail.bearer,
         shared=detail.shared,
         language=language,
+        explain=explain,
     )
 
 
