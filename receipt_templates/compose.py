@@ -20,7 +20,7 @@ from receipt_templates.goods import goods_of
 from receipt_templates.head_and_foot import foot, head, lapsing
 from receipt_templates.markup import escaped, parse
 from receipt_templates.reversal_views import ReturnView, VoidView
-from receipt_templates.sale import sale_blocks
+from receipt_templates.sale import coupon_blocks, sale_blocks
 from receipt_templates.slip_views import (
     BalanceView,
     CertificateView,
@@ -118,7 +118,12 @@ def _parts(view: AnyView, tongue: languages.Tongue) -> dict[str, Callable[..., I
         "foot": lambda: foot(view, tongue),
         "lapsing": lambda: lapsing(view.lapsing, tongue) if isinstance(view, BalanceView) else (),
         "goods": lambda: goods_of(view.sold, tongue) if isinstance(view, ExchangeView) else (),
+        "coupons": lambda: _coupons(view.sold, tongue) if isinstance(view, ExchangeView) else (),
     }
+
+
+def _coupons(sold: ReceiptView, tongue: languages.Tongue) -> Iterable[Block]:
+    return (block for coupon in sold.coupons for block in coupon_blocks(coupon, tongue))
 
 
 def _signed(tongue: languages.Tongue, figure: int, currency: str) -> str:

@@ -33,7 +33,7 @@ def _after_goods(view: ReceiptView, tongue: Tongue) -> list[Block]:
     if view.member or view.points_earned or view.points_spent:
         blocks += _points(view, tongue)
     for coupon in view.coupons:
-        blocks += _coupon(coupon, tongue)
+        blocks += coupon_blocks(coupon, tongue)
     blocks += foot(view, tongue)
     if not view.training:
         # What a till scans when goods come back; the number is printed above for those who cannot.
@@ -88,7 +88,7 @@ def _points(view: ReceiptView, tongue: Tongue) -> Iterator[Block]:
     yield from lapsing(view.lapsing, tongue)
 
 
-def _coupon(coupon: ViewCoupon, tongue: Tongue) -> Iterator[Block]:
+def coupon_blocks(coupon: ViewCoupon, tongue: Tongue) -> Iterator[Block]:
     """A coupon for the next visit, its code to scan and to read."""
     first, last = day(tongue, coupon.from_on), day(tongue, coupon.through)
     yield Rule()

@@ -82,12 +82,14 @@ class ClaimView(Slip, frozen=True, kw_only=True, tag="claim.v1", tag_field="slip
 
 
 class ExchangeView(Slip, frozen=True, kw_only=True, tag="exchange.v1", tag_field="slip"):
-    """Goods brought back and others taken along, with one sum: to pay, or to hand out."""
+    """Goods brought back and others taken along, with one sum: to pay, or to hand out. Change is what the tenders of
+    the sale are above it."""
 
     returned: ReturnView
     sold: ReceiptView
     to_pay_minor: int = 0
     to_hand_out_minor: int = 0
+    change_minor: int = 0
     points_net: int = 0
 
 

@@ -207,7 +207,8 @@ def view_of_receipt(
         stored=stored,
         to_pay_minor=to_pay,
         tenders=tenders,
-        change_minor=max(0, given - to_pay),
+        # What came back in its exchange pays too: the change stands on the slip of both.
+        change_minor=0 if detail.exchange else max(0, given - to_pay),
         points_earned=sum(earned.points for earned in receipt.earned),
         coupons=tuple(
             ViewCoupon(

@@ -1,6 +1,6 @@
 """What each event of a business day adds to the day's figures, as the till has them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -32,9 +32,10 @@ def day_of(entries: Iterable[Entry], business_date: date) -> Day:
     moves = tuple(event for event in of_day if isinstance(event, Moves))
     voided = {move.receipt_id.removeprefix(VOID) for move in moves if isinstance(move, Void | ReturnVoid)}
     details = {move.receipt_id: read_detail(move) for move in moves if isinstance(move, Receipt)}
+    exchanged = {approved_in(bytes(move.detail)).exchange: move for move in moves if isinstance(move, Return)}
     return Day(
         moves=moves,
-        entries=tuple(_entry(move, details.get(move.receipt_id), voided) for move in moves),
+        entries=tuple(_entry(move, details.get(move.receipt_id), voided, exchanged) for move in moves),
         overrides=sum(approved_in(bytes(event.detail)).override is not None for event in of_day),
         offline_receipts=sum(detail.offline for detail in details.values()),
     )
@@ -46,11 +47,15 @@ def _day_of(event: Event) -> date | None:
     return place.business_date if place else None
 
 
-def _entry(move: Moves, detail: ReceiptDetail | None, voided: set[str]) -> DayEntry:
+def _entry(
+    move: Moves, detail: ReceiptDetail | None, voided: set[str], exchanged: Mapping[str, Return]
+) -> DayEntry:
+    """Args: `exchanged` are returns by the exchange that they are half of."""
     if isinstance(move, Receipt) and detail is not None:
+        back = exchanged.get(detail.exchange) if detail.exchange else None
         return DayEntry(
             receipt_id=move.receipt_id,
-            adds=_of_sale(move, detail),
+            adds=_of_sale(move, detail, back.paid_out_minor if back else 0),
             is_voided=move.receipt_id in voided,
             charged_differs=bool(detail.charged),
         )
@@ -61,7 +66,8 @@ def _entry(move: Moves, detail: ReceiptDetail | None, voided: set[str]) -> DayEn
     return DayEntry(receipt_id=move.receipt_id, adds={"voids": 1})
 
 
-def _of_sale(receipt: Receipt, detail: ReceiptDetail) -> dict[str, int]:
+def _of_sale(receipt: Receipt, detail: ReceiptDetail, back_minor: int) -> dict[str, int]:
+    """Args: `back_minor` is what the goods that came back in its exchange paid of it."""
     taken: Sequence[int] = [one.discount_minor for one in detail.charged or detail.figures]
     spent = receipt.redemption
     adds = {
@@ -72,7 +78,7 @@ def _of_sale(receipt: Receipt, detail: ReceiptDetail) -> dict[str, int]:
         "points_spent": spent.points if spent else 0,
     }
     stored = stored_paid((*receipt.uses, *receipt.shared_uses))
-    to_pay = receipt.net_minor - stored.certificates_minor - stored.wallet_minor
+    to_pay = max(0, receipt.net_minor - stored.certificates_minor - stored.wallet_minor - back_minor)
     paid: dict[str, int] = {}
     for tender in detail.tenders:
         if tender.kind not in PAID_HERE:

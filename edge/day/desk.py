@@ -322,6 +322,7 @@ def _exchange_view(desk: Desk, told: Exchanged, language: Language | None, face:
         sold=sold,
         to_pay_minor=max(0, told.net_minor),
         to_hand_out_minor=max(0, -told.net_minor),
+        change_minor=max(0, sum(paid.amount_minor for paid in sold.tenders) - max(0, told.net_minor)),
         points_net=told.points_net,
     )
 

@@ -197,6 +197,25 @@ def test_one_slip_shows_both_and_is_printed_again(rim: Rim) -> None:
     assert rim.client.get("/v1/exchanges/X9").json["code"] == "exchange.unknown"
 
 
+def test_change_is_what_the_tenders_are_above_the_one_sum(rim: Rim) -> None:
+    cash = {"tenders": [{"kind": "cash", "amount_minor": 1000}]}
+    told = rim.post("/v1/exchanges", swap(sale=cash)).json
+    assert [row.split() for row in told["text"].splitlines() if row.startswith("Change")] == [["Change", "3.60"]]
+    assert "Change" not in told["receipt"]["text"]  # the mug alone is not what was paid
+    # In the drawer are 10.50 of R1 and 6.40 of the exchange.
+    closed = rim.post("/v1/day-close", {"business_date": "2026-03-05"}).json
+    assert closed["report"]["tenders"] == [{"kind": "cash", "till": 1690, "pos": None}]
+
+
+def test_without_change_and_for_less_the_drawer_has_what_was_paid(rim: Rim) -> None:
+    rim.post("/v1/exchanges", swap(sale={"tenders": [{"kind": "cash", "amount_minor": 640}]}))
+    roll = {"receipt_id": "s2", "tenders": []}
+    rim.post("/v1/exchanges", swap(line(1, "roll", 100), exchange_id="X2",
+                                   back={"return_id": "b2", "lines": [{"line": 1}]}, sale=roll))  # fmt: skip
+    closed = rim.post("/v1/day-close", {"business_date": "2026-03-05"}).json
+    assert closed["report"]["tenders"] == [{"kind": "cash", "till": 1690, "pos": None}]
+
+
 def test_goods_without_a_receipt_are_exchanged_too(rim: Rim) -> None:
     back = {"of": None, "card": CARD, "currency": "EUR",
             "lines": [{"line": 1, "sku": "tea", "amount_minor": 300, "quantity": "1"}]}  # fmt: skip

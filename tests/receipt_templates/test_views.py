@@ -18,7 +18,7 @@ from receipt_templates.render import render
 from receipt_templates.reversal_views import view_of_return
 from receipt_templates.sample_slips import sample_named
 from receipt_templates.slip_views import Control
-from receipt_templates.view import Lapsing, NextTier, ReceiptView, ViewLine, view_of_receipt
+from receipt_templates.view import Lapsing, NextTier, ReceiptView, ViewCoupon, ViewLine, view_of_receipt
 from tests.receipt_templates.samples import (
     COUPON_SALE,
     HARBOUR,
@@ -364,3 +364,28 @@ def test_an_exchange_has_one_sum_to_pay_or_to_hand_out():
     assert "TO PAY GBP 3.92" in rows(exchange) and "Points in all +39" in rows(exchange)
     back = msgspec.structs.replace(exchange, to_pay_minor=0, to_hand_out_minor=150, points_net=-4)
     assert "PAID OUT GBP 1.50" in rows(back) and "Points in all -4" in rows(back)
+
+
+def test_the_sum_of_an_exchange_can_be_worked_out_from_its_slip():
+    exchange = sample_named("exchange")
+    # 3.20 came back, 1.20 of it onto a certificate; of the mug's 7.12 points pay 1.00 and a certificate 2.00.
+    back = msgspec.structs.replace(exchange.returned, to_certificates_minor=120, paid_out_minor=200)
+    sold = msgspec.structs.replace(exchange.sold, points_spent=100, paid_with_points_minor=100,
+                                   stored=(Tender(kind="certificate", amount_minor=200),),
+                                   tenders=(Tender(kind="cash", amount_minor=500),))  # fmt: skip
+    told = rows(msgspec.structs.replace(exchange, returned=back, sold=sold, to_pay_minor=212, change_minor=288))
+    assert told[told.index("Brought back") + 1 : told.index("Taken along") - 1] == [
+        "Sourdough loaf 3.20", "Back on gift certificate 1.20",
+    ]  # fmt: skip
+    at = told.index("TO PAY GBP 2.12")
+    assert told[at - 2 : at + 3] == [
+        "100 points 1.00", "Gift certificate 2.00", "TO PAY GBP 2.12", "Cash 5.00", "Change 2.88",
+    ]  # fmt: skip
+
+
+def test_a_coupon_that_an_exchange_earns_is_on_its_slip():
+    exchange = sample_named("exchange")
+    coupon = ViewCoupon(name="2.00 off", from_on=date(2026, 3, 13), through=date(2026, 4, 11), code="abcdefgh")
+    sold = msgspec.structs.replace(exchange.sold, coupons=(coupon,))
+    told = rows(msgspec.structs.replace(exchange, sold=sold))
+    assert "2.00 off" in told and "abcd efgh" in told
