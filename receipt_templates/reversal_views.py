@@ -9,6 +9,7 @@ from loyalty.facts.receipts import Receipt, ReceiptDetail, read_detail
 from loyalty.facts.returned_lines import ReturnLine, return_lines
 from loyalty.facts.reversals import VOID, Return, ReturnDetail, ReturnVoid, Void, VoidDetail
 from loyalty.pricing.messages import Said
+from loyalty.pricing.stored_value import stored_paid
 from receipt_templates.view import Shop, Slip, local_time, said_on_paper
 
 
@@ -45,7 +46,8 @@ class ReturnView(Slip, frozen=True, kw_only=True, tag="return.v1", tag_field="sl
 class VoidView(Slip, frozen=True, kw_only=True, tag="void.v1", tag_field="slip"):
     """A receipt, return or exchange undone whole; `total_minor` is what it came to, points included.
 
-    Of a return and an exchange, what the customer pays again or is handed stands below it.
+    What the customer pays again or is handed stands below it; of a receipt also what goes back to certificates and
+    wallet.
     """
 
     what: Literal["receipt", "return", "exchange"] = "receipt"
@@ -54,6 +56,8 @@ class VoidView(Slip, frozen=True, kw_only=True, tag="void.v1", tag_field="slip")
     to_hand_out_minor: int = 0
     taken_back_points: int = 0
     given_back_points: int = 0
+    to_certificates_minor: int = 0
+    to_wallet_minor: int = 0
 
 
 def view_of_return(
@@ -133,6 +137,7 @@ def view_of_void(
 ) -> VoidView:
     """The view of a void. Args: `sold` is the receipt undone, with its detail; others as for `view_of_receipt`."""
     spent = sold.redemption
+    stored = stored_paid((*sold.uses, *sold.shared_uses))
     return VoidView(
         language=language,
         shop=shop,
@@ -150,6 +155,9 @@ def view_of_void(
         approved_by=detail.override.supervisor if detail.override else "",
         reason=detail.override.reason if detail.override else "",
         total_minor=sold.net_minor + (spent.amount_minor if spent else 0),
+        to_hand_out_minor=sold.to_pay_minor,
+        to_certificates_minor=stored.certificates_minor,
+        to_wallet_minor=stored.wallet_minor,
         taken_back_points=sum(earned.points for earned in sold.earned),
         given_back_points=spent.points if spent else 0,
     )

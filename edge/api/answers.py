@@ -215,10 +215,12 @@ class ReturnSaid(Answer, frozen=True, kw_only=True):
 
 
 class VoidSaid(Answer, frozen=True, kw_only=True):
-    """The whole receipt undone."""
+    """The whole receipt undone: what the customer is handed, and besides it what goes back onto certificates and into
+    the wallet."""
 
     receipt_id: str
     event: Event
+    to_hand_out_minor: int
     points_reversed: int
     points_restored: int
     text: str

@@ -171,6 +171,7 @@ def void_said(told: Voided, text: str) -> VoidSaid:
     return VoidSaid(
         receipt_id=told.receipt.receipt_id,
         event=event_said(told),
+        to_hand_out_minor=told.receipt.to_pay_minor,
         points_reversed=sum(part.points for part in told.receipt.earned),
         points_restored=spent.points if spent else 0,
         text=text,

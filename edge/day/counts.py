@@ -47,9 +47,7 @@ def _day_of(event: Event) -> date | None:
     return place.business_date if place else None
 
 
-def _entry(
-    move: Moves, detail: ReceiptDetail | None, voided: set[str], exchanged: Mapping[str, Return]
-) -> DayEntry:
+def _entry(move: Moves, detail: ReceiptDetail | None, voided: set[str], exchanged: Mapping[str, Return]) -> DayEntry:
     """Args: `exchanged` are returns by the exchange that they are half of."""
     if isinstance(move, Receipt) and detail is not None:
         back = exchanged.get(detail.exchange) if detail.exchange else None
@@ -78,7 +76,7 @@ def _of_sale(receipt: Receipt, detail: ReceiptDetail, back_minor: int) -> dict[s
         "points_spent": spent.points if spent else 0,
     }
     stored = stored_paid((*receipt.uses, *receipt.shared_uses))
-    to_pay = max(0, receipt.net_minor - stored.certificates_minor - stored.wallet_minor - back_minor)
+    to_pay = max(0, receipt.to_pay_minor - back_minor)
     paid: dict[str, int] = {}
     for tender in detail.tenders:
         if tender.kind not in PAID_HERE:

@@ -124,7 +124,7 @@ class DayDesk:
         view = msgspec.structs.replace(
             sold, number=exchange_id, what="exchange", to_hand_out_minor=max(0, told.net_minor),
             to_pay_minor=max(0, -told.net_minor), taken_back_points=max(0, -told.points_net),
-            given_back_points=max(0, told.points_net),
+            given_back_points=max(0, told.points_net), to_certificates_minor=0, to_wallet_minor=0,
         )  # fmt: skip
         if not told.replayed:
             desk.slips.print_new(view)

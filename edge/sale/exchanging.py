@@ -12,7 +12,6 @@ from edge.sale.recalling import check_id
 from edge.sale.taking_back import ReadyReturn, ready_return, reversal_again, shas_of_return, write_return
 from edge.sale.till import ReadySale, Till
 from loyalty.document import Language
-from loyalty.pricing.stored_value import stored_paid
 from loyalty.trouble import InvariantBroken
 
 
@@ -35,10 +34,7 @@ class Exchanged(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def net_minor(self) -> int:
         """What the customer still pays in other tenders; negative for what they are handed."""
-        receipt = self.sold.receipt
-        stored = stored_paid((*receipt.uses, *receipt.shared_uses))
-        to_pay = receipt.net_minor - stored.certificates_minor - stored.wallet_minor
-        return to_pay - self.back.returned.paid_out_minor
+        return self.sold.receipt.to_pay_minor - self.back.returned.paid_out_minor
 
     @property
     def points_net(self) -> int:

@@ -17,7 +17,6 @@ from edge.sale.till import Till
 from loyalty.approvals import Override, approved_in, stamped
 from loyalty.facts.return_voids import close_return_void, standing_returns
 from loyalty.facts.reversals import VOID, Return, ReturnVoid
-from loyalty.pricing.stored_value import stored_paid
 from loyalty.trouble import InvariantBroken
 
 
@@ -36,10 +35,7 @@ class ExchangeVoided(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def net_minor(self) -> int:
         """What the customer is handed; below 0 what they pay."""
-        receipt = self.sold.receipt
-        stored = stored_paid((*receipt.uses, *receipt.shared_uses))
-        paid = receipt.net_minor - stored.certificates_minor - stored.wallet_minor
-        return paid - self.back.void.paid_in_minor
+        return self.sold.receipt.to_pay_minor - self.back.void.paid_in_minor
 
     @property
     def points_net(self) -> int:

@@ -20,6 +20,7 @@ from loyalty.pricing.effects import Effect
 from loyalty.pricing.leases import Authority, Redemption, drawn_slices, expiry_of
 from loyalty.pricing.quotes import Quote, QuoteLine, quote_basket
 from loyalty.pricing.spending import PrizeTaken
+from loyalty.pricing.stored_value import stored_paid
 from loyalty.programme.compiled import Compiled
 from loyalty.programme.programme import Options
 from loyalty.programme.return_rules import PLAIN, ReturnRules, rules_of_sale
@@ -66,6 +67,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag="receipt.v1", tag_f
     spends_own: bool = False
     coupons_issued: tuple[IssuedCoupon, ...] = ()
     certificates_sold: tuple[CertificateSold, ...] = ()
+
+    @property
+    def to_pay_minor(self) -> int:
+        """What certificates and wallet left to other tenders."""
+        stored = stored_paid((*self.uses, *self.shared_uses))
+        return self.net_minor - stored.certificates_minor - stored.wallet_minor
 
 
 class ReceiptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -133,7 +133,7 @@ def test_what_a_supervisor_must_approve_is_sent_again_with_the_approval(tmp_path
         page.fill("#o-code", "4711")
         page.fill("#o-reason", "Rung up twice")
         page.press("#o-reason", "Enter")
-        expect(page.locator("#latest li").first).to_contain_text("Receipt R1 is void. Hand back the money.")
+        expect(page.locator("#latest li").first).to_contain_text("Receipt R1 is void. Hand out €31.47.")
     finally:
         service.stop()
 

@@ -89,4 +89,4 @@ def test_after_a_void_no_screen_says_that_it_is_paid(service: TillService, open_
     expect(display.locator("#welcome")).to_be_visible()
     expect(kiosk.locator("body")).to_have_attribute("data-step", "start")
     # What came of it stays to be read.
-    expect(panel.locator(".toast span")).to_have_text("Receipt R1 is void. Hand back the money.")
+    expect(panel.locator(".toast span")).to_have_text("Receipt R1 is void. Hand out €31.47.")

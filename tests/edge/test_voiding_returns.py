@@ -264,6 +264,26 @@ def test_what_went_back_onto_a_certificate_is_paid_with_it_again(tmp_path: Path)
     assert (told["to_take_in_minor"], stands(rim)[1]) == (1050 - 250, 4750)
 
 
+def test_the_void_of_a_sale_hands_out_what_no_certificate_paid(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.cache.load_programme(GIFTS)
+    hear(rim, 5000)
+    rim.post("/v1/receipts", commit(certificates=[{"code": GIFT, "amount_minor": 250}]))
+    told = rim.post("/v1/receipts/R1/void", {"sold_at": AT}).json
+    assert (told["to_hand_out_minor"], stands(rim)[1]) == (1050 - 250, 5000)
+    slip = [" ".join(row.split()) for row in told["text"].splitlines()]
+    at = slip.index("VOIDED EUR 10.50")
+    assert slip[at + 1 : at + 3] == ["Back on gift certificate 2.50", "PAID OUT EUR 8.00"]
+    assert rim.post("/v1/receipts/R1/void", {"sold_at": AT}).json["to_hand_out_minor"] == 800
+
+
+def test_points_that_a_voided_sale_spent_are_not_handed_out_as_money(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.post("/v1/receipts", commit(basket=basket(line(1, "lamp", 5000)), points_to_spend=1000))
+    told = rim.post("/v1/receipts/R1/void", {"sold_at": AT}).json
+    assert (told["to_hand_out_minor"], told["points_restored"]) == (4000, 1000)
+
+
 # An exchange
 
 

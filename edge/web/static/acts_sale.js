@@ -31,7 +31,7 @@ const voided = {
 
 function undone(desk, what, number, said) {
   const told = (words, amount) => t(words, { r: number, m: cashOf(desk, amount) });
-  if (what === "receipt") return t("say.voided", { r: number });
+  if (what === "receipt") return told("say.voided", said.to_hand_out_minor);
   if (what === "return") return told("say.returnVoided", said.to_take_in_minor);
   if (said.to_hand_out_minor) return told("say.exchangeVoidedOut", said.to_hand_out_minor);
   return said.to_take_in_minor ? told("say.exchangeVoidedPay", said.to_take_in_minor) : told("say.exchangeVoidedEven", 0);
