@@ -18,8 +18,10 @@ Moves = Receipt | Return | Void | ReturnVoid
 
 
 class Day(msgspec.Struct, frozen=True, kw_only=True):
-    """The events of a day, what they add, and how many of them somebody approved or were made offline."""
+    """The events of a day, what they add, and how many of them somebody approved or were made offline; `first_seq` is
+    the first one's, none for a day without any."""
 
+    first_seq: int | None
     moves: tuple[Moves, ...]
     entries: tuple[DayEntry, ...]
     overrides: int
@@ -28,12 +30,14 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
 
 def day_of(entries: Iterable[Entry], business_date: date) -> Day:
     """What bears a business date: sales, returns and voids, and how much of anything was approved."""
-    of_day = [event for entry in entries if _day_of(event := entry.event) == business_date]
+    kept = [entry for entry in entries if _day_of(entry.event) == business_date]
+    of_day = [entry.event for entry in kept]
     moves = tuple(event for event in of_day if isinstance(event, Moves))
     voided = {move.receipt_id.removeprefix(VOID) for move in moves if isinstance(move, Void | ReturnVoid)}
     details = {move.receipt_id: read_detail(move) for move in moves if isinstance(move, Receipt)}
     exchanged = {approved_in(bytes(move.detail)).exchange: move for move in moves if isinstance(move, Return)}
     return Day(
+        first_seq=kept[0].head.seq if kept else None,
         moves=moves,
         entries=tuple(_entry(move, details.get(move.receipt_id), voided, exchanged) for move in moves),
         overrides=sum(approved_in(bytes(event.detail)).override is not None for event in of_day),

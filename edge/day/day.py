@@ -1,7 +1,8 @@
-"""The till close: counts and sums of a business day since the last close, for head office and the POS to compare.
+"""The till close: counts and sums of a business day, for head office and the POS to compare.
 
-It labels and changes nothing else, except that receipts before it can no longer be voided (DECISIONS 6, 12), and that
-baskets still parked are thrown away.
+A shop that is open beyond midnight sells on the new day before it closes the old one, so a day's events are looked for
+from the close before the last one on. A close labels and changes nothing else, except that receipts of its day or an
+earlier one can no longer be voided (DECISIONS 6, 12), and that baskets still parked are thrown away.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from datetime import date
 import msgspec
 
 from edge.day.counts import Day, day_of
-from edge.journal.journal import Entry, Journal
+from edge.journal.journal import Journal
 from edge.parking.parking import expire
 from edge.refusals import ClosedOtherwise, DayNotClosed
 from edge.sale.approving import approve
@@ -65,9 +66,8 @@ def close_day(
         if (before := journal.find(close_id)) is not None:
             _check_same_totals(before.event, pos)
             return _answer(journal, before.event, before.head, replayed=True)
-        last = journal.last_close()
-        entries = journal.entries_after(last.head.seq if last else 0)
-        day = day_of(entries, business_date)
+        last, before_last = [*(close.head.seq for close in journal.closes_after(0, most=2)), 0, 0][:2]
+        day = day_of(journal.entries_after(before_last), business_date)
         differences = compare_day(day.entries, pos, sales)
         own = totals_of_day(day.entries)
         detail = CloseDetail(
@@ -80,7 +80,7 @@ def close_day(
             offline_receipts=day.offline_receipts,
             parked_expired=expire(journal),
         )
-        close = _close(day, entries, journal.head().seq, till.place(asked))
+        close = _close(day, last + 1, journal.head().seq, till.place(asked))
         if detail != CloseDetail():
             close = msgspec.structs.replace(close, detail=msgspec.Raw(msgspec.json.encode(detail)))
         head = journal.append(close)
@@ -110,9 +110,13 @@ def figures_of(close: TillClose) -> DayTotals:
     return DayTotals(**counted, discount_minor=said.discount_minor or 0, tenders=said.tenders or ())
 
 
-def _close(day: Day, entries: Sequence[Entry], last_seq: int, place: Place) -> TillClose:
+def _close(day: Day, next_seq: int, last_seq: int, place: Place) -> TillClose:
     """Sums of those that bear the business date. A voided receipt or return counts as one and its sums stay in: the
-    void is an event of its own."""
+    void is an event of its own.
+
+    Args:
+        next_seq: of what follows the last close; the range begins there, or with the first event of the day.
+    """
     receipts = [move for move in day.moves if isinstance(move, Receipt)]
     returns = [move for move in day.moves if isinstance(move, Return)]
     return TillClose(
@@ -126,7 +130,7 @@ def _close(day: Day, entries: Sequence[Entry], last_seq: int, place: Place) -> T
         points_earned=sum(part.points for receipt in receipts for part in receipt.earned),
         points_spent=sum(receipt.redemption.points for receipt in receipts if receipt.redemption),
         points_reversed=sum(part.points for returned in returns for part in returned.reversed),
-        first_seq=entries[0].head.seq if entries else last_seq + 1,
+        first_seq=next_seq if day.first_seq is None else min(next_seq, day.first_seq),
         last_seq=last_seq,
     )
 

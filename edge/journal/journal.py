@@ -258,11 +258,14 @@ class Journal:
 
     def last_close(self) -> Entry | None:
         """The last till close of this epoch."""
-        found = self._entries(
-            "kind = 'till_close.v1' AND place BETWEEN ? AND ?", *places_after(self._start.epoch, 0),
-            order="place DESC LIMIT 1",
+        return next(iter(self.closes_after(0, most=1)), None)
+
+    def closes_after(self, seq: int, *, most: int = -1) -> list[Entry]:
+        """Till closes of this epoch after a sequence number, the last first. Args: `most`: so many; -1 for all."""
+        return self._entries(
+            "kind = 'till_close.v1' AND place BETWEEN ? AND ?", *places_after(self._start.epoch, seq),
+            order=f"place DESC LIMIT {most}",
         )  # fmt: skip
-        return found[0] if found else None
 
     def left_behind(self) -> StreamHead | None:
         """The last event of the epoch before this one; None in the first."""

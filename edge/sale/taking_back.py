@@ -25,6 +25,7 @@ from edge.sale.recalling import check_id, check_same, record_of
 from edge.sale.till import Till
 from loyalty.approvals import Action, Override, approved_in, stamped
 from loyalty.baskets import Basket
+from loyalty.facts.events import TillClose
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.return_voids import standing_returns
 from loyalty.facts.returned_points import AtHand
@@ -83,7 +84,7 @@ def write_void(
         raise ReceiptUnknown("This till keeps no such receipt. Void it at the till that sold it.")
     if (before := journal.find(VOID + receipt_id)) is not None:
         return _voided(before, receipt)
-    _check_may_void(journal, entry, receipt_id, exchange)
+    _check_may_void(journal, entry.head, receipt, exchange)
     check_unused(till, receipt.certificates_sold)
     approval = till.approver.wanted({"void": receipt.net_minor}, approval)
     void = close_void(receipt, entry.ref, till.place(ask), cashier=ask.cashier)
@@ -187,23 +188,27 @@ def sale_of(till: Till, receipt_id: str) -> Receipt | None:
     return entry.event if entry and isinstance(entry.event, Receipt) else None
 
 
-def check_day(journal: Journal, entry: Entry, say: str) -> None:
-    """Refuse to undo what lies before the last close, or in an earlier epoch. Raises: DayIsClosed."""
-    closed = journal.last_close()
-    if entry.head.epoch != journal.head().epoch or (closed is not None and closed.head.seq > entry.head.seq):
+def check_day(journal: Journal, head: StreamHead, day: date, say: str) -> None:
+    """Refuse to undo what lies before the close of its day, or of a later one, or in an earlier epoch. Raises:
+    DayIsClosed."""
+    if head.epoch != journal.head().epoch or any(
+        isinstance(close.event, TillClose) and close.event.place.business_date >= day
+        for close in journal.closes_after(head.seq)
+    ):
         raise DayIsClosed(say)
 
 
-def _check_may_void(journal: Journal, entry: Entry, receipt_id: str, exchange: str) -> None:
-    half_of = approved_in(bytes(entry.event.detail)).exchange
+def _check_may_void(journal: Journal, head: StreamHead, receipt: Receipt, exchange: str) -> None:
+    half_of = approved_in(bytes(receipt.detail)).exchange
     if half_of != exchange:
         raise VoidOfExchange(
             f"This sale is half of exchange {half_of}. Void the exchange instead, or take its goods back as a return.",
             exchange_id=half_of,
         )
-    if standing_returns(one.event for one in journal.reversals_of(receipt_id)):
+    if standing_returns(one.event for one in journal.reversals_of(receipt.receipt_id)):
         raise HasReturns("Goods of this receipt came back already. Take the others back as a return.")
-    check_day(journal, entry, "The day of this receipt is closed. Take the goods back as a return.")
+    day = receipt.place.business_date
+    check_day(journal, head, day, "The day of this receipt is closed. Take the goods back as a return.")
 
 
 def _of_receipt(till: Till, ask: ReturnAsk, receipt_id: str) -> Return:

@@ -117,7 +117,8 @@ def _check_may_void(till: Till, entry: Entry, returned: Return, exchange: str) -
     standing = standing_returns(one.event for one in till.journal.reversals_of(returned.of_receipt))
     if standing and standing[-1].receipt_id != returned.receipt_id:
         raise HasReturns("More of this receipt came back after this return. Void the later return first.")
-    check_day(till.journal, entry, "The day of this return is closed. Sell the goods again.")
+    day = returned.place.business_date
+    check_day(till.journal, entry.head, day, "The day of this return is closed. Sell the goods again.")
     check_may_go_on(till, returned.certificates_back, entry.head.seq)
 
 

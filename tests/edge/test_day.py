@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from edge.day.day import close_day, figures_of, read_close
+from edge.refusals import DayIsClosed
 from edge.sale.taking_back import take_back, void_receipt
 from edge.sale.till import Till
 from loyalty.baskets import Place
@@ -52,6 +53,44 @@ def test_a_day_is_closed_once_and_the_next_begins_after_it(till: Till, open_till
     close = close_day(till, date(2026, 3, 6)).close
     # r2 came after the close of its own day: head office sums a day's events within the close's range alike.
     assert (close.receipts, close.first_seq, close.last_seq) == (1, 4, 5)
+
+
+def on(day: date) -> Any:
+    return msgspec.structs.replace(sale(), business_date=day)
+
+
+def test_a_sale_of_the_new_day_before_the_old_one_is_closed_counts_in_its_own(till: Till) -> None:
+    late, night, morning = date(2026, 3, 5), date(2026, 3, 6), date(2026, 3, 7)
+    till.commit(commit("r1", on(late)))
+    till.commit(commit("r2", on(night)))  # after midnight, the evening's close is still to come
+    first = close_day(till, late).close
+    assert (first.receipts, first.net_minor, first.first_seq, first.last_seq) == (1, 1_000, 1, 3)
+    till.commit(commit("r3", on(night)))
+    second = close_day(till, night).close
+    # Head office counts the events of the range that bear the day, so the range begins with the first of them.
+    assert (second.receipts, second.net_minor, second.first_seq, second.last_seq) == (2, 2_000, 3, 5)
+    third = close_day(till, morning).close
+    assert (third.receipts, third.first_seq, third.last_seq) == (0, 7, 6)
+
+
+def test_a_day_that_was_closed_after_the_next_one_has_its_sales_too(till: Till) -> None:
+    till.commit(commit("r1"))
+    assert close_day(till, date(2026, 3, 6)).close.receipts == 0
+    assert close_day(till, DAY).close.receipts == 1
+
+
+def test_a_sale_is_voided_until_the_close_of_its_own_day(till: Till) -> None:
+    till.commit(commit("r1"))
+    till.commit(commit("r2", on(date(2026, 3, 6))))
+    close_day(till, DAY)
+    with pytest.raises(DayIsClosed):
+        void_receipt(till, void("r1"))
+    assert not void_receipt(till, void("r2")).replayed
+    till.commit(commit("r3", on(date(2026, 3, 6))))
+    close_day(till, date(2026, 3, 6))
+    close_day(till, date(2026, 3, 4))
+    with pytest.raises(DayIsClosed):
+        void_receipt(till, void("r3"))
 
 
 def test_an_empty_day_closes_too(till: Till) -> None:
