@@ -40,7 +40,7 @@ from edge.parking.over_lan import Elsewhere, ParkedLan, row_of
 from edge.parking.parking import AWAY, drop, give, park, park_away, take_up
 from edge.refusals import ParkedNoLine
 from edge.sale.asks import DayClosed
-from edge.sale.certificates import hold_certificates
+from edge.sale.certificates import hold_certificates, let_go_certificates
 from edge.sale.exchanging import ExchangeAsk, Exchanged, exchange, exchange_again, find_exchange
 from edge.sale.taking_back import sale_of
 from edge.sale.voiding_returns import void_exchange, void_return
@@ -188,6 +188,7 @@ class DayDesk:
         end = desk.face(body.card).last4
         told = park_away(desk.till, body, self._at_office().leave, end) if is_away else park(desk.till, body, end)
         if not told.replayed:
+            let_go_certificates(desk.till, body.certificates)
             desk.remember_names(contract.names_in(body))
             desk.leave_sale()
         return ParkedSaid(

@@ -94,6 +94,13 @@ class CertificateHolds:
             if self._ask(wanted) is not None and self._aside.get(code) is one:
                 del self._aside[code]
 
+    def let_go(self, code: str) -> None:
+        """The basket was laid aside: others may have it, as soon as head office hears so; the chore asks again."""
+        self._held.pop(code, None)
+        if (was := self._aside.get(code)) is not None:
+            self._aside[code] = msgspec.structs.replace(was, until_mono_ms=self._clock.now().mono_ms - SETTLING_MS)
+            self.give_back()
+
     def wait(self, code: str) -> None:
         """Head office has not heard yet of what was paid here a moment ago, and would hold that once more, or let go of
         a hold as that arrives: the rule without the line applies."""

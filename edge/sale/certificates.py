@@ -140,6 +140,13 @@ def hold_certificates(till: "Till", certificates: Sequence[Laid]) -> None:
             till.certificate_holds.hold(code, asked.amount_minor or sum(amount for _, amount in row.parts))
 
 
+def let_go_certificates(till: "Till", certificates: Sequence[Laid]) -> None:
+    """Have head office let go of what it set aside for a basket that is laid aside; call it outside any transaction."""
+    if till.certificate_holds is not None:
+        for asked in certificates:
+            till.certificate_holds.let_go(name_of(till.identity, till.journal, till.cache, asked.code))
+
+
 def end_holds(till: "Till", receipt: Receipt) -> None:
     """A sale is written: head office lets go of what it held for it as it arrives."""
     if till.certificate_holds is not None:

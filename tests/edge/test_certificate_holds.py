@@ -316,3 +316,31 @@ def holds(rim: Rim) -> CertificateHolds:
     found = rim.desk.till.certificate_holds
     assert found is not None
     return found
+
+
+def test_what_was_set_aside_for_a_parked_basket_goes_back_at_once(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    assert to_pay(rim, 600) == 450
+    until_ms = rim.clock.wall_ms + QUARTER_MS
+    aside = {**quote(**pays(600)), "park_id": "P1"}
+    assert rim.post("/v1/parked", aside).status_code == 201
+    assert office.given_back == [until_ms]
+    # Taken up again it is asked for anew.
+    assert rim.post("/v1/parked/P1/resume", {"resume_id": "U1"}).json["scan_again"] == 1
+    rim.clock.move(1)
+    assert to_pay(rim, 600) == 450
+    assert len(office.asked) == 2
+    # Asked to park it once more, the till leaves what it holds now alone.
+    assert rim.post("/v1/parked", aside).json["replayed"] is True
+    assert office.given_back == [until_ms]
+
+
+def test_without_the_line_a_parked_basket_lets_go_as_soon_as_there_is_one(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    assert to_pay(rim, 600) == 450
+    until_ms = rim.clock.wall_ms + QUARTER_MS
+    office.silent = True
+    assert rim.post("/v1/parked", {**quote(**pays(600)), "park_id": "P1"}).status_code == 201
+    office.silent = False
+    rim.desk.till.certificate_holds.give_back()
+    assert office.given_back == [until_ms]
