@@ -76,7 +76,7 @@ def quote_said(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int 
         warnings=warned(told.warnings),
         prizes=PrizesSaid(taken=quote.prizes, refused=quote.prizes_refused),
         stored=StoredSaid(
-            certificates=_as_entered(quote.certificates, told.entered),
+            certificates=_as_entered(_with_all_left(quote.certificates, told.besides), told.entered),
             refused=_as_entered(quote.certificates_refused, told.entered),
             from_wallet_minor=quote.from_wallet_minor,
         ),
@@ -307,6 +307,13 @@ def _coupons(quote: Quote, entered: Mapping[str, str]) -> CouponsSaid:
         used=tuple(entered.get(code, code) for code in quote.coupons_used),
         refused=_as_entered(quote.coupons_refused, entered),
         issued=quote.coupons_issued,
+    )
+
+
+def _with_all_left(paid: Iterable[CertificatePaid], besides: Mapping[str, int]) -> tuple[CertificatePaid, ...]:
+    """Certificates with all that is left on them, and not only what else may pay here now."""
+    return tuple(
+        msgspec.structs.replace(one, left_minor=one.left_minor + besides.get(one.code, 0)) for one in paid
     )
 
 

@@ -140,7 +140,8 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 class Quoted(msgspec.Struct, frozen=True, kw_only=True):
     """A quote, and how far to trust what it was told of the member.
 
-    `entered` says what the POS sent where the quote has something that stands for it.
+    `entered` says what the POS sent where the quote has something that stands for it; `besides`, by the same, how much
+    is on a certificate that may not pay here now.
     """
 
     quote: Quote
@@ -150,6 +151,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool
     warnings: tuple[Warn, ...] = ()
     entered: dict[str, str] = {}
+    besides: dict[str, int] = {}
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):

@@ -110,8 +110,13 @@ def lay_down(till: "Till", compiled: Compiled, presented: Presented, on: date) -
     for one in basket.certificates_sold:
         if standing_of(till, rule, one.code, on).state == "blocked":
             raise CertificateBlocked("This certificate is blocked. Keep it, and sell the customer another one.")
-    items = (_item(asked.code, standing_of(till, rule, asked.code, on)) for asked in basket.certificates)
-    return msgspec.structs.replace(presented, bearer=(*presented.bearer, *(item for item in items if item)))
+    standings = {asked.code: standing_of(till, rule, asked.code, on) for asked in basket.certificates}
+    items = (_item(asked.code, standings[asked.code]) for asked in basket.certificates)
+    return msgspec.structs.replace(
+        presented,
+        bearer=(*presented.bearer, *(item for item in items if item)),
+        besides={code: one.balance_minor - one.may_pay_minor for code, one in standings.items()},
+    )
 
 
 class Laid(Protocol):
@@ -280,7 +285,7 @@ def in_words(standing: Standing, currency: str) -> str:
             return f"{money} is left on it. It can pay now."
         may = format_minor(standing.may_pay_minor, currency)
         if standing.may_pay_minor:
-            return f"{money} is left on it. Without the line it can pay {may} now; take the rest in another tender."
+            return f"{money} is left on it. It can pay {may} here now; take the rest in another tender."
         return f"{money} is left on it. {SAY[standing.refused]}"
     return {
         "not_active_yet": SAY["not_active_yet"],

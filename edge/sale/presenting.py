@@ -35,12 +35,14 @@ class Presented(msgspec.Struct, frozen=True, kw_only=True):
         shared: counters of no account that this basket looks at, as far as this till moved them; none where it looks
             at none.
         entered: what stands for a code → the code as it was entered, to answer with.
+        besides: what stands for a certificate → what is on it and may not pay here now, in minor units.
     """
 
     basket: Basket
     bearer: tuple[WalletItem, ...] = ()
     shared: tuple[Use, ...] | None = None
     entered: dict[str, str] = {}
+    besides: dict[str, int] = {}
 
 
 def present(

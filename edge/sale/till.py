@@ -242,6 +242,7 @@ class Till:
         return Quoted(
             quote=self.priced.quote(self._told(compiled, ask, place, presented, known, allowed)),
             entered=presented.entered,
+            besides=presented.besides,
             card_token=token,
             known=known.member is not None,
             as_of_ms=self.cache.heard_ms("members"),

@@ -344,3 +344,28 @@ def test_without_the_line_a_parked_basket_lets_go_as_soon_as_there_is_one(shop: 
     office.silent = False
     rim.desk.till.certificate_holds.give_back()
     assert office.given_back == [until_ms]
+
+
+def left(rim: Rim, amount: int) -> int:
+    (one,) = rim.post("/v1/quotes", quote(**pays(amount))).json["stored"]["certificates"]
+    return int(one["left_minor"])
+
+
+def test_what_is_left_on_it_is_said_whole_though_less_was_set_aside(shop: tuple[Rim, Office]) -> None:
+    rim, office = shop
+    assert left(rim, 600) == 4_400
+    # 3.00 are set aside here, the rest at other tills; without the line 10.00 may be taken, and the others are on it.
+    rim.clock.move(QUARTER_MS)
+    office.free = 300
+    assert left(rim, 600) == 4_700
+    rim.offline = True
+    rim.clock.move(QUARTER_MS)
+    assert left(rim, 600) == 4_400
+
+
+def test_an_enquiry_says_what_it_may_pay_here_whatever_keeps_the_rest(shop: tuple[Rim, Office]) -> None:
+    rim, _ = shop
+    assert to_pay(rim, 600) == 450
+    asked = {"request_id": "c1", "action": "enquire", "code": CODE, "sold_at": quote()["sold_at"]}
+    told = rim.post("/v1/certificates", asked).json
+    assert told["say"] == "50.00 is left on it. It can pay 6.00 here now; take the rest in another tender."

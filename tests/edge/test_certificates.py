@@ -161,7 +161,7 @@ def test_without_the_line_it_pays_at_most_the_cap_until_head_office_is_heard(til
     till.is_offline = lambda: True
     told = order(till, "enquire")
     assert (told.standing.balance_minor, told.standing.may_pay_minor) == (5_000, 2_000)
-    assert told.say == "50.00 is left on it. Without the line it can pay 20.00 now; take the rest in another tender."
+    assert told.say == "50.00 is left on it. It can pay 20.00 here now; take the rest in another tender."
     till.commit(commit("r1", asks(line(1, "bread", 1_500), pays=[(CODE, 0)])))
     quote = till.quote(asks(line(1, "bread", 1_500), pays=[(CODE, 0)])).quote
     assert quote.certificates[0].amount_minor == 500
