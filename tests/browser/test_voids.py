@@ -48,7 +48,7 @@ def undo(page: Page, number: str, what: str) -> None:
 def test_an_exchange_is_undone_as_a_whole_and_not_in_half(service: TillService, panel: Page) -> None:
     undo(panel, "X1-sale", "receipt")
     expect(panel.locator("#act-problem")).to_have_text(
-        "It is half of exchange X1. Void the exchange, or take the goods back as a return."
+        "It is half of exchange X1. Void the exchange, or take the new goods back as a return."
     )
     panel.fill("#f-receipt", "X1")
     panel.check('input[name="what"][value="exchange"]')

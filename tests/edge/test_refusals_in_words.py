@@ -147,3 +147,20 @@ def test_what_is_told_by_state_or_code_has_words_for_each():
 
 def sources(folder: str) -> str:
     return "\n".join(path.read_text("utf-8") for path in sorted((ROOT / folder).rglob("*.py")))
+
+
+# A void may be of a sale or of a return, and is refused by the same code with another next step.
+VOID_STEPS = {
+    "en": ("back as a return", "sell those of a return", "Void that return first"),
+    "pt-BR": ("faça a devolução", "venda os produtos de novo", "Cancele essa devolução primeiro"),
+    "ru": ("примите возвратом", "возвращённый продайте", "Сначала аннулируйте"),
+    "pl": ("przyjmij jako zwrot", "zwrócony sprzedaj", "Najpierw anuluj tamten zwrot"),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_void_that_is_refused_names_the_next_step_of_a_sale_and_of_a_return(language: str):
+    words = words_of(language)["refusal"]
+    of_sale, of_return, first = VOID_STEPS[language]
+    assert of_sale in words["void_day_closed"] and of_return in words["void_day_closed"]
+    assert first in words["void_has_returns"]
