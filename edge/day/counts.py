@@ -1,5 +1,6 @@
 """What each event of a business day adds to the day's figures, as the till has them."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
@@ -9,12 +10,13 @@ from edge.journal.journal import Entry
 from loyalty.approvals import approved_in
 from loyalty.baskets import Place
 from loyalty.facts.day_totals import PAID_HERE, TENDER, DayEntry
-from loyalty.facts.events import Event
+from loyalty.facts.events import Event, UnknownEvent
 from loyalty.facts.receipts import Receipt, ReceiptDetail, read_detail
 from loyalty.facts.reversals import VOID, Return, ReturnVoid, Void
 from loyalty.pricing.stored_value import stored_paid
 
 Moves = Receipt | Return | Void | ReturnVoid
+_log = logging.getLogger(__name__)
 
 
 class Day(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,19 +32,30 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
 
 def day_of(entries: Iterable[Entry], business_date: date) -> Day:
     """What bears a business date: sales, returns and voids, and how much of anything was approved."""
-    kept = [entry for entry in entries if _day_of(entry.event) == business_date]
-    of_day = [entry.event for entry in kept]
+    known = [(entry.head.seq, event) for entry in entries if (event := _known(entry))]
+    kept = [(seq, event) for seq, event in known if _day_of(event) == business_date]
+    of_day = [event for _, event in kept]
     moves = tuple(event for event in of_day if isinstance(event, Moves))
     voided = {move.receipt_id.removeprefix(VOID) for move in moves if isinstance(move, Void | ReturnVoid)}
     details = {move.receipt_id: read_detail(move) for move in moves if isinstance(move, Receipt)}
     exchanged = {approved_in(bytes(move.detail)).exchange: move for move in moves if isinstance(move, Return)}
     return Day(
-        first_seq=kept[0].head.seq if kept else None,
+        first_seq=kept[0][0] if kept else None,
         moves=moves,
         entries=tuple(_entry(move, details.get(move.receipt_id), voided, exchanged) for move in moves),
         overrides=sum(approved_in(bytes(event.detail)).override is not None for event in of_day),
         offline_receipts=sum(detail.offline for detail in details.values()),
     )
+
+
+def _known(entry: Entry) -> Event | None:
+    """What an entry says; none where a later version wrote it, which this one took the place of: a day must close all
+    the same, and head office, which can read it, says what the till did not count."""
+    try:
+        return entry.event
+    except UnknownEvent as trouble:
+        _log.warning("an event is not counted in the close of its day: %s", trouble)
+        return None
 
 
 def _day_of(event: Event) -> date | None:

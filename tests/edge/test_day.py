@@ -8,12 +8,13 @@ import msgspec
 import pytest
 
 from edge.day.day import close_day, figures_of, read_close
+from edge.journal import journal as journal_module
 from edge.refusals import DayIsClosed
 from edge.sale.taking_back import take_back, void_receipt
 from edge.sale.till import Till
 from loyalty.baskets import Place
 from loyalty.facts.day_totals import DayTotals
-from loyalty.facts.events import TillClose
+from loyalty.facts.events import Event, TillClose, UnknownEvent
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import back, commit, hold, line, sale, void
 from tests.edge.rim import Rim, basket
@@ -91,6 +92,24 @@ def test_a_sale_is_voided_until_the_close_of_its_own_day(till: Till) -> None:
     close_day(till, date(2026, 3, 4))
     with pytest.raises(DayIsClosed):
         void_receipt(till, void("r3"))
+
+
+def test_an_event_of_a_later_version_stops_no_close(
+    till: Till, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    till.commit(commit("r1"))
+    till.commit(commit("r2"))
+    read = journal_module.read_head
+
+    def read_some(payload: bytes) -> Event:
+        if b'"r1"' in payload:
+            raise UnknownEvent("This event cannot be read")
+        return read(payload)
+
+    monkeypatch.setattr(journal_module, "read_head", read_some)
+    close = close_day(till, DAY).close
+    assert (close.receipts, close.net_minor, close.last_seq) == (1, 1_000, 3)
+    assert "not counted in the close" in caplog.text
 
 
 def test_an_empty_day_closes_too(till: Till) -> None:
