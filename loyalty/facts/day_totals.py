@@ -157,7 +157,9 @@ def _explained(
     if sales is not None and figure in ("receipts", "net_minor"):
         return _against(sales, entries, figure)
     adding = {entry.receipt_id: entry for entry in entries if entry.adds.get(figure)}
-    voided = _named(adding, figure, "voided", {name for name, entry in adding.items() if entry.is_voided})
+    # What the POS left out as voided is what the till has more.
+    undone = {name for name, entry in adding.items() if entry.is_voided} if difference > 0 else set()
+    voided = _named(adding, figure, "voided", undone)
     if voided and sum(one.amount for one in voided) == difference:
         return voided
     same = {name for name, entry in adding.items() if abs(entry.adds[figure]) == abs(difference)}

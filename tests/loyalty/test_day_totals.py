@@ -66,6 +66,11 @@ def test_a_void_that_the_pos_took_out_of_its_sums_explains_all_of_them() -> None
     )
 
 
+def test_a_void_explains_no_sale_that_the_pos_has_besides() -> None:
+    (only,) = compare_day(DAY, DayTotals(receipts=5))
+    assert (only.difference, only.receipts) == (-2, ())
+
+
 def test_with_the_pos_own_list_the_receipt_is_named_exactly() -> None:
     sales = [SaleTotal(receipt_id="R1", net_minor=1_000), SaleTotal(receipt_id="R2", net_minor=2_450),
              SaleTotal(receipt_id="R9", net_minor=700), SaleTotal(receipt_id="R3", net_minor=400)]  # fmt: skip
