@@ -64,7 +64,8 @@ class TakenUp(msgspec.Struct, frozen=True, kw_only=True):
     def say(self) -> str:
         """What the cashier is to do."""
         card = "Scan the member's card once more. " if self.show_card else ""
-        codes = f"Scan {self.scan_again} coupons or certificates once more." if self.scan_again else ""
+        what = "the coupon or certificate" if self.scan_again == 1 else f"{self.scan_again} coupons or certificates"
+        codes = f"Scan {what} once more." if self.scan_again else ""
         return f"{card}{codes}".strip()
 
 

@@ -290,7 +290,7 @@ def test_its_card_goes_by_the_name_that_is_in_force_where_it_is_taken_up(
             there.journal.parked.add(msgspec.structs.replace(kept, kept_by=there.identity.till_id))
     told = resumed(there).json
     assert (told["sale"]["card"], told.get("show_card", False)) == (card, card is None)
-    codes = "Scan 1 coupons or certificates once more."
+    codes = "Scan the coupon or certificate once more."
     assert told["say"] == (codes if card else f"Scan the member's card once more. {codes}")
     # It is the same basket for a retry, and goes on as a sale.
     assert resumed(there).json == {**told, "replayed": True}
