@@ -108,7 +108,7 @@ class Desk:
         )  # fmt: skip
         desk.screens, desk.at_hand = self.screens, self.at_hand
         desk._faces, desk._lock = self._faces, self._lock
-        desk.slips.use_printer(self.slips.print_new)
+        desk.slips.print_as(self.slips)
         return desk
 
     def identify(self, body: IdentifyBody) -> CardSaid:

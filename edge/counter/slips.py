@@ -51,6 +51,10 @@ class Slips:
         """From now on new slips also go to a printer of the till's own; `put` returns at once, false for no room."""
         self._print = put
 
+    def print_as(self, other: "Slips") -> None:
+        """New slips go where those of another till's counter go, if anywhere."""
+        self._print = other._print
+
     def print_new(self, view: AnyView) -> bool:
         """Hand on a slip that was written just now. Returns whether it will be printed here; one that finds no room is
         told of in the log and on the status page."""

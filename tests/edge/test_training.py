@@ -175,3 +175,8 @@ def test_a_till_of_training_can_make_nothing_that_head_office_would_take(rim: Ri
     assert practised.identity.genesis != identity().genesis
     assert practised.journal.path is None
     assert (practised.ask_points, practised.ask_peers) == (None, None)
+
+
+def test_a_till_without_a_printer_misses_none_in_training(rim: Rim, caplog: pytest.LogCaptureFixture) -> None:
+    rim.post("/v1/receipts", practise(commit()))
+    assert "was not printed" not in caplog.text
