@@ -51,8 +51,9 @@ def notice_clock(journal: Journal, now: Instant) -> bool:
 
 def _write(journal: Journal, what: Literal["suspended", "resumed"], reason: str, now: Instant) -> None:
     with journal.writing():
-        event = LeaseMoved(
-            receipt_id=f"{what}:{journal.head().seq}", lease_id="", on=utc_date(now.wall_ms), what=what, reason=reason
-        )
+        head = journal.head()
+        # An id is taken once in all epochs, and those of the first events of each would be the same.
+        name, on = f"{what}:{head.epoch}:{head.seq}", utc_date(now.wall_ms)
+        event = LeaseMoved(receipt_id=name, lease_id="", on=on, what=what, reason=reason)
         journal.append(event)
         journal.outbox.set_leases_suspended(reason)

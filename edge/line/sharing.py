@@ -99,7 +99,7 @@ class Sharing:
             to_till=ask.till_id, to_epoch=ask.epoch, ask_id=ask.ask_id, lease_id=lease.lease_id,
             account_id=ask.account_id, slices=slices,
         )  # fmt: skip
-        self._write("sent", n, lease.lease_id, ask.account_id, slices, ask.till_id, now)
+        self._write("sent", self._own[1], n, lease.lease_id, ask.account_id, slices, ask.till_id, now)
         return n
 
     def _sent(self, n: int, now: Instant) -> RightsSent:
@@ -125,7 +125,9 @@ class Sharing:
             if self._journal.transfers.keep_received(sent.till_id, sent.epoch, sent.n):
                 self._journal.promises.leases.take_sent(sent, data, asked)
                 self._journal.promises.kept.keep(self._proofs(sent), asked.wall_ms)
-                self._write("received", sent.n, sent.lease_id, sent.account_id, sent.slices, sent.till_id, asked)
+                self._write(
+                    "received", sent.epoch, sent.n, sent.lease_id, sent.account_id, sent.slices, sent.till_id, asked
+                )
 
     def _proofs(self, sent: RightsSent) -> list[SignedGrant]:
         """The grants that came with rights, as far as the centre signed them."""
@@ -194,10 +196,11 @@ class Sharing:
     # Words
 
     def _write(
-        self, what: Any, n: int, lease_id: str, account_id: int, slices: Slices, other: str, now: Instant
+        self, what: Any, epoch: int, n: int, lease_id: str, account_id: int, slices: Slices, other: str, now: Instant
     ) -> None:
+        """`n` counts the donor's transfers in its epoch, and begins at 1 with each."""
         event = LeaseMoved(
-            receipt_id=f"{what}:{other}:{n}" if what == "received" else f"{what}:{n}",
+            receipt_id=f"{what}:{other}:{epoch}:{n}" if what == "received" else f"{what}:{epoch}:{n}",
             lease_id=lease_id,
             account_id=account_id,
             on=utc_date(now.wall_ms),

@@ -1,6 +1,7 @@
 """Holds and leases at a till: spent before its float, given back for good, never more than was set aside."""
 
 from datetime import date
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -192,6 +193,24 @@ def test_a_clock_that_went_back_within_one_boot_or_stayed_behind_nothing_suspend
     clock.reboot(wall_ms=0)
     assert not notice_clock(till.journal, clock.now())
     assert allowed(till) == ("lease", 700)
+
+
+def test_leases_that_rest_in_a_later_epoch_are_told_of_by_a_name_of_its_own(tmp_path: Path, clock: FakeClock) -> None:
+    """Head office takes an id once, and the first events of two epochs have the same numbers."""
+    told = []
+    for epoch in (1, 2):
+        journal = Journal.open(tmp_path / "journal.db", identity(epoch), clock)
+        grant = Grant(
+            lease_id=f"float:{epoch}:1", grant_no=1, till_id=TILL_ID, epoch=epoch, key_no=1, account_id=None,
+            points=500, spend_for_s=86_400, settle_until_ms=clock.now().wall_ms + 86_400_000, granted_at_ms=0,
+        )  # fmt: skip
+        with journal.writing():
+            journal.promises.take_grants([SignedGrant(grant=grant, signed=b"signed")], clock.now())
+        assert suspend_leases(journal, "clock.went_back", clock.now())
+        assert resume_leases(journal, clock.now())
+        told += [entry.event.receipt_id for entry in journal.entries_after(0)]
+        journal.close()
+    assert told == ["suspended:1:0", "resumed:1:1", "suspended:2:0", "resumed:2:1"]
 
 
 def test_a_till_without_leases_has_nothing_to_suspend(till_alone: Till, clock: FakeClock) -> None:

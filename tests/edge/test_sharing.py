@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -40,24 +41,42 @@ LOT = LotKey(valid_through=date(2026, 12, 31), issuer_id="fresh", terms_id="t")
 
 
 class Shop:
-    """Three tills of one store; messages go as the test says: `bent` takes (url, body, exchange)."""
+    """Three tills of one store; messages go as the test says: `bent` takes (url, body, exchange). Only with a folder
+    can one be enrolled anew."""
 
-    def __init__(self) -> None:
-        self.clock = FakeClock()
+    def __init__(self, folder: Path | None = None) -> None:
+        self.clock, self.folder = FakeClock(), folder
         self.bent: Callable[..., Answer] = lambda url, body, exchange: exchange(url, body)
         self.identities = {till_id: _identity(till_id, n) for n, till_id in enumerate(TILLS)}
         self.peers = {
             till_id: Peer(till_id=till_id, epoch=1, key_no=1, public=one.signer.public, address=f"{till_id}:1")
             for till_id, one in self.identities.items()
         }
-        self.journals = {one: Journal.open(":memory:", self.identities[one], self.clock) for one in TILLS}
-        self.sharing = {
-            one: Sharing(self.journals[one], self.identities[one], self.clock, self._carry) for one in TILLS
-        }
+        self.journals: dict[str, Journal] = {}
+        self.sharing: dict[str, Sharing] = {}
+        for one in TILLS:
+            self.open(one)
+        self.introduce()
+        self.granted = 0
+
+    def open(self, till_id: str) -> None:
+        path = self.folder / f"{till_id}.db" if self.folder else ":memory:"
+        self.journals[till_id] = Journal.open(path, self.identities[till_id], self.clock)
+        self.sharing[till_id] = Sharing(self.journals[till_id], self.identities[till_id], self.clock, self._carry)
+
+    def introduce(self) -> None:
         for one, journal in self.journals.items():
             with journal.writing():
                 journal.transfers.take_peers([peer for till_id, peer in self.peers.items() if till_id != one])
-        self.granted = 0
+
+    def enrol_anew(self, till_id: str) -> None:
+        """The same machine begins its second epoch, and head office has told the others."""
+        self.journals[till_id].close()
+        granted = msgspec.structs.replace(self.identities[till_id].granted, epoch=2)
+        self.identities[till_id] = msgspec.structs.replace(self.identities[till_id], granted=granted)
+        self.peers[till_id] = msgspec.structs.replace(self.peers[till_id], epoch=2)
+        self.open(till_id)
+        self.introduce()
 
     def _carry(self, url: str, body: bytes, deadline_ms: int) -> Answer:
         return self.bent(url, body, self.deliver)
@@ -75,9 +94,10 @@ class Shop:
         )  # fmt: skip
 
     def grant(self, till_id: str, points: int, grant_no: int = 1, spend_for_s: int = 172_800) -> None:
-        now = self.clock.now()
+        now, epoch = self.clock.now(), self.identities[till_id].epoch
+        lease_id = f"lease:{till_id}" if epoch == 1 else f"lease:{till_id}:{epoch}"
         grant = Grant(
-            lease_id=f"lease:{till_id}", grant_no=grant_no, till_id=till_id, epoch=1, key_no=1, account_id=ANAS,
+            lease_id=lease_id, grant_no=grant_no, till_id=till_id, epoch=epoch, key_no=1, account_id=ANAS,
             points=points, spend_for_s=spend_for_s, settle_until_ms=now.wall_ms + 900_000_000,
             granted_at_ms=now.wall_ms, kind="lease",
             slices=(Slice(key=LOT, points=points),),
@@ -190,6 +210,27 @@ def test_a_stranger_and_a_message_for_another_till_get_nothing(shop: Shop) -> No
     answer = door.post(RIGHTS_PATH, data=pack_rights(stranger, shop.identities[one].signer))
     assert (answer.status_code, answer.text, strangers) == (403, "sync.bad_signature", [1])
     assert shop.left(two) == 700
+
+
+@pytest.mark.parametrize("anew", [TILLS[:1], TILLS[1:2], TILLS[:2]])
+def test_tills_share_on_after_one_of_them_was_enrolled_anew(tmp_path: Path, anew: tuple[str, ...]) -> None:
+    """The numbers of what is sent begin at 1 again with each epoch."""
+    one, two, _ = TILLS
+    shop = Shop(tmp_path)
+    shop.grant(two, 700)
+    assert shop.sharing[one].ask(ANAS, 400, least=400) == 400
+    for till_id in anew:
+        shop.enrol_anew(till_id)
+    shop.grant(two, 500, grant_no=2)
+    assert shop.sharing[one].ask(ANAS, 500, least=500) == 500
+    assert shop.journals[two].transfers.unconfirmed() == []
+    (sent,) = [one.receipt_id for one in shop.events(shop.journals[two]) if points_in(one.slices) == 500]
+    (received,) = [one.receipt_id for one in shop.events(shop.journals[one]) if points_in(one.slices) == 500]
+    assert (sent, received) == {
+        TILLS[:1]: ("sent:1:2", f"received:{two}:1:2"),
+        TILLS[1:2]: ("sent:2:1", f"received:{two}:2:1"),
+        TILLS[:2]: ("sent:2:1", f"received:{two}:2:1"),
+    }[anew]
 
 
 def test_a_suspended_till_gives_nothing(shop: Shop) -> None:
