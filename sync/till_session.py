@@ -289,7 +289,7 @@ class TillSession:
         self._take_terms(now, answer)
         self._take_grants(request, answer.grants)
         self._take_recalls(answer.recalls)
-        if answer.sealing_key:
+        if answer.sealing_key and not self._suspended:
             self._schedule.hello_now(now)  # which says that it is here
         if answer.new_key and self._own_keys:
             self._own_keys.make_next()

@@ -289,6 +289,21 @@ def test_events_that_the_centre_needs_and_the_till_no_longer_has_stop_the_upload
     assert acked(talk) == 3  # at the next start it must not look as if events were gone that nobody has
 
 
+def test_a_till_that_cannot_go_on_does_not_say_hello_without_end_for_a_key_that_it_does_not_take(talk, monkeypatch):
+    """Head office was put back from a backup older than what the till keeps, and than its newest sealing key."""
+    talk.sell(3)
+    talk.turns(2)
+    talk.centre.heads[TILL_A] = talk.centre.heads[TILL_A][:1]
+    talk.till.hash_at = lambda seq: None  # pruned
+    greet = talk.centre.take_hello
+    monkeypatch.setattr(
+        talk.centre, "take_hello", lambda hello, now: msgspec.structs.replace(greet(hello, now), sealing_key="5e" * 32)
+    )
+    talk.start()
+    assert talk.turns(3) == ["hello", "hotlist", "programme"]
+    assert talk.status().suspended == "sync.beyond_retention"
+
+
 def test_grants_come_with_acks_and_hellos_once_each_with_their_proof(talk):
     talk.centre.grants = [grant(1), grant(2)]
     talk.turns(1)
