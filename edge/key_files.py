@@ -27,7 +27,8 @@ class NoIdentity(Refusal):
 
 
 class NextKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A new key of a till's epoch: its seed in hex, its number, and the number of the key that it replaces."""
+    """A new key: its seed in hex, its number, and the number of the key that it replaces; `epoch` is that of the
+    enrolment, whose key it stays where the till begins an epoch of its own."""
 
     epoch: int
     seed: str
@@ -72,7 +73,7 @@ class KeyFiles:
             return
         number = own.signer.key_no
         made = NextKey(
-            epoch=own.epoch, seed=self._random_bytes(32).hex(), key_no=next_key_no(number), replaces_no=number
+            epoch=own.granted.epoch, seed=self._random_bytes(32).hex(), key_no=next_key_no(number), replaces_no=number
         )
         write_secret(self._folder / NEXT_FILE, made)
 
@@ -112,5 +113,5 @@ class KeyFiles:
 
     def _waiting(self, own: TillIdentity) -> NextKey | None:
         waits = read_secret(self._folder / NEXT_FILE, NextKey)
-        is_ours = waits is not None and (waits.epoch, waits.replaces_no) == (own.epoch, own.signer.key_no)
+        is_ours = waits is not None and (waits.epoch, waits.replaces_no) == (own.granted.epoch, own.signer.key_no)
         return waits if is_ours else None

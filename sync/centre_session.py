@@ -367,12 +367,16 @@ class CentreSession:
     def _new_key(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
         # A till whose answer was lost asks again with the key that was replaced meanwhile.
         said, till = _open(NEW_KEY_TAG, data, NewKey, store, self._versions, is_upload=True, may_be_replaced=True)
+        is_proven = said.new_key_no == next_key_no(said.key_no) and proof_holds(said)
+        if is_proven and said.epoch > till.epoch and may_be_provisional(said.epoch):
+            # With the one key it may not say hello any more, and with the other not yet.
+            till = store.adopt_provisional(said, now_ms) or till
         _check_state(till)
         _check_epoch(said, till)
         key = till.keys.key(said.key_no)
         if key is None or not key.is_replaced:
             _count(said, till, store, now_ms)
-        if said.new_key_no != next_key_no(said.key_no) or not proof_holds(said):
+        if not is_proven:
             raise KeyRefused("The new key does not prove itself; make another one.")
         until_seq = store.take_key(said, now_ms)
         answer = KeyTaken(

@@ -265,9 +265,10 @@ class CentreStore(Protocol):
     def quarantine(self, till_id: str, epoch: int, code: str, evidence: bytes, now_ms: int) -> None:
         """Keep a batch of a till that is suspended, revoked or of another epoch. Same bytes again: nothing."""
 
-    def adopt_provisional(self, hello: Hello, now_ms: int) -> TillRecord | None:
+    def adopt_provisional(self, said: Hello | NewKey, now_ms: int) -> TillRecord | None:
         """Make the epoch that a till gave itself its present one, and end the one before; none, and nothing written,
-        where the till's key is not the one of its present enrolment, or that is revoked or left."""
+        where the till's key is not the one of its present enrolment, or that is revoked or left. Of a new key, whose
+        proof holds, it is that key's where it was taken before."""
 
     def ended_stream(self, header: BatchHeader, now_ms: int) -> TillRecord | None:
         """The till as of an epoch that is over, one that it gave itself and never spoke in included; none where there

@@ -386,6 +386,9 @@ class TillSession:
             self._no_new_key, self._vouch = True, False
         elif problem.code == BadSignature.code and not self._no_new_key:
             self._vouch = True
+        elif problem.code == KeyRetired.code and request.kind == "hello":
+            # The new key may have been taken, and this answer lost, before it was refused: it is asked for once more.
+            self._no_new_key = False
         if problem.code in (MustSnapshot.code, UnknownChunk.code):
             self._begin_anew(now, request, problem)
         elif problem.code in STOPS:

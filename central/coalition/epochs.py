@@ -14,7 +14,7 @@ from central.worklist.worklist import raise_alarm
 from sync.ports import TillRecord
 from sync.provisional import may_be_provisional, provisional_genesis
 from sync.refusals import RewindFound
-from sync.rotation import ROTATED
+from sync.rotation import ROTATED, NewKey
 from sync.wire import BatchHeader, Hello
 
 PROVISIONAL = "stream_provisional"
@@ -22,29 +22,30 @@ LEFT = "till_left"
 UNHEARD = "stream_unheard"
 
 
-def adopt_provisional(tx: Connection, hello: Hello, now_ms: int) -> bool:
+def adopt_provisional(tx: Connection, said: Hello | NewKey, now_ms: int) -> bool:
     """See `sync.ports.CentreStore.adopt_provisional`. What is known to be missing goes onto the worklist."""
-    before = _present(tx, hello.till_id)
-    key = tx.execute(select(till_key.c.epoch).where(*_key(hello.till_id, hello.key_no))).first()
-    if before is None or key is None or key.epoch != before.epoch or before.install_id != hello.install_id:
+    before, key = _present(tx, said.till_id), _speaking_key(tx, said)
+    if before is None or key is None or key.epoch != before.epoch:
         return False
-    genesis = _granted_genesis(tx, hello.till_id, hello.key_no)
+    if isinstance(said, Hello) and before.install_id != said.install_id:
+        return False
+    genesis = _granted_genesis(tx, said.till_id, key.key_no)
     # A rewind is just what the new epoch answers. A fork or a clone waits for a person, in the new epoch as in the old.
     is_open = before.state == "active" or (before.state == "suspended" and before.reason == RewindFound.code)
     if genesis is None or not (is_open or before.state == "suspended"):
         return False
-    moved = update(till).where(till.c.till_id == hello.till_id, till.c.epoch == before.epoch)
-    if tx.execute(moved.values(epoch=hello.epoch)).rowcount == 0:
+    moved = update(till).where(till.c.till_id == said.till_id, till.c.epoch == before.epoch)
+    if tx.execute(moved.values(epoch=said.epoch)).rowcount == 0:
         return False
-    tx.execute(update(till_key).where(*_key(hello.till_id, hello.key_no)).values(epoch=hello.epoch))
-    tx.execute(update(stream).where(at(hello.till_id, before.epoch)).values(state="left"))
+    tx.execute(update(till_key).where(*_key(said.till_id, key.key_no)).values(epoch=said.epoch))
+    tx.execute(update(stream).where(at(said.till_id, before.epoch)).values(state="left"))
     state = "active" if is_open else "suspended"
-    begin_stream(tx, hello.till_id, hello.epoch, provisional_genesis(genesis, hello.epoch).hex(), state, now_ms)
+    begin_stream(tx, said.till_id, said.epoch, provisional_genesis(genesis, said.epoch).hex(), state, now_ms)
     # What came of it in a file before it was heard has begun the stream already.
     reason = "" if is_open else before.reason
-    tx.execute(update(stream).where(at(hello.till_id, hello.epoch)).values(state=state, reason=reason))
+    tx.execute(update(stream).where(at(said.till_id, said.epoch)).values(state=state, reason=reason))
     raise_alarm(
-        tx, PROVISIONAL, hello.till_id, now_ms, epoch=hello.epoch, left_epoch=before.epoch, here=before.seq,
+        tx, PROVISIONAL, said.till_id, now_ms, epoch=said.epoch, left_epoch=before.epoch, here=before.seq,
         missing=max(0, before.announced_seq - before.seq),
     )  # fmt: skip
     return True
@@ -85,6 +86,16 @@ def _present(tx: Connection, till_id: str) -> Row[tuple[int, str, str, str, int,
     columns = (till.c.epoch, till.c.install_id, stream.c.state, stream.c.reason, stream.c.seq, stream.c.announced_seq)
     chosen = select(*columns).join_from(till, stream, here).where(till.c.till_id == till_id)
     return tx.execute(chosen.with_for_update()).first()
+
+
+def _speaking_key(tx: Connection, said: Hello | NewKey) -> Row[tuple[int, int]] | None:
+    """The key by which a till is known from now on: its new one where that was taken before and the answer lost."""
+    columns = till_key.c.key_no, till_key.c.epoch
+    if isinstance(said, NewKey):
+        told = select(*columns, till_key.c.public, till_key.c.state).where(*_key(said.till_id, said.new_key_no))
+        if (new := tx.execute(told).first()) is not None:
+            return new if (new.public, new.state) == (said.new_public, "active") else None
+    return tx.execute(select(*columns).where(*_key(said.till_id, said.key_no))).first()
 
 
 def _granted_genesis(tx: Connection, till_id: str, key_no: int) -> bytes | None:

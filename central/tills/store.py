@@ -176,10 +176,10 @@ class SqlCentreStore:
         )
 
     @replayable
-    def adopt_provisional(self, hello: Hello, now_ms: int) -> TillRecord | None:
+    def adopt_provisional(self, said: Hello | NewKey, now_ms: int) -> TillRecord | None:
         with writing(self.engine) as tx:
-            if epochs.adopt_provisional(tx, hello, now_ms):
-                return registry.till_record(tx, hello.till_id)
+            if epochs.adopt_provisional(tx, said, now_ms):
+                return registry.till_record(tx, said.till_id)
         return None
 
     @replayable

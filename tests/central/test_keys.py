@@ -100,6 +100,17 @@ def test_a_replaced_key_says_no_hello_and_a_revoked_one_uploads_nothing(centre: 
     assert verify_books(centre.engine).violations == ()
 
 
+def test_of_a_key_that_was_replaced_only_the_one_that_replaced_it_begins_an_epoch(centre: Centre, till: Till) -> None:
+    new_key(till)
+    till.head = StreamHead(till_id=till.head.till_id, epoch=next_provisional(1, 7))
+    assert code(new_key(till, b"e" * 32)[1]) == "sync.unknown_epoch"
+    assert centre.rows(select(t.till.c.epoch)) == [(1,)]
+    till.signer, taken = new_key(till)
+    assert isinstance(taken, KeyTaken)
+    assert not isinstance(till.hello(), Problem)
+    assert centre.rows(select(t.till.c.epoch)) == [(till.head.epoch,)]
+
+
 def test_a_till_is_asked_until_it_has_done_it(centre: Centre, till: Till) -> None:
     with writing(centre.engine) as tx:
         want_new_key(tx, till.head.till_id)

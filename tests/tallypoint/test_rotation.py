@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from central.backups.restoring import note_restore
-from central.coalition.registry import revoke_key, want_new_key
+from central.coalition.registry import resume_stream, revoke_key, stop_stream, want_new_key
 from central.database import tables as t
 from central.keys import centre_keys
 from central.keys.centre_keys import KeyUnknown, centre_signer, notices, rotate_centre_key
@@ -19,8 +19,9 @@ from central.ports import reading, writing
 from central.streams.sealing import Sealer
 from central.verify.books import verify_books
 from edge import key_files
-from edge.identity import read_identity_file
+from edge.identity import read_identity_file, write_identity_file
 from edge.key_files import NEXT_FILE, KeyFiles
+from edge.salvage.salvage import begin_provisional
 from loyalty.facts.events import Opened
 from loyalty.programme.programme import programme_from
 from sync.centre_session import CentreSession
@@ -176,6 +177,75 @@ def test_a_crash_after_head_office_took_the_key(office: Office) -> None:
     office.sell()
     office.sync()
     assert office.own_no() == 1 + ROTATED
+    office.is_sound()
+
+
+def lose_answer(office: Office) -> None:
+    """Head office takes a new key, and its answer is lost."""
+    office.keys.make_next()
+    office.line.lose = {NEW_KEY_PATH}
+    while office.line.lose:
+        office.clock.move(office.node.uplink.run_once())
+
+
+def level(office: Office) -> None:
+    """The till comes level within a few words, or never."""
+    for _ in range(30):
+        office.clock.move(office.node.uplink.run_once())
+    assert (office.node.uplink.status().session.suspended, office.node.journal.backlog()) == ("", 0)
+
+
+def lose_numbering(office: Office) -> None:
+    """The till goes on in an epoch of its own, as after its journal was damaged."""
+    office.world.close()
+    own = read_identity_file(office.folder / "lane")
+    assert own
+    write_identity_file(office.folder / "lane", begin_provisional(own, own.epoch, 7))
+    office.begin()
+    office.sell()
+
+
+def test_a_till_that_was_stopped_between_a_lost_answer_and_the_next_goes_on_with_its_new_key(office: Office) -> None:
+    lose_answer(office)
+    whose = office.node.journal.head().till_id, 1
+    with writing(office.world.engine) as tx:
+        assert stop_stream(tx, *whose, "sync.clone")
+    for _ in range(5):
+        office.clock.move(office.node.uplink.run_once())
+    with writing(office.world.engine) as tx:
+        assert resume_stream(tx, *whose)
+    office.sell()
+    level(office)
+    assert office.own_no() == 1 + ROTATED
+    office.is_sound()
+
+
+def test_a_till_whose_journal_was_damaged_before_it_heard_that_its_key_was_taken_keeps_it(office: Office) -> None:
+    lose_answer(office)
+    lose_numbering(office)
+    level(office)
+    assert office.till_keys() == [(1, "replaced"), (1 + ROTATED, "active")]
+    assert office.own_no() == 1 + ROTATED
+    office.is_sound()
+
+
+def test_a_till_in_an_epoch_of_its_own_has_its_new_key_vouched_for_again_after_a_restore(office: Office) -> None:
+    office.world.close()
+    database = Path(str(office.world.engine.url.database))
+    backup = database.read_bytes()
+    office.begin()
+    lose_numbering(office)
+    office.sync()
+    office.keys.make_next()
+    office.sell()
+    office.sync()
+    office.world.close()
+    database.write_bytes(backup)
+    office.begin()
+    with writing(office.world.engine) as tx:
+        note_restore(tx, office.clock.wall_ms())
+    level(office)
+    assert office.till_keys() == [(1, "replaced"), (1 + ROTATED, "active")]
     office.is_sound()
 
 
