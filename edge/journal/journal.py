@@ -345,6 +345,7 @@ class Journal:
         with self._database.writing():
             self.promises.prune(before_ms)
             self.members.prune(before_ms)
+            self.left.prune(before_ms)
             self.parked.prune(before_ms)
             self.certificates.prune()
             self.exchanges.prune()

@@ -14,6 +14,8 @@ from sync.chain import ZERO_HASH, StreamHead
 from sync.desk import Sealed
 from sync.envelope import Unsent
 
+LOOSE_WAITING = "SELECT epoch, first_seq, batch FROM loose WHERE sent_ms = 0 ORDER BY epoch, first_seq"
+
 
 class Loose(msgspec.Struct, frozen=True, kw_only=True):
     """A sealed batch of events that hang together, while those before them are lost."""
@@ -111,16 +113,23 @@ class LeftBehind:
             f" WHERE epoch <> ? AND EXISTS (SELECT 1 FROM event e WHERE {OF_STREAM})",
             (ZERO_HASH, self._epoch),
         )
+        self._database.writer.execute("UPDATE loose SET sent_ms = 0")
 
     def loose(self) -> list[Loose]:
         """Batches that the centre has not seen."""
-        rows = self._database.rows("SELECT epoch, first_seq, batch FROM loose ORDER BY epoch, first_seq")
+        rows = self._database.rows(LOOSE_WAITING)
         return [Loose(epoch=epoch, first_seq=first_seq, batch=batch) for epoch, first_seq, batch in rows]
 
-    def sent_loose(self, one: Loose) -> None:
+    def sent_loose(self, one: Loose, now_ms: int) -> None:
         """The centre has it, or keeps it apart."""
         with self._database.writing() as writer:
-            writer.execute("DELETE FROM loose WHERE epoch = ? AND first_seq = ?", (one.epoch, one.first_seq))
+            writer.execute(
+                "UPDATE loose SET sent_ms = ? WHERE epoch = ? AND first_seq = ?", (now_ms, one.epoch, one.first_seq)
+            )
+
+    def prune(self, before_ms: int) -> None:
+        """Forget loose batches that the centre had before an instant; call inside a transaction."""
+        self._database.writer.execute("DELETE FROM loose WHERE sent_ms BETWEEN 1 AND ?", (before_ms,))
 
     def keep_salvaged(
         self,
@@ -150,7 +159,10 @@ class LeftBehind:
                 f" VALUES ({NEW_PLACE}, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 [msgspec.structs.astuple(one) for one in events],
             )
-            writer.executemany("INSERT INTO loose VALUES (?, ?, ?)", [msgspec.structs.astuple(one) for one in loose])
+            writer.executemany(
+                "INSERT INTO loose (epoch, first_seq, batch) VALUES (?, ?, ?)",
+                [msgspec.structs.astuple(one) for one in loose],
+            )
             writer.executemany(
                 "INSERT INTO sealed (event_id, epoch, exchange_key, body, taken_ms) VALUES (?, ?, ?, ?, 0)",
                 [(one.event_id, one.epoch, one.sealed.exchange_key, one.sealed.body) for one in people],

@@ -15,7 +15,7 @@ SEALING_KEY = "sealing_key"
 # Of a batch that hangs in the air nobody here can say what is in it.
 _TO_BE_SENT = (
     "SELECT 1 FROM event e JOIN stream s ON s.epoch = e.epoch AND e.seq > s.acked_seq AND s.kept_apart = ''"
-    " WHERE e.receipt_id = ? UNION ALL SELECT 1 FROM loose LIMIT 1"
+    " WHERE e.receipt_id = ? UNION ALL SELECT 1 FROM loose WHERE sent_ms = 0 LIMIT 1"
 )
 SEALED_WAITING = "SELECT event_id, exchange_key, body FROM sealed WHERE taken_ms = 0 ORDER BY rowid LIMIT ?"
 _SEALED_BEHIND = (

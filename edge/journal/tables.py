@@ -332,3 +332,10 @@ def uses_follow(tables: Database) -> None:
 def peer_label(tables: Database) -> None:
     """What another till of the store is called, for people."""
     tables.execute("ALTER TABLE peer ADD COLUMN label TEXT NOT NULL DEFAULT ''")
+
+
+@_journal()
+def loose_stays(tables: Database) -> None:
+    """What hangs in the air stays as long as what is acknowledged, for a head office that was put back: `loose.sent_ms`
+    is when it had the batch, 0 before."""
+    tables.execute("ALTER TABLE loose ADD COLUMN sent_ms INTEGER NOT NULL DEFAULT 0")

@@ -13,6 +13,7 @@ import msgspec
 
 from edge.identity import TillIdentity
 from edge.journal.journal import Journal
+from edge.journal.left_behind import LOOSE_WAITING
 from edge.journal.members_kept import SEALED_WAITING
 from edge.journal.places import places_after
 from edge.line.enrol import JOURNAL_FILE
@@ -68,7 +69,7 @@ def export(folder: Path, identity: TillIdentity, now_ms: int) -> Exported:
     try:
         with closing(_reading(folder / JOURNAL_FILE)) as journal:
             sealed = list(_batches(journal, folder, identity, now_ms))
-            loose = [bytes(batch) for (batch,) in journal.execute("SELECT batch FROM loose ORDER BY epoch, first_seq")]
+            loose = [bytes(batch) for _, _, batch in journal.execute(LOOSE_WAITING)]
             people = [
                 CarriedPerson(about=event_id, sealed=Sealed(exchange_key=key, body=body))
                 for event_id, key, body in journal.execute(SEALED_WAITING, (-1,))

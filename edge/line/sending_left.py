@@ -132,7 +132,7 @@ class SendLeft:
         said = read_answer(self._exchange(self._url + SALVAGE_PATH, one.batch, DEADLINE_MS), one.batch, self._identity)
         if isinstance(said, Problem) and said.code not in APART:
             raise NotOurAnswer(said.say, code_there=said.code)
-        self._journal.left.sent_loose(one)
+        self._journal.left.sent_loose(one, self._clock.now().wall_ms)
 
 
 def left_batch(after: StreamHead, events: Sequence[Unsent], now_ms: int, signer: Signer) -> SealedBatch:

@@ -10,13 +10,13 @@ from typing import Literal
 
 import msgspec
 
-from edge.journal.left_behind import SalvagedEvent, SalvagedPerson
+from edge.journal.left_behind import Loose, SalvagedEvent, SalvagedPerson
 from sync.desk import Sealed
 
 _TABLE_LEAF = 0x0D
 _WAL_HEADER, _FRAME_HEADER = 32, 24
 _SIZES = frozenset(1 << power for power in range(9, 17))
-_EVENT_COLUMNS, _SEALED_COLUMNS = (9, 10), 5
+_EVENT_COLUMNS, _SEALED_COLUMNS, _LOOSE_COLUMNS = (9, 10), 5, (3, 4)
 _LONGEST_CHAIN = 4_096  # overflow pages; no event is that long, but a damaged chain may go round
 _BAD_PAGE = (ValueError, IndexError, OverflowError, UnicodeDecodeError)
 
@@ -93,6 +93,17 @@ def person_of(record: tuple[Value, ...]) -> SalvagedPerson | None:
     except msgspec.ValidationError:
         return None
     return SalvagedPerson(event_id=event_id, epoch=epoch, sealed=sealed)
+
+
+def loose_of(record: tuple[Value, ...]) -> Loose | None:
+    """A batch that an earlier salvage left hanging in the air, if a record is one. That it is whole, its signature
+    proves."""
+    if len(record) not in _LOOSE_COLUMNS:
+        return None
+    epoch, first_seq, batch = record[:3]
+    if not (isinstance(epoch, int) and isinstance(first_seq, int) and isinstance(batch, bytes)):
+        return None
+    return Loose(epoch=epoch, first_seq=first_seq, batch=batch)
 
 
 def mark_of(record: tuple[Value, ...], till_id: str) -> tuple[int, str] | None:

@@ -26,11 +26,12 @@ from edge.journal.left_behind import Loose, SalvagedEvent, SalvagedPerson
 from edge.line.enrol import JOURNAL_FILE
 from edge.line.sending_left import left_batch
 from edge.ports import Clock
-from edge.salvage.carving import carve, event_of, mark_of, person_of
+from edge.salvage.carving import carve, event_of, loose_of, mark_of, person_of
 from edge.salvage.piecing import Pieces, Run, piece_together
 from edge.salvage.salvaged_people import match_people
+from loyalty.trouble import Refusal
 from sync.chain import StreamHead
-from sync.envelope import MAX_EVENTS, Unsent
+from sync.envelope import MAX_EVENTS, Unsent, open_batch
 from sync.exports import CarriedPerson, seal_export
 from sync.provisional import next_provisional
 
@@ -66,8 +67,8 @@ def salvage(
     records = [*carve(db, log), *carve(db, left)] if left not in (b"", log) else carve(db, log)
     events = [event for record in records if (event := event_of(record)) is not None]
     acked = [place for record in records if (place := mark_of(record, identity.till_id)) is not None]
-    pieces = {}
-    for own in _identities(folder, identity):
+    pieces, owns = {}, _identities(folder, identity)
+    for own in owns:
         start = StreamHead(till_id=own.till_id, epoch=own.epoch)
         known = [(mark.seq, mark.hash)] if mark and (mark.till_id, mark.epoch) == (own.till_id, own.epoch) else []
         pieces[own.epoch] = piece_together(start, own.genesis, events, acked, known)
@@ -75,7 +76,9 @@ def salvage(
     people = match_people(sealed, [event for one in pieces.values() for event in _true_events(one)])
     now_ms = clock.now().wall_ms
     following = begin_provisional(identity, max(*pieces, mark.epoch if mark else 0), draw)
-    loose = [one for epoch in pieces for one in _loose_batches(pieces[epoch], now_ms, identity)]
+    found = [one for record in records if (one := loose_of(record)) is not None and _is_whole(one, owns)]
+    found += [one for epoch in pieces for one in _loose_batches(pieces[epoch], now_ms, identity)]
+    loose = list({(one.epoch, one.first_seq): one for one in found}.values())
     file = _write_file(folder, identity, pieces, loose, people, now_ms)
     _write_journal(folder, following, pieces, loose, people, clock)
     write_secret(folder / NEXT_FILE, following)
@@ -135,6 +138,16 @@ def _identities(folder: Path, identity: TillIdentity) -> list[TillIdentity]:
 def _true_events(pieces: Pieces) -> Iterator[SalvagedEvent]:
     for run in (pieces.trunk, *pieces.loose):
         yield from run.events
+
+
+def _is_whole(found: Loose, owns: Sequence[TillIdentity]) -> bool:
+    """Whether it is a batch that this till sealed, under its own numbers."""
+    keys = {own.signer.key_no: own.signer.public for own in owns}
+    try:
+        header = open_batch(found.batch, lambda _till_id, key_no: keys.get(key_no)).header
+    except Refusal:
+        return False
+    return (header.till_id, header.epoch, header.first_seq) == (owns[0].till_id, found.epoch, found.first_seq)
 
 
 def _loose_batches(pieces: Pieces, now_ms: int, identity: TillIdentity) -> Iterator[Loose]:

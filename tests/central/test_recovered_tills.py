@@ -11,8 +11,9 @@ from central.database import tables as t
 from edge.identity import TillIdentity, write_identity_file, write_secret
 from edge.salvage import salvage
 from loyalty.facts.events import Opened
+from sync.framing import read_json, split
 from sync.provisional import FIRST
-from sync.wire import SALVAGE_PATH
+from sync.wire import SALVAGE_PATH, BatchHeader
 from tests.central.recovering import Lane, apart, in_order, receipts
 from tests.central.tills import Centre, Till
 
@@ -229,6 +230,23 @@ def test_a_till_salvaged_twice_before_it_was_heard_brings_everything(lane: Lane,
     states = select(t.stream.c.state).where(t.stream.c.till_id == lane.identity.till_id).order_by(t.stream.c.epoch)
     assert centre.rows(states) == [("left",), ("left",), ("active",)]
     assert lane.journal.outbox.left_unsent() == 0
+    in_order(centre)
+
+
+def test_what_hung_in_the_air_survives_a_second_salvage(lane: Lane, centre: Centre):
+    lane.is_cut = True
+    lane.sell("r1", "r2", "r3")
+    for harmed, following in (("r2", "r4"), ("r4", "r5")):
+        lane.stop()
+        harm_payload(lane.folder / "journal.db", harmed)
+        lane.start()
+        assert lane.why == "journal.salvaged"
+        lane.sell(following)
+    lane.is_cut = False
+    lane.settle()
+    assert receipts(centre) == posted("r1", "r5")
+    ((code, evidence),) = centre.rows(select(t.quarantine.c.code, t.quarantine.c.evidence))
+    assert (code, read_json(split(evidence), BatchHeader).first_seq) == ("sync.gap", 4)  # r3: opened, r1 and r2 before
     in_order(centre)
 
 

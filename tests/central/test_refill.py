@@ -6,7 +6,8 @@ import pytest
 
 from edge.journal.journal import Kept
 from edge.ports import BadSettings, read_settings
-from tests.central.recovering import Lane, in_order, receipts
+from tests.central.recovering import Lane, apart, in_order, receipts
+from tests.central.test_recovered_tills import harm_payload
 from tests.central.test_told_leases import backup, put_back
 from tests.central.tills import Centre
 
@@ -115,6 +116,29 @@ def test_two_epochs_of_one_till_are_brought_again(lane: Lane, centre: Centre, tm
     assert receipts(centre) == [(f"r{n}", "posted") for n in (1, 2, 4)]
     assert lane.journal.outbox.left_unsent() == 0
     in_order(centre)
+
+
+def test_what_hangs_in_the_air_is_brought_again_too(lane: Lane, centre: Centre):
+    before = backup(centre)
+    lane.is_cut = True
+    lane.sell("r1", "r2", "r3")
+    lane.stop()
+    harm_payload(lane.folder / "journal.db", "r2")
+    lane.start()
+    lane.is_cut = False
+    lane.settle()
+    assert (receipts(centre), apart(centre)) == ([("r1", "posted")], ["sync.gap"])
+    put_back(centre, before)
+    for _ in range(3):
+        lane.settle()
+    assert (receipts(centre), apart(centre)) == ([("r1", "posted")], ["sync.gap"])
+    assert lane.journal.left.loose() == []
+    lane.clock.pass_ms(15 * DAY_MS)
+    lane.journal.prune()
+    put_back(centre, before)
+    for _ in range(3):
+        lane.settle()
+    assert apart(centre) == []
 
 
 @pytest.mark.parametrize(("name", "value"), [("KEPT_DAYS", "13"), ("KEPT_EVENTS", "49999"), ("BALLAST_MB", "-1")])
