@@ -18,6 +18,7 @@ from loyalty.trouble import Refusal
 from sync.enrolment import make_claim, read_code, read_identity
 from sync.framing import read_json, split
 from sync.keys import Signer
+from sync.provisional import next_provisional
 from sync.wire import ENROL_PATH, Answer, Identity, Problem
 
 CLAIM_FILE = "claim.json"
@@ -86,7 +87,7 @@ def enrol(
             )
         draft = _draft(folder, read_code(code), random_bytes)
         granted = _claim(settings, draft, fingerprint, exchange)
-        identity = TillIdentity(seed=draft.seed, install_id=draft.install_id, granted=granted)
+        identity = _identity(read_identity_file(folder), draft, granted, random_bytes)
         write_identity_file(folder, identity)
         journal = Journal.open(folder / JOURNAL_FILE, identity, clock)
         open_epoch(journal, "enrolled")
@@ -97,6 +98,20 @@ def enrol(
         return identity
     finally:
         lock.close()
+
+
+def _identity(
+    before: TillIdentity | None, draft: Draft, granted: Identity, random_bytes: Callable[[int], bytes]
+) -> TillIdentity:
+    own = TillIdentity(seed=draft.seed, install_id=draft.install_id, granted=granted)
+    if before is None or before.till_id != own.till_id or before.granted.epoch < granted.epoch:
+        return own
+    if before.seed == own.seed:
+        return before  # this very enrolment, cut short after it was written
+    # Head office was put back to before an earlier enrolment, and gives its number out once more with another secret.
+    # Events that were written under it follow on nothing there, so this till begins an epoch of its own at once.
+    draw = int.from_bytes(random_bytes(3), "big")
+    return msgspec.structs.replace(own, provisional=next_provisional(max(before.epoch, granted.epoch), draw))
 
 
 def _claim(settings: Settings, draft: Draft, fingerprint: str, exchange: Exchange) -> Identity:

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from central.coalition.registry import open_slot
+from central.ports import writing
 from edge.journal.journal import Kept
+from edge.line.enrol import enrol
 from edge.ports import BadSettings, read_settings
+from sync.enrolment import fingerprint
+from sync.provisional import FIRST
 from tests.central.recovering import Lane, apart, in_order, receipts
 from tests.central.test_recovered_tills import harm_payload
 from tests.central.test_told_leases import backup, put_back
@@ -139,6 +144,45 @@ def test_what_hangs_in_the_air_is_brought_again_too(lane: Lane, centre: Centre):
     for _ in range(3):
         lane.settle()
     assert apart(centre) == []
+
+
+def test_a_till_enrolled_since_the_backup_is_enrolled_again_under_a_number_that_it_had(lane: Lane, centre: Centre):
+    lane.sell("r1")
+    lane.settle()
+    before = backup(centre)
+    enrol_again(lane)
+    lane.sell("r2")
+    lane.settle()
+    lane.sell("r3")
+    assert (receipts(centre), lane.identity.epoch) == ([("r1", "posted"), ("r2", "posted")], 2)
+    put_back(centre, before)  # which knows of one enrolment, and gives the second a secret of its own
+    enrol_again(lane)
+    assert (lane.identity.granted.epoch, lane.identity.epoch > FIRST, lane.why) == (2, True, "")
+    assert lane.journal.find("r3") is not None
+    lane.sell("r4")
+    for _ in range(3):
+        lane.settle()
+    assert receipts(centre) == [("r1", "posted"), ("r4", "posted")]
+    assert apart(centre) == ["sync.bad_chain"]  # r2 and r3, for a person
+    assert (lane.journal.backlog(), lane.journal.outbox.suspended()) == (0, "")
+    in_order(centre)
+    lane.stop()
+    lane.start()
+    lane.sell("r5")
+    lane.settle()
+    assert receipts(centre)[-1] == ("r5", "posted")
+
+
+def enrol_again(lane: Lane) -> None:
+    centre, till_id = lane.centre, lane.identity.till_id
+    lane.stop()
+    with writing(centre.engine) as tx:
+        slot = open_slot(tx, centre.random, store_id="S1", label="Lane", now_ms=centre.now, till_id=till_id)
+    enrol(
+        lane.settings, lane.clock, code=slot.code, fingerprint=fingerprint(centre.signer.public),
+        exchange=lambda url, body: lane.exchange(url, body, 0), random_bytes=centre.random.bytes, again=True,
+    )  # fmt: skip
+    lane.start()
 
 
 @pytest.mark.parametrize(("name", "value"), [("KEPT_DAYS", "13"), ("KEPT_EVENTS", "49999"), ("BALLAST_MB", "-1")])
