@@ -5,12 +5,13 @@ as if it had come in time. Run again it changes nothing. Source: sync.md section
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Engine, and_, select
+from sqlalchemy import Connection, Engine, and_, bindparam, select
 
 from central.coalition.registry import at, hold_open_period, stream_head
+from central.database.asking import ask
 from central.database.rows import find, put
 from central.database.tables import claim, event, quarantine, quarantine_outcome, stream
 from central.intake.intake import claim_ids, count_spent, take_events
@@ -32,6 +33,7 @@ from central.posting.posting import Poster
 from central.streams.evidence import hash_at, payloads_of
 from central.streams.heads import Unfit, read_fit_head
 from loyalty.lots import EventRef
+from loyalty.programme.programme import Programme
 from loyalty.trouble import Refusal
 from sync.envelope import OpenedBatch, walk_batch
 from sync.refusals import KeyRetired
@@ -39,7 +41,7 @@ from sync.verdicts import Already, Take, judge_batch
 
 AT_ONCE = 100
 UNREADABLE = "event.%"  # the causes of what could not be read, or not be posted as it was
-OPEN_TO = ("active", "left")
+OPEN_TO = ("active", "left")  # of a till that enrolled anew only what it brings of before is asked for
 
 
 class NotReadable(Refusal):
@@ -163,12 +165,9 @@ def replay_upload(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomn
         )
         taken = 0
         if isinstance(verdict, Take):
-            decided = _decided_inside(tx, opened, header.first_seq + verdict.from_index)
-            # Their ids are taken, by themselves: the stream goes on over them, and they are posted no second time.
-            put(tx, claim, [{**ref, "receipt_id": name} for ref, name in decided if name], "nothing")
-            take_events(tx, opened, verdict, now_ms, randomness, OPEN_TO)
-            for ref, _ in decided:
-                note_outcome(tx, ItemKey(**ref), "written_off", note=f"decided in {key.name}", by=by, now_ms=now_ms)
+            if any(one.is_unsure for one in _decided_inside(tx, opened, header.first_seq + verdict.from_index)):
+                raise NotReadable("What was decided of its events is not kept any more; fix the others one by one.")
+            take_undecided(tx, opened, verdict, now_ms, randomness)
             taken = len(opened.payloads) - verdict.from_index
         elif not isinstance(verdict, Already):
             raise NotReadable("It does not follow on what is here of its stream; fix its events one by one.")
@@ -176,29 +175,64 @@ def replay_upload(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomn
         return taken
 
 
-def _decided_inside(tx: Connection, opened: OpenedBatch, first_seq: int) -> list[tuple[dict[str, Any], str]]:
-    """Place and id of each event from `first_seq` on that was fixed or written off while it was kept in an upload.
+def take_undecided(
+    tx: Connection, opened: OpenedBatch, verdict: Take, now_ms: int, randomness: Randomness,
+    programme: Programme | None = None,
+) -> frozenset[int]:  # fmt: skip
+    """`take_events`, but for events about which a person decided while they were kept in an upload: their stream goes
+    on over them. One of which nobody can say whether it is such an event waits in quarantine. Args, Returns, Raises: as
+    there."""
+    decided = _decided_inside(tx, opened, opened.header.first_seq + verdict.from_index)
+    # Their ids are taken, by themselves, so that they are posted no second time.
+    put(tx, claim, [{**one.ref, "receipt_id": one.receipt_id} for one in decided if one.receipt_id], "nothing")
+    served = take_events(tx, opened, verdict, now_ms, randomness, OPEN_TO, programme)
+    for one in (one for one in decided if not one.is_unsure):
+        note = f"decided in {one.decided_in}"
+        note_outcome(tx, ItemKey(**one.ref), "written_off", note=note, by=one.decided_by, now_ms=now_ms)
+    return served
 
-    The very event, for a copy of the till wrote others under the same numbers.
 
-    Raises:
-        NotReadable: its bytes are not kept any more, so nobody can say which it was.
+class _Decided(NamedTuple):
+    """The place of an event, its id where that can be read, and in which upload who decided about it.
+
+    `is_unsure` where the bytes of that upload are not kept any more: a copy of the till may have written another event
+    under the same number.
     """
-    header, beside = opened.header, quarantine_outcome.c
-    here = beside.till_id == header.till_id, beside.epoch == header.epoch, beside.sha256 != ""
-    chosen = select(beside.sha256, beside.seq).where(*here, beside.seq.between(first_seq, header.last_seq))
+
+    ref: dict[str, Any]
+    receipt_id: str
+    decided_in: str
+    decided_by: str
+    is_unsure: bool
+
+
+_BESIDE = quarantine_outcome.c
+_IN_UPLOADS = (
+    select(_BESIDE.sha256, _BESIDE.seq, _BESIDE.decided_by)
+    .where(
+        _BESIDE.till_id == bindparam("till"), _BESIDE.epoch == bindparam("in_epoch"), _BESIDE.sha256 != "",
+        _BESIDE.seq.between(bindparam("first"), bindparam("last")),
+    )
+    .order_by(_BESIDE.seq)
+)  # fmt: skip
+
+
+def _decided_inside(tx: Connection, opened: OpenedBatch, first_seq: int) -> list[_Decided]:
+    """The events from `first_seq` on that were fixed or written off while they were kept in an upload."""
+    header = opened.header
+    asked = {"till": header.till_id, "in_epoch": header.epoch, "first": first_seq, "last": header.last_seq}
     uploads: dict[str, OpenedBatch | None] = {}
-    found: dict[int, tuple[dict[str, Any], str]] = {}
-    for sha256, seq in tx.execute(chosen.order_by(beside.seq)):
+    found: dict[int, _Decided] = {}
+    for sha256, seq, by in ask(tx, _IN_UPLOADS, asked):
         key = ItemKey(till_id=header.till_id, epoch=header.epoch, seq=seq, sha256=sha256)
         if sha256 not in uploads:
             uploads[sha256] = opened_upload(tx, upload_row(tx, key))
-        if uploads[sha256] is None:
-            raise NotReadable("What was decided of its events is not kept any more; fix the others one by one.")
-        payload = opened.payloads[seq - header.first_seq]
-        if payload_in(uploads[sha256], key) == payload:
+        payload, is_unsure = opened.payloads[seq - header.first_seq], uploads[sha256] is None
+        if is_unsure or payload_in(uploads[sha256], key) == payload:
             head = read_fit_head(payload)
-            found[seq] = msgspec.structs.asdict(key.ref), "" if isinstance(head, Unfit) else head.receipt_id
+            receipt_id = "" if isinstance(head, Unfit) else head.receipt_id
+            one = _Decided(msgspec.structs.asdict(key.ref), receipt_id, sha256, by, is_unsure)
+            found[seq] = one if seq not in found or not is_unsure else found[seq]
     return list(found.values())
 
 

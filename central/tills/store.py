@@ -14,6 +14,7 @@ from central.database import lanes
 from central.database.asking import ask_one
 from central.database.tables import quarantine
 from central.intake import intake
+from central.intake.replaying import take_undecided
 from central.keys.card_keys import CardKeyMissing, KeyRing
 from central.keys.people_keys import PeopleKeyMissing
 from central.leases import granting, leasing
@@ -41,7 +42,6 @@ from sync.wire import BatchHeader, Claim, DigestAsk, Grant, Hello, Lane, LeaseAs
 
 _log = logging.getLogger(__name__)
 MOST_KEPT_BYTES = 256 * 2**20  # of one till's uploads kept aside: far more than months of the busiest one
-TAKEN = ("active", "left")  # of a till that enrolled anew the session asks only for what it brings of before
 
 
 class SqlCentreStore:
@@ -150,7 +150,7 @@ class SqlCentreStore:
         with writing(self.engine) as tx:
             if isinstance(verdict, Take):
                 programme, whose = current_programme(tx), (header.till_id, header.epoch)
-                served = intake.take_events(tx, opened, verdict, now_ms, self._randomness, TAKEN, programme)
+                served = take_undecided(tx, opened, verdict, now_ms, self._randomness, programme)
                 leasing.top_up_leases(tx, programme, *whose, served, now_ms, self._randomness, taken=header.grants)
             else:
                 intake.note_contact(tx, header, now_ms)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from central.coalition.registry import resume_stream, revoke_till
@@ -277,6 +277,46 @@ def test_an_upload_of_a_stopped_till_waits_until_the_till_goes_on(centre: Centre
     # The till does not know, sends it again, and hears that it is here.
     assert isinstance(till.send(till.batch()), Ack)
     assert (lots(centre, anna), violations(centre)) == (40, [])
+
+
+@pytest.mark.parametrize("decided_as", ["written_off", "fixed"])
+def test_what_was_decided_of_a_stopped_tills_upload_holds_when_the_till_sends_it_by_itself(
+    centre: Centre, till: Till, anna: int, decided_as: str
+) -> None:
+    sale = till.receipt("R1", 4_000, told(anna))
+    ref = till.append(sale)
+    till.sell("R2", 1_000, told(anna))
+    centre.store.suspend(till.head.till_id, 1, "sync.clone", b"proof", NOW)
+    assert isinstance(till.send(till.batch()), Problem)
+    (upload,) = [one for one in waiting(centre) if one.cause == "sync.suspended"]
+    if decided_as == "fixed":
+        named = msgspec.structs.replace(sale, receipt_id="R1b")
+        Office(centre).done(wish_for(ref, named, sha256=upload.name, reason="till_stopped"))
+    else:
+        off(centre, ItemKey(till_id=ref.till_id, epoch=1, seq=ref.seq, sha256=upload.name))
+    before = 40 if decided_as == "fixed" else 0
+    assert lots(centre, anna) == before
+    with writing(centre.engine) as tx:
+        resume_stream(tx, till.head.till_id, 1)
+    till.upload()
+    assert (lots(centre, anna), violations(centre)) == (before + 10, [])
+
+
+def test_where_the_bytes_of_a_decided_upload_are_gone_an_event_in_its_place_waits_for_people(
+    centre: Centre, till: Till, anna: int
+) -> None:
+    ref = till.sell("R1", 4_000, told(anna))
+    till.sell("R2", 1_000, told(anna))
+    centre.store.suspend(till.head.till_id, 1, "sync.clone", b"proof", NOW)
+    assert isinstance(till.send(till.batch()), Problem)
+    (upload,) = [one for one in waiting(centre) if one.cause == "sync.suspended"]
+    off(centre, ItemKey(till_id=ref.till_id, epoch=1, sha256=upload.name, seq=ref.seq))
+    with writing(centre.engine) as tx:
+        tx.execute(update(t.quarantine).values(evidence=b""))
+        resume_stream(tx, till.head.till_id, 1)
+    till.upload()
+    assert lots(centre, anna) == 10
+    assert key_of(ref).name in [one.name for one in waiting(centre)]
 
 
 # Fix
