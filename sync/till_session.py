@@ -384,7 +384,7 @@ class TillSession:
         if request.kind == "new_key":
             # It goes on with the key it has, and tries again after the next start; a lost answer is no such problem.
             self._no_new_key, self._vouch = True, False
-        elif problem.code == BadSignature.code and not self._no_new_key:
+        elif problem.code == BadSignature.code and (request.kind == "hello" or not self._no_new_key):
             self._vouch = True
         elif problem.code == KeyRetired.code and request.kind == "hello":
             # The new key may have been taken, and this answer lost, before it was refused: it is asked for once more.

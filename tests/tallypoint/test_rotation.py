@@ -332,6 +332,26 @@ def test_a_centre_that_was_restored_to_before_the_new_key_has_the_old_one_vouch_
     office.is_sound()
 
 
+def test_a_till_that_was_stopped_when_its_old_key_vouched_has_it_vouch_again(office: Office) -> None:
+    office.keys.make_next()
+    office.sync()
+    whose = office.node.journal.head().till_id, 1
+    with writing(office.world.engine) as tx:
+        tx.execute(t.till_key.delete().where(t.till_key.c.key_no > ROTATED))
+        tx.execute(update(t.till_key).values(state="active", until_seq=0))
+        assert stop_stream(tx, *whose, "sync.clone")
+        note_restore(tx, office.clock.wall_ms())
+    office.again()
+    for _ in range(5):
+        office.clock.move(office.node.uplink.run_once())
+    with writing(office.world.engine) as tx:
+        assert resume_stream(tx, *whose)
+    office.sell()
+    level(office)
+    assert office.till_keys() == [(1, "replaced"), (1 + ROTATED, "active")]
+    office.is_sound()
+
+
 def office_signer(office: Office) -> Signer:
     own = read_identity_file(office.folder / "lane")
     assert own
