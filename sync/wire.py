@@ -52,6 +52,7 @@ Lane = Literal["hotlist", "programme", "members", "certificates"]
 LANES: tuple[Lane, ...] = ("hotlist", "programme", "certificates", "members")
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Backlog = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # with a place in the stream it is a whole number of SQL still
 Short = Annotated[str, msgspec.Meta(max_length=200)]
 Stored = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00]*\Z")]  # PostgreSQL keeps no zero character
 SealingKey = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64})?\Z")]  # for personal data; "" for none
@@ -92,7 +93,7 @@ class Hello(TillMessage, frozen=True, kw_only=True):
     install_id: Short
     boot: Short
     version: Short
-    backlog: Count
+    backlog: Backlog
     cursors: Lanes
     grants: Count
     suspended: Short = ""  # the till's own reason for sending nothing, a stable code
@@ -123,7 +124,7 @@ class BatchHeader(TillMessage, frozen=True, kw_only=True):
     body_sha256: Hex64
     clock_error_ms: int
     boot: Short
-    backlog: Count
+    backlog: Backlog
     cursors: Lanes
     grants: Count
     block_no: Count = 0

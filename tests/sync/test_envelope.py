@@ -134,6 +134,7 @@ LIES = {
     "a hash with a line end": (lie(prev_hash="0" * 64 + "\n"), BadEnvelope),
     "a sequence beyond 63 bits": (lie(first_seq=2**63, last_seq=2**63 + 1), BadEnvelope),
     "an epoch beyond 32 bits": (lie(epoch=2**32), BadEnvelope),
+    "more to come than any stream holds": (lie(backlog=2**63 - 1), BadEnvelope),
     "nothing": (b"", BadEnvelope),
     "a length only": (b"\xff\xff", BadEnvelope),
     "more than 320 KiB": (bytes(320 * 1024 + 1), TooLarge),
