@@ -165,9 +165,10 @@ def replay_upload(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomn
         )
         taken = 0
         if isinstance(verdict, Take):
-            if any(one.is_unsure for one in _decided_inside(tx, opened, header.first_seq + verdict.from_index)):
+            decided = _decided_inside(tx, opened, verdict)
+            if any(one.is_unsure for one in decided):
                 raise NotReadable("What was decided of its events is not kept any more; fix the others one by one.")
-            take_undecided(tx, opened, verdict, now_ms, randomness)
+            _take_others(tx, opened, verdict, decided, now_ms, randomness)
             taken = len(opened.payloads) - verdict.from_index
         elif not isinstance(verdict, Already):
             raise NotReadable("It does not follow on what is here of its stream; fix its events one by one.")
@@ -182,7 +183,13 @@ def take_undecided(
     """`take_events`, but for events about which a person decided while they were kept in an upload: their stream goes
     on over them. One of which nobody can say whether it is such an event waits in quarantine. Args, Returns, Raises: as
     there."""
-    decided = _decided_inside(tx, opened, opened.header.first_seq + verdict.from_index)
+    return _take_others(tx, opened, verdict, _decided_inside(tx, opened, verdict), now_ms, randomness, programme)
+
+
+def _take_others(
+    tx: Connection, opened: OpenedBatch, verdict: Take, decided: Sequence["_Decided"], now_ms: int,
+    randomness: Randomness, programme: Programme | None = None,
+) -> frozenset[int]:  # fmt: skip
     # Their ids are taken, by themselves, so that they are posted no second time.
     put(tx, claim, [{**one.ref, "receipt_id": one.receipt_id} for one in decided if one.receipt_id], "nothing")
     served = take_events(tx, opened, verdict, now_ms, randomness, OPEN_TO, programme)
@@ -217,9 +224,10 @@ _IN_UPLOADS = (
 )  # fmt: skip
 
 
-def _decided_inside(tx: Connection, opened: OpenedBatch, first_seq: int) -> list[_Decided]:
-    """The events from `first_seq` on that were fixed or written off while they were kept in an upload."""
+def _decided_inside(tx: Connection, opened: OpenedBatch, verdict: Take) -> list[_Decided]:
+    """The new events that were fixed or written off while they were kept in an upload."""
     header = opened.header
+    first_seq = header.first_seq + verdict.from_index
     asked = {"till": header.till_id, "in_epoch": header.epoch, "first": first_seq, "last": header.last_seq}
     uploads: dict[str, OpenedBatch | None] = {}
     found: dict[int, _Decided] = {}

@@ -215,15 +215,20 @@ def test_what_was_salvaged_and_came_already_is_not_posted_twice(lane: Lane, cent
     in_order(centre)
 
 
+def salvaged(lane: Lane, *, harmed: str, following: str) -> None:
+    """The till starts over a sale whose bytes were harmed, and sells on."""
+    lane.stop()
+    harm_payload(lane.folder / "journal.db", harmed)
+    lane.start()
+    assert lane.why == "journal.salvaged"
+    lane.sell(following)
+
+
 def test_a_till_salvaged_twice_before_it_was_heard_brings_everything(lane: Lane, centre: Centre):
     lane.is_cut = True
     lane.sell("r1")
-    for harmed, following in (("r1", "r2"), ("r2", "r3")):
-        lane.stop()
-        harm_payload(lane.folder / "journal.db", harmed)
-        lane.start()
-        assert lane.why == "journal.salvaged"
-        lane.sell(following)
+    salvaged(lane, harmed="r1", following="r2")
+    salvaged(lane, harmed="r2", following="r3")
     lane.is_cut = False
     lane.settle()
     assert receipts(centre) == posted("r3")
@@ -236,12 +241,8 @@ def test_a_till_salvaged_twice_before_it_was_heard_brings_everything(lane: Lane,
 def test_what_hung_in_the_air_survives_a_second_salvage(lane: Lane, centre: Centre):
     lane.is_cut = True
     lane.sell("r1", "r2", "r3")
-    for harmed, following in (("r2", "r4"), ("r4", "r5")):
-        lane.stop()
-        harm_payload(lane.folder / "journal.db", harmed)
-        lane.start()
-        assert lane.why == "journal.salvaged"
-        lane.sell(following)
+    salvaged(lane, harmed="r2", following="r4")
+    salvaged(lane, harmed="r4", following="r5")
     lane.is_cut = False
     lane.settle()
     assert receipts(centre) == posted("r1", "r5")

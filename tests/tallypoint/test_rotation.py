@@ -205,17 +205,26 @@ def lose_numbering(office: Office) -> None:
     office.sell()
 
 
-def test_a_till_that_was_stopped_between_a_lost_answer_and_the_next_goes_on_with_its_new_key(office: Office) -> None:
-    lose_answer(office)
-    whose = office.node.journal.head().till_id, 1
-    with writing(office.world.engine) as tx:
-        assert stop_stream(tx, *whose, "sync.clone")
+def whose(office: Office) -> tuple[str, int]:
+    """The stream of its first epoch."""
+    return office.node.journal.head().till_id, 1
+
+
+def let_go_on(office: Office) -> None:
+    """A stopped till is heard in vain, and is resumed."""
     for _ in range(5):
         office.clock.move(office.node.uplink.run_once())
     with writing(office.world.engine) as tx:
-        assert resume_stream(tx, *whose)
+        assert resume_stream(tx, *whose(office))
     office.sell()
     level(office)
+
+
+def test_a_till_that_was_stopped_between_a_lost_answer_and_the_next_goes_on_with_its_new_key(office: Office) -> None:
+    lose_answer(office)
+    with writing(office.world.engine) as tx:
+        assert stop_stream(tx, *whose(office), "sync.clone")
+    let_go_on(office)
     assert office.own_no() == 1 + ROTATED
     office.is_sound()
 
@@ -335,19 +344,13 @@ def test_a_centre_that_was_restored_to_before_the_new_key_has_the_old_one_vouch_
 def test_a_till_that_was_stopped_when_its_old_key_vouched_has_it_vouch_again(office: Office) -> None:
     office.keys.make_next()
     office.sync()
-    whose = office.node.journal.head().till_id, 1
     with writing(office.world.engine) as tx:
         tx.execute(t.till_key.delete().where(t.till_key.c.key_no > ROTATED))
         tx.execute(update(t.till_key).values(state="active", until_seq=0))
-        assert stop_stream(tx, *whose, "sync.clone")
+        assert stop_stream(tx, *whose(office), "sync.clone")
         note_restore(tx, office.clock.wall_ms())
     office.again()
-    for _ in range(5):
-        office.clock.move(office.node.uplink.run_once())
-    with writing(office.world.engine) as tx:
-        assert resume_stream(tx, *whose)
-    office.sell()
-    level(office)
+    let_go_on(office)
     assert office.till_keys() == [(1, "replaced"), (1 + ROTATED, "active")]
     office.is_sound()
 
