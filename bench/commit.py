@@ -50,11 +50,9 @@ def rows(members: int) -> Iterator[Row]:
     """In process, then over HTTP."""
     yield from _in_process()
     with a_till(members) as till:
-        till.ask({"swap": {"density": "dense", "size": PROMOTIONS, "lines": LINES}})
         yield from over_http(till)
     for slower_ms in SLOWER_DISKS_MS if shutil.which("strace") else ():
         with a_till(min(members, 100_000), slower_ms=slower_ms) as till:
-            till.ask({"swap": {"density": "dense", "size": PROMOTIONS, "lines": LINES}})
             yield from on_a_slower_disk(till, slower_ms)
 
 
@@ -113,17 +111,14 @@ def _receipt() -> Receipt:
 
 def over_http(till: Child) -> Iterator[Row]:
     """One client, what its sales take of the till's processor, and eight clients."""
-    clients = [Client(till, n) for n in range(CLIENTS)]
+    clients = _clients(till)
     first = clients[0]
     times = take_turns({
-        "commit": first.alone(first.pay),
-        "raw": first.alone(first.write),
+        **_paying(clients),
         "till's commit": first.in_till(first.pay),
         "till's raw": first.in_till(first.write),
         "unquoted": first.alone(first.pay_unquoted),
         "again": first.alone(first.pay_again),
-        "commit x 8": _together(clients, Client.pay),
-        "raw x 8": _together(clients, Client.write),
     })  # fmt: skip
     beside = "one row, same server"
     yield compared("P2", f"commit over HTTP, {LINES} lines, one client", times, "commit", "raw", beside=beside,
@@ -137,18 +132,28 @@ def over_http(till: Child) -> Iterator[Row]:
 
 def on_a_slower_disk(till: Child, slower_ms: int) -> Iterator[Row]:
     """One client and eight, where whatever is made durable takes so much longer."""
-    clients = [Client(till, n) for n in range(CLIENTS)]
-    first = clients[0]
-    times = take_turns({
-        "commit": first.alone(first.pay),
-        "raw": first.alone(first.write),
-        "commit x 8": _together(clients, Client.pay),
-        "raw x 8": _together(clients, Client.write),
-    })  # fmt: skip
+    times = take_turns(_paying(_clients(till)))
     where = f"on a disk {slower_ms} ms slower"
     yield compared("", f"  one client, {where}", times, "commit", "raw", beside="one row, same server")
     yield compared("", f"  {CLIENTS} clients, each, {where}", times, "commit x 8", "raw x 8",
                    beside="one row, same server", faster=True)  # fmt: skip
+
+
+def _clients(till: Child) -> list["Client"]:
+    """At a till with a large programme."""
+    till.ask({"swap": {"density": "dense", "size": PROMOTIONS, "lines": LINES}})
+    return [Client(till, n) for n in range(CLIENTS)]
+
+
+def _paying(clients: list["Client"]) -> dict[str, Round]:
+    """P2: one client, and all of them at once, each beside a row."""
+    first = clients[0]
+    return {
+        "commit": first.alone(first.pay),
+        "raw": first.alone(first.write),
+        "commit x 8": _together(clients, Client.pay),
+        "raw x 8": _together(clients, Client.write),
+    }
 
 
 Ask = Callable[[], object]
