@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, and_, func, or_, select, update
 from central.coalition.registry import at
 from central.database.tables import flag, quarantine, quarantine_outcome, stream, till
 from central.intake.quarantine import ItemKey, opened_upload, upload_row
-from central.intake.replaying import NotReadable, Replayed, replay_upload
+from central.intake.replaying import Replayed, replay_uploads
 from central.ports import Randomness, reading, replayable, writing
 from sync.refusals import Revoked, TillLeft, UnknownEpoch
 
@@ -83,12 +83,8 @@ def replay_reinstated(engine: Engine, now_ms: int, randomness: Randomness, by: s
     for till_id, epoch in _reinstated(engine):
         with reading(engine) as tx:
             keys = kept_uploads(tx, till_id, epoch)
-        for key in keys:
-            looked_at += 1
-            try:
-                posted += replay_upload(engine, key, now_ms, randomness, by)
-            except NotReadable:
-                continue  # it is shown in quarantine; who asks for it by name is told why
+        done = replay_uploads(engine, keys, now_ms, randomness, by)
+        looked_at, posted = looked_at + done.looked_at, posted + done.posted
         if keys:
             _settle_alarm(engine, till_id, now_ms, by)
     return Replayed(looked_at=looked_at, posted=posted)

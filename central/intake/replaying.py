@@ -17,6 +17,7 @@ from central.database.tables import claim, event, quarantine, quarantine_outcome
 from central.intake.intake import claim_ids, count_spent, take_events
 from central.intake.quarantine import (
     REUSED,
+    AlreadyDecided,
     ItemKey,
     check_open,
     note_outcome,
@@ -68,13 +69,21 @@ def replay_all(engine: Engine, now_ms: int, randomness: Randomness, by: str, *, 
             looked_at += 1
             posted += _replay_event(engine, key, now_ms, randomness, by)
         after = keys[-1].till_id, keys[-1].epoch, keys[-1].seq
-    for key in _uploads(engine) if uploads else ():
-        looked_at += 1
+    others = replay_uploads(engine, _uploads(engine) if uploads else (), now_ms, randomness, by)
+    return Replayed(looked_at=looked_at + others.looked_at, posted=posted + others.posted)
+
+
+def replay_uploads(
+    engine: Engine, keys: Sequence[ItemKey], now_ms: int, randomness: Randomness, by: str
+) -> Replayed:
+    """Uploads in this order, each in a transaction of its own."""
+    posted = 0
+    for key in keys:
         try:
             posted += replay_upload(engine, key, now_ms, randomness, by)
-        except NotReadable:
-            continue  # it stays where it is; who asks for it by name is told why
-    return Replayed(looked_at=looked_at, posted=posted)
+        except (NotReadable, AlreadyDecided):
+            continue  # it is shown in quarantine; who asks for it by name is told why
+    return Replayed(looked_at=len(keys), posted=posted)
 
 
 def replay_one(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomness, by: str) -> Replayed:

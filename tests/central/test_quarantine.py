@@ -279,6 +279,32 @@ def test_an_upload_of_a_stopped_till_waits_until_the_till_goes_on(centre: Centre
     assert (lots(centre, anna), violations(centre)) == (40, [])
 
 
+def test_an_upload_that_a_person_decides_about_while_all_are_replayed_holds_up_none_behind_it(
+    centre: Centre, anna: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tills = [centre.till(), centre.till()]
+    for till in tills:
+        till.sell("R1", 4_000, told(anna))
+        centre.store.suspend(till.head.till_id, 1, "sync.fork", b"proof", NOW)
+        assert isinstance(till.send(till.batch()), Problem)
+        with writing(centre.engine) as tx:
+            resume_stream(tx, till.head.till_id, 1)
+        centre.now += 1
+    # The list shows the newest first, and what each till was stopped for.
+    last, first = [one for one in waiting(centre) if one.cause == "sync.suspended"]
+    one_by_one = replaying.replay_upload
+
+    def decided_meanwhile(engine: Any, key: ItemKey, *args: Any) -> int:
+        if key.sha256 == first.name:
+            off(centre, key)
+        return one_by_one(engine, key, *args)
+
+    monkeypatch.setattr(replaying, "replay_upload", decided_meanwhile)
+    assert replay_everything(centre).posted == 1
+    assert decided(centre) == [(last.name, "replayed", "ana"), (first.name, "written_off", "ana")]
+    assert (lots(centre, anna), violations(centre)) == (40, [])
+
+
 @pytest.mark.parametrize("decided_as", ["written_off", "fixed"])
 def test_what_was_decided_of_a_stopped_tills_upload_holds_when_the_till_sends_it_by_itself(
     centre: Centre, till: Till, anna: int, decided_as: str
