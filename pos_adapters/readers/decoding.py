@@ -4,7 +4,16 @@ from collections.abc import Callable
 
 import msgspec
 
-from loyalty.cards.cards import Card, CardRules, Code, Outcome, PaymentCard, Rejected, WalletCheck
+from loyalty.cards.cards import (
+    Card,
+    CardRules,
+    Code,
+    Outcome,
+    PaymentCard,
+    Rejected,
+    WalletCheck,
+    shows_payment,
+)
 from pos_adapters.readers.framer import Frame, wipe
 from pos_adapters.readers.interpreter import Interpreter
 from pos_adapters.readers.port import framer_of
@@ -77,7 +86,10 @@ class Glimpse:
         return Decoded(outcome="repeated" if self._whole else "unfinished", length=length)
 
     def _may_show(self, outcome: Outcome | None) -> bool:
-        """A message cut short, or a stripe that was read badly, may hold most of a payment card's number."""
+        """A message cut short, or a stripe that was read badly, may hold most of a payment card's number; beside a card
+        of ours another track may be a payment card's."""
         if isinstance(outcome, Rejected):
             return not self._is_stripe
-        return isinstance(outcome, Card | Code)
+        if isinstance(outcome, Card):
+            return not shows_payment(self._data.decode("latin-1"))
+        return isinstance(outcome, Code)

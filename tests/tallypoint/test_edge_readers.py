@@ -95,6 +95,8 @@ HIDDEN = [
     ("msr-lrc", b";4242424242424243=29011010000?0\r"),  # a digit misread, a wrong LRC: still most of a number
     ("msr-magtek", b";4242424242424243=29011010000?\r"),  # the same of a reader that sends no LRC
     ("msr-magtek", b"%E?;E?+014242424242424242=7247880000000000?\r"),
+    # A bank's card with a loyalty number on its third track: the loyalty card is taken.
+    ("msr-magtek", b"%B4242424242424242^DOE/JANE^29011010000?;4242424242424242=29011010000?+9826300000000015?\r"),
 ]
 
 
