@@ -136,7 +136,9 @@ class Slips:
         return msgspec.structs.replace(view, till_id=self.till_name)
 
     def shop(self, currency: str) -> Shop:
-        """Whose paper it is; `currency` of slips that name none."""
+        """Whose paper it is; `currency` of slips that name none, the programme's where it is not at hand."""
+        programmes = self._cache.programmes()
+        currency = currency or (programmes[0].programme.currency if programmes else "")
         return Shop(name=self._shop_name, currency=currency, address=self._settings.shop_address)
 
     def _next_tier(self, told: Committed) -> NextTier | None:

@@ -66,6 +66,17 @@ def test_a_reprint_says_the_same_and_that_it_is_a_copy(rim: Rim):
     assert again.count("*** COPY ***") == 2
 
 
+def test_a_return_is_printed_again_and_undone_after_its_sale_is_forgotten_here(rim: Rim):
+    rim.post("/v1/receipts", commit())
+    rim.post("/v1/returns", {"return_id": "B1", "of": "R1", "lines": [{"line": 2, "quantity": "1"}]})
+    with rim.journal._database.writing() as writer:
+        writer.execute("DELETE FROM event WHERE receipt_id = 'R1'")
+    again = rows(rim.client.get("/v1/receipts/B1").json)
+    assert "Line 2 x 1" in again and "PAID OUT EUR 2.50" in again
+    undone = rows(rim.post("/v1/returns/B1/void", {}).json)
+    assert "TO PAY EUR 2.50" in undone
+
+
 def test_an_approval_is_on_the_slip_of_a_void(rim: Rim):
     rim.post("/v1/receipts", commit())
     body = {"cashier": "4", "override": {"supervisor": "91", "reason": "Rang up twice"}}
