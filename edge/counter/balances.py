@@ -121,7 +121,7 @@ def slip_of(desk: Desk, found: Enquired, last4: str) -> BalanceView:
         shop=desk.slips.shop(found.currency),
         currency=found.currency,
         number="",
-        till_id=desk.label,
+        till_id=desk.slips.till_name,
         sold_at=local_time(desk.clock.now().wall_ms, settings.offset_min),
         member=ending_of(last4),
         balance_points=told.view.balance_points if told.known else None,

@@ -338,7 +338,7 @@ def _close_view(desk: Desk, told: DayClosed, report: CloseReport, language: Lang
         shop=desk.slips.shop(report.currency),
         currency=report.currency,
         number="",
-        till_id=desk.label,
+        till_id=desk.slips.till_name,
         sold_at=place_time(told.close.place),
         cashier=report.cashier,
         record=told.record,
