@@ -30,7 +30,7 @@ def sale_as_text(view: ReceiptView, tongue: Tongue, columns: int) -> str:
 
 def _after_goods(view: ReceiptView, tongue: Tongue) -> list[Block]:
     blocks: list[Block] = [Rule(), *_sums(view, tongue)]
-    if view.member or view.points_earned or view.points_spent:
+    if view.member or view.points_earned or view.points_spent or view.balance_points is not None:
         blocks += _points(view, tongue)
     for coupon in view.coupons:
         blocks += coupon_blocks(coupon, tongue)

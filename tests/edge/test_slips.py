@@ -66,6 +66,16 @@ def test_a_reprint_says_the_same_and_that_it_is_a_copy(rim: Rim):
     assert again.count("*** COPY ***") == 2
 
 
+def test_a_sale_that_earns_nothing_says_the_balance_on_its_reprint_too(rim: Rim):
+    bag = {"currency": "EUR", "lines": [line(1, "bag", 5)]}
+    first = rows(rim.post("/v1/receipts", commit(basket=bag, tenders=[])).json)
+    again = rows(rim.client.get("/v1/receipts/R1").json)
+    # The card's end is kept nowhere.
+    assert "YOUR POINTS ...8903" in first and "YOUR POINTS" in again
+    for told in (first, again):
+        assert "Balance 1,240 points" in told and "Use by 31 Mar 2026 600 points" in told
+
+
 def test_a_return_is_printed_again_and_undone_after_its_sale_is_forgotten_here(rim: Rim):
     rim.post("/v1/receipts", commit())
     rim.post("/v1/returns", {"return_id": "B1", "of": "R1", "lines": [{"line": 2, "quantity": "1"}]})

@@ -142,6 +142,14 @@ def test_an_anonymous_sale_says_nothing_of_points():
     assert not [row for row in rows(view) if "point" in row.lower()]
 
 
+def test_a_balance_that_is_known_stands_also_where_no_point_moved_and_the_card_s_end_is_not_at_hand():
+    sale = harbour(member="", points_earned=0, points_spent=0, balance_points=1340)
+    exchange = msgspec.structs.replace(sample_named("exchange"), member="", points_net=0)
+    for view, balance in ((sale, "1,340"), (exchange, "1,346")):
+        told = rows(view)
+        assert "YOUR POINTS" in told and f"Balance {balance} points" in told
+
+
 def test_a_card_not_known_yet_earns_points_to_be_confirmed():
     view = aurora_offline()
     assert view.unconfirmed
