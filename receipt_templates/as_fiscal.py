@@ -83,7 +83,13 @@ def _sentences(view: AnyView, tongue: Tongue) -> Iterator[str]:
         case ReceiptView():
             yield from _moved(tongue, words.earned, view.points_earned)
             yield from _moved(tongue, words.spent, view.points_spent)
-        case ReturnView() | VoidView():
+        case ReturnView():
+            # What the goods that stay earn anew belongs to what was taken: lines may be cut off between the two.
+            taken = view.taken_back_points - view.earned_points
+            yield from _moved(tongue, words.earned, max(0, -taken))
+            yield from _moved(tongue, words.taken_back, max(0, taken))
+            yield from _moved(tongue, words.given_back, view.given_back_points)
+        case VoidView():
             yield from _moved(tongue, words.taken_back, view.taken_back_points)
             yield from _moved(tongue, words.given_back, view.given_back_points)
         case ExchangeView():

@@ -2,6 +2,7 @@
 
 from datetime import date
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,14 @@ from receipt_templates.as_fiscal import looks_fiscal, render_fiscal
 from receipt_templates.languages import TONGUES
 from receipt_templates.sample_slips import sample_named, samples
 from receipt_templates.view import Lapsing
-from tests.receipt_templates.samples import aurora_void, harbour, harbour_coupons, polish, russian
+from tests.receipt_templates.samples import (
+    aurora_void,
+    harbour,
+    harbour_coupons,
+    harbour_return,
+    polish,
+    russian,
+)
 
 LEGAL = "Points have no cash value. Terms at harbourmarket.example."
 
@@ -104,6 +112,14 @@ def test_letters_go_the_way_of_the_driver_s_page():
 
 def test_points_of_a_void_go_back():
     assert render_fiscal(aurora_void()).lines[0] == "Pontos estornados: 1.267"
+
+
+@pytest.mark.parametrize(
+    ("earned", "first"), [(0, "Points taken back: 67"), (54, "Points taken back: 13"), (70, "Points today: 3")]
+)
+def test_what_the_goods_that_stay_earn_anew_was_not_taken_back(earned: int, first: str):
+    back = msgspec.structs.replace(harbour_return(), earned_points=earned)
+    assert render_fiscal(back).lines[:2] == (first, "Points given back: 200")
 
 
 @pytest.mark.parametrize("name", ["welcome", "certificate-sold", "certificate-redeemed", "claim", "close"])
