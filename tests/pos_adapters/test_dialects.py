@@ -61,6 +61,15 @@ def test_nothing_of_a_payment_card_is_left_in_the_reader(dialect: Dialect, sampl
     assert not [run for run in runs if run in left]
 
 
+def test_a_number_that_is_typed_slowly_is_one_number():
+    # Half of it is another customer's phone number.
+    bench = DialectBench(make_profile({"profile": "keypad", "port": "x"}))
+    for second, keys in enumerate((b"2037", b"21572", b"7383", b"\r")):
+        bench.wait(second * 4000)
+        bench.send(keys, second * 4000)
+    assert bench.meanings() == ["card ean13 2037215727383"]
+
+
 # Tags in the field
 
 
