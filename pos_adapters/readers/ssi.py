@@ -43,6 +43,7 @@ class SsiFramer:
         self._profile = profile
         self._buffer = bytearray()  # of the packet that is coming
         self._parts = bytearray()  # of the code that comes in several
+        self._skipping = False  # inside a code that was too long
         self._replies = bytearray()
         self._last_ms = 0
         self._taken: tuple[int, int, int] | None = None  # length, sum and time of the last packet that was good
@@ -77,7 +78,10 @@ class SsiFramer:
             rest = Frame(self._buffer[5:], whole=False)
             self._forget(self._buffer)
             return [rest] if rest.data else []
-        if self._parts and now_ms - self._last_ms >= RESENT_WITHIN_MS:
+        if now_ms - self._last_ms < RESENT_WITHIN_MS:
+            return []
+        self._skipping = False
+        if self._parts:
             rest = Frame(bytearray(self._parts), whole=False)
             self._forget(self._parts)
             return [rest]
@@ -88,6 +92,7 @@ class SsiFramer:
         self._forget(self._buffer)
         self._forget(self._parts)
         self._replies.clear()
+        self._skipping = False
         self._taken = None
 
     def take_replies(self) -> bytes:
@@ -118,9 +123,13 @@ class SsiFramer:
         return self._part(self._buffer[4], length, more=bool(status & MORE_FOLLOW))
 
     def _part(self, kind: int, length: int, *, more: bool) -> Frame | None:
+        if self._skipping:
+            self._skipping = more
+            return None
         self._parts += self._buffer[5:length]
         if len(self._parts) > self._profile.max_bytes:
             self._forget(self._parts)
+            self._skipping = more
             self.dropped["too_long"] += 1
             return None
         if more:
