@@ -114,6 +114,7 @@ class ReaderLoop:
         wallet: time and key for codes on phones, asked on the reader's thread once a frame.
         on_state: called with `up`, `down` or `stopped` when that changes.
         on_frame: called with each frame before it is interpreted, for whoever sets a reader up; it must not keep it.
+        on_nothing: called instead of `on_outcome` when nothing came of a frame: it was unfinished, or the same again.
         open_port, monotonic_s, pause: what tests replace; `pause` waits that many seconds or until `stop`.
     """
 
@@ -126,6 +127,7 @@ class ReaderLoop:
         wallet: Callable[[], WalletCheck | None] = lambda: None,
         on_state: Callable[[State], None] = lambda state: None,
         on_frame: Callable[[Frame], None] = lambda frame: None,
+        on_nothing: Callable[[], None] = lambda: None,
         open_port: Callable[[Profile], Port] = open_serial,
         monotonic_s: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
@@ -133,7 +135,8 @@ class ReaderLoop:
         self.profile = profile
         self._framer = framer_of(profile)
         self._interpreter = Interpreter(rules, profile, wallet)
-        self._on_outcome, self._on_state, self._on_frame = on_outcome, on_state, on_frame
+        self._on_outcome, self._on_state = on_outcome, on_state
+        self._on_frame, self._on_nothing = on_frame, on_nothing
         self._open_port, self._monotonic_s = open_port, monotonic_s
         self._stopping = threading.Event()
         self._pause = pause or self._stopping.wait
@@ -226,10 +229,11 @@ class ReaderLoop:
         self._frames += 1
         self._on_frame(frame)
         outcome = self._interpreter.interpret(frame, now_ms)
-        if outcome is None:
-            return
         try:
-            self._on_outcome(outcome)
+            if outcome is None:
+                self._on_nothing()
+            else:
+                self._on_outcome(outcome)
         except queue.Full:
             self._dropped += 1
 

@@ -127,7 +127,9 @@ class Watched:
         self._profile, self._said = profile, said
         self._glimpse: Glimpse | None = None
         self._told: tuple[str, str | None] | None = None
-        self.loop = ReaderLoop(profile, rules, self._take, wallet=wallet, on_frame=self._see)
+        self.loop = ReaderLoop(
+            profile, rules, self._tell, wallet=wallet, on_frame=self._see, on_nothing=lambda: self._tell(None)
+        )
 
     def news(self) -> str | None:
         """The state of the port in words, where it changed since the last time."""
@@ -141,13 +143,7 @@ class Watched:
         return f"down: {port_trouble(self._profile.port, health.trouble)}"
 
     def _see(self, frame: Frame) -> None:
-        if self._glimpse is not None:
-            # Nothing came of the message before: it was unfinished, or the same again.
-            self._tell(None)
         self._glimpse = Glimpse(self._profile, frame)
-
-    def _take(self, outcome: Outcome) -> None:
-        self._tell(outcome)
 
     def _tell(self, outcome: Outcome | None) -> None:
         glimpse, self._glimpse = self._glimpse, None

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import queue
 import subprocess
 import sys
 import threading
@@ -11,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from pos_adapters.readers.shipped import shipped_names
+from loyalty.cards.cards import CardRules
+from pos_adapters.readers.decoding import Decoded
+from pos_adapters.readers.framer import Frame
+from pos_adapters.readers.shipped import make_profile, shipped_names
 from tallypoint.cli import main
+from tallypoint.edge.readers import Watched
 from tests.pos_adapters.dialects import EACH
 
 PROGRAMME = """
@@ -186,6 +191,14 @@ class Listening:
         rest, _ = self._process.communicate(timeout=20)
         self._timer.cancel()
         return rest
+
+
+def test_a_message_cut_short_is_told_at_once_and_nothing_of_it_is_kept():
+    said: queue.Queue = queue.Queue()
+    one = Watched(make_profile({"port": "x"}), CardRules(), lambda: None, said)
+    one.loop._hand_on(Frame(bytearray(b"42424242"), whole=False), 0)
+    assert said.get_nowait() == ("generic", Decoded(outcome="unfinished", length=8))
+    assert one._glimpse is None
 
 
 def test_what_a_reader_sends_is_shown_live_and_a_port_in_use_says_who_has_it(programme):
