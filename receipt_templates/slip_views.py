@@ -42,11 +42,13 @@ class WelcomeView(Slip, frozen=True, kw_only=True, tag="welcome.v1", tag_field="
     Attributes:
         card_number: given for this paper only; empty for a printed card that was handed over.
         card_code: how it is drawn; an EAN-13 whose check digit is wrong comes out as its number.
+        card_link: what is drawn instead of the number, where a scanner would not know the number alone.
         confirm_code, confirm_url: to confirm a consent with; the code in groups as it is typed.
     """
 
     card_number: str = ""
     card_code: Literal["ean13", "code128", "qr"] = "ean13"
+    card_link: str = ""
     confirm_code: str = ""
     confirm_url: str = ""
 

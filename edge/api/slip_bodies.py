@@ -29,10 +29,10 @@ class SlipBody(Body, frozen=True, kw_only=True):
 
 class WelcomeSlip(SlipBody, frozen=True, kw_only=True):
     """For a new member or card: the number that `POST /v1/members` or `POST /v1/cards` answered, and the code of a
-    consent that waits to be confirmed."""
+    consent that waits to be confirmed. Without `card_code` the card is drawn as scanners know its kind."""
 
     card_number: Text = ""
-    card_code: Literal["ean13", "code128", "qr"] = "ean13"
+    card_code: Literal["", "ean13", "code128", "qr"] = ""
     confirm_code: Text = ""
     confirm_url: Url = ""
 

@@ -11,9 +11,13 @@ from edge.api.telling import ending_of
 from edge.counter.balances import enquire, slip_of
 from edge.counter.desk import Desk
 from edge.instants import local_time
+from loyalty.cards.cards import Card, read_card
 from receipt_templates.compose import AnyView
 from receipt_templates.render import render
 from receipt_templates.slip_views import CertificateView, ClaimView, WelcomeView
+
+_DRAWN = {"luhn": "code128", "gsrn": "qr"}
+_GSRN_LINK = "https://id.gs1.org/8018/"  # GS1 Digital Link, canonical form
 
 
 def slip_asked(desk: Desk, body: AnySlip) -> SlipSaid:
@@ -56,8 +60,7 @@ def _view(desk: Desk, body: AnySlip) -> AnyView:
         case WelcomeSlip():
             return WelcomeView(
                 **said,
-                card_number=without_payment(body.card_number),
-                card_code=body.card_code,
+                **_card_drawn(desk, body),
                 confirm_code=without_payment(body.confirm_code),
                 confirm_url=without_payment(body.confirm_url),
             )
@@ -74,3 +77,14 @@ def _view(desk: Desk, body: AnySlip) -> AnyView:
             )
         case ClaimSlip():
             return ClaimView(**said, of_number=without_payment(body.of_number), points=body.points, state=body.state)
+
+
+def _card_drawn(desk: Desk, body: WelcomeSlip) -> dict[str, Any]:
+    """The number of a new card, and how it is drawn so that a scanner finds the card again."""
+    programmes = desk.till.cache.programmes()
+    card = read_card(programmes[0].programme.cards, body.card_number) if programmes else None
+    if not isinstance(card, Card):
+        return {"card_number": without_payment(body.card_number), "card_code": body.card_code or "ean13"}
+    code = body.card_code or _DRAWN.get(card.kind, "ean13")
+    link = f"{_GSRN_LINK}{card.number}" if card.kind == "gsrn" and code == "qr" else ""
+    return {"card_number": body.card_number, "card_code": code, "card_link": link}

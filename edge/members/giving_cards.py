@@ -32,7 +32,7 @@ from edge.sale.recalling import check_id, check_same, record_of
 from edge.sale.till import Till
 from loyalty.approvals import Action, Override, stamped
 from loyalty.cards.card_numbers import NumberSpan, NumberUsed, card_at, number_key
-from loyalty.cards.cards import Card
+from loyalty.cards.cards import Card, typed_number
 from loyalty.facts.events import Event
 from loyalty.facts.member_events import CardChanged, DeskDetail, Enrolled
 from loyalty.trouble import InvariantBroken
@@ -211,7 +211,7 @@ def _own_number(till: Till, event_id: str) -> _Card:
         kind=card.kind,
         last4=card.last4,
         used=NumberUsed(span_no=span.span_no, place=place, prefix=span.prefix),
-        number=card.number,
+        number=typed_number(card),
     )
 
 
@@ -223,7 +223,7 @@ def _number_of(till: Till, used: NumberUsed | None) -> str:
         return ""
     if till.identity.card_keys.find(span.card_key_id) is None:
         return ""
-    return _card_of(till, span, used.place).number
+    return typed_number(_card_of(till, span, used.place))
 
 
 def _card_of(till: Till, span: NumberSpan, place: int) -> Card:

@@ -166,6 +166,11 @@ def shows_payment(text: str) -> bool:
     return holds_payment(without_licence(text))
 
 
+def typed_number(card: Card) -> str:
+    """The digits by which a card is typed, or sent without a carrier: those of a GSRN alone are nobody's card."""
+    return f"8018{card.number}" if card.kind == "gsrn" else card.number
+
+
 def card_token(key: bytes, card: Card) -> str:
     """What stands for a card number on disk and on the wire: 32 hex digits.
 

@@ -64,6 +64,8 @@ def candidates(body: str, aim: str | None, source: Source) -> Iterator[Candidate
         return
     if aim is not None and aim.startswith("]F") and (bars := _CODABAR.fullmatch(body)):
         body = bars[1]  # most scanners send the start and stop characters, some are set to leave them out
+    if aim is None and _GROUPED.fullmatch(body):
+        body = re.sub("[ -]", "", body)  # typed as printed
     if (gsrn := gsrn_of(body, aim)) is not None:
         yield Candidate(("gsrn",), gsrn)
     elif aim in GS1_CARRIERS:

@@ -87,6 +87,25 @@ def test_a_replaced_card_is_not_served_and_its_new_one_earns(rim: Rim):
     assert paid.json["totals"]["points_earned"] == 105
 
 
+def test_a_gsrn_that_was_given_is_sent_and_typed_as_it_was_answered(rim: Rim):
+    ranges = '[{kind: ean13, prefix: "20"}, {kind: gsrn, prefix: "5012345"}]'
+    rim.cache.load_programme(read_programme((PLAIN + MEMBERS).replace('[{kind: ean13, prefix: "20"}]', ranges)))
+    span = NumberSpan(span_no=2, till_id=TILL, epoch=1, kind="gsrn", prefix="5012345", digits=18, first=0, last=0,
+                      granted_at_ms=0)  # fmt: skip
+    with rim.journal.writing():
+        rim.journal.members.take("", [span])
+    given = {}
+    for n in range(4):  # the span of the other range has three
+        done = rim.post("/v1/members", {"enrol_id": f"E-{n}"}).json
+        given[len(done["card_number"])] = done
+    assert sorted(given) == [13, 22]
+    for done in given.values():
+        typed = rim.post("/v1/cards/identify", {"card": done["card_number"], "keyed": True}).json
+        assert (typed["outcome"], typed["card_token"]) == ("card", done["card_token"])
+        paid = rim.post("/v1/receipts", commit(receipt_id=done["last4"], card=done["card_number"]))
+        assert paid.json["totals"]["points_earned"] == 105
+
+
 def test_blocking_a_card_can_want_a_supervisor(tmp_path: Path):
     rim = furnished(tmp_path, approvals={"card_block": 0}, supervisors={"91": hash_of_code("4711", b"s" * 16)})
     body = {"card_id": "C-1", "what": "block", "card": CARD, "reason": "stolen"}

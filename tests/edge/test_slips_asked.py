@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from loyalty.programme.programme import read_programme
 from receipt_templates.profiles import PROFILES
 from receipt_templates.slip_views import CertificateView, WelcomeView
 from receipt_templates.view import Shop
 from tests.edge.paper import FarEnd, wait_until
 from tests.edge.rim import CARD as MEMBER
-from tests.edge.rim import PAYMENT, Rim
+from tests.edge.rim import PAYMENT, PROGRAMME, Rim
 from tests.receipt_templates.escpos_decoder import decode_escpos, pages_of
 from tests.receipt_templates.scanning import scanned, svg_picture
 
@@ -54,6 +55,28 @@ def test_a_new_card_can_be_scanned_off_the_paper_and_off_the_page(rim: Rim):
     drawn = re.findall("<svg.*?</svg>", said["html"])
     assert [scanned(svg_picture(svg)) for svg in drawn] == [(CARD, "]E0"), ("https://x.example/c/k3pw7q2m", "]Q1")]
     assert said["printed"] is False
+
+
+@pytest.mark.parametrize(
+    ("given", "drawn", "carrier"),
+    [
+        ("9826300000000015", "9826300000000015", "]C0"),
+        # This company's prefix begins like Maestro's, and these eighteen digits have a right Luhn digit.
+        ("8018501234500000000095", "https://id.gs1.org/8018/501234500000000095", "]Q1"),
+    ],
+    ids=["luhn", "gsrn"],
+)
+def test_a_number_of_any_range_can_be_scanned_and_typed_off_the_paper(
+    rim: Rim, given: str, drawn: str, carrier: str
+) -> None:
+    ranges = '[{kind: luhn, prefix: "982630", length: 16}, {kind: gsrn, prefix: "5012345"}]'
+    rim.cache.load_programme(read_programme(PROGRAMME.replace('[{kind: ean13, prefix: "20"}]', ranges)))
+    said = rim.post("/v1/slips/welcome", {"number": "E-1", "card_number": given}).json
+    assert given in rows(said)
+    (svg,) = re.findall("<svg.*?</svg>", said["html"])
+    assert scanned(svg_picture(svg)) == (drawn, carrier)
+    for body in ({"card": given, "keyed": True}, {"card": drawn, "aim": carrier}):
+        assert rim.post("/v1/cards/identify", body).json["outcome"] == "card"
 
 
 def test_a_certificate_sold_says_what_it_is_worth_until_when_and_that_it_waits(rim: Rim):
