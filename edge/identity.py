@@ -17,6 +17,7 @@ from sync.wire import Identity
 
 IDENTITY_FILE = "identity.json"
 WIPED = "wiped"  # stands for the card keys of a till that was revoked
+_PIECE = 1024 * 1024
 
 T = TypeVar("T")
 
@@ -151,9 +152,11 @@ def write_durably(path: Path, data: bytes) -> None:
 
 
 def overwrite(path: Path) -> None:
-    """Put noise over a file of a key before it is deleted, which a disk that copies on write may not honour."""
+    """Put noise over a secret file before it is deleted, which a disk that copies on write may not honour."""
     with path.open("r+b") as file:
-        file.write(os.urandom(os.fstat(file.fileno()).st_size))
+        left = os.fstat(file.fileno()).st_size
+        while left:
+            left -= file.write(os.urandom(min(left, _PIECE)))
         file.flush()
         os.fsync(file.fileno())
 

@@ -18,7 +18,7 @@ from edge.cache.members import digest_members, take_chunk, take_members, take_ra
 from edge.cache.rows import make_tables, take_certificates, take_hotlist, take_programmes
 from edge.cache.troubles import BadRow, CacheDamaged, trouble_of
 from edge.database import Database
-from edge.identity import TillIdentity
+from edge.identity import TillIdentity, overwrite
 from edge.ports import Clock
 from loyalty.certificates import CertificateRow
 from loyalty.members import HotlistedCard, PublishedMember
@@ -31,6 +31,7 @@ from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
 from sync.wire import LANES, Lane, Page
 
 MEMBERS_KEPT_MS = 30 * DAY_MS
+ASIDE, ENDS = ".damaged", ("", "-wal", "-shm")
 MOST_NAMES = 50_000
 YOUNG_OBJECTS = 10_000  # those of about five quotes of fifty lines under a thousand promotions
 _TOUCH_MS = 3_600_000
@@ -108,10 +109,10 @@ class Cache:
             return cls._open(path, identity, clock, on_swap, leaving)
         except CacheDamaged as trouble:
             _log.warning("%s It is fetched anew.", trouble)
-            for tail in ("", "-wal", "-shm"):
-                part = Path(f"{path}{tail}")
+            for end in ENDS:
+                part = Path(f"{path}{end}")
                 if part.exists():
-                    part.replace(f"{path}.damaged{tail}")
+                    part.replace(f"{path}{ASIDE}{end}")
             return cls._open(path, identity, clock, on_swap, leaving)
 
     @classmethod
@@ -314,12 +315,16 @@ class Cache:
             return take_range(writer, members, page.first, page.last, run, page.generation, home=home)
 
     def forget_members(self) -> bool:
-        """Forget every member once head office was silent for 30 days: a till that stays dark forgets people too.
+        """Forget every member once head office was silent for 30 days: a till that stays dark forgets people too. A
+        damaged cache that was put aside knows them as well, and goes when it is as old.
 
         Returns:
             Whether there was something to forget. The lane begins anew with the next contact.
         Source: sync.md section 9.
         """
+        for path in self.put_aside():
+            if self._clock.now().wall_ms - path.stat().st_mtime * 1000 > MEMBERS_KEPT_MS:
+                path.unlink()
         heard_ms = self.heard_ms("members")
         if not heard_ms or self._clock.now().wall_ms - heard_ms <= MEMBERS_KEPT_MS:
             return False
@@ -329,8 +334,16 @@ class Cache:
         self._lanes["members"] = (LaneState(), 0)
         return True
 
+    def put_aside(self) -> list[Path]:
+        """The files of a damaged cache that was put aside: members are in it as in this one."""
+        return [part for end in ENDS if (part := Path(f"{self._database.path}{ASIDE}{end}")).exists()]
+
     def wipe(self) -> None:
-        """Forget every member, card and certificate, also as bytes in the file; goods and the programme stay."""
+        """Forget every member, card and certificate, also as bytes in the file; goods and the programme stay. Nothing
+        is left of a damaged cache that was put aside."""
+        for aside in self.put_aside():
+            overwrite(aside)
+            aside.unlink()
         gone = ("member", "card", "certificate", "hotlist", "snapshot", "chunk_done", "lane WHERE lane <> 'programme'")
         self._database.overwrite_deleted()
         with self._database.writing() as writer:

@@ -39,7 +39,7 @@ def wipe_revoked(
     paths = [folder / IDENTITY_FILE, *sorted(folder.glob("identity-*.json"))]
     found = {path: identity for path in paths if (identity := read_secret(path, TillIdentity)) is not None}
     left = {path: identity for path, identity in found.items() if identity.granted.card_key_id != WIPED}
-    if not left and not cache.counts()["member"]:
+    if not left and not cache.counts()["member"] and not cache.put_aside():
         return None
     _log.error("head office revoked this till: it forgets the members and the card keys, and keeps its own events")
     suspend_leases(journal, Revoked.code, clock.now())

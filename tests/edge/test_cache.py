@@ -1,11 +1,12 @@
 """What head office told this till, and what becomes of it."""
 
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from edge.cache.cache import Cache
+from edge.cache.cache import ASIDE, Cache
 from edge.cache.troubles import BadRow
 from edge.sale.till import Till
 from loyalty.members import HotlistedCard, MemberRow, PublishedMember, Use
@@ -291,6 +292,21 @@ def test_after_thirty_days_without_head_office_a_till_forgets_people(cache: Cach
     assert not cache.forget_members()
     cache.take_page(*page("members", published("ana", points=50), version=9))
     assert points_of(cache, ANA) == 50
+
+
+def test_a_damaged_cache_that_was_put_aside_is_kept_for_no_longer_than_people_are(tmp_path: Path) -> None:
+    clock = FakeClock()
+    for name in ("cache.db", "cache.db-wal"):
+        (tmp_path / name).write_bytes(b"scratched" * 1_000)
+        os.utime(tmp_path / name, (NOON_MS / 1000, NOON_MS / 1000))
+    cache = Cache.open(tmp_path / "cache.db", identity(), clock)
+    aside = tmp_path / "cache.db.damaged"
+    clock.pass_ms(30 * 86_400_000)
+    cache.forget_members()
+    assert aside.exists()
+    clock.pass_ms(1)
+    cache.forget_members()
+    assert sorted(path.name for path in tmp_path.iterdir() if ASIDE in path.name) == []
 
 
 def test_names_of_goods_do_not_grow_without_end(

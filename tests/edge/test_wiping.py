@@ -78,6 +78,18 @@ def test_a_write_of_the_identity_that_was_cut_short_is_wiped_too(machine: Machin
     assert sorted(path.name for path in machine.folder.glob("*identity*")) == ["identity-1.json", "identity.json"]
 
 
+def test_a_damaged_cache_that_was_put_aside_is_wiped_too(machine: Machine) -> None:
+    machine.cache.close()
+    damaged = bytearray((machine.folder / CACHE_FILE).read_bytes())
+    damaged[:16] = b"scratched" + bytes(7)
+    (machine.folder / CACHE_FILE).write_bytes(damaged)
+    machine.cache = Cache.open(machine.folder / CACHE_FILE, machine.own, machine.clock)
+    assert machine.holds(TOKEN) == ["cache.db.damaged"]
+    assert machine.wipe() is not None
+    assert machine.holds(TOKEN) == []
+    assert machine.wipe() is None
+
+
 def test_its_events_stay_under_its_own_key_and_its_programme_too(machine: Machine) -> None:
     head, version = machine.journal.head(), machine.cache.programmes()[0].version
     wiped = machine.wipe()
