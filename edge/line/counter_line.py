@@ -73,13 +73,14 @@ class CounterLine:
             if told is None:
                 break
             self._brought_upto = event_id
+            # By head office's clock: to one that stood years behind and was set, all would be old at once.
             if told.took:
                 with self._journal.writing():
-                    kept.sealed_taken(event_id, told.refused, self._clock.now().wall_ms)
+                    kept.sealed_taken(event_id, told.refused, told.server_at_ms)
                 brought += 1
             elif told.refused == UNHEARD:
                 with self._journal.writing():
-                    kept.sealed_unheard(event_id, self._clock.now().wall_ms, self._journal.kept_ms)
+                    kept.sealed_unheard(event_id, told.server_at_ms, self._journal.kept_ms)
         return brought
 
     def show_accounts(self) -> None:

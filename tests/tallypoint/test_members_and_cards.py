@@ -335,6 +335,19 @@ def test_who_somebody_is_ends_where_head_office_never_gets_the_event(world: Coal
     assert ailments(one, world) == []
 
 
+def test_a_till_whose_clock_stood_years_behind_forgets_nobody_once_it_is_set(world: Coalition):
+    one, _ = world.counters
+    one.enrol(enrol_id="E-1", person=ANA)
+    world.sync(one.node)
+    with writing(world.engine) as tx:
+        tx.execute(enrolment.delete())  # as where the event waits in quarantine
+    one.line._clock = StoryClock(946_684_800_000)  # the battery is flat: it starts in the year 2000
+    assert keep(one, world, 0) == [["E-1"]]
+    one.line._clock = world.clock
+    assert keep(one, world, 0, 13.99) == [["E-1"], ["E-1"]]
+    assert keep(one, world, 0.02) == [[]]
+
+
 def test_it_is_brought_where_people_post_the_event_in_time(world: Coalition):
     one, _ = world.counters
     made = one.enrol(enrol_id="E-1", person=ANA)
