@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 from central.intake.imports import import_file
-from central.keys.centre_keys import centre_signer
+from central.keys.centre_keys import centre_signer, notices
+from central.ports import reading
 from central.upkeep.keeping_house import open_store
 from sync.centre_session import CentreSession
 from tallypoint.central.office import CLOCK, RANDOMNESS, Adder, open_office, say
@@ -23,9 +24,11 @@ def run_import(args: argparse.Namespace) -> int:
     data = read_bytes(args.file)
     settings, engine = open_office(args)
     signer = centre_signer(settings, engine, RANDOMNESS)
+    with reading(engine) as tx:
+        session = CentreSession(signer, RANDOMNESS.bytes, notices=notices(tx))
     done = import_file(
         data,
-        session=CentreSession(signer, RANDOMNESS.bytes),
+        session=session,
         store=open_store(settings, engine, RANDOMNESS),
         signer=signer,
         now_ms=CLOCK.wall_ms(),

@@ -21,18 +21,22 @@ from central.verify.books import verify_books
 from edge import key_files
 from edge.identity import read_identity_file, write_identity_file
 from edge.key_files import NEXT_FILE, KeyFiles
+from edge.line.exporting import export
 from edge.salvage.salvage import begin_provisional
 from loyalty.facts.events import Opened
+from loyalty.facts.lease_events import LeaseMoved
 from loyalty.programme.programme import programme_from
 from sync.centre_session import CentreSession
 from sync.chain import next_head
 from sync.envelope import Sender, Unsent, seal_batch
+from sync.framing import pack
 from sync.keys import PublicKey, Signer, one_key
 from sync.refusals import NotOurAnswer
 from sync.rotation import NEW_KEY_PATH, ROTATED, Notice, follow, make_notice, trusted_back
-from sync.wire import BATCH_PATH, Answer, Lanes
+from sync.wire import BATCH_PATH, GRANT_TAG, Answer, Grant, Lanes
+from tallypoint.cli import main
 from tallypoint.in_process import NOWHERE, InProcess, Node, StoryClock
-from tests.central.tills import COALITION, NOW, PROGRAMME
+from tests.central.tills import COALITION, NOW, PROGRAMME, TODAY
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -433,6 +437,31 @@ def test_a_crash_while_the_centre_makes_its_new_key(
     office.sell()
     office.sync()
     office.is_sound()
+
+
+def test_a_file_brings_what_the_old_key_granted_as_the_line_does(office: Office) -> None:
+    old, clock = office.world.signer, office.clock
+    rotate(office)
+    office.again()
+    office.sync()
+    own = read_identity_file(office.folder / "lane")
+    assert own
+    # Of a grant that head office lost with its disk only the till knows, by the bytes that the old key signed.
+    lost = Grant(
+        lease_id="F9", grant_no=9, till_id=own.till_id, epoch=1, key_no=1, account_id=None, points=500,
+        spend_for_s=3600, settle_until_ms=clock.wall_ms() + DAY_MS, granted_at_ms=clock.wall_ms(),
+    )  # fmt: skip
+    shown = LeaseMoved(
+        receipt_id="accepted:1:floats", lease_id="", on=TODAY, what="accepted", grants=(pack(GRANT_TAG, lost, old),)
+    )
+    with office.node.journal.writing():
+        office.node.journal.append(shown)
+    file = office.folder / "lane.export"
+    file.write_bytes(export(office.folder / "lane", own, clock.wall_ms()).data)
+    assert main(["central", "import", str(file), "--data", str(office.folder)]) == 0
+    with reading(office.world.engine) as tx:
+        granted = tx.execute(select(t.stream.c.float_granted).where(t.stream.c.till_id == own.till_id)).scalar_one()
+    assert granted == 2500  # 2000 of them are here since it enrolled
 
 
 def test_the_old_key_is_believed_until_its_last_day_and_then_no_more(office: Office) -> None:
