@@ -29,7 +29,7 @@ _SCRUBBED = (
     (re.compile(r"\b(?:[0-9A-Z]{4}-){3}[0-9A-Z]{4}\b"), "<code>"),
     (re.compile(r"\b[0-9a-fA-F]{16,}\b"), "<hex>"),
     (re.compile(r"[A-Za-z0-9+/_-]{40,}={0,2}"), "<long>"),
-    (re.compile(r"(?<![\w.:-])(?!\d{4}-\d\d-\d\d)\+?\d(?:[ -]?\d){7,}(?![\w:])"), "<number>"),
+    (re.compile(r"(?<![\w.-])(?!\d{4}-\d\d-\d\d)\+?\d(?:[ -]?\d){7,}(?!\w)"), "<number>"),
 )
 
 

@@ -159,7 +159,10 @@ def test_of_a_head_office_whose_database_does_not_open(tmp_path: Path) -> None:
     "text, scrubbed",
     [
         ("card 2900000000018 read", "card <number> read"),
+        ("2900000000018: no such card", "<number>: no such card"),
+        ('{"card":2900000000018}', '{"card":<number>}'),
         ("tel +48 601 234 567", "tel <number>"),
+        ("tel:601234567", "tel:<number>"),
         ("postgresql+psycopg://ann:s3cret@db/shop", "postgresql+psycopg://<login>@db/shop"),
         ("password=hunter22 here", "password <secret> here"),
         ("Authorization: Bearer abc", "authorization <secret>"),
