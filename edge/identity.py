@@ -180,5 +180,5 @@ def read_secret(path: Path, kind: type[T]) -> T | None:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except msgspec.DecodeError as trouble:
         raise IdentityDamaged(
-            f"{path} cannot be read ({trouble}). Put it back from a copy, or enrol the till anew."
+            f"{path} cannot be read ({trouble}). Put it back from a copy; else move it away, and enrol the till anew."
         ) from None

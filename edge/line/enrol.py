@@ -43,6 +43,10 @@ class EnrolRefused(Refusal):
     code = "enrol.refused"
 
 
+class OtherLane(Refusal):
+    code = "enrol.other_lane"
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """The random numbers of a claim under way, in hex, and the code they belong to."""
 
@@ -72,6 +76,7 @@ def enrol(
         AlreadyEnrolled, NoCentre, AlreadyRunning: nothing was sent.
         BadCode: not a code.
         EnrolRefused: head office said no, with its own sentence.
+        OtherLane: the code is of another lane than the till whose journal is here; the machine stays that till.
         WrongCentre, BadSignature, NotOurAnswer, BadBody: the answer does not come from that head office.
         Fault: the line does not hold; do the same again.
     """
@@ -81,13 +86,15 @@ def enrol(
     make_folder(folder)
     lock = FolderLock(folder)
     try:
-        if not again and (before := read_identity_file(folder)):
+        before = read_identity_file(folder)
+        if before and not again:
             raise AlreadyEnrolled(
                 f"This machine is till {before.label or before.till_id} already.", till_id=before.till_id
             )
         draft = _draft(folder, read_code(code), random_bytes)
         granted = _claim(settings, draft, fingerprint, exchange)
-        identity = _identity(read_identity_file(folder), draft, granted, random_bytes)
+        _check_lane(folder, before, granted)
+        identity = _identity(before, draft, granted, random_bytes)
         write_identity_file(folder, identity)
         journal = Journal.open(folder / JOURNAL_FILE, identity, clock)
         open_epoch(journal, "enrolled")
@@ -98,6 +105,17 @@ def enrol(
         return identity
     finally:
         lock.close()
+
+
+def _check_lane(folder: Path, before: TillIdentity | None, granted: Identity) -> None:
+    """What a till has not sent goes under its own name alone. Raises: OtherLane."""
+    if before and before.till_id != granted.till_id and (folder / JOURNAL_FILE).exists():
+        raise OtherLane(
+            f"This code is of {granted.label or granted.till_id} of store {granted.store_id}, but this machine is"
+            f" {before.label or before.till_id}, with a journal of its own, and stays so. Let it leave first"
+            " (tallypoint edge leave), then enrol it with a new code; or ask for a code of its own place.",
+            till_id=before.till_id,
+        )
 
 
 def _identity(

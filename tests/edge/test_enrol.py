@@ -14,6 +14,7 @@ from edge.line.enrol import AlreadyEnrolled, EnrolRefused, NoCentre, enrol
 from edge.ports import Settings
 from loyalty.cards.card_keys import one_card_key
 from loyalty.facts.events import Opened
+from loyalty.trouble import Refusal
 from sync.centre_session import CentreSession
 from sync.enrolment import Slot, code_hash, fingerprint, show_code
 from sync.refusals import WrongCentre
@@ -24,17 +25,19 @@ from tests.sync.memory import CENTRE, MemoryCentre
 
 CODE = show_code(b"0123456789")
 OTHER_CODE = show_code(b"9876543210")
+OTHER_LANE, OTHER_TILL = show_code(b"abcdeabcde"), "ef" * 16
 
 
 class Office:
-    """Head office with two places open: epoch 1 and epoch 2 of the same till."""
+    """Head office with three places open: epoch 1 and epoch 2 of the same till, and another till."""
 
     def __init__(self) -> None:
         self.centre = MemoryCentre()
-        for epoch, code in ((1, CODE), (2, OTHER_CODE)):
+        own = [(TILL_ID, 1, "till 1", CODE), (TILL_ID, 2, "till 1", OTHER_CODE)]
+        for till_id, epoch, label, code in [*own, (OTHER_TILL, 1, "till 5", OTHER_LANE)]:
             self.centre.slots[code_hash(code)] = Slot(
-                code_hash=code_hash(code), till_id=TILL_ID, epoch=epoch, key_no=epoch, genesis="0f" * 32,
-                partner_id="fresh", store_id="s1", label="till 1", card_keys=one_card_key(b"\x1e" * 32, "k1"),
+                code_hash=code_hash(code), till_id=till_id, epoch=epoch, key_no=epoch, genesis="0f" * 32,
+                partner_id="fresh", store_id="s1", label=label, card_keys=one_card_key(b"\x1e" * 32, "k1"),
                 expires_ms=NOON_MS + 86_400_000,
             )  # fmt: skip
         self.session = CentreSession(CENTRE, lambda count: b"r" * count)
@@ -120,6 +123,20 @@ def test_enrolling_anew_begins_an_epoch_and_keeps_the_old_identity_aside(setting
     assert (event.left_epoch, event.left_seq) == (1, 1)
 
 
+def test_a_code_of_another_lane_leaves_a_till_with_a_journal_what_it_is(settings: Settings, office: Office) -> None:
+    first = claim(settings, office)
+    with pytest.raises(Refusal, match="till 5 of store s1, but this machine is till 1") as refused:
+        claim(settings, office, OTHER_LANE, again=True)
+    assert (refused.value.code, read_identity_file(settings.folder)) == ("enrol.other_lane", first)
+    assert not (settings.folder / "identity-1.json").exists()
+    journal = Journal.open(settings.folder / "journal.db", first, FakeClock())
+    assert journal.head().seq == 1
+    journal.close()
+    assert claim(settings, office, OTHER_CODE, again=True).epoch == 2
+    (settings.folder / "journal.db").rename(settings.folder / "kept aside")
+    assert claim(settings, office, OTHER_LANE, again=True).till_id == OTHER_TILL
+
+
 def test_nobody_enrols_anew_beside_a_running_service(settings: Settings, office: Office) -> None:
     claim(settings, office)
     running = FolderLock(settings.folder)
@@ -163,5 +180,7 @@ def test_an_identity_that_others_may_read_or_that_is_damaged_is_told(settings: S
         read_identity_file(settings.folder)
     file.chmod(0o600)
     file.write_bytes(b"{")
-    with pytest.raises(IdentityDamaged, match="enrol the till anew"):
-        read_identity_file(settings.folder)
+    with pytest.raises(IdentityDamaged, match="move it away, and enrol the till anew"):
+        claim(settings, office, OTHER_CODE, again=True)
+    file.rename(settings.folder / "identity.aside")
+    assert claim(settings, office, OTHER_CODE).epoch == 2
