@@ -18,7 +18,7 @@ from edge.key_files import NEXT_FILE as NEXT_KEY_FILE
 from edge.line.enrol import CACHE_FILE, CLAIM_FILE, JOURNAL_FILE
 from edge.line.exporting import covers
 from edge.ports import Clock, Settings
-from edge.salvage.salvage import NEW_FILE
+from edge.salvage.salvage import NEW_FILE, finish_salvage
 from loyalty.trouble import Refusal
 from sync.framing import open_signed, sha256
 from sync.leaving import LEAVE_PATH, Leave, compose_leave, read_left
@@ -80,7 +80,8 @@ def leave(
     folder = settings.folder
     lock = FolderLock(folder)
     try:
-        identity = read_identity_file(folder)
+        # A journal that was being saved is in two files: without its end this would be a till that never sold.
+        identity = finish_salvage(folder) or read_identity_file(folder)
         if identity is None:
             raise NotEnrolled(f"There is no till in {folder}.")
         journal = Journal.open(folder / JOURNAL_FILE, identity, clock)

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from central.database import tables as t
 from edge.identity import TillIdentity, write_identity_file, write_secret
+from edge.leaving import StillUnsent, leave
 from edge.salvage import salvage
 from loyalty.facts.events import Opened
 from sync.framing import read_json, split
@@ -265,6 +266,22 @@ def test_a_salvage_cut_short_between_its_files_is_ended_by_the_next_start(lane: 
     assert (lane.why, lane.journal.find("r1") is not None) == ("", True)
     lane.settle()
     assert receipts(centre) == posted("r1")
+
+
+def test_a_till_whose_salvage_was_cut_short_does_not_leave_without_what_was_saved(lane: Lane):
+    lane.is_cut = True
+    lane.sell("r1", "r2")
+    lane.stop()
+    harm_payload(lane.folder / "journal.db", "r2")
+    lane.start()
+    lane.stop()
+    # As if power went after the damaged file was moved, before the new one had its name.
+    (lane.folder / "journal.db").rename(lane.folder / "journal-salvaged.db")
+    write_secret(lane.folder / "salvaged-identity.json", lane.identity)
+    with pytest.raises(StillUnsent):
+        leave(lane.settings, lane.clock, exchange=lambda url, body: lane.exchange(url, body, 0), alone=True)
+    lane.start()
+    assert lane.journal.find("r1") is not None
 
 
 def test_somebody_elses_batch_of_an_epoch_that_is_over_is_kept_apart(centre: Centre):
