@@ -100,7 +100,10 @@ def went_back(mark: StreamHead, journal: Journal) -> bool:
     head = journal.head()
     if mark.till_id != head.till_id or mark.epoch < head.epoch:
         return False
-    if mark.epoch > head.epoch or mark.seq > head.seq:
+    if mark.epoch > head.epoch:
+        # An epoch that the till gave itself has a higher number than the enrolment that followed it; it is here, then.
+        return journal.left.hash_at(mark.epoch, mark.seq) != mark.hash
+    if mark.seq > head.seq:
         return True
     known = journal.outbox.hash_at(mark.seq) if mark.seq else None
     return known is not None and known != mark.hash
