@@ -95,8 +95,8 @@ def make_backup(
     sealing = Sealing(passphrase, hardness := Hardness(salt=randomness.bytes(16).hex()))
     folder = target / datetime.fromtimestamp(now_ms // 1000, UTC).strftime(NAMED)
     unfinished = folder.with_suffix(UNFINISHED)
+    _begin(unfinished)
     try:
-        unfinished.mkdir(mode=0o700, parents=True)
         keys = _keys(settings, randomness)
         with _copied(settings, engine) as (manifest, pieces):
             if _keys(settings, randomness) != keys:
@@ -116,12 +116,26 @@ def make_backup(
         unfinished.rename(folder)
         sync_folder(target)
     except (OSError, sqlite3.Error) as trouble:
-        raise BackupFailed(f"The backup cannot be made in {target}: {trouble}. Mend it and do it again.") from None
+        raise _failed(target, trouble) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     with writing(engine) as tx:
         put(tx, setting, [{"name": LAST_BACKUP, "value": str(now_ms)}], {"value": "given"})
     return folder, manifest
+
+
+def _begin(unfinished: Path) -> None:
+    """Another one of the same second keeps its folder. Raises: BackupFailed."""
+    try:
+        unfinished.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        raise BackupFailed(f"Another backup is being made as {unfinished}. Wait for it, or do this again.") from None
+    except OSError as trouble:
+        raise _failed(unfinished.parent, trouble) from None
+
+
+def _failed(target: Path, trouble: OSError | sqlite3.Error) -> BackupFailed:
+    return BackupFailed(f"The backup cannot be made in {target}: {trouble}. Mend it and do it again.")
 
 
 @contextmanager

@@ -257,6 +257,33 @@ def test_a_key_that_is_changed_while_a_backup_is_made_spoils_it(
     centre.engine.dispose()
 
 
+def test_of_two_backups_in_one_second_the_first_is_whole(
+    settings: Settings, central_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre = Centre(central_url)
+    for name in (settings.signing_key, settings.card_key):
+        read_key(settings.folder / name, SystemRandomness())
+
+    def back_up() -> Path:
+        return make_backup(
+            settings, centre.engine, tmp_path / "to", PASSPHRASE, randomness=SystemRandomness(), now_ms=NOW
+        )[0]
+
+    describe = backups._described
+
+    def meanwhile(tx):
+        monkeypatch.setattr(backups, "_described", describe)
+        with pytest.raises(BackupFailed, match="is being made"):
+            back_up()
+        return describe(tx)
+
+    monkeypatch.setattr(backups, "_described", meanwhile)
+    folder = back_up()
+    assert list((tmp_path / "to").iterdir()) == [folder]
+    assert read_backup(folder, PASSPHRASE)[0].made_at_ms == NOW
+    centre.engine.dispose()
+
+
 def test_a_damaged_database_makes_no_backup(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'data' / 'central.db'}"
     centre = Centre(url)
