@@ -213,7 +213,8 @@ READERS_SHARE = 8  # of which one who reads has one
 
 
 def open_engine(url: str, cache_mib: int = CACHE_MIB) -> Engine:
-    """The database behind `url`: a SQLite file (or `sqlite://` in memory), or PostgreSQL through psycopg.
+    """The database behind `url`: a SQLite file (or `sqlite://` in memory), or PostgreSQL through psycopg. What is
+    written to it stands in no error of ours.
 
     Args:
         cache_mib: of SQLite's pages, for who writes.
@@ -224,7 +225,10 @@ def open_engine(url: str, cache_mib: int = CACHE_MIB) -> Engine:
         parsed = make_url(url)
         if parsed.get_backend_name() != "sqlite":
             # Whatever the server's own default is: who waited for a lock reads what was written meanwhile.
-            return create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8, isolation_level="READ COMMITTED")
+            return create_engine(
+                url, pool_pre_ping=True, pool_size=8, max_overflow=8, isolation_level="READ COMMITTED",
+                hide_parameters=True,
+            )  # fmt: skip
     except (ArgumentError, ModuleNotFoundError):
         # The address may hold a password, so it is not repeated.
         raise BadSettings(
@@ -233,7 +237,9 @@ def open_engine(url: str, cache_mib: int = CACHE_MIB) -> Engine:
         ) from None
     cache_kib = cache_mib * 1_024
     if parsed.database in (None, "", ":memory:"):
-        engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        engine = create_engine(
+            url, poolclass=StaticPool, connect_args={"check_same_thread": False}, hide_parameters=True
+        )
         cache_kib = 0  # its pages are in memory once already
     else:
         path = Path(str(parsed.database))
@@ -241,7 +247,7 @@ def open_engine(url: str, cache_mib: int = CACHE_MIB) -> Engine:
         # The log and its index take their rights from the file, so it is made for us alone.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         # The connection that was used last is used next: else each of the pool fills a cache of its own in turn.
-        engine = create_engine(url, connect_args={"timeout": 10}, pool_use_lifo=True)
+        engine = create_engine(url, connect_args={"timeout": 10}, pool_use_lifo=True, hide_parameters=True)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", lambda connection: _begin(connection, cache_kib))
     return engine

@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,18 @@ CONSOLE_THREADS = 8
 _log = logging.getLogger(__name__)
 
 
+class _App(Flask):
+    """Logs what nobody foresaw by its kind and its place alone: its own words may quote what was written to the
+    database, and the address of a page may be a customer's code."""
+
+    def log_exception(self, exc_info: Any) -> None:
+        kind, trouble, where = exc_info
+        driver = getattr(trouble, "orig", None)
+        said = f" ({getattr(driver, 'sqlite_errorname', type(driver).__name__)})" if driver else ""
+        frames = "; ".join(f"{one.filename}:{one.lineno} {one.name}" for one in traceback.extract_tb(where))
+        _log.error("%s %s: %s%s at %s", request.method, request.url_rule, kind.__name__, said, frames)
+
+
 def central_app(
     settings: Settings,
     engine: Engine,
@@ -71,7 +84,7 @@ def central_app(
     with reading(engine) as tx:
         session = CentreSession(signer, randomness.bytes, notices=notices(tx))
     logins = Logins(engine, clock, randomness)
-    app = Flask("central", static_folder=None)
+    app = _App("central", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.register_blueprint(sync_blueprint(session, store, clock, randomness, settings.workers))
     limits, ring = limits_of(settings), ring_of(settings, randomness)
@@ -200,7 +213,7 @@ def run_central(settings: Settings, tell: Callable[[str], None] = print) -> None
 
 def _explain(trouble: Trouble) -> Any:
     if isinstance(trouble, Fault) or trouble.status >= 500:
-        _log.error("%s %s: %s", request.method, request.path, trouble.code)
+        _log.error("%s %s: %s", request.method, request.url_rule, trouble.code)
     answer = jsonify(trouble.problem())
     answer.content_type = "application/problem+json"
     return answer, trouble.status

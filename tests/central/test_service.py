@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from flask import Flask
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from central.migrations import upgrade
 from central.ports import Settings, open_engine, writing
@@ -72,6 +75,38 @@ def test_what_is_unknown_is_not_found_and_what_is_too_large_is_turned_away(setti
     assert app.test_client().get("/console/periods").headers["Location"] == "/console/login"
     assert app.test_client().get("/nowhere").status_code == 404
     assert app.test_client().post(BATCH_PATH, data=b"x" * 400_000).status_code == 413
+    engine.dispose()
+
+
+def test_what_nobody_foresaw_is_logged_without_what_was_written_or_asked(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine, token = open_engine(settings.url), "5e" * 16
+    upgrade(engine)
+    app = central_app(settings, engine, clock=FixedClock(), randomness=FixedRandomness())
+    wrong = text("INSERT INTO setting (name, value) VALUES (:name, NULL)")
+
+    @app.get("/try/<code>")
+    def fails(code: str) -> str:
+        with writing(engine) as tx:
+            tx.execute(wrong, {"name": code})
+        return ""
+
+    assert app.test_client().get(f"/try/{token}").status_code == 500
+    assert "GET /try/<code>: IntegrityError (" in caplog.text and "test_service.py" in caplog.text
+    assert token not in caplog.text
+    with pytest.raises(DBAPIError) as hidden, writing(engine) as tx:
+        tx.execute(wrong, {"name": token})
+    assert "[parameters: " not in str(hidden.value)
+    # The control: what we build on would have told both.
+    plain = create_engine(settings.url)
+    with app.test_request_context(f"/try/{token}"), pytest.raises(DBAPIError) as told, plain.begin() as tx:
+        try:
+            tx.execute(wrong, {"name": token})
+        finally:
+            Flask.log_exception(app, sys.exc_info())
+    assert token in str(told.value) and f"Exception on /try/{token}" in caplog.text
+    plain.dispose()
     engine.dispose()
 
 
