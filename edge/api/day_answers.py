@@ -78,7 +78,7 @@ class ParkedListSaid(Answer, frozen=True, kw_only=True):
 
 class ResumedSaid(Answer, frozen=True, kw_only=True):
     """A basket taken up again, to be quoted anew as `sale`; `show_card`: without its card, whose name went with a card
-    key."""
+    key, or which was blocked."""
 
     park_id: str
     resume_id: str

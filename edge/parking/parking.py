@@ -52,7 +52,7 @@ class ParkedSale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class TakenUp(msgspec.Struct, frozen=True, kw_only=True):
     """A basket to go on with, its card by the name that it has now, and its end; `show_card` where it has none any
-    more."""
+    more, or is blocked."""
 
     sale: QuoteBody
     note: str
@@ -167,6 +167,8 @@ def take_up(till: Till, body: bytes) -> TakenUp:
         tokens = [one.token for one in parked.names if one.key_id in ids]
         first = tokens[0] if tokens else None
         card = next((token for token in tokens if till.cache.member(token) is not None), first)
+    if card is not None and till.names.blocked(card):
+        card = None  # no quote would be answered, and nobody else may take this basket up
     show_card = parked.sale.card is not None and card is None
     sale = msgspec.structs.replace(parked.sale, card=card)
     last4, scan_again = parked.last4, parked.scan_again

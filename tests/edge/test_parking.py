@@ -308,6 +308,17 @@ def test_it_is_asked_for_under_the_name_that_is_known_where_the_oldest_is_not(tm
     assert resumed(rim).json["sale"]["card"] == name(SECOND)
 
 
+def test_a_basket_whose_card_was_blocked_meanwhile_is_taken_up_without_it(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.post("/v1/parked", parked(points_to_spend=100))
+    rim.post("/v1/cards", {"card_id": "C-1", "what": "block", "card": CARD, "reason": "lost"})
+    told = resumed(rim).json
+    assert (told["sale"]["card"], told["show_card"]) == (None, True)
+    assert told["say"] == "Scan the member's card once more."
+    again = rim.post("/v1/quotes", {**told["sale"], "sold_at": quote()["sold_at"]})
+    assert (again.status_code, again.json["totals"]["net_minor"]) == (200, 1050)
+
+
 def test_a_basket_of_before_names_were_kept_is_taken_up_as_it_is(tmp_path: Path) -> None:
     rim = Rim(tmp_path)
     data = msgspec.json.encode({"sale": {"basket": basket(), "card": "ab" * 16}})
