@@ -197,6 +197,21 @@ def row_after(row: MemberRow, uses: Iterable[Use], *, points: int) -> MemberRow:
     )
 
 
+def view_after(view: MemberView, uses: Iterable[Use], *, points_spent: int) -> MemberView:
+    """What a receipt left of the points that lapse next and of the wallet; all else as it was told of.
+
+    Args:
+        uses: what the receipt adds to the member's counters.
+    """
+    own = tuple(uses)
+    return msgspec.structs.replace(
+        view,
+        lapsing_points=max(0, view.lapsing_points - points_spent),
+        stored_minor=max(0, view.stored_minor + counter(own, WALLET)),
+        wallet=tuple(_since(item, own) for item in view.wallet),
+    )
+
+
 def coupon_use(code: str) -> str:
     """The counter behind a coupon."""
     return f"coupon:{code}"

@@ -21,7 +21,7 @@ from edge.counter.slips import balance_after
 from edge.sale.asks import Committed, Identified, Quoted, Warn
 from loyalty.amounts import exponent_of, format_quantity
 from loyalty.baskets import Line
-from loyalty.members import MemberView
+from loyalty.members import MemberView, view_after
 from loyalty.pricing.messages import Said
 from loyalty.pricing.quotes import Quote, QuoteLine
 from loyalty.programme.programme import Programme
@@ -93,17 +93,18 @@ def screen_of_receipt(
     told: Committed, blank: Screen, *, names: Mapping[str, str], last4: str, programme: Programme | None
 ) -> Screen:
     """A sale that was paid. Args: as `screen_of_quote`."""
-    detail = told.detail
-    known = told.receipt.account_id is not None
-    screen = _with_member(blank, "done", detail.view, known, last4, None, programme)
+    detail, receipt = told.detail, told.receipt
+    spent = receipt.redemption.points if receipt.redemption else 0
+    view = view_after(detail.view, receipt.uses, points_spent=spent) if detail.view else None
+    screen = _with_member(blank, "done", view, receipt.account_id is not None, last4, None, programme)
     return msgspec.structs.replace(
         screen,
         currency=detail.currency,
         exponent=exponent_of(detail.currency),
         totals=totals_of(detail, told),
-        authority=spent_under(told.receipt),
+        authority=spent_under(receipt),
         record=told.record,
-        balance_points=balance_after(told.receipt),
+        balance_points=balance_after(receipt, detail),
         **(_to_come(told.quote, names, programme) if told.quote else {}),
         messages=said_by_place(_still_true(told.quote)).customer if told.quote else (),
         offline=detail.offline,

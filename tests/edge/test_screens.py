@@ -307,6 +307,30 @@ def test_coupons_of_the_member_are_offers_until_they_are_used_or_over(rim: Rim):
     assert [(offer.name, offer.through) for offer in offers] == [("A free coffee", "2026-03-05")]
 
 
+def test_once_paid_the_wallet_and_what_lapses_are_shown_without_what_the_sale_took(rim: Rim):
+    kinds = """coupons: [{id: own, name: A free coffee, holder: personal}]
+certificates: {sold: {tags: [gift-card]}, wallet: true}
+spending:"""
+    free = "  - {id: free, trigger: {kind: coupon, coupon: own}, then: [{kind: amount_off, amount_minor: 300}]}\n"
+    rim.cache.load_programme(read_programme(PROGRAMME.replace("spending:", kinds) + free))
+    known = member()
+    row = msgspec.structs.replace(
+        known.row,
+        stored_minor=500,
+        lapsing_points=240,
+        lapsing_on=date(2026, 3, 31),
+        wallet=tuple(WalletItem(code=code, of="own", account_id=77) for code in ("C-1", "C-2")),
+    )
+    rim.cache.load_members([msgspec.structs.replace(known, row=row)])
+    took: dict[str, Any] = {"coupons": ["C-1"], "from_wallet_minor": 200, "points_to_spend": 200}
+    rim.post("/v1/quotes", quote(**took))
+    assert rim.desk.screens.now().stored_minor == 500
+    # 10.50 less the coupon's 3.00, the wallet's 2.00 and 2.00 in points.
+    assert rim.post("/v1/receipts", commit(**took)).json["totals"]["to_pay_minor"] == 350
+    done = rim.desk.screens.now()
+    assert (done.stored_minor, done.lapsing_points, [one.name for one in done.offers]) == (300, 40, ["A free coffee"])
+
+
 def test_no_card_number_and_no_token_reach_a_screen(rim: Rim):
     token = rim.post("/v1/cards/identify", {"card": CARD}).json["card_token"]
     for ask in ("/v1/quotes", quote()), ("/v1/receipts", commit()):
