@@ -122,8 +122,7 @@ def check_given(till: Till, said: ConsentAnswer, asked_on: AskedOn) -> None:
         )
     if said.given and asked_on == "cashier" and said.purpose not in BY_WORD:
         raise _not_by_cashier()
-    held = (one.programme.members.consent(said.purpose, said.channel) for one in till.cache.programmes())
-    if said.given and said.version not in {one.version for one in held if one}:
+    if said.given and _text_of(till, said) is None:
         raise ConsentOtherText(
             "The text of this consent has changed. Show the customer the present one and ask again.",
             version=asked.version,
@@ -131,15 +130,16 @@ def check_given(till: Till, said: ConsentAnswer, asked_on: AskedOn) -> None:
 
 
 def as_said(till: Till, said: ConsentAnswer, event_id: str, language: Language | None) -> ConsentSaid:
-    """What is kept as evidence; with the number of a code where it has to be confirmed."""
-    asked = _asked(till, said)
+    """What is kept as evidence, with the language of the text itself, and the number of a code where it has to be
+    confirmed."""
+    asked, text, wanted = _asked(till, said), _text_of(till, said), language or till.settings.language
     to_confirm = said.given and asked is not None and asked.double_opt_in
     name = f"{said.purpose}:{said.channel}"
     return ConsentSaid(
         purpose=said.purpose,
         channel=said.channel,
         version=said.version,
-        language=language or till.settings.language,
+        language=text.language_for(wanted) if text else wanted,
         given=said.given,
         code=confirm_number(till.identity.till_id, event_id, name) if to_confirm else "",
     )
@@ -202,6 +202,12 @@ def _by_code(number: str) -> str:
 
 def _asked(till: Till, said: ConsentAnswer) -> ConsentAsked | None:
     return till.current().programme.members.consent(said.purpose, said.channel)
+
+
+def _text_of(till: Till, said: ConsentAnswer) -> ConsentAsked | None:
+    """The text of this version, of whichever programme this till has; None for one that it does not know."""
+    held = (one.programme.members.consent(said.purpose, said.channel) for one in till.cache.programmes())
+    return next((one for one in held if one and one.version == said.version), None)
 
 
 def _not_by_cashier() -> ConsentNotByCashier:

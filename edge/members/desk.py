@@ -118,8 +118,8 @@ class MembersDesk:
                     channel=one.channel,
                     version=one.version,
                     double_opt_in=one.double_opt_in,
-                    language=wanted if wanted in one.text else next(iter(one.text)),
-                    text=one.text.get(wanted) or next(iter(one.text.values())),
+                    language=one.language_for(wanted),
+                    text=one.text[one.language_for(wanted)],
                 )
                 for one in rules.consents
             ),

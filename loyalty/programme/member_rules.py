@@ -40,6 +40,10 @@ class ConsentAsked(Document, frozen=True):
         """`purpose:channel`, by which a consent is known."""
         return f"{self.purpose}:{self.channel}"
 
+    def language_for(self, wanted: Language) -> Language:
+        """The language that its text is shown in to whoever reads `wanted`: that, or the first that there is."""
+        return wanted if wanted in self.text else next(iter(self.text))
+
 
 class ClaimRules(Document, frozen=True):
     """Receipts without a card that are brought later.

@@ -7,6 +7,7 @@ import pytest
 
 from edge.sale.approving import hash_of_code
 from loyalty.cards.card_numbers import NumberSpan
+from loyalty.facts.member_events import ConsentChanged, Enrolled
 from loyalty.programme.programme import read_programme
 from tests.edge.rim import CARD, PAYMENT, STRANGER, TILL, Rim, commit
 from tests.edge.rim import PROGRAMME as PLAIN
@@ -77,6 +78,23 @@ def test_what_may_be_asked_is_told_in_the_language_wanted(rim: Rim):
     assert [(one["text"], one["language"], one["double_opt_in"]) for one in told["consents"]] == [
         ("Oferty e-mailem?", "pl", True), ("The terms", "en", False),
     ]  # fmt: skip
+
+
+def test_a_consent_is_kept_in_the_language_of_the_text_that_was_read(rim: Rim):
+    """The club's terms are written in English alone; offers by e-mail in Polish too, and not in Russian."""
+    given = [
+        {"purpose": "marketing", "channel": "email", "version": "v1", "given": True},
+        {"purpose": "terms", "version": "v1", "given": True},
+    ]
+    rim.post("/v1/members", {"enrol_id": "E-1", "asked_on": "kiosk", "language": "pl", "consents": given})
+    joined = rim.journal.find("E-1")
+    assert joined is not None and isinstance(joined.event, Enrolled)
+    assert (joined.event.language, [one.language for one in joined.event.consents]) == ("pl", ["pl", "en"])
+    asked = {"consent_id": "K-1", "card": CARD, "asked_on": "kiosk", "language": "ru", **given[0]}
+    rim.post("/v1/consents", asked)
+    said = rim.journal.find("K-1")
+    assert said is not None and isinstance(said.event, ConsentChanged)
+    assert said.event.said.language == "en"
 
 
 def test_a_replaced_card_is_not_served_and_its_new_one_earns(rim: Rim):
