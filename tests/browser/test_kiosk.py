@@ -289,6 +289,39 @@ def test_after_thanks_nothing_of_one_customer_is_shown_to_the_next(service: Till
     expect(page.locator("#points")).to_be_hidden()
 
 
+def test_what_was_typed_and_ticked_before_paying_is_not_there_for_the_next_customer(
+    service: TillService, open_page: OpenPage
+):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+
+    def with_names(route: Route) -> None:
+        """As of a till that has a head office to seal to."""
+        route.fulfill(json={**route.fetch().json(), "may_seal": True})
+
+    page.route("**/v1/enrolment*", with_names)
+    boxes, names = page.locator("#j-checks input"), ("name", "phone", "email")
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    at(page, "sale")
+    page.click("#to-card")
+    page.click("#to-join")
+    expect(boxes).to_have_count(2)
+    boxes.nth(1).check()
+    for name, text in zip(names, ("Ana", "0131 496 0188", "ana@example.com"), strict=True):
+        page.fill(f"#j-{name}", text)
+    post(service, "/v1/receipts", commit(card=None, basket=GOODS))
+    at(page, "done")
+    # The next one touches nothing: goods are rung up.
+    post(service, "/v1/quotes", quote(quote_id="Q2", card=None, basket=GOODS))
+    at(page, "sale")
+    expect(boxes).to_have_count(0)
+    page.click("#to-card")
+    page.click("#to-join")
+    expect(boxes).to_have_count(2)
+    assert [boxes.nth(n).is_checked() for n in range(2)] == [False, False]
+    assert [page.input_value(f"#j-{name}") for name in names] == ["", "", ""]
+
+
 def test_what_the_till_has_forgotten_leaves_display_and_panel_but_nobody_who_reads_the_kiosk(
     service: TillService, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ):

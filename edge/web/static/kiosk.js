@@ -60,14 +60,19 @@ function leave() {
 
 function startOver() {
   leave();
-  token = ""; hold = null; chosen = ""; enrolment = null;
-  for (const form of document.querySelectorAll("form")) form.reset();
-  for (const id of ["keyed", "new-number"]) { $(id).value = ""; $(id).textContent = ""; }
-  $("found").replaceChildren(); $("j-checks").replaceChildren(); $("agreements").replaceChildren(); $("confirm-codes").replaceChildren();
+  forget();
   forgetComfort();
   speak(first);
   hide("card");
   go("start");
+}
+
+// What was typed, ticked and found here is not there for whoever comes next.
+function forget() {
+  token = ""; hold = null; chosen = ""; enrolment = null;
+  for (const form of document.querySelectorAll("form")) form.reset();
+  for (const id of ["keyed", "new-number"]) { $(id).value = ""; $(id).textContent = ""; }
+  $("found").replaceChildren(); $("j-checks").replaceChildren(); $("agreements").replaceChildren(); $("confirm-codes").replaceChildren();
 }
 
 // Whether there is anything to be forgotten; a basket without a card is the POS's alone.
@@ -256,6 +261,7 @@ async function showMine() {
   const card = screen?.beside?.card_token || token;
   try {
     const [asked, stands] = await Promise.all([get(`/v1/enrolment?language=${language()}`), get(`/v1/consents?card=${encodeURIComponent(card)}${screen?.training ? "&training=true" : ""}`)]);
+    if (step !== "mine") return; // whoever asked has gone on, or away
     show("mine-notice", stands.complete ? "" : t("kiosk.incomplete"));
     drawAgreements($("agreements"), { asked: asked.consents, stands: stands.consents, card, place: "kiosk", stamp: practised(), again: showMine, fail: (problem) => show("mine-problem", refusal(problem)) });
   } catch (problem) { show("mine-problem", refusal(problem)); }
@@ -272,7 +278,7 @@ function take(next) {
   if (next.beside?.card_token && next.phase !== "idle") token = next.beside.card_token;
   if (next.no !== before?.no) patience.touched();
   if (next.phase === "sale" && before?.phase !== "sale" && chosen && next.language !== chosen) tellLanguage();
-  if (next.phase === "done" && step !== "done") { token = ""; hold = null; chosen = ""; go("done"); }
+  if (next.phase === "done" && step !== "done") { forget(); go("done"); }
   else if (next.phase === "sale" && (["card", "member", "done", "off"].includes(step) || step === "start" && isRung(next, before))) go("sale");
   else if (next.phase === "member" && ["start", "card", "key", "done"].includes(step)) go("member");
   else if (next.phase === "idle" && ["sale", "spend", "done"].includes(step)) { token = ""; hold = null; startOver(); }
