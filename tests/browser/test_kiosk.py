@@ -105,6 +105,26 @@ def test_joining_asks_each_consent_by_itself_unticked_and_the_card_counts_at_onc
     expect(page.locator("#earned")).to_have_text("+629")
 
 
+def test_who_has_joined_sees_the_number_and_joins_once_though_the_card_cannot_be_laid_against_the_sale(
+    service: TillService, open_page: OpenPage
+):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+    refused = {"code": "page.too_fast", "detail": "That was very quick.", "status": 429}
+    page.route("**/v1/choices", lambda route: route.fulfill(status=429, json=refused))
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    at(page, "sale")
+    page.click("#to-card")
+    page.click("#to-join")
+    expect(page.locator("#j-checks input")).to_have_count(2)
+    page.click("#join-form button[type=submit]")
+    at(page, "joined")
+    expect(page.locator("#new-number")).to_have_text(re.compile(r"^20\d\d\u2009\d{4}\u2009\d{4}\u2009\d$"))
+    expect(page.locator("#toast")).to_be_visible()
+    # One of three numbers is gone.
+    assert requests.get(f"{service.url}/v1/enrolment", timeout=5).json()["numbers_left"] == 2
+
+
 def test_what_was_agreed_to_is_shown_and_taken_back_in_one_step(service: TillService, open_page: OpenPage):
     welcoming(service)
     page = open_page(f"{service.url}/kiosk")

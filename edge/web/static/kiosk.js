@@ -244,14 +244,15 @@ async function join(event) {
     });
     event.target.reset();
     enrolment = null;
-    await post("/v1/choices", { choice_id: newId("choice"), card: said.card_token });
     token = said.card_token;
     $("new-number").textContent = said.card_number.replace(/(\d{4})(?=\d)/g, "$1\u2009");
     $("confirm-codes").replaceChildren(...said.consents.filter((one) => one.confirm_code).map((one) => make("li", {}, `${t("kiosk.confirmCode")}: `, make("b", {}, one.confirm_code))));
     go("joined");
+    // Whoever has joined sees the number, whatever becomes of this: else they would join once more.
+    await post("/v1/choices", { choice_id: newId("choice"), card: said.card_token }).catch((problem) => toast(refusal(problem)));
   } catch (problem) {
     // The same id stands for the same body alone: what was corrected goes under a new one.
-    if (problem.status && problem.status < 500) enrolment.id = newId("enrol");
+    if (enrolment && problem.status && problem.status < 500) enrolment.id = newId("enrol");
     show("join-problem", refusal(problem));
   }
 }
