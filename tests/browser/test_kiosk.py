@@ -105,6 +105,27 @@ def test_joining_asks_each_consent_by_itself_unticked_and_the_card_counts_at_onc
     expect(page.locator("#earned")).to_have_text("+629")
 
 
+def test_consents_are_asked_again_unticked_in_a_language_that_is_chosen_meanwhile(
+    service: TillService, open_page: OpenPage
+):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+    page.click("#begin")
+    page.click("#to-join")
+    boxes, terms = page.locator("#j-checks input"), page.locator("#j-checks label").first
+    expect(terms).to_have_text("I agree to the terms of the club.")
+    boxes.nth(0).check()
+    page.click('[data-language="ru"]')
+    expect(terms).to_have_text("Согласие с правилами клуба.")
+    expect(boxes.nth(0)).not_to_be_checked()
+    boxes.nth(1).check()
+    with page.expect_request(lambda asked: asked.url.endswith("/v1/members")) as joining:
+        page.click("#join-form button[type=submit]")
+    at(page, "joined")
+    body = joining.value.post_data_json
+    assert (body["language"], [one["purpose"] for one in body["consents"]]) == ("ru", ["marketing"])
+
+
 def test_who_has_joined_sees_the_number_and_joins_once_though_the_card_cannot_be_laid_against_the_sale(
     service: TillService, open_page: OpenPage
 ):

@@ -86,9 +86,13 @@ function speak(next) {
 
 // The language that the customer chose is the sale's too, down to its receipt; before the first line there is none to tell.
 function choose(next) {
+  const isOther = next !== language();
   chosen = next;
   speak(next);
   if (screen?.phase === "sale") tellLanguage();
+  // A consent is kept with the language it was read in: it is asked again in this one.
+  if (isOther && step === "join") startJoining();
+  if (isOther && step === "mine") showMine();
 }
 
 const tellLanguage = () => post("/v1/choices", { choice_id: newId("choice"), language: chosen }).catch((problem) => toast(refusal(problem)));
@@ -220,9 +224,14 @@ async function spend() {
 // Joining, and what was agreed to
 
 async function startJoining() {
+  const read = language(), id = enrolment?.id ?? newId("enrol"); // one for all that one customer tries
+  enrolment = null;
+  $("j-checks").replaceChildren();
   go("join");
   try {
-    enrolment = { id: newId("enrol"), asked: await get(`/v1/enrolment?language=${language()}`) };
+    const asked = await get(`/v1/enrolment?language=${read}`);
+    if (read !== language()) return; // asked again meanwhile, in another
+    enrolment = { id, asked };
     $("person").hidden = !enrolment.asked.may_seal;
     show("join-notice", enrolment.asked.may_seal ? "" : t("kiosk.noSeal"));
     if (!enrolment.asked.may_enrol) show("join-problem", t("problem.other"));
