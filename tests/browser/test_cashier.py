@@ -115,6 +115,38 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_id(service: TillService
     assert [line["left"] for line in left["lines"]] == ["2.000", "0.000", "2.000", "0.742"]
 
 
+@pytest.mark.parametrize(
+    ("quantity", "where", "told"),
+    [("2", "#latest li", "Hand out €2.58."), ("9", ".toast span", "Only 2 of line 3 can still come back.")],
+    ids=["done", "refused"],
+)
+def test_an_act_that_is_left_while_it_is_under_way_says_what_became_of_it_and_disturbs_no_other(
+    service: TillService, panel: Page, quantity: str, where: str, told: str
+):
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    held: list[Route] = []
+    panel.route("**/v1/returns", lambda route: held.append(route))
+    begin(panel, "return")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    panel.check("#f-line3")
+    panel.fill('[name="quantity3"]', quantity)
+    with panel.expect_request("**/v1/returns"):
+        panel.click("#act-send")
+    panel.click("#act-close")
+    expect(panel.locator("#act")).to_be_hidden()
+    begin(panel, "copy")
+    panel.fill("#f-receipt", "R9")
+    with panel.expect_response("**/v1/returns"):
+        held[0].continue_()
+    expect(panel.locator(where).first).to_contain_text(told)
+    # What was begun meanwhile stands as it was.
+    expect(panel.locator("#act")).to_be_visible()
+    expect(panel.locator("#act-problem")).to_be_hidden()
+    expect(panel.locator("#act-send")).to_be_enabled()
+    expect(panel.locator("#f-receipt")).to_have_value("R9")
+
+
 def test_what_a_supervisor_must_approve_is_sent_again_with_the_approval(tmp_path: Path, open_page: OpenPage):
     hashed = hash_of_code("4711", b"s" * 16)
     service = start(tmp_path, approvals={"void": 0}, supervisors={"91": hashed})

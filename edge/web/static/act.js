@@ -40,7 +40,7 @@ async function draw(step = at.step) {
     $("act-close").textContent = t($("act-send").hidden ? "common.close" : "common.cancel");
     busy(false);
     focusFirst();
-  } catch (problem) { busy(false); fail(problem); }
+  } catch (problem) { if (at === now) { busy(false); fail(problem); } }
 }
 
 // The first field; without one Enter does what is asked, unless nothing undoes it.
@@ -84,10 +84,9 @@ async function send(event) {
   busy(true);
   try {
     const next = await now.act.send(now.desk, now.values, now.step, { id: now.id, call: (method, path, body) => call(now, method, path, body) });
-    if (at !== now) return;
-    if (next === "next") await draw(now.step + 1);
-    else finish(now, next ?? {});
-  } catch (problem) { fail(problem); } finally { busy(false); show("act-again", ""); }
+    if (next !== "next") finish(now, next ?? {});
+    else if (at === now) await draw(now.step + 1);
+  } catch (problem) { fail(problem, now); } finally { if (at === now) { busy(false); show("act-again", ""); } }
 }
 
 function busy(on) {
@@ -95,8 +94,9 @@ function busy(on) {
   if (at) $("act-send").textContent = t(on ? "cashier.sending" : at.act.sends?.(at.step, at.desk) ?? `do.${at.act.name}`);
 }
 
-function fail(problem) {
+function fail(problem, now = at) {
   if (problem === "left") return; // the supervisor was not asked after all
+  if (at !== now) { toast({ text: refusalOf(problem), whole: true }); return; }
   // What was not taken, or may have been, is tried again as something else.
   if (at && (problem.code?.endsWith("id_reused") || problem.code === "parked.no_line")) at.id = newId(at.act.name);
   tell(problem);
@@ -109,23 +109,26 @@ function tell(problem) {
   if (problem && !$("act-body").contains(document.activeElement)) focusFirst();
 }
 
-// What an act came to: a sentence, a slip to look at, something to undo.
+// What an act came to: a sentence, a slip to look at, something to undo. Who left it meanwhile has not undone it, and is
+// told all the same; the slip is a touch away then, and covers nothing that was begun since.
 function finish(now, { say = "", slip = null, undo = null }) {
-  close();
+  const isLeft = at !== now;
+  if (!isLeft) close();
   if (say) {
     now.desk.note(say, slip ? () => showSlip(slip) : null);
     toast({ text: say, stays: Boolean(undo), act: undo ? t("cashier.undo") : slip?.text ? t("cashier.view") : "", doing: undo ?? (slip ? () => showSlip(slip) : null), whole: true });
   }
-  if (slip && !slip.quiet) showSlip(slip);
+  if (slip && !slip.quiet && !isLeft) showSlip(slip);
 }
 
 async function call(now, method, path, body) {
-  const onAgain = () => show("act-again", t("cashier.resent"));
+  const onAgain = () => { if (at === now) show("act-again", t("cashier.resent")); };
   for (let override = null; ; ) {
     try {
       return await ask(method, path, override ? { ...body, override } : body, { onAgain });
     } catch (problem) {
       if (!["override.wanted", "override.wrong", "override.locked"].includes(problem.code)) throw problem;
+      if (at !== now) throw "left"; // nobody waits for it any more
       override = await approval(problem);
     }
   }
