@@ -51,6 +51,21 @@ def test_a_display_heals_by_itself_after_the_service_was_restarted(tmp_path: Pat
         second.stop()
 
 
+def test_a_display_whose_machine_slept_is_itself_again_with_the_next_beat(service: TillService, open_page: OpenPage):
+    page = open_page(f"{service.url}/customer")
+    page.clock.install()
+    page.goto(f"{service.url}/customer")
+    page.wait_for_function("() => window.drawn !== undefined")
+    post(service, "/v1/quotes", quote())
+    expect(page.locator("#row-total dd")).to_have_text("€10.50")
+    page.clock.fast_forward(40_000)  # as where a lid is closed: what was due is done once
+    expect(page.locator("#offline")).to_have_text("One moment, please")
+    # Beats come every three seconds, and nothing has changed.
+    expect(page.locator("#offline")).to_be_hidden()
+    expect(page.locator("#row-total dd")).to_have_text("€10.50")
+    expect(page.locator("body")).to_have_attribute("data-phase", "sale")
+
+
 def test_a_display_that_gets_no_stream_polls(service: TillService, open_page: OpenPage):
     streams = [service.desk.screens.stream() for _ in range(8)]
     page = open_page(f"{service.url}/customer")

@@ -89,7 +89,11 @@ function stand(line) {
   clearTimeout(blankTimer);
   document.body.classList.toggle("waiting", line === "silent");
   show("full", line === "asking" ? t("common.many") : "");
-  if (line !== "silent") return;
+  if (line !== "silent") {
+    // A machine that slept hears a beat next, and no state: the last one stands.
+    if (last) draw(last);
+    return;
+  }
   show("offline", t("common.wait"));
   // What a customer has on the screen does not stay there for whoever comes next.
   blankTimer = setTimeout(() => { document.body.dataset.phase = "idle"; show("card", ""); }, BLANK_MS);
