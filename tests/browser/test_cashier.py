@@ -13,7 +13,7 @@ from edge.service import TillService
 from loyalty.cards.cards import PaymentCard
 from tests.browser.conftest import OpenPage
 from tests.browser.counter import GOODS, LANGUAGES, SIZES, post, richer, settled, sign_in, start, welcoming
-from tests.edge.rim import CARD, STRANGER, commit, quote
+from tests.edge.rim import CARD, STRANGER, basket, commit, line, quote
 
 pytestmark = pytest.mark.browser
 
@@ -193,6 +193,19 @@ def test_an_exchange_takes_the_old_goods_and_sells_those_at_hand(service: TillSe
     panel.click("#act-send")
     # 10.50 for the new goods less 3.45 for the loaf.
     expect(panel.locator("#slip-list li")).to_have_text("The customer pays €7.05.")
+
+
+def test_an_exchange_sells_what_was_rung_up_while_its_lines_were_chosen_too(service: TillService, panel: Page):
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(line(1, "bread", 250))))
+    begin(panel, "exchange")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    panel.check("#f-line2")
+    post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(line(1, "bread", 250), line(2, "mug", 300))))
+    panel.click("#act-send")
+    # 5.50 for bread and mug less 3.45 for the loaf.
+    expect(panel.locator("#slip-list li")).to_have_text("The customer pays €2.05.")
 
 
 def test_training_is_seen_and_counts_nowhere(service: TillService, panel: Page):

@@ -89,7 +89,7 @@ const exchanged = {
   async send(desk, values, step, { id, call }) {
     const { sale, quote } = values.atHand ??= await get("/v1/at-hand");
     if (!sale) { values.atHand = null; throw new Error(`${t("cashier.noSale")}. ${t("say.ringUpFirst")}`); }
-    if (step === 0) return "next";
+    if (step === 0) { values.atHand = null; return "next"; } // more may be rung up while the lines are chosen
     const { sold_at, business_date, cashier, store_id, till_id, channel, language, training, override, cards, ...goods } = sale;
     const said = await call("POST", "/v1/exchanges", {
       exchange_id: id, ...desk.stamp(),
