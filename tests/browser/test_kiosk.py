@@ -169,6 +169,22 @@ def test_what_was_agreed_to_is_shown_and_taken_back_in_one_step(service: TillSer
     at(page, "member")
 
 
+def test_a_consent_that_is_to_be_confirmed_comes_with_its_code(service: TillService, open_page: OpenPage):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+    scan(page, CARD)
+    at(page, "member")
+    page.click("#to-mine")
+    row = page.locator("#agreements li").nth(1)
+    row.get_by_role("button", name="I agree").click()
+    code = row.locator("b").inner_text()
+    assert re.fullmatch(r"\w{4} [\w ]+", code)
+    page.fill("#confirm-marketing-email", code)
+    row.locator("form button").click()
+    expect(row.locator("small")).to_contain_text("Agreed ")
+    expect(row.locator("b")).to_have_count(0)
+
+
 def test_who_has_gone_on_is_not_taken_back_by_a_late_answer(service: TillService, open_page: OpenPage):
     welcoming(service)
     page = open_page(f"{service.url}/kiosk")

@@ -15,6 +15,7 @@ const first = document.documentElement.lang;
 const BACK = { card: "start", key: "card", which: "key", member: "card", join: "card", spend: "sale", mine: "member" };
 const ON_THE_WAY = { card: 0, key: 0, member: 0, join: 0, joined: 0, mine: 0, sale: 1, spend: 1, done: 2 };
 const TOAST_MS = 7000;
+const codes = new Map(); // what confirms a consent that was given here
 
 let step = "start", screen = null, token = "", hold = null, chosen = "", keying = "number", toastTimer, enrolment = null;
 
@@ -70,6 +71,7 @@ function startOver() {
 // What was typed, ticked and found here is not there for whoever comes next.
 function forget() {
   token = ""; hold = null; chosen = ""; enrolment = null;
+  codes.clear();
   for (const form of document.querySelectorAll("form")) form.reset();
   for (const id of ["keyed", "new-number"]) { $(id).value = ""; $(id).textContent = ""; }
   $("found").replaceChildren(); $("j-checks").replaceChildren(); $("agreements").replaceChildren(); $("confirm-codes").replaceChildren();
@@ -273,7 +275,7 @@ async function showMine() {
     const [asked, stands] = await Promise.all([get(`/v1/enrolment?language=${language()}`), get(`/v1/consents?card=${encodeURIComponent(card)}${screen?.training ? "&training=true" : ""}`)]);
     if (step !== "mine") return; // whoever asked has gone on, or away
     show("mine-notice", stands.complete ? "" : t("kiosk.incomplete"));
-    drawAgreements($("agreements"), { asked: asked.consents, stands: stands.consents, card, place: "kiosk", stamp: practised(), again: showMine, fail: (problem) => show("mine-problem", refusal(problem)) });
+    drawAgreements($("agreements"), { asked: asked.consents, stands: stands.consents, card, place: "kiosk", stamp: practised(), codes, again: showMine, fail: (problem) => show("mine-problem", refusal(problem)) });
   } catch (problem) { show("mine-problem", refusal(problem)); }
 }
 
