@@ -1,7 +1,7 @@
 """What is undone at the cashier's panel: a return, an exchange, and half of one, which is not."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from edge.service import TillService
 from tests.browser.conftest import OpenPage
@@ -68,6 +68,35 @@ def test_a_return_is_undone_and_the_customer_pays_again(service: TillService, pa
     expect(panel.locator("#act-problem")).to_have_text(
         "This till keeps no such return. Void it at the till that took the goods back."
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "path"), [("R2", "receipt", "/v1/receipts/R2/void"), ("X1", "exchange", "/v1/exchanges/X1/void")]
+)
+def test_what_was_undone_before_is_not_paid_out_again(
+    service: TillService, panel: Page, number: str, what: str, path: str
+) -> None:
+    post(service, "/v1/receipts", commit(receipt_id="R2", card=None, basket=GOODS, sold_at=None))
+    post(service, path, {})  # by the POS
+    undo(panel, number, what)
+    expect(panel.locator("#latest li").first).to_contain_text(f"{number} was void already. No money changes hands now.")
+
+
+def test_an_answer_that_was_lost_is_told_with_its_money(service: TillService, panel: Page) -> None:
+    post(service, "/v1/receipts", commit(receipt_id="R2", card=None, basket=GOODS, sold_at=None))
+    lost: list[int] = []
+
+    def lose_the_first(route: Route) -> None:
+        if lost:
+            route.continue_()
+            return
+        route.fetch()  # the till hears it, and answers
+        lost.append(1)
+        route.abort()
+
+    panel.route("**/v1/receipts/R2/void", lose_the_first)
+    undo(panel, "R2", "receipt")
+    expect(panel.locator("#latest li").first).to_contain_text("Receipt R2 is void. Hand out €31.47.", timeout=10_000)
 
 
 def test_what_is_to_be_paid_is_said_to_the_end(panel: Page, exchanged_by_hand: None) -> None:

@@ -83,7 +83,7 @@ async function send(event) {
   Object.assign(now.values, read());
   busy(true);
   try {
-    const next = await now.act.send(now.desk, now.values, now.step, { id: now.id, call: (method, path, body) => call(now, method, path, body) });
+    const next = await now.act.send(now.desk, now.values, now.step, { id: now.id, call: (method, path, body) => call(now, method, path, body), isResent: () => Boolean(now.isResent) });
     if (next !== "next") finish(now, next ?? {});
     else if (at === now) await draw(now.step + 1);
   } catch (problem) { fail(problem, now); } finally { if (at === now) { busy(false); show("act-again", ""); } }
@@ -122,7 +122,7 @@ function finish(now, { say = "", slip = null, undo = null }) {
 }
 
 async function call(now, method, path, body) {
-  const onAgain = () => { if (at === now) show("act-again", t("cashier.resent")); };
+  const onAgain = () => { now.isResent = true; if (at === now) show("act-again", t("cashier.resent")); };
   for (let override = null; ; ) {
     try {
       return await ask(method, path, override ? { ...body, override } : body, { onAgain });

@@ -22,10 +22,12 @@ const voided = {
     field("receipt", { label: "field.slipNumber", value: values.receipt ?? "", scan: "number", required: true }),
     picks(t("act.void"), ...Object.entries(UNDONE).map(([what, [words]]) => pick("what", what, t(words), what === (values.what || "receipt")))),
   ],
-  async send(desk, values, step, { call }) {
+  async send(desk, values, step, { call, isResent }) {
     const what = values.what || "receipt";
     const said = await call("POST", `/v1/${UNDONE[what][1]}/${encodeURIComponent(values.receipt)}/void`, desk.stamp());
-    return { say: undone(desk, what, values.receipt, said), slip: { quiet: true, title: t("act.void"), text: said.text } };
+    // What was undone before was paid then. Of an answer that was lost nobody was told yet.
+    const say = said.replayed && !isResent() ? t("say.wasVoid", { r: values.receipt }) : undone(desk, what, values.receipt, said);
+    return { say, slip: { quiet: true, title: t("act.void"), text: said.text } };
   },
 };
 
