@@ -349,6 +349,29 @@ def test_a_panel_that_asks_hears_of_a_refused_card_too_and_once(service: TillSer
     assert len(streams) == 8
 
 
+def test_what_a_till_says_first_after_it_was_started_again_is_not_taken_for_what_it_said_before(
+    tmp_path: Path, open_page: OpenPage
+):
+    first = start(tmp_path)
+    page = open_page(f"{first.url}/cashier")
+    sign_in(page)
+    toast = page.locator(".toast span")
+    first.readers.take(PaymentCard())
+    expect(toast).to_contain_text("That is a payment card.")
+    page.click(".toast .dismiss")
+    first.stop()
+    second = start(tmp_path, port=int(first.url.rsplit(":", 1)[1]))
+    try:
+        for _ in range(150):
+            if second.desk.screens.count():
+                break
+            page.wait_for_timeout(100)
+        second.readers.take(PaymentCard())
+        expect(toast).to_contain_text("That is a payment card.")
+    finally:
+        second.stop()
+
+
 def test_a_clock_that_is_wrong_is_said_in_place_of_a_line_that_is_down(service: TillService, panel: Page):
     desk, pill = service.desk, panel.locator("#offline")
     for is_untrusted, says in ((False, "Offline"), (True, "Offline: check the clock")):

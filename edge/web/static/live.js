@@ -34,6 +34,7 @@ export function follow({ place = "", onScreen, onNotice = () => {}, onLine }) {
 
   function listen() {
     const stream = new EventSource(`/events${query}`);
+    stream.addEventListener("open", () => { lastNotice = 0; }); // a till that was started again counts from one
     stream.addEventListener("screen", (event) => { wanted = "live"; heard(event); });
     stream.addEventListener("beat", () => { wanted = "live"; heard(); });
     stream.addEventListener("notice", (event) => noticed(JSON.parse(event.data)));
