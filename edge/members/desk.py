@@ -55,6 +55,7 @@ from edge.members.giving_cards import change_card, enrol_member, mark_of_person
 from edge.refusals import NotOurCard
 from edge.sale.card_names import check_has_keys
 from edge.sale.knowing import token_of
+from edge.sale.shown_cards import too_weak
 from edge.sale.till import Till
 from loyalty.cards.confirming import read_confirm_code_of
 from loyalty.document import Language
@@ -181,7 +182,12 @@ class MembersDesk:
             raise OfflineFind("Head office cannot be asked now. Ask for the card, or sell without it and claim later.")
         for one in found:
             self._desk.remember_end(one.card_token, one.last4)
-        say = "" if found else "Nobody is known by that. Check it, or offer to join."
+            self._desk.till.shown.found(one.card_token)
+        if not found:
+            return FoundAll(found=(), say="Nobody is known by that. Check it, or offer to join.")
+        cards, shown = self._desk.till.current().programme.cards, self._desk.till.shown
+        most = [shown.most_points(cards, one.card_token) for one in found]
+        say = "" if None in most else too_weak(min(limit for limit in most if limit is not None))
         return FoundAll(found=tuple(FoundSaid(card_token=one.card_token, last4=one.last4) for one in found), say=say)
 
     def consent(self, body: ConsentAskBody) -> ConsentDone:

@@ -95,10 +95,17 @@ class ShownCards:
                 if before is not None and _is_fresh(before.at_ms, now_ms):
                     raise _replayed()
                 _keep(self._codes, card.once, shown)
-            ways = {way: at_ms for way, at_ms in self._ways.get(token, {}).items() if _is_fresh(at_ms, now_ms)}
+            ways = self._ways_of(token, now_ms)
             if not (in_sale and card.assurance == "number" and ways):
                 _keep(self._ways, token, {**ways, card.assurance: now_ms})
         return shown
+
+    def found(self, token: str) -> None:
+        """Whose card it is was found by a telephone number or an e-mail address, which others know too: as weak as a
+        number that is typed in a card's place."""
+        now_ms = self._clock.now().mono_ms
+        with self._lock:
+            _keep(self._ways, token, {**self._ways_of(token, now_ms), "phone": now_ms})
 
     def most_points(self, rules: CardRules, token: str | None) -> int | None:
         """Most points that may be spent on this card by how it was shown here lately; None for no such limit.
@@ -107,7 +114,7 @@ class ShownCards:
         """
         now_ms = self._clock.now().mono_ms
         with self._lock:
-            ways = [way for way, at_ms in self._ways.get(token or "", {}).items() if _is_fresh(at_ms, now_ms)]
+            ways = self._ways_of(token or "", now_ms)
         limits = [rules.most_points(way) for way in ways]
         return None if None in limits or not limits else max(limit for limit in limits if limit is not None)
 
@@ -128,6 +135,9 @@ class ShownCards:
         if not partial or most == 0:
             raise CardTooWeak(too_weak(most), asked=points, most=most)
         return most
+
+    def _ways_of(self, token: str, now_ms: int) -> dict[Assurance, int]:
+        return {way: at_ms for way, at_ms in self._ways.get(token, {}).items() if _is_fresh(at_ms, now_ms)}
 
     def _count(self, token: str, most: int, now_ms: int) -> None:
         while self._looked_up and now_ms - self._looked_up[0][0] > LOOKUPS_MS:

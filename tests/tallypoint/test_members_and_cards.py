@@ -400,8 +400,15 @@ def test_a_member_without_a_card_is_found_by_telephone(world: Coalition):
     made = one.enrol(enrol_id="E-1", person=ANA)
     world.level()
     for asked in ({"phone": "00351912345678"}, {"email": "ana@EXAMPLE.org"}):
-        found = two.members.find(read(FindBody, asked)).found
-        assert [(each.card_token, each.last4) for each in found] == [(made.card_token, made.last4)]
+        said = two.members.find(read(FindBody, asked))
+        assert [(each.card_token, each.last4) for each in said.found] == [(made.card_token, made.last4)]
+    # Anybody may know a telephone number: such a card collects, and spends once it is shown.
+    shown, rules = two.node.till.shown, two.node.till.current().programme.cards
+    assert shown.most_points(rules, made.card_token) == 0
+    assert said.say.startswith("Shown like this a card collects points, but spends none.")
+    two.node.till.identify(made.card_number)
+    assert shown.most_points(rules, made.card_token) is None
+    assert two.members.find(read(FindBody, {"phone": ANA["phone"]})).say == ""
     assert two.members.find(read(FindBody, {"phone": "1"})).found == ()
     world.down = True
     assert refused(lambda: two.members.find(read(FindBody, {"phone": "1"}))) == "members.offline"
