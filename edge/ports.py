@@ -96,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         receipt_columns, receipt_profile: of the paper that the POS prints on; of the till's own printer.
         receipt_legal: a text at the foot of every sale that is never shortened or left out.
         printer_port, printer_baud, printer_flow: serial port of a receipt printer of the till's own; empty for none.
-        printer_drawer: the drawer hangs on that printer, and opens with a sale that was paid in cash.
+        printer_drawer: the drawer hangs on that printer, and opens with a sale or exchange that was paid in cash.
         display_port, display_baud, display_profile: serial port and kind of a customer display of two lines; empty for
             none.
         reader_port, reader_profile: serial port of the one card reader, and its profile: a shipped one's name or a

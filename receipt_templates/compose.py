@@ -20,7 +20,7 @@ from receipt_templates.goods import goods_of
 from receipt_templates.head_and_foot import foot, head, lapsing
 from receipt_templates.markup import escaped, parse
 from receipt_templates.reversal_views import ReturnView, VoidView
-from receipt_templates.sale import coupon_blocks, sale_blocks
+from receipt_templates.sale import coupon_blocks, sale_blocks, step_of_points
 from receipt_templates.slip_views import (
     BalanceView,
     CertificateView,
@@ -116,10 +116,16 @@ def _parts(view: AnyView, tongue: languages.Tongue) -> dict[str, Callable[..., I
     return {
         "head": lambda title: head(view, tongue, title),
         "foot": lambda: foot(view, tongue),
-        "lapsing": lambda: lapsing(view.lapsing, tongue) if isinstance(view, BalanceView) else (),
+        "lapsing": lambda: _lapsing(view, tongue),
+        "step_of_points": lambda: step_of_points(view.sold, tongue) if isinstance(view, ExchangeView) else (),
         "goods": lambda: goods_of(view.sold, tongue) if isinstance(view, ExchangeView) else (),
         "coupons": lambda: _coupons(view.sold, tongue) if isinstance(view, ExchangeView) else (),
     }
+
+
+def _lapsing(view: AnyView, tongue: languages.Tongue) -> Iterable[Block]:
+    of = view.sold if isinstance(view, ExchangeView) else view
+    return lapsing(of.lapsing, tongue) if isinstance(of, BalanceView | ReceiptView) else ()
 
 
 def _coupons(sold: ReceiptView, tongue: languages.Tongue) -> Iterable[Block]:

@@ -79,13 +79,18 @@ def _points(view: ReceiptView, tongue: Tongue) -> Iterator[Block]:
         yield Pair(left=what, right=f"+{number(tongue, str(view.points_earned))}")
     if view.points_spent:
         yield Pair(left=words.spent, right=number(tongue, str(-view.points_spent)))
-        # What was spent offline is found by its record.
-        record = as_printed(view.record) if view.spent_under != "hold" else ""
-        yield Pair(left=authority_in_words(words, view.spent_under), right=record, indent=INDENT)
+        yield from step_of_points(view, tongue)
     if view.balance_points is not None:
         what = words.balance_offline if view.offline else words.balance
         yield Pair(left=what, right=points(tongue, view.balance_points), bold=True)
     yield from lapsing(view.lapsing, tongue)
+
+
+def step_of_points(view: ReceiptView, tongue: Tongue) -> Iterator[Block]:
+    """At which step the points of a sale were spent; what was spent offline is found by its record."""
+    if view.points_spent:
+        record = as_printed(view.record) if view.spent_under != "hold" else ""
+        yield Pair(left=authority_in_words(tongue.words, view.spent_under), right=record, indent=INDENT)
 
 
 def coupon_blocks(coupon: ViewCoupon, tongue: Tongue) -> Iterator[Block]:

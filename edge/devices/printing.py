@@ -20,6 +20,7 @@ from loyalty.trouble import Refusal, Trouble
 from receipt_templates.as_escpos import Job, print_job
 from receipt_templates.compose import AnyView, blocks_of
 from receipt_templates.profiles import PrinterProfile
+from receipt_templates.slip_views import ExchangeView
 from receipt_templates.view import ReceiptView
 
 MOST_WAITING = 16
@@ -77,7 +78,7 @@ class Printing(LineLoop[State]):
     """Prints slips until stopped, through unplugging and paper running out.
 
     Args:
-        drawer: kick the cash drawer with a new sale that was paid in cash.
+        drawer: kick the cash drawer with a new sale or exchange that was paid in cash.
         connect, monotonic_s, pause: what tests replace; `pause` waits that many seconds or until `stop`.
     """
 
@@ -101,7 +102,8 @@ class Printing(LineLoop[State]):
 
     def print(self, view: AnyView) -> bool:
         """Put a slip in the queue and return at once. Returns whether there was room; the newest is refused."""
-        in_cash = isinstance(view, ReceiptView) and any(tender.kind == "cash" for tender in view.tenders)
+        sale = view.sold if isinstance(view, ExchangeView) else view
+        in_cash = isinstance(sale, ReceiptView) and any(tender.kind == "cash" for tender in sale.tenders)
         slip = _Slip(
             view=view,
             open_drawer=self._drawer and in_cash and not (view.copy or view.training),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 
@@ -15,6 +16,7 @@ from loyalty.baskets import Tender
 from receipt_templates.as_escpos import print_job
 from receipt_templates.compose import blocks_of
 from receipt_templates.profiles import PROFILES
+from receipt_templates.sample_slips import sample_named
 from tests.edge.paper import FarEnd, wait_until
 from tests.edge.rim import Rim, commit, furnish, identity, settings
 from tests.receipt_templates.escpos_decoder import Seen, decode_escpos, pages_of
@@ -166,6 +168,15 @@ def test_the_drawer_opens_with_a_new_sale_in_cash_and_with_no_other(printer: Far
     wait_until(lambda: len(paper(printer).cuts) == 4, "arrived")
     assert paper(printer).drawer == 1
     assert printer.taken().startswith(b"\x1b@\x1c.\x1bt\x13\x1bp\x00\x19\xfa")
+
+
+def test_the_drawer_opens_with_an_exchange_in_cash_too(printer: FarEnd, start: Start):
+    printing, in_card = start(drawer=True), sample_named("exchange")
+    cash = msgspec.structs.replace(in_card.sold, tenders=(Tender(kind="cash", amount_minor=392),))
+    for view in (in_card, msgspec.structs.replace(in_card, sold=cash)):
+        printing.print(view)
+    wait_until(lambda: len(paper(printer).cuts) == 2, "both")
+    assert paper(printer).drawer == 1
 
 
 def test_letters_that_the_printer_lacks_are_counted(printer: FarEnd, start: Start):

@@ -150,6 +150,20 @@ def test_a_balance_that_is_known_stands_also_where_no_point_moved_and_the_card_s
         assert "YOUR POINTS" in told and f"Balance {balance} points" in told
 
 
+def test_an_exchange_says_at_which_step_its_points_were_spent_and_what_lapses():
+    exchange = sample_named("exchange")
+    soon = (Lapsing(points=300, through=date(2026, 4, 30)),)
+    sold = msgspec.structs.replace(
+        exchange.sold, points_spent=200, paid_with_points_minor=200, spent_under="lease", record="9F3A02C1",
+        lapsing=soon,
+    )  # fmt: skip
+    told = rows(msgspec.structs.replace(exchange, sold=sold, points_net=-161))
+    at = told.index("Points in all -161")
+    assert told[at + 1 : at + 4] == [
+        "Offline, set aside 9F3A02C1", "Balance 1,346 points", "Use by 30 Apr 2026 300 points",
+    ]  # fmt: skip
+
+
 def test_a_card_not_known_yet_earns_points_to_be_confirmed():
     view = aurora_offline()
     assert view.unconfirmed
