@@ -4,7 +4,7 @@ Each row of `consent` is evidence and never changes. A consent that has to be co
 later of giving and withdrawing holds, withdrawing where they are of one instant. Source: docs/members.md "Consent".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -122,19 +122,28 @@ def _write(
 
 
 def _rows(connection: Connection, account_id: int) -> Sequence[Row[Any]]:
-    """Of an account, those merged into it included and those that will be; with the confirmations of its codes."""
-    ids = [account_id, *merged_into(connection, account_id)]
-    ids += [one for coming in _coming_to(connection, ids) for one in (coming, *merged_into(connection, coming))]
-    own = find(connection, consent, [{"account_id": one} for one in ids])
+    """Of an account and of all that belong to it; with the confirmations of its codes."""
+    own = find(connection, consent, [{"account_id": one} for one in _all_of(connection, account_id)])
     codes = [{"code": row.code} for row in own if row.code]
     return [*own, *find(connection, consent, codes, (), consent.c.what == "confirmed")]
 
 
-def _coming_to(connection: Connection, ids: Sequence[int]) -> list[int]:
-    """Accounts of which only the points have still to come: tills have some of them set aside."""
+def _all_of(connection: Connection, account_id: int) -> list[int]:
+    """An account, those that were merged into it and those that will be, and theirs."""
+    coming, found = _coming(connection), [account_id]
+    for one in found:  # it grows meanwhile
+        found += [of for of in (*merged_into(connection, one), *coming.get(one, ())) if of not in found]
+    return found
+
+
+def _coming(connection: Connection) -> Mapping[int, Sequence[int]]:
+    """Accounts of which only the points have still to come, by where: tills have some of them set aside."""
     wanted = select(flag.c.figures).where(flag.c.cause == CARD_HAS_POINTS, flag.c.state == "open")
-    told = [msgspec.json.decode(figures) for figures in connection.execute(wanted).scalars()]
-    return [one["account_id"] for one in told if one["into"] in ids]
+    coming: dict[int, list[int]] = {}
+    for figures in connection.execute(wanted).scalars():
+        one = msgspec.json.decode(figures)
+        coming.setdefault(one["into"], []).append(one["account_id"])
+    return coming
 
 
 def _now(rows: Iterable[Row[Any]], confirmed: dict[str, Row[Any]]) -> ConsentNow:

@@ -269,6 +269,23 @@ def test_points_follow_a_card_given_for_one_that_went_home_meanwhile(centre: Cen
     assert violations(centre) == []
 
 
+def test_consents_are_heard_over_several_cards_whose_points_have_still_to_come(centre: Centre) -> None:
+    """NEWER was given for NEW, and NEW for ANNA's, after both had been used elsewhere; a till has points of both."""
+    anna, till, other = centre.member(ANNA), centre.till(), centre.till()
+    under_rules(centre, ONLINE, till, other)
+    for number in (NEW, NEWER):
+        other.sell(f"R-{number}", 400, UNKNOWN_CARD, token=token(number))
+    other.append(said(other, "S-1", "given", NEWER, purpose="terms", channel="none"))
+    other.upload()
+    for hold, number in (("H1", NEW), ("H2", NEWER)):
+        other.leases(other.ask(hold, centre.account_of(token(number)), 3))
+    till.append(changed(till, "C-2", "issued", NEWER, NEW))
+    till.append(changed(till, "C-1", "replaced", NEW, ANNA, reason="damaged"))
+    till.upload()
+    assert bring_home(centre.engine, centre.now, centre.random) == 0
+    assert states(centre, anna) == {"terms:none": "given"}
+
+
 def test_points_that_tills_keep_back_keep_those_of_others_from_nothing(centre: Centre) -> None:
     anna, till, other = centre.member(ANNA), centre.till(), centre.till()
     under_rules(centre, ONLINE, till, other)
