@@ -87,7 +87,7 @@ def take_events(
         poster.flags += strange
         poster.write(mark)
     note_told(tx, poster, fresh, proofs, now_ms)
-    take_member_events(tx, fresh, poster.rows, now_ms)
+    take_member_events(tx, fresh, poster.rows, now_ms, randomness)
     if tells_of_leases:
         _settle_float(tx, header, fresh, programme, now_ms, randomness)
     for ref, head in fresh.items():

@@ -129,7 +129,7 @@ def _replay_event(engine: Engine, key: ItemKey, now_ms: int, randomness: Randomn
             return False
         poster.write(f"replay:{ref.till_id}:{ref.epoch}:{ref.seq}")
         note_told(tx, poster, fresh, {}, now_ms)
-        take_member_events(tx, fresh, poster.rows, now_ms)
+        take_member_events(tx, fresh, poster.rows, now_ms, randomness)
         count_spent(tx, (ref.till_id, ref.epoch), fresh, now_ms)
         note_outcome(tx, key, "replayed", note=f"was {row.reason}", by=by, now_ms=now_ms)
         return True

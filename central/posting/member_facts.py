@@ -13,10 +13,11 @@ from sqlalchemy import Connection, update
 from central.database.lanes import mark_changed
 from central.database.rows import find, put
 from central.database.tables import account, card, consent, enrolment, hotlist, member, receipt_claim
-from central.members.accounts import survivor_of
+from central.members.accounts import new_account, survivor_of
 from central.members.card_names import names_of_token, tie
 from central.members.card_spans import check_number
 from central.members.members import block_card
+from central.ports import Randomness
 from central.worklist.worklist import raise_flags
 from loyalty.facts.events import Event
 from loyalty.facts.member_events import (
@@ -39,8 +40,9 @@ CARD_HAS_POINTS = "card_has_points"
 
 
 def take_member_events(
-    tx: Connection, heads: Mapping[EventRef, Event], rows: Mapping[EventRef, Mapping[str, Any]], now_ms: int
-) -> None:
+    tx: Connection, heads: Mapping[EventRef, Event], rows: Mapping[EventRef, Mapping[str, Any]], now_ms: int,
+    randomness: Randomness,
+) -> None:  # fmt: skip
     """Make true what the posted ones among these events say.
 
     Args:
@@ -51,7 +53,7 @@ def take_member_events(
     told = {ref: head for ref, head in posted.items() if isinstance(head, MemberEvent)}
     if not told:
         return
-    taking = _Taking(tx, told, now_ms)
+    taking = _Taking(tx, told, now_ms, randomness)
     for ref, head in told.items():
         taking.take(ref, head)
     if taking.changed:
@@ -63,8 +65,10 @@ def take_member_events(
 class _Taking:
     """The member events of one batch, one after the other."""
 
-    def __init__(self, tx: Connection, told: Mapping[EventRef, MemberEvent], now_ms: int) -> None:
-        self._tx, self._now_ms = tx, now_ms
+    def __init__(
+        self, tx: Connection, told: Mapping[EventRef, MemberEvent], now_ms: int, randomness: Randomness
+    ) -> None:
+        self._tx, self._now_ms, self._randomness = tx, now_ms, randomness
         self.flags: list[Flag] = []
         self.changed: set[int] = set()
         tokens = {token for head in told.values() for token in tokens_of(head)}
@@ -82,7 +86,8 @@ class _Taking:
             case CardNamed():
                 self._name(ref, head)
             case ConsentChanged():
-                self._consent(ref, head, (head.said,), what=head.what, of=head.card_token)
+                owner = self._account(head.card_token) if head.card_token is not None else 0
+                self._consent(ref, head, (head.said,), what=head.what, owner=owner)
             case Claimed():
                 self._claim(ref, head)
 
@@ -91,13 +96,15 @@ class _Taking:
         registered = update(account).where(account.c.account_id == owner, account.c.status == "unregistered")
         if self._tx.execute(registered.values(status="registered")).rowcount == 0:
             # Somebody has this card already: the person is kept apart from them until somebody has looked.
-            self._flag(ref, CARD_TAKEN, account_id=owner)
+            joined = new_account(self._tx, self._randomness, self._now_ms)
+            self._flag(ref, CARD_TAKEN, account_id=owner, joined=joined)
+            owner = joined
         else:
             known = {"kind": head.kind, "last4": head.last4}
             self._tx.execute(update(card).where(card.c.card_token == head.card_token).values(**known))
-            facts = {"language": head.language, "home_store_id": head.place.store_id}
-            put(self._tx, member, [{"account_id": owner, **facts}], "nothing")
-            self.changed.add(owner)
+        facts = {"language": head.language, "home_store_id": head.place.store_id}
+        put(self._tx, member, [{"account_id": owner, **facts}], "nothing")
+        self.changed.add(owner)
         self._check_number(ref, head)
         row = {
             "account_id": owner, "event_id": head.receipt_id, "card_token": head.card_token, "language": head.language,
@@ -105,7 +112,7 @@ class _Taking:
             "sealed_sha256": head.sealed_sha256,
         }  # fmt: skip
         put(self._tx, enrolment, [{**_place(ref), **row}])
-        self._consent(ref, head, head.consents, what="given", of=head.card_token)
+        self._consent(ref, head, head.consents, what="given", owner=owner)
 
     def _change_card(self, ref: EventRef, head: CardChanged) -> None:
         if head.what != "blocked":
@@ -188,9 +195,8 @@ class _Taking:
         self._flag(ref, CARD_HAS_POINTS, account_id=theirs, into=owner)
 
     def _consent(
-        self, ref: EventRef, head: Enrolled | ConsentChanged, said: Iterable[ConsentSaid], *, what: str, of: str | None
+        self, ref: EventRef, head: Enrolled | ConsentChanged, said: Iterable[ConsentSaid], *, what: str, owner: int
     ) -> None:
-        owner = self._account(of) if of is not None else 0
         rows = [
             {
                 **_place(ref), "n": n, "account_id": owner, "what": what if one.given else "withdrawn",

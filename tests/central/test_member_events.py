@@ -105,7 +105,9 @@ def test_joining_with_a_card_of_somebody_is_for_a_person_to_look_at(centre: Cent
     till.append(enrolled(till, "E-1", ANNA))
     till.upload()
     assert centre.flags() == [(1, "card_taken")]
-    assert centre.figures("card_taken") == {"account_id": anna}
+    (joined,) = (row[0] for row in centre.rows(select(enrolment.c.account_id)))
+    assert centre.figures("card_taken") == {"account_id": anna, "joined": joined}
+    assert (joined == anna, centre.account_of(token(ANNA))) == (False, anna)
     assert violations(centre) == []
 
 

@@ -19,18 +19,21 @@ from central.corrections.adjusting import Signed
 from central.corrections.erasing import erase_member
 from central.corrections.moving import PointsLeased, merge
 from central.corrections.wishes import MergeWish
-from central.database.tables import account
+from central.database.tables import account, enrolment
 from central.intake.consents import consents_of
 from central.keys.card_keys import KeyRing
 from central.login import Logins, create_user
 from central.members.people import People, masked
 from central.ports import reading, writing
+from central.tills.desk_asks import answer_desk
 from central.verify.books import verify_books
 from loyalty.cards.confirming import confirm_code, confirm_key
-from sync.desk import Person
+from loyalty.facts.member_events import ConsentSaid
+from sync.desk import DeskAsk, Person, Sealed, seal_person
+from sync.ports import DeskTold
 from tests.central.test_claims import claim, settle, sold
 from tests.central.test_member_events import CODE, NEW, changed, enrolled, said, token
-from tests.central.tills import ANNA, BEN, CARD_KEY, PROGRAMME, TODAY, Centre, CentreClock, told
+from tests.central.tills import ANNA, BEN, CARD_KEY, PROGRAMME, TODAY, Centre, CentreClock, Till, told
 
 PASSWORD = "a long enough one"
 
@@ -119,6 +122,41 @@ def test_a_member_who_was_merged_is_found_and_erased_with_the_other(centre: Cent
         assert erase_member(tx, anna, by="ana", now_ms=centre.now, randomness=centre.random).cards == 2
     with reading(centre.engine) as tx:
         assert (people.read(tx, ben), people.cards_of(tx, Person(phone="600700800"))) == (None, ())
+    assert verify_books(centre.engine).violations == ()
+
+
+def bring(centre: Centre, people: People, till: Till, event_id: str, sealed: Sealed) -> DeskTold:
+    """What a till seals of a new member, sent to head office."""
+    ask = DeskAsk(
+        till_id=till.head.till_id, epoch=1, key_no=1, counter=9, sent_at_ms=centre.now, what="sealed", about=event_id,
+        sealed=sealed,
+    )  # fmt: skip
+    with writing(centre.engine) as tx:
+        return answer_desk(tx, ask, people, KeyRing(CARD_KEY), centre.now, centre.random)
+
+
+def sealed_by(centre: Centre, people: People, till: Till, event_id: str, who: Person) -> Sealed:
+    with reading(centre.engine) as tx:
+        to = people.sealing_key(tx)
+    return seal_person(who, to, b"7" * 32, till_id=till.head.till_id, about=event_id)
+
+
+def test_who_joins_with_a_card_of_somebody_takes_nobodys_place(centre: Centre) -> None:
+    anna, till, people = centre.member(ANNA), centre.till(), People(b"P" * 32)
+    with writing(centre.engine) as tx:
+        people.keep(tx, anna, Person(name="Anna Nowak", phone="600 700 800"), centre.random, centre.now)
+    sealed = sealed_by(centre, people, till, "E-1", Person(name="Cleo Berg", phone="911 222 333"))
+    offers = ConsentSaid(purpose="marketing", channel="email", version="v1", language="en", given=True)
+    till.append(enrolled(till, "E-1", ANNA, sealed_sha256=sealed.sha256, consents=(offers,)))
+    till.upload()
+    assert bring(centre, people, till, "E-1", sealed) == DeskTold(took=True)
+    ((joined,),) = centre.rows(select(enrolment.c.account_id))
+    with reading(centre.engine) as tx:
+        assert (people.read(tx, anna), consents_of(tx, anna)) == (Person(name="Anna Nowak", phone="600 700 800"), ())
+        assert people.read(tx, joined) == Person(name="Cleo Berg", phone="911 222 333")
+        assert [(one.purpose, one.state) for one in consents_of(tx, joined)] == [("marketing", "given")]
+        assert people.cards_of(tx, Person(phone="911 222 333")) == ()
+    assert centre.account_of(token(ANNA)) == anna
     assert verify_books(centre.engine).violations == ()
 
 
