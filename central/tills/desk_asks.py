@@ -2,9 +2,10 @@
 
 import logging
 import re
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from central.database.lanes import mark_changed
 from central.database.rows import find, put
@@ -79,9 +80,8 @@ def _take_sealed(tx: Connection, ask: DeskAsk, people: People | None, now_ms: in
         return DeskTold()
     if row.sealed_sha256 != ask.sealed.sha256:
         return DeskTold(took=True, refused="members.sealed_differs")
-    # Held, for who is being erased at this moment must not be kept behind that.
-    owner = select(account.c.status).where(account.c.account_id == row.account_id).with_for_update(read=True)
-    if tx.execute(owner).scalar() != "registered":
+    owner = _hold_survivor(tx, row.account_id)
+    if owner.status != "registered":
         return DeskTold(took=True, refused="members.erased")
     try:
         who = people.opened(tx, ask.sealed, till_id=ask.till_id, about=ask.about)
@@ -91,11 +91,22 @@ def _take_sealed(tx: Connection, ask: DeskAsk, people: People | None, now_ms: in
         return DeskTold()
     except (BadBody, msgspec.MsgspecError):
         return DeskTold(took=True, refused=UNREADABLE)
-    if _MONTH_AND_DAY.fullmatch(who.birthday):
+    if _MONTH_AND_DAY.fullmatch(who.birthday) and owner.account_id == row.account_id:
         born = {"account_id": row.account_id, "birthday_mmdd": who.birthday}
         put(tx, member, [born], {"birthday_mmdd": "given"})
         mark_changed(tx, {row.account_id}, f"person:{ask.till_id}:{row.epoch}:{row.seq}")
     return DeskTold(took=True)
+
+
+def _hold_survivor(tx: Connection, account_id: int) -> Row[Any]:
+    """The account that one lives on in, held: who is being erased at this moment must not be kept behind that."""
+    while True:
+        one = account.c
+        chosen = select(one.account_id, one.status, one.merged_into).where(one.account_id == account_id)
+        row = tx.execute(chosen.with_for_update(read=True)).one()
+        if not row.merged_into:
+            return row
+        account_id = row.merged_into
 
 
 def _find(tx: Connection, ask: DeskAsk, people: People | None) -> DeskTold:

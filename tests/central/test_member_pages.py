@@ -19,7 +19,7 @@ from central.corrections.adjusting import Signed
 from central.corrections.erasing import erase_member
 from central.corrections.moving import PointsLeased, merge
 from central.corrections.wishes import MergeWish
-from central.database.tables import account, enrolment
+from central.database.tables import account, enrolment, person
 from central.intake.consents import consents_of
 from central.keys.card_keys import KeyRing
 from central.login import Logins, create_user
@@ -158,6 +158,24 @@ def test_who_joins_with_a_card_of_somebody_takes_nobodys_place(centre: Centre) -
         assert people.cards_of(tx, Person(phone="911 222 333")) == ()
     assert centre.account_of(token(ANNA)) == anna
     assert verify_books(centre.engine).violations == ()
+
+
+def test_who_a_member_is_may_come_after_their_account_was_merged(centre: Centre) -> None:
+    anna, till, people = centre.member(ANNA), centre.till(), People(b"P" * 32)
+    sealed = sealed_by(centre, people, till, "E-1", Person(phone="911 222 333", birthday="04-17"))
+    till.append(enrolled(till, "E-1", NEW, sealed_sha256=sealed.sha256))
+    till.upload()
+    with writing(centre.engine) as tx:
+        signed = Signed(correction_id="M-1", asked_by="ana", approved_by="", on=TODAY, now_ms=centre.now)
+        wish = MergeWish(account_id=centre.account_of(token(NEW)), into_account_id=anna, reason="duplicate_member")
+        merge(tx, wish, signed, centre.random)
+    assert bring(centre, people, till, "E-1", sealed) == DeskTold(took=True)
+    with reading(centre.engine) as tx:
+        assert {one.card_token for one in people.cards_of(tx, Person(phone="911222333"))} == {token(ANNA), token(NEW)}
+    with writing(centre.engine) as tx:
+        erase_member(tx, anna, by="ana", now_ms=centre.now, randomness=centre.random)
+    assert bring(centre, people, till, "E-1", sealed).refused == "members.erased"
+    assert centre.rows(select(person)) == []
 
 
 def test_a_member_with_points_at_a_till_is_erased_once_they_came_back(centre: Centre) -> None:
