@@ -112,6 +112,19 @@ def test_a_close_that_was_interrupted_goes_on_where_it_stopped(centre: SmallCent
     assert [one.total_minor for one in closed.statements] == [0, 1_071, -940]
 
 
+def test_a_close_that_was_interrupted_is_ended_before_a_later_period_is_billed(centre: SmallCentre) -> None:
+    posted = centre.book(sale("C", "C-1", earned=1_002))
+    _cut(centre.engine, 1, date(2026, 11, 30), NOW)
+    centre.books.period_no = 2
+    centre.book(taken_back("C", "T-1", posted.ref, 1))
+    close(centre, 2, "2026-12-31")
+    # Of 1,001 points at 4,750 micro 475 are owed, of which 476 were billed.
+    assert lines(centre, "2:C") == [("advance", "operator", 1, -1, -1)]
+    assert lines(centre, "1:C") == [("fee", "operator", 1, 1_002, 120), ("advance", "operator", 1, 1_002, 476)]
+    with reading(centre.engine) as tx:
+        assert read_closed(tx, 1).through == "2026-11-30"
+
+
 def test_a_receipt_that_arrives_late_is_billed_in_the_open_period(centre: SmallCentre) -> None:
     a_november(centre)
     first = close(centre)
