@@ -14,6 +14,7 @@ from central.coalition.registry import hold_open_period
 from central.database.asking import ask, ask_first
 from central.database.tables import claim, event, quarantine_outcome, waiting
 from central.ports import Randomness
+from central.posting.member_facts import note_reversals
 from central.posting.posting import Heads, Poster, stored_heads
 from central.posting.recorded import RECEIPT
 from loyalty.facts.reversals import Return, ReturnVoid
@@ -38,6 +39,7 @@ def post_arrived(tx: Connection, now_ms: int, randomness: Randomness) -> int:
     poster.open_late(heads)
     poster.post_late(heads)
     poster.write(_mark(heads, now_ms))
+    note_reversals(tx, (head for ref, head in heads.items() if poster.is_settled(ref)))
     return poster.settled
 
 

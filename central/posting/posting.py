@@ -117,6 +117,10 @@ class Poster:
         """How many events that had waited do not wait any more."""
         return len(self._late)
 
+    def is_settled(self, ref: EventRef) -> bool:
+        """Whether an event that had waited does not wait any more."""
+        return ref in self._late
+
     def strike(self, ref: EventRef, cause: str, say: str, batch_seq: int, head: Event | None = None) -> None:
         """Keep a new event out of the books."""
         self._keep(ref, self._row(ref, head, batch_seq) | self._struck(ref, head, cause, say))

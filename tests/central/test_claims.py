@@ -8,9 +8,10 @@ import msgspec
 from sqlalchemy import select
 
 from central.coalition.programmes import publish
-from central.database.tables import centre_event, debt, lot, posting, receipt_claim
+from central.database.tables import centre_event, debt, lot, posting, receipt_claim, waiting
 from central.intake.claims import settle_claims
 from central.ports import writing
+from central.posting.late import post_arrived
 from central.verify.books import verify_books
 from loyalty.cards.cards import Card, card_token
 from loyalty.facts.member_events import Claimed, ReceiptNamed
@@ -257,6 +258,28 @@ def test_goods_whose_return_was_voided_earn_what_they_earned_before(centre: Cent
     till.upload()
     settle(centre)
     assert points(centre, anna) == 0
+    assert violations(centre) == []
+
+
+def test_goods_that_came_back_at_the_same_moment_as_their_sale_came_take_their_points_along(centre: Centre) -> None:
+    anna, till, other = centre.member(ANNA), centre.till(), centre.till()
+    ref, receipt = sold(till, "R-1", 1000)
+    other.append(other.returned("B-1", ref, receipt, half()))
+    other.upload()
+    # As if neither transaction had seen the other: the receipt is posted, the return still waits.
+    with writing(centre.engine) as tx:
+        rows = [dict(row._mapping) for row in tx.execute(select(waiting))]
+        tx.execute(waiting.delete())
+    claim(till, "L-1", "R-1", of_till=till.head.till_id)
+    till.upload()
+    with writing(centre.engine) as tx:
+        tx.execute(waiting.insert(), rows)
+    settle(centre)
+    assert (claims(centre), points(centre, anna)) == ([("L-1", "granted", "", 10)], 10)
+    with writing(centre.engine) as tx:
+        assert post_arrived(tx, centre.now, centre.random) == 1
+    settle(centre)
+    assert (claims(centre), points(centre, anna)) == ([("L-1", "granted", "", 5)], 5)
     assert violations(centre) == []
 
 
