@@ -132,7 +132,12 @@ class _Deciding:
         self._keep(looked_at_ms=self._now_ms)
 
     def refuse(self, no: No) -> None:
-        """Keep why, and tell the worklist: a receipt that is brought twice is how points are stolen."""
+        """Keep why, and tell the worklist: a receipt that is brought twice is how points are stolen. What was granted
+        before stays so, for a person to look at."""
+        if self._row.state == "granted":
+            self._keep(due=0)
+            self._flag("claim_stands", reason=no.reason, points=self._row.points, **no.figures)
+            return
         self._keep(state="refused", reason=no.reason, due=0, decided_at_ms=self._now_ms)
         self._flag("claim_refused", reason=no.reason, **no.figures)
 

@@ -81,6 +81,8 @@ WHY = {
     "rules. What it earns was granted. Look at this till.",
     "claim_refused": "A receipt was claimed later and not granted, for the reason below. The same receipt claimed "
     "again and again, or by one cashier, is how points are stolen.",
+    "claim_stands": "Goods of a receipt that was claimed came back, and what they earned cannot be worked out any "
+    "more, for the reason below. The points that were granted stand; take those of the goods back by a correction.",
     "parked_twice": "After a restore a till turned out to have a parked basket that another one was given meanwhile. "
     "See that its goods are sold once.",
     "batch_quarantined": "A till sent what may not be posted: it was stopped or revoked, its enrolment is over, or it "

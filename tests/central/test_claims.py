@@ -12,6 +12,7 @@ from central.database.tables import centre_event, debt, lot, posting, receipt_cl
 from central.intake.claims import settle_claims
 from central.ports import writing
 from central.posting.late import post_arrived
+from central.upkeep.redacting import redact
 from central.verify.books import verify_books
 from loyalty.cards.cards import Card, card_token
 from loyalty.facts.member_events import Claimed, ReceiptNamed
@@ -280,6 +281,25 @@ def test_goods_that_came_back_at_the_same_moment_as_their_sale_came_take_their_p
         assert post_arrived(tx, centre.now, centre.random) == 1
     settle(centre)
     assert (claims(centre), points(centre, anna)) == ([("L-1", "granted", "", 5)], 5)
+    assert violations(centre) == []
+
+
+def test_a_claim_stands_for_a_person_to_look_at_where_its_goods_come_back_after_they_were_let_go(
+    centre: Centre,
+) -> None:
+    anna, till = centre.member(ANNA), centre.till()
+    ref, receipt = sold(till, "R-1", 1000)
+    claim(till, "L-1", "R-1", of_till=till.head.till_id)
+    till.upload()
+    settle(centre)
+    centre.recompute()
+    assert redact(centre.engine, 60, centre.now + 61 * DAY, centre.random) == 1
+    till.append(till.returned("B-1", ref, receipt, half()))
+    till.upload()
+    settle(centre)
+    assert (claims(centre), points(centre, anna)) == ([("L-1", "granted", "", 10)], 10)
+    assert centre.figures("claim_stands") == {"reason": "not_priceable", "points": 10}
+    assert settle(centre) == 0
     assert violations(centre) == []
 
 
