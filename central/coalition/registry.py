@@ -7,12 +7,14 @@ from typing import Annotated, Any
 import msgspec
 from sqlalchemy import Connection, bindparam, case, select, update
 
+from central.coalition.new_terms import booked_before
 from central.database.asking import ask, ask_first, ask_one, tell
 from central.database.rows import put
 from central.database.tables import partner, period, setting, slot, store, store_partner, stream, terms, till, till_key
 from central.ports import Randomness
 from loyalty.amounts import Whole, exponent_of
 from loyalty.cards.card_keys import FIRST_KEY, CardKeys
+from loyalty.moments import utc_date
 from loyalty.terms import Terms, check_terms
 from loyalty.trouble import Refusal
 from sync.chain import ZERO_HASH, StreamHead
@@ -109,7 +111,8 @@ def load_coalition(tx: Connection, document: Mapping[str, Any], now_ms: int) -> 
     """Take partners, stores and terms from a document; the same document again changes nothing.
 
     Raises:
-        BadCoalition: unknown words, another currency than before, or terms that were changed after the fact.
+        BadCoalition: unknown words, another currency than before, or terms that were changed after the fact, or that
+            would have priced what is booked already.
         BadTerms, UnknownCurrency: as the kernel says.
     """
     try:
@@ -120,7 +123,7 @@ def load_coalition(tx: Connection, document: Mapping[str, Any], now_ms: int) -> 
     if get_setting(tx, "currency", coalition.currency) != coalition.currency:
         raise BadCoalition("The currency of a coalition cannot change; start a new centre for another one.")
     put(tx, setting, [{"name": "currency", "value": coalition.currency}], "nothing")
-    _take_terms(tx, coalition)
+    _take_terms(tx, coalition, utc_date(now_ms))
     for one in coalition.partners:
         put(tx, store, [{"store_id": s.store_id, "name": s.name or s.store_id} for s in one.stores], {"name": "given"})
         owned = [{"store_id": s.store_id, "from_on": s.from_on.isoformat(), "partner_id": one.partner_id}
@@ -130,7 +133,7 @@ def load_coalition(tx: Connection, document: Mapping[str, Any], now_ms: int) -> 
     return coalition
 
 
-def _take_terms(tx: Connection, coalition: Coalition) -> None:
+def _take_terms(tx: Connection, coalition: Coalition, today: date) -> None:
     new = [Terms(partner_id=one.partner_id, **msgspec.structs.asdict(entry))
            for one in coalition.partners for entry in one.terms]  # fmt: skip
     check_terms(new)
@@ -140,6 +143,12 @@ def _take_terms(tx: Connection, coalition: Coalition) -> None:
             # Lots carry the id of their terms, so another price under the same id would change the past.
             raise BadCoalition(
                 f"Terms {one.terms_id} are in force with other prices; write new terms with a new id and a later date.",
+                terms_id=one.terms_id,
+            )
+        if one.terms_id not in known and (day := booked_before(tx, one, {*known.values(), *new}, today)):
+            raise BadCoalition(
+                f"Terms {one.terms_id} begin on {one.from_on}, and points of {one.partner_id} are booked without them"
+                f" up to {day}; let them begin on a later day, best one that is still to come.",
                 terms_id=one.terms_id,
             )
     names = [{"partner_id": one.partner_id, "name": one.name or one.partner_id, "limit_minor": one.limit_minor,

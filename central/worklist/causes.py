@@ -8,7 +8,8 @@ WHY = {
     "other_receipt": "Its till gave one number to two receipts, and the one that came back is not here. It waits for "
     "it, and takes nothing from the other. Look for the receipt in quarantine.",
     "restored_more_than_spent": "More spent points came back than the receipt had spent. Only those were given back.",
-    "no_terms": "A partner had no contract terms on that day, so these points are settled at nothing. Load its terms.",
+    "no_terms": "A partner had no contract terms on that day, so these points are settled at nothing. Load its terms, "
+    "from a day on that is still to come.",
     "close_differs": "The till counted its day otherwise than what arrived of it. Look for receipts that are missing.",
     "pos_differs": "The POS closed its day with other totals than its till. The receipts named may explain it; those "
     "that only the POS has never reached the till.",

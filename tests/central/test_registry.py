@@ -1,6 +1,7 @@
 """Partners, stores, terms, tills and their enrolment, on each engine."""
 
 import copy
+from datetime import date
 
 import pytest
 from sqlalchemy import select, update
@@ -16,15 +17,16 @@ from central.coalition.registry import (
     peers_of,
     revoke_till,
 )
-from central.database.tables import quarantine, store_partner, stream
+from central.database.tables import lot, quarantine, store_partner, stream
 from central.ports import BadSettings, read_key, read_settings, writing
 from central.tills import store
+from central.verify.books import verify_books
 from loyalty.amounts import UnknownCurrency
 from sync.enrolment import make_claim
 from sync.framing import open_signed
 from sync.keys import Signer, one_key
 from sync.wire import ENROL_PATH, PROBLEM_TAG, Problem
-from tests.central.tills import COALITION, DAY, NOW, Centre, Drawn, Till
+from tests.central.tills import COALITION, DAY, NOW, Centre, Drawn, Till, told
 
 
 def test_the_same_coalition_again_changes_nothing(centre: Centre) -> None:
@@ -55,6 +57,33 @@ def test_a_coalition_that_would_change_the_past_is_refused_whole(centre: Centre,
         load_coalition(tx, document, NOW)
     with writing(centre.engine) as tx:
         assert sorted(one.partner_id for one in all_terms(tx)) == ["acme", "bolt"]
+
+
+def test_terms_begin_after_what_is_booked_without_them(centre: Centre) -> None:
+    till, anna = centre.till(), centre.member()
+    till.sell("R1", 10_000, told(anna))  # on 2 March, as points of acme under acme-1
+    till.upload()
+    acme, bolt = COALITION["partners"]
+
+    def load(terms_id: str, from_on: str) -> None:
+        later = {"terms_id": terms_id, "from_on": from_on, "funding_micro": 8_000}
+        with writing(centre.engine) as tx:
+            load_coalition(tx, {**COALITION, "partners": [{**acme, "terms": [*acme["terms"], later]}, bolt]}, NOW)
+
+    with pytest.raises(BadCoalition, match="2026-03-02"):
+        load("acme-2", "2026-02-01")
+    assert violations(centre) == []
+    load("acme-old", "2025-06-01")  # acme-1 goes on from January on
+    load("acme-3", "2026-03-03")
+    till.sell("R2", 10_000, told(anna, 1, 100), on=date(2026, 3, 3))
+    till.upload()
+    lots = select(lot.c.terms_id, lot.c.points).order_by(lot.c.terms_id)
+    assert centre.rows(lots) == [("acme-1", 100), ("acme-3", 100)]
+    assert violations(centre) == []
+
+
+def violations(centre: Centre) -> list[str]:
+    return [one.code for one in verify_books(centre.engine).violations]
 
 
 def test_a_store_belongs_to_its_new_partner_from_the_day_on(centre: Centre) -> None:
