@@ -51,9 +51,12 @@ def _merge(engine: Engine, row: Row, now_ms: int, randomness: Randomness) -> boo
     try:
         with writing(engine) as tx:
             into = survivor_of(tx, figures["into"])
-            merge(tx, MergeWish(account_id=here, into_account_id=into, reason="card_given"), signed, randomness)
-            settle_flag(tx, key, note="merged", by=BY, now_ms=now_ms)
-        return True
+            # While tills held points of it, people may have merged the other one into it.
+            is_home = into == here
+            if not is_home:
+                merge(tx, MergeWish(account_id=here, into_account_id=into, reason="card_given"), signed, randomness)
+            settle_flag(tx, key, note="merged already" if is_home else "merged", by=BY, now_ms=now_ms)
+        return not is_home
     except PointsLeased:
         with writing(engine) as tx:
             recall(tx, [here], now_ms)

@@ -6,8 +6,11 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from central.corrections.adjusting import Signed
 from central.corrections.erasing import erase_member
+from central.corrections.moving import merge
 from central.corrections.stray_points import bring_home
+from central.corrections.wishes import MergeWish
 from central.database.tables import account, card, enrolment, event, flag, hotlist, lot, member
 from central.intake.claims import settle_claims
 from central.intake.consents import WrongCode, confirm_by_code, consents_of, consents_of_card, evidence_of, withdraw
@@ -22,7 +25,7 @@ from loyalty.ledger.books import Flag
 from loyalty.lots import EventRef
 from loyalty.members import UNKNOWN_CARD, PublishedMember
 from tests.central.test_leasing import ONLINE, back, under_rules
-from tests.central.tills import ANNA, BEN, CARD_KEY, NOW, Centre, Till
+from tests.central.tills import ANNA, BEN, CARD_KEY, NOW, TODAY, Centre, Till
 
 NEW, NEWER = "2900000000032", "2900000000049"  # check digits worked out by hand
 
@@ -325,6 +328,27 @@ def test_points_of_a_card_whose_member_is_erased_stay_and_say_why(centre: Centre
         ("settled", "the member is erased")
     ]
     assert points(centre, stray) == 4
+    assert violations(centre) == []
+
+
+def test_points_of_a_card_whose_member_was_merged_into_its_account_are_at_home(centre: Centre) -> None:
+    anna, till, other = centre.member(ANNA), centre.till(), centre.till()
+    other.sell("R-9", 400, UNKNOWN_CARD, token=token(NEW))
+    other.upload()
+    till.append(changed(till, "C-1", "issued", NEW, ANNA))
+    till.upload()
+    stray = centre.figures("card_has_points")["account_id"]
+    signed = Signed(correction_id="M-1", asked_by="ana", approved_by="", on=TODAY, now_ms=centre.now)
+    with writing(centre.engine) as tx:
+        wish = MergeWish(account_id=anna, into_account_id=stray, reason="duplicate_member")
+        merge(tx, wish, signed, centre.random)
+    assert bring_home(centre.engine, centre.now, centre.random) == 0
+    assert centre.rows(select(flag.c.note).where(flag.c.cause == "card_has_points")) == [("merged already",)]
+    # An account that were merged into itself would be looked for without an end by whatever names it.
+    assert centre.rows(select(account.c.merged_into).where(account.c.account_id == stray)) == [(0,)]
+    till.sell("R-1", 300, UNKNOWN_CARD, token=token(ANNA))
+    till.upload()
+    assert points(centre, stray) == 7
     assert violations(centre) == []
 
 
