@@ -19,10 +19,17 @@ class BadQuery(BadInput):
 
 
 def read(kind: type[Body]) -> Body:
-    """The body of this request as its type. Raises: BadInput, NoSuchField; what went wrong on the short way."""
+    """The body of this request as its type; in training where the query says so, for a void may have no body at all.
+
+    Raises:
+        BadInput, NoSuchField, BadQuery; what went wrong on the short way.
+    """
     if (trouble := request.environ.get(TROUBLE)) is not None:
         raise trouble
-    return read_body(request.get_data(cache=False), kind)
+    body = read_body(request.get_data(cache=False), kind)
+    if "training" in kind.__struct_fields__ and is_training():
+        return msgspec.structs.replace(body, training=True)
+    return body
 
 
 def answer(said: msgspec.Struct, status: int = 200) -> Response:
@@ -36,6 +43,11 @@ def choice_of(name: str, allowed: tuple[str, ...]) -> Any:
     if value and value not in allowed:
         raise BadQuery(f"{name} may be {', '.join(allowed)}.", name=name)
     return value
+
+
+def is_training() -> bool:
+    """Whether the query asks for what was practised."""
+    return bool(choice_of("training", ("true", "false")) == "true")
 
 
 def number_of(name: str) -> int:

@@ -6,7 +6,7 @@ from flask import Flask, Response
 
 from edge.api.bodies import DayCloseBody, ExchangeBody, ExchangeVoidBody, ParkBody, ResumeBody, ReturnVoidBody
 from edge.day.desk import DayDesk
-from edge.web.bodies import BadQuery, answer, choice_of, read
+from edge.web.bodies import BadQuery, answer, choice_of, is_training, read
 from edge.web.words import LANGUAGES
 
 
@@ -72,8 +72,3 @@ def add_day(app: Flask, day: DayDesk) -> None:
             raise BadQuery("Name the business date as 2026-03-05.") from None
         language = choice_of("language", LANGUAGES) or None
         return answer(day.closed_day(on, language=language, training=is_training()))
-
-
-def is_training() -> bool:
-    """Whether the query asks for what was practised."""
-    return bool(choice_of("training", ("true", "false")) == "true")

@@ -15,9 +15,9 @@ from edge.devices.readers import Readers
 from edge.members.desk import MembersDesk
 from edge.parking.at_office import ParkedOffice
 from edge.parking.over_lan import ParkedLan
-from edge.web.bodies import answer, choice_of, number_of, read, wanted
+from edge.web.bodies import answer, choice_of, is_training, number_of, read, wanted
 from edge.web.certificates_http import add_certificates
-from edge.web.day_http import add_day, is_training
+from edge.web.day_http import add_day
 from edge.web.door import answer_troubles, guard
 from edge.web.health import Health
 from edge.web.members_http import add_members

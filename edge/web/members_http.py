@@ -4,8 +4,7 @@ from flask import Flask, Response
 
 from edge.api.member_bodies import CardBody, ClaimBody, ConfirmBody, ConsentAskBody, EnrolBody, FindBody
 from edge.members.desk import MembersDesk
-from edge.web.bodies import answer, choice_of, read, wanted
-from edge.web.day_http import is_training
+from edge.web.bodies import answer, choice_of, is_training, read, wanted
 from edge.web.words import LANGUAGES
 
 

@@ -11,8 +11,7 @@ from edge.api.page_bodies import HelpBody, HelpSaid, SessionSaid, SignInBody, Ti
 from edge.counter.at_hand import ChoiceBody
 from edge.counter.desk import Desk
 from edge.counter.recounting import recount
-from edge.web.bodies import answer, choice_of, number_of, read, wanted
-from edge.web.day_http import is_training
+from edge.web.bodies import answer, choice_of, is_training, number_of, read, wanted
 from edge.web.page_sessions import COOKIE, PageSessions
 from edge.web.words import LANGUAGES, teller
 

@@ -6,8 +6,7 @@ from edge.api.slip_bodies import BalanceSlip, CertificateSlip, ClaimSlip, Fiscal
 from edge.counter.desk import Desk
 from edge.counter.slips_asked import balance_slip, slip_asked
 from edge.devices.peripherals import Peripherals
-from edge.web.bodies import BadQuery, answer, choice_of, number_of, read
-from edge.web.day_http import is_training
+from edge.web.bodies import BadQuery, answer, choice_of, is_training, number_of, read
 from edge.web.words import LANGUAGES
 from receipt_templates.as_fiscal import COLUMNS, LINES, MOST_LINES, render_fiscal
 

@@ -230,6 +230,10 @@ def test_a_body_that_the_document_refuses_is_refused(tmp_path: Path):
 QUERIES: list[tuple[str, str, str, set[str]]] = [
     ("get", "/v1/screen", "/v1/screen", {"for"}),
     ("get", "/events", "/events", {"for"}),
+    ("post", "/v1/receipts/R1/void", "/v1/receipts/{receipt_id}/void", {"training"}),
+    ("post", "/v1/returns/B1/void", "/v1/returns/{return_id}/void", {"training"}),
+    ("post", "/v1/exchanges/X1/void", "/v1/exchanges/{exchange_id}/void", {"training"}),
+    ("post", "/v1/day-close", "/v1/day-close", {"training"}),
     ("get", "/v1/receipts/R1", "/v1/receipts/{receipt_id}", {"format", "language", "copy", "training"}),
     ("post", "/v1/receipts/R1/print", "/v1/receipts/{receipt_id}/print", {"language", "copy", "training"}),
     ("get", "/v1/fiscal-lines/R1", "/v1/fiscal-lines/{receipt_id}", {"columns", "lines", "language", "training"}),

@@ -117,6 +117,20 @@ def test_the_close_of_a_day_knows_nothing_of_training_and_the_other_way_round(ri
     assert (closed["receipts"], closed["net_minor"], closed["training"]) == (1, 1050, False)
 
 
+def test_the_query_alone_makes_it_training_for_what_may_have_no_body(rim: Rim) -> None:
+    rim.post("/v1/receipts", commit())
+    rim.post("/v1/receipts", practise(commit()))
+    head = rim.journal.head()
+    voided = rim.client.post("/v1/receipts/R1/void?training=true")
+    assert (voided.status_code, voided.json["training"]) == (201, True)
+    closed = rim.client.post("/v1/day-close?training=true")
+    assert (closed.status_code, closed.json["training"], closed.json["receipts"]) == (201, True, 1)
+    sold = rim.post("/v1/receipts?training=true", commit(receipt_id="R2"))
+    assert (sold.status_code, sold.json["training"]) == (201, True)
+    assert rim.journal.head() == head
+    assert rim.client.post("/v1/day-close?training=yes").json["code"] == "request.bad_query"
+
+
 def test_leaving_forgets_everything_and_so_does_a_restart(rim: Rim) -> None:
     nothing = {"active": False, "since": None, "receipts": 0, "returns": 0, "voids": 0, "parked": 0}
     assert rim.client.get("/v1/training").json == nothing
