@@ -81,8 +81,8 @@ class Crew:
         thread = threading.Thread(
             target=self._work, args=(hand, task), name=f"web {len(self.threads) + 1}", daemon=True
         )
-        self.threads.add(thread)
         thread.start()
+        self.threads.add(thread)  # not before: one that could not be started would have a place for ever
 
     def _work(self, hand: "SimpleQueue[Task | None]", task: Task | None) -> None:
         try:

@@ -104,6 +104,20 @@ def test_a_task_that_breaks_ends_no_thread(caplog: pytest.LogCaptureFixture):
     crew.shutdown()
 
 
+def test_a_thread_that_could_not_be_started_takes_nobodys_place(monkeypatch: pytest.MonkeyPatch):
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    crew, done = Crew(1), []
+    with monkeypatch.context() as short_of_memory:
+        short_of_memory.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            crew.add_task(Job(done))
+    assert not crew.threads
+    do(crew, done)
+    crew.shutdown()
+
+
 def test_closing_time_waits_for_who_is_at_work_and_cancels_who_only_waits():
     crew, done, gate = Crew(1), [], threading.Event()
     at_work, waits, late = Job(done, gate), Job(done), Job(done)
