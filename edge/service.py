@@ -38,7 +38,7 @@ from edge.parking.over_lan import ParkedLan
 from edge.ports import Clock, Settings, SystemClock
 from edge.sale.certificate_holds import CertificateHolds
 from edge.sale.till import Till
-from edge.supervision import is_supervised, tell_alive
+from edge.supervision import is_supervised, tell_alive, telling_alive
 from edge.web.health import Health
 from edge.web.http import till_app
 from edge.web.server import WebServer
@@ -79,7 +79,8 @@ class TillService:
         self.settings, self.clock = settings, clock or SystemClock()
         self._closing: list[Callable[[], object]] = []
         try:
-            self._open(identity, settings.listen_port if port is None else port, more or {})
+            with telling_alive():
+                self._open(identity, settings.listen_port if port is None else port, more or {})
         except BaseException:
             self._close()
             raise

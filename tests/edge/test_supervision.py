@@ -6,11 +6,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge.journal.troubles import JournalBroken
 from edge.line.chores import WATCH_S
+from edge.opening import OpenedJournal, open_journal
 from edge.service import TillService
 from edge.supervision import is_supervised, tell_alive
 from tests.edge.rim import identity, settings
@@ -68,6 +70,22 @@ def test_a_till_that_works_says_so_and_one_whose_journal_hangs_does_not(
         assert is_heard(supervisor, 5)
     finally:
         service.stop()
+
+
+def test_a_till_whose_files_take_long_to_open_says_that_it_lives_until_they_are_open(
+    supervisor: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_slowly(*asked: Any) -> OpenedJournal:
+        assert is_heard(supervisor, 2) and is_heard(supervisor, 2)
+        return open_journal(*asked)
+
+    monkeypatch.setattr("edge.service.open_journal", open_slowly)
+    monkeypatch.setattr("edge.supervision.OPENING_SIGN_S", 0.02, raising=False)
+    service = TillService(settings(tmp_path / "till"), identity=identity(), port=0)
+    drained(supervisor)
+    assert not is_heard(supervisor, 0.2)
+    service.start()
+    service.stop()
 
 
 def test_a_disk_that_says_no_is_no_reason_to_end_the_process(supervisor: socket.socket, tmp_path: Path) -> None:
