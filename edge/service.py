@@ -18,7 +18,7 @@ from edge.devices.peripherals import Peripherals
 from edge.devices.readers import Readers
 from edge.folder import FolderLock
 from edge.identity import TillIdentity, read_identity_file
-from edge.journal.room import Room
+from edge.journal.room import Room, make_room_to_open
 from edge.journal.suspending import notice_clock
 from edge.key_files import KeyFiles
 from edge.line.chores import Chore, Chores, chores_of
@@ -97,6 +97,7 @@ class TillService:
         settings, clock = self.settings, self.clock
         self._closing.append(FolderLock(settings.folder).close)
         self.identity = identity or _enrolled(settings)
+        make_room_to_open(settings.folder)
         opened = open_journal(settings, self.identity, clock, secrets.randbits)
         self.journal, self.identity, self.tail = opened.journal, opened.identity, opened.tail
         self._closing.append(self.journal.close)

@@ -23,6 +23,7 @@ from loyalty.trouble import Fault
 MB = 1_000_000
 BALLAST_FILE = "ballast"
 LOW_MB, SHORT_MB, FULL_MB = 500, 100, 32
+OPENING_BYTES = MB  # for the logs of journal and cache, and their indexes
 Level = Literal["plenty", "low", "short", "full"]
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,12 @@ def level_of(free_bytes: int) -> Level:
         if free_bytes < below_mb * MB:
             return level  # type: ignore[return-value]
     return "plenty"
+
+
+def make_room_to_open(folder: Path) -> None:
+    """Before the journal is opened, which takes a little room itself: a disk without any gets the ballast's."""
+    if shutil.disk_usage(folder).free < OPENING_BYTES:
+        (folder / BALLAST_FILE).unlink(missing_ok=True)
 
 
 class Room:

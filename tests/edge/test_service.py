@@ -23,6 +23,8 @@ from edge.web.server import PortTaken
 from pos_adapters.readers.profile import BadReaderProfile
 from tests.edge.rim import CARD, PAYMENT, commit, furnish, identity, quote, settings
 from tests.edge.test_health import wait_for
+from tests.edge.test_room import fill
+from tests.support.small_disks import small_disk
 
 ROOT = Path(__file__).parents[2]
 
@@ -261,6 +263,23 @@ def test_a_service_whose_journal_is_damaged_salvages_it_sells_on_and_says_so(
     third.start()
     assert (third.identity.epoch, third.journal.head().seq) == (second.identity.epoch, 2)
     third.stop()
+
+
+def test_a_till_that_is_started_on_a_full_disk_gives_up_its_ballast_and_sells(tmp_path: Path):
+    with small_disk(tmp_path / "disk", 48) as disk:
+        first = TillService(settings(disk / "till"), identity=identity(), port=0)
+        furnish(first.journal, first.cache, first.clock)
+        first.start()
+        first.stop()
+        assert (disk / "till" / "ballast").stat().st_size == 16_000_000
+        fill(disk / "somebody-elses.log")
+        second = TillService(settings(disk / "till"), identity=identity(), port=0)
+        second.start()
+        try:
+            assert not (disk / "till" / "ballast").exists()
+            assert requests.post(f"{second.url}/v1/receipts", json=commit(), timeout=5).status_code == 201
+        finally:
+            second.stop()
 
 
 def test_a_tail_that_cannot_be_kept_is_in_the_status_and_the_figures(
