@@ -1,5 +1,6 @@
 """waitress, behind an interface of ours: bind, serve on a thread, drain, stop. Nothing else names it."""
 
+import socket
 import sys
 import threading
 import time
@@ -31,16 +32,20 @@ class WebServer:
     Args:
         threads: each open event stream keeps one for itself.
         port: 0 for any that is free.
+        settings: what says host and port, for whoever has to correct it.
     Raises:
         PortTaken: somebody else listens there, or the address is not of this machine.
     """
 
-    def __init__(self, app: Callable[..., Any], *, host: str, port: int, threads: int) -> None:
+    def __init__(
+        self, app: Callable[..., Any], *, host: str, port: int, threads: int,
+        settings: str = "listen_host and listen_port",
+    ) -> None:  # fmt: skip
         try:
             self._server: Any = create_server(
                 app,
                 _dispatcher=Crew(threads),
-                host=host,
+                host=_address_of(host),
                 port=port,
                 threads=threads,
                 ident=None,
@@ -51,8 +56,8 @@ class WebServer:
             )
         except OSError as trouble:
             raise PortTaken(
-                f"Nothing can listen on {host}:{port}: {trouble.strerror}. Is another till service running? "
-                "Stop it, or set listen_port.",
+                f"Nothing can listen on {host}:{port}: {trouble.strerror}. It must be an address of this machine, and a"
+                f" port that nobody else has, such as another till service: stop that one, or correct {settings}.",
                 port=port,
             ) from None
         named = f"[{host}]" if ":" in host else host
@@ -94,3 +99,9 @@ class WebServer:
     def _is_busy(self) -> bool:
         channels = list(self._server.active_channels.values())
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
+
+
+def _address_of(host: str) -> str:
+    """One address of a name, of IPv4 where it has any: on `localhost` waitress would listen twice, on two servers."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])

@@ -128,6 +128,29 @@ def test_a_taken_port_is_a_clear_fault_and_leaves_the_folder_free(
     assert (refused.value.code, refused.value.figures) == ("service.port_taken", {"port": port})
 
 
+def test_a_name_with_two_addresses_is_listened_on_at_one_and_a_name_of_none_says_what_to_correct(
+    open_service: Callable[..., TillService], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def looked_up(host: str, port: Any, *rest: Any, **more: Any) -> list[tuple[Any, ...]]:
+        """Debian's `localhost` is an address of IPv6 and one of IPv4; nobody here is called `till-3`."""
+        if host == "till-3":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        six = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", int(port or 0), 0, 0))
+        four = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", int(port or 0)))
+        return [six, four] if host == "localhost" else [four]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", looked_up)
+        service = open_service(listen_host="localhost")
+        with pytest.raises(PortTaken) as refused:
+            TillService(
+                settings(tmp_path / "other", listen_host="till-3", pos_token="secret"), identity=identity(), port=0
+            )
+    assert requests.get(service.url.replace("localhost", "127.0.0.1") + "/v1/status", timeout=5).status_code == 200
+    assert "till-3:0: Name or service not known" in refused.value.say
+    assert "correct listen_host and listen_port" in refused.value.say
+
+
 def test_a_folder_without_a_till_says_how_to_enrol(tmp_path: Path):
     with pytest.raises(NotEnrolled) as refused:
         TillService(settings(tmp_path), port=0)
