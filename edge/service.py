@@ -41,7 +41,7 @@ from edge.sale.till import Till
 from edge.supervision import is_supervised, tell_alive, telling_alive
 from edge.web.health import Health
 from edge.web.http import till_app
-from edge.web.server import WebServer
+from edge.web.server import PortTaken, WebServer
 from loyalty.trouble import Fault
 from pos_adapters.readers.devices import check_apart
 from pos_adapters.readers.profile import Profile
@@ -148,6 +148,7 @@ class TillService:
                     self.journal, self.cache, self.identity, clock, self.sharing if settings.lan_listen else None
                 ),
                 Chore(name="room", every_s=10, do=self.room.keep),
+                *((Chore(name="lan", every_s=20, do=self.listen_to_peers),) if settings.lan_listen else ()),
                 *self._left_behind(more),
                 *((Chore(name="certificates", every_s=20, do=self.holds.give_back),) if self.holds else ()),
                 *((Chore(name="counter", every_s=20, do=self.counter_line.keep),) if self.counter_line else ()),
@@ -182,12 +183,21 @@ class TillService:
             threads=THREADS,
         )
         self.url = self._server.url
-        self._lan = self._listen_to_peers() if settings.lan_listen else None
+        self._lan: WebServer | None = None
 
-    def _listen_to_peers(self) -> WebServer:
+    def listen_to_peers(self) -> None:
+        """Answer the other tills of the store, once; a chore, for sales do not wait until their network is up.
+
+        Raises:
+            PortTaken: it is not up yet, or lan_listen is wrong.
+        """
+        if self._lan is not None:
+            return
         host, _, port = self.settings.lan_listen.rpartition(":")
         app = lan_app(self.sharing, self.parked, self.uplink.stranger_asked)
-        return WebServer(app, host=host, port=int(port), threads=LAN_THREADS)
+        lan = WebServer(app, host=host, port=int(port), threads=LAN_THREADS, settings="lan_listen")
+        lan.start()
+        self._lan = lan
 
     def _uplink(self, more: dict[str, Any]) -> Uplink:
         intervals = Intervals(members_ms=self.settings.members_every_s * 1000)
@@ -264,8 +274,11 @@ class TillService:
         """Answer first, then read cards, speak to head office and keep house."""
         self.room.keep()
         self._server.start()
-        if self._lan:
-            self._lan.start()
+        if self.settings.lan_listen:
+            try:
+                self.listen_to_peers()
+            except PortTaken as trouble:
+                _log.error("the other tills of the store are not answered yet: %s", trouble)
         self.readers.start()
         self.peripherals.start()
         self.uplink.start()

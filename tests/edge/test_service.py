@@ -151,6 +151,27 @@ def test_a_name_with_two_addresses_is_listened_on_at_one_and_a_name_of_none_says
     assert "correct listen_host and listen_port" in refused.value.say
 
 
+def test_a_till_sells_where_the_network_of_its_store_is_not_up_yet_and_listens_there_once_it_is(
+    open_service: Callable[..., TillService], caplog: pytest.LogCaptureFixture
+):
+    with socket.socket() as somebody_else:
+        somebody_else.bind(("127.0.0.1", 0))
+        somebody_else.listen()
+        port = somebody_else.getsockname()[1]
+        service = open_service(lan_listen=f"127.0.0.1:{port}")
+        assert requests.post(f"{service.url}/v1/quotes", json=quote(), timeout=5).status_code == 200
+        assert "correct lan_listen" in caplog.text
+        assert "lan" in {one["chore"] for one in requests.get(f"{service.url}/v1/status", timeout=5).json()["chores"]}
+        with pytest.raises(PortTaken):
+            service.listen_to_peers()
+    for _ in range(2):  # once is enough
+        service.listen_to_peers()
+    assert requests.post(f"http://127.0.0.1:{port}/lan/v1/rights", data=b"", timeout=5).status_code == 403
+    service.stop()
+    with pytest.raises(requests.ConnectionError):
+        requests.post(f"http://127.0.0.1:{port}/lan/v1/rights", data=b"", timeout=5)
+
+
 def test_a_folder_without_a_till_says_how_to_enrol(tmp_path: Path):
     with pytest.raises(NotEnrolled) as refused:
         TillService(settings(tmp_path), port=0)
