@@ -174,6 +174,7 @@ def read_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
     Raises:
         BadSettings: names the file or the variable and what it should say.
     """
+    _check_names(environment)
     values = _from_file(path) if path else {}
     for name in Settings.__struct_fields__:
         said = environment.get(ENVIRONMENT_PREFIX + name.upper())
@@ -193,6 +194,13 @@ def read_settings(path: Path | None, environment: Mapping[str, str]) -> Settings
         ) from None
     _check(settings)
     return settings
+
+
+def _check_names(environment: Mapping[str, str]) -> None:
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.__struct_fields__}
+    strange = sorted(name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
+    if strange:
+        raise BadSettings(f"There is no setting for the variable {strange[0]}. Correct its name, or take it out.")
 
 
 def _listed(name: str, said: str) -> Any:

@@ -49,6 +49,11 @@ def test_a_setting_that_cannot_be_says_which_one(tmp_path: Path, text: str, says
         read_settings(file, {})
 
 
+def test_a_variable_that_is_misspelt_is_no_setting_in_silence() -> None:
+    with pytest.raises(BadSettings, match=r"TALLYPOINT_TILL_POS_TOKN\. Correct its name"):
+        read_settings(None, {"TALLYPOINT_TILL_DATA_DIR": "d", "TALLYPOINT_TILL_POS_TOKN": "secret", "PATH": "x"})
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadSettings, match=r"nowhere\.toml cannot be read"):
         read_settings(tmp_path / "nowhere.toml", {})
