@@ -1,5 +1,6 @@
 """waitress, behind an interface of ours: bind, serve on a thread, drain, stop. Nothing else names it."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -38,7 +39,7 @@ class WebServer:
         try:
             self._server: Any = create_server(
                 app,
-                host=host,
+                host=_address_of(host),
                 port=port,
                 threads=threads,
                 ident=None,
@@ -51,8 +52,9 @@ class WebServer:
             )
         except OSError as trouble:
             raise PortTaken(
-                f"Nothing can listen on {host}:{port}: {trouble.strerror}. Is head office running already? Stop it, or"
-                " set listen_port.",
+                f"Nothing can listen on {host}:{port}: {trouble.strerror}. It must be an address of this machine, and a"
+                " port that nobody else has, such as a head office that runs already: stop that one, or correct"
+                " listen_host and listen_port.",
                 port=port,
             ) from None
         named = f"[{host}]" if ":" in host else host
@@ -86,3 +88,9 @@ class WebServer:
     def _is_busy(self) -> bool:
         channels = list(self._server.active_channels.values())
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
+
+
+def _address_of(host: str) -> str:
+    """One address of a name, of IPv4 where it has any: on `localhost` waitress would listen twice, on two servers."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
