@@ -13,16 +13,31 @@ class AlreadyRunning(Fault):
     code = "service.already_running"
 
 
+class FolderUnusable(Fault):
+    code = "service.folder_unusable"
+
+
 class FolderLock:
     """The data folder, for us alone until closed or until this process ends, however it ends.
 
     Raises:
         AlreadyRunning: a service has it, or an enrolment.
+        FolderUnusable: it is no folder, or one on a disk that cannot be written to.
+        PermissionError: not by this user.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        except PermissionError:
+            raise
+        except OSError as trouble:
+            raise FolderUnusable(
+                f"{folder} cannot hold a till's data: {trouble.strerror}. Set data_dir to a folder, on a disk that is"
+                " mounted and can be written to.",
+                folder=str(folder),
+            ) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

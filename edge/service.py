@@ -64,7 +64,7 @@ class TillService:
         identity: who the till is; read from the data folder where none is given.
         more: further arguments of the uplink, which tests and the demo replace.
     Raises:
-        AlreadyRunning, NotEnrolled, PortTaken, BadReaderProfile, and the faults of journal and cache.
+        AlreadyRunning, FolderUnusable, NotEnrolled, PortTaken, BadReaderProfile, and the faults of journal and cache.
     """
 
     def __init__(
@@ -341,5 +341,6 @@ def _enrolled(settings: Settings) -> TillIdentity:
     if identity is None:
         raise NotEnrolled(
             f"There is no till in {settings.folder} yet. Enrol it with a code from head office: tallypoint edge enrol."
+            " If it was here before, see that its disk is mounted, and that data_dir names it."
         )
     return identity

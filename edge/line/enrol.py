@@ -73,7 +73,7 @@ def enrol(
         random_bytes: gives so many random bytes, such as `os.urandom`.
         again: replace an identity; head office gives a new epoch with the code.
     Raises:
-        AlreadyEnrolled, NoCentre, AlreadyRunning: nothing was sent.
+        AlreadyEnrolled, NoCentre, AlreadyRunning, FolderUnusable: nothing was sent.
         BadCode: not a code.
         EnrolRefused: head office said no, with its own sentence.
         OtherLane: the code is of another lane than the till whose journal is here; the machine stays that till.
@@ -83,9 +83,9 @@ def enrol(
     folder = settings.folder
     if not settings.centre_url:
         raise NoCentre("Set centre_url to the address of head office, then enrol.")
-    make_folder(folder)
     lock = FolderLock(folder)
     try:
+        make_folder(folder)
         before = read_identity_file(folder)
         if before and not again:
             raise AlreadyEnrolled(

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import requests
 
-from edge.folder import AlreadyRunning
+from edge.folder import AlreadyRunning, FolderUnusable
 from edge.identity import write_identity_file
-from edge.ports import Settings
+from edge.line.enrol import enrol
+from edge.ports import Settings, SystemClock
 from edge.service import NotEnrolled, TillService, reader_profiles
 from edge.web.server import PortTaken
 from pos_adapters.readers.profile import BadReaderProfile
@@ -176,6 +177,20 @@ def test_a_folder_without_a_till_says_how_to_enrol(tmp_path: Path):
     with pytest.raises(NotEnrolled) as refused:
         TillService(settings(tmp_path), port=0)
     assert "tallypoint edge enrol" in refused.value.say
+    assert "see that its disk is mounted" in refused.value.say
+
+
+def test_a_data_folder_that_can_be_none_is_told_in_words_at_start_and_at_enrolment(tmp_path: Path):
+    (tmp_path / "till").write_text("a file")
+    asked = settings(tmp_path / "till", centre_url="http://127.0.0.1:1")
+    for begin in (
+        lambda: TillService(asked, identity=identity(), port=0),
+        lambda: enrol(asked, SystemClock(), code="7ABC-9DEF-1GHJ-2KMN", fingerprint="x",
+                      exchange=lambda url, body: pytest.fail(url), random_bytes=os.urandom),
+    ):  # fmt: skip
+        with pytest.raises(FolderUnusable) as refused:
+            begin()
+        assert "cannot hold a till's data: File exists. Set data_dir to a folder" in refused.value.say
 
 
 # Card readers
