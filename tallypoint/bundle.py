@@ -60,9 +60,13 @@ def write_bundle(path: Path, parts: Mapping[str, Any]) -> None:
         raise BundleExists(f"{path} is there already. Name another file.") from None
     except OSError as trouble:
         raise BundleNowhere(f"{path} cannot be written: {trouble.strerror}. Name another file.") from None
-    with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for name, part in parts.items():
-            bundle.writestr(name, part if isinstance(part, str) else json.dumps(_scrubbed(part), indent=2))
+    try:
+        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
+            for name, part in parts.items():
+                bundle.writestr(name, part if isinstance(part, str) else json.dumps(_scrubbed(part), indent=2))
+    except OSError as trouble:
+        path.unlink()
+        raise BundleNowhere(f"{path} cannot be written: {trouble.strerror}. Name a file on another disk.") from None
 
 
 def _scrubbed(part: Any) -> Any:

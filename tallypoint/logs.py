@@ -9,13 +9,15 @@ from pathlib import Path
 # They tell of each run and each connection, one a second here.
 CHATTERERS = ("apscheduler", "alembic", "urllib3", "werkzeug", "waitress.queue")
 FORM = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_log = logging.getLogger(__name__)
 
 
 def keep_log(folder: str, name: str, days: int) -> None:
     """Begin to log, once in a process.
 
     Args:
-        folder: of the files, made for the service alone; "" for none.
+        folder: of the files, made for the service alone; "" for none. Where nothing can be written there the service
+            goes on without.
         name: of the service; two processes that log to one folder have different ones.
         days: for how many the files are kept.
     """
@@ -25,13 +27,20 @@ def keep_log(folder: str, name: str, days: int) -> None:
     shown = logging.StreamHandler(sys.stderr)
     shown.setLevel(logging.WARNING)
     handlers: list[logging.Handler] = [shown]
+    trouble: OSError | None = None
     if folder:
-        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        handlers.append(_OwnFile(Path(folder) / f"{name}.log", when="midnight", utc=True, backupCount=days))
-        root.setLevel(logging.INFO)
+        try:
+            Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            handlers.append(_OwnFile(Path(folder) / f"{name}.log", when="midnight", utc=True, backupCount=days))
+            root.setLevel(logging.INFO)
+        except OSError as error:
+            trouble = error
     for handler in handlers:
         handler.setFormatter(logging.Formatter(FORM))
         root.addHandler(handler)
+    if trouble is not None:
+        # A till sells without a log.
+        _log.error("no log is kept in %s: %s; warnings go to the standard error alone", folder, trouble.strerror)
 
 
 class _OwnFile(TimedRotatingFileHandler):

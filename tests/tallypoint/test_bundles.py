@@ -22,6 +22,8 @@ from tallypoint.cli import main
 from tallypoint.logs import keep_log
 from tests.central.tills import ANNA, CARD_KEY, CARDS, NOW, Centre, told
 from tests.edge.rim import CARD, Rim, commit
+from tests.edge.test_room import fill
+from tests.support.small_disks import small_disk
 
 CODE = "7ABC-9DEF-1GHJ-2KMN"
 LOGGED = (
@@ -175,6 +177,27 @@ def test_of_a_head_office_whose_database_does_not_open(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_scrubbed_and_what_is_left(text: str, scrubbed: str) -> None:
     assert scrub(text) == scrubbed
+
+
+def test_a_service_goes_on_where_no_log_can_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log").write_text("a file, where a folder should be")
+    keep_log(str(tmp_path / "log"), "till", 2)
+    logging.getLogger("edge.test").warning("loud")
+    said = capsys.readouterr().err
+    assert f"no log is kept in {tmp_path / 'log'}: File exists" in said
+    assert "loud" in said
+
+
+def test_a_bundle_for_which_there_is_no_room_says_so_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with small_disk(tmp_path / "disk", 1) as disk:
+        fill(disk / "somebody-elses.log")
+        asked = ["edge", "bundle", "--settings", str(tmp_path / "till.yaml"), "--to", str(disk / "b.zip")]
+        (tmp_path / "till.yaml").write_text(yaml.safe_dump({"data_dir": str(tmp_path / "till"), "listen_port": 1}))
+        assert main(asked) == 2
+        assert "No space left on device. Name a file on another disk." in capsys.readouterr().err
+        assert [path.name for path in disk.iterdir()] == ["somebody-elses.log"]
 
 
 def test_a_log_is_for_the_service_alone_and_old_files_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
