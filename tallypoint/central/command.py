@@ -20,7 +20,7 @@ from central.console.overview import overview
 from central.keys.card_keys import ring_of
 from central.keys.centre_keys import centre_keys, centre_signer
 from central.login import create_user
-from central.members.members import import_members
+from central.members.members import FACTS, import_members
 from central.ports import read_key, reading, writing
 from central.service import run_central
 from central.settlement import closing
@@ -152,7 +152,13 @@ def run_members(args: argparse.Namespace) -> int:
     """Load members; a row whose card is known already changes nothing."""
     settings, engine = open_office(args)
     ring = ring_of(settings, RANDOMNESS)
-    rows = list(csv.DictReader(read_text(args.file).splitlines()))
+    table = csv.DictReader(read_text(args.file).removeprefix("\ufeff").splitlines())  # a mark that Excel writes
+    if "card" not in (table.fieldnames or ()):
+        raise BadFile(
+            f"{args.file} has no column `card`. Name the columns in its first line, parted by commas:"
+            f" card,{','.join(FACTS)}."
+        )
+    rows = list(table)
     with writing(engine) as tx:
         programme = current_programme(tx)
         if programme is None:

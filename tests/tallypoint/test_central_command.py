@@ -22,6 +22,19 @@ def office(tmp_path, capsys):
     return act
 
 
+def test_a_file_of_members_needs_a_column_of_cards_and_a_mark_in_front_of_it_is_no_letter(office, tmp_path):
+    office("coalition", str(SHIPPED / "coalitions" / "harbour.yaml"))
+    office("publish", str(SHIPPED / "programmes" / "harbour.yaml"))
+    file = tmp_path / "members.csv"
+    file.write_text("card;language\n2037215727383;en\n")
+    status, said = office("members", str(file))
+    assert (status, said["code"]) == (2, "file.unreadable")
+    assert "no column `card`" in said["detail"]
+    file.write_text("\ufeffcard,language\n2037215727383,en\n")
+    status, said = office("members", str(file))
+    assert (status, said["made"], said["set_aside"]) == (0, 1, [])
+
+
 def test_head_office_is_set_up_in_a_few_commands(office, tmp_path):
     (tmp_path / "members.csv").write_text("card,language\n2037215727383,en\n12345,en\n")
     assert len(office("init")[1]["fingerprint"]) >= 16
