@@ -93,7 +93,7 @@ class Health:
             lanes=self._lanes(now.wall_ms),
             float_points=journal.float_left(now).points,
             open_holds=len(journal.open_holds()),
-            members=desk.till.cache.counts()["member"],
+            members=desk.till.cache.member_count(),
             readers=readers,
             payment_cards=sum(reader.payment_cards for reader in readers) + self._payment_cards_sent(),
             screens=desk.screens.count(),

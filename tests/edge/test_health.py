@@ -11,6 +11,7 @@ import pytest
 
 from edge.line.chores import ChainBroken, Chore, Chores, check_chain, chores_of
 from edge.ports import Instant
+from loyalty.members import MemberRow, PublishedMember
 from tests.edge.rim import Rim, commit, quote
 
 
@@ -228,6 +229,15 @@ def at(*, mono_ms: int, wall_ms: int) -> Instant:
 
 def run_now(chores: Chores, name: str) -> None:
     chores._scheduler.get_job(name).modify(next_run_time=datetime.now(UTC))
+
+
+def test_members_are_counted_once_for_as_long_as_none_come(tmp_path: Path):
+    rim, asked = Rim(tmp_path), []
+    rim.cache._database.writer.set_trace_callback(asked.append)
+    assert [rim.client.get("/v1/status").json["members"] for _ in range(3)] == [1, 1, 1]
+    assert [one for one in asked if "count(*)" in one] == ["SELECT count(*) FROM member"]
+    rim.cache.load_members([PublishedMember(row=MemberRow(account_id=78, version=1), cards=("ab" * 16,))])
+    assert rim.client.get("/v1/status").json["members"] == 2
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
