@@ -27,6 +27,8 @@ def run_supervisor_code(args: argparse.Namespace) -> int:
             return 1
     else:
         code = sys.stdin.readline().rstrip("\r\n")
+    hashed = hash_of_code(code, os.urandom(16))
     print("[supervisors]")
-    print(f'"{args.supervisor}" = "{hash_of_code(code, os.urandom(16))}"')
+    print(f'"{args.supervisor}" = "{hashed}"')
+    print(f'# In YAML:  supervisors: {{"{args.supervisor}": "{hashed}"}}')
     return 0

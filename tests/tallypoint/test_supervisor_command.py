@@ -5,6 +5,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import yaml
+
 from edge.sale.approving import read_hash
 
 
@@ -21,6 +23,8 @@ def test_the_line_for_the_settings_knows_the_code_and_does_not_show_it() -> None
     assert read_hash(kept).is_of("badge-0091")
     assert not read_hash(kept).is_of("badge-0092")
     assert "badge-0091" not in first.stdout
+    in_yaml = yaml.safe_load(first.stdout.split("# In YAML:")[1])
+    assert in_yaml == {"supervisors": {"91": kept}}
     assert first.stdout != second.stdout  # each has a salt of its own
 
 
