@@ -56,7 +56,8 @@ def _run(words: Sequence[str]) -> int:
         if trouble.filename is None:
             raise
         raise NotAllowed(
-            f"This user may not open {trouble.filename}. Run the command as the service's own user, with `sudo -u`."
+            f"This user may not open {trouble.filename}. Run the command as the service's own user, with `sudo -u` or,"
+            " as root, `runuser -u`."
         ) from None
 
 
