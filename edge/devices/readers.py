@@ -6,6 +6,7 @@ Of a payment card nothing comes here but that there was one. Source: devices-and
 import logging
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -126,10 +127,18 @@ class Readers:
                 return
             try:
                 self.take(outcome)
-            except Trouble as trouble:
-                # A fault of journal or cache: the next card is read all the same.
-                _log.error("a card was read, but: %s", trouble)
-                self._keep(say="The card was read, but this till could not look it up. Try again.", code=trouble.code)
+            except Exception as trouble:  # noqa: BLE001 - the next card is read all the same
+                self._tell_of(trouble)
+
+    def _tell_of(self, trouble: Exception) -> None:
+        """A fault of journal or cache, or what nobody foresaw: of that where and what kind, for it may quote a card."""
+        if isinstance(trouble, Trouble):
+            why, code = str(trouble), trouble.code
+        else:
+            at = traceback.extract_tb(trouble.__traceback__)[-1]
+            why, code = f"{type(trouble).__name__} at {at.filename}:{at.lineno} {at.name}", "internal.error"
+        _log.error("a card was read, but: %s", why)
+        self._keep(say="The card was read, but this till could not look it up. Try again.", code=code)
 
     def _follow_programme(self) -> None:
         rules = self._rules_now()

@@ -103,6 +103,17 @@ def test_a_signed_code_is_checked_by_the_reader_and_good_once(counter):
     assert till.sends(f"]Q1{old}\r".encode())["code"] == "card.token_expired"
 
 
+def test_a_card_that_nobody_can_look_up_does_not_end_the_reading(counter, caplog):
+    till = counter("generic")
+    with till.rim.cache._database.writing() as writer:
+        writer.execute("UPDATE member SET row = x'7b'")  # as a disk may change it
+    card = till.sends(f"]E0{CARD}\r".encode())
+    assert (card["code"], card["outcome"]) == ("internal.error", "")
+    assert "could not look it up" in card["say"]
+    assert till.sends(b"]E04006381333931\r")["outcome"] == "code"
+    assert "DecodeError at " in caplog.text and CARD not in caplog.text
+
+
 def test_the_status_tells_how_readers_are(counter):
     till = counter("generic", "rdm6300")
     till.sends(f"{PAYMENT}\r".encode())
