@@ -57,7 +57,8 @@ def _run(words: Sequence[str]) -> int:
             raise
         raise NotAllowed(
             f"This user may not open {trouble.filename}. Run the command as the service's own user, with `sudo -u` or,"
-            " as root, `runuser -u`."
+            " as root, `runuser -u`. Where this is that user, another one ran a command here: give the files back with"
+            " `chown`."
         ) from None
 
 

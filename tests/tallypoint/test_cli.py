@@ -68,4 +68,6 @@ def test_somebody_who_may_not_open_the_folder_is_told_whose_it_is(asked, tmp_pat
         if is_root:
             os.seteuid(0)
         folder.chmod(0o700)
-    assert "(command.not_allowed)" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "(command.not_allowed)" in told
+    assert "give the files back with `chown`" in told
