@@ -94,7 +94,11 @@ class LeasesHeld:
         )  # fmt: skip
 
     def take_sent(self, sent: RightsSent, signed: bytes, asked: Instant) -> None:
-        """Keep rights that another till sent; they stay under its lease, whose time runs on."""
+        """Keep rights that another till sent; they stay under its lease, whose time runs on. What this till had of that
+        lease in an earlier epoch ended with it, and must not keep these out of the present one."""
+        self._database.writer.execute(
+            "DELETE FROM lease WHERE lease_id = ? AND epoch <> ?", (sent.lease_id, self._epoch)
+        )
         merged = _merged((*self._left(sent.lease_id), *sent.slices))
         lowest = self._database.row("SELECT min(grant_no) FROM lease WHERE epoch = ?", (self._epoch,))
         self._database.writer.execute(
@@ -135,7 +139,7 @@ class LeasesHeld:
 
     def _left(self, lease_id: str) -> Slices:
         found = self._database.row(
-            "SELECT slices FROM lease WHERE lease_id = ? AND state <> 'returned'", (lease_id,)
+            "SELECT slices FROM lease WHERE lease_id = ? AND epoch = ? AND state <> 'returned'", (lease_id, self._epoch)
         )
         return _from_json(found[0]) if found else ()
 

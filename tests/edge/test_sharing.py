@@ -222,7 +222,9 @@ def test_tills_share_on_after_one_of_them_was_enrolled_anew(tmp_path: Path, anew
     for till_id in anew:
         shop.enrol_anew(till_id)
     shop.grant(two, 500, grant_no=2)
+    before = shop.left(one)
     assert shop.sharing[one].ask(ANAS, 500, least=500) == 500
+    assert shop.left(one) - before == 500
     assert shop.journals[two].transfers.unconfirmed() == []
     (sent,) = [one.receipt_id for one in shop.events(shop.journals[two]) if points_in(one.slices) == 500]
     (received,) = [one.receipt_id for one in shop.events(shop.journals[one]) if points_in(one.slices) == 500]
