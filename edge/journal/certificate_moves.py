@@ -5,21 +5,24 @@ from collections.abc import Iterable
 import msgspec
 
 from edge.database import Database
-from edge.journal.places import OF_STREAM
+from edge.journal.places import OF_STREAM, place_of
 from loyalty.facts.certificate_events import CertificateMoved
 from loyalty.facts.events import Event
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.reversals import ReturnVoid, Reversal
 from loyalty.ledger.certificate_postings import codes_of, sold_in
+from loyalty.lots import EventRef
 from sync.chain import StreamHead
 
 
 class OwnMoves(msgspec.Struct, frozen=True, kw_only=True):
     """What later events than one did to a certificate: minor units put on, taken back off, and paid with it. What the
-    void of a return put on again is taken off below 0."""
+    void of a return put on again is taken off below 0. `undone_minor` of what was taken back was put on by these events
+    themselves."""
 
     sold_minor: int = 0
     taken_back_minor: int = 0
+    undone_minor: int = 0
     used_minor: int = 0
     blocked: bool = False
 
@@ -27,6 +30,10 @@ class OwnMoves(msgspec.Struct, frozen=True, kw_only=True):
     def fresh_minor(self) -> int:
         """What came onto it; 0 or less where nothing did."""
         return self.sold_minor - self.taken_back_minor
+
+
+class _TakesBack(msgspec.Struct, frozen=True, kw_only=True):
+    of: EventRef | None = None
 
 
 class CertificateMoves:
@@ -56,9 +63,24 @@ class CertificateMoves:
         return OwnMoves(
             sold_minor=sums.get("sold", (0, 0))[1],
             taken_back_minor=sums.get("back", (0, 0))[1],
+            undone_minor=self._undone(code, own_seq) if "back" in sums else 0,
             used_minor=sums.get("used", (0, 0))[1],
             blocked="blocked" in sums,
         )
+
+    def _undone(self, code: str, own_seq: int) -> int:
+        """What was taken back off of what came on later than `own_seq`."""
+        found = self._database.rows(
+            "SELECT seq, amount_minor FROM certificate_move WHERE code = ? AND epoch = ? AND seq > ? AND what = 'back'",
+            (code, self._epoch, own_seq),
+        )
+        return sum(amount for seq, amount in found if self._sale_of(seq) > own_seq)
+
+    def _sale_of(self, seq: int) -> int:
+        """The number of the sale that a reversal names; 0 for one of an earlier epoch, and once either is forgotten."""
+        found = self._database.row("SELECT payload FROM event WHERE place = ?", (place_of(self._epoch, seq),))
+        of = msgspec.json.decode(found[0], type=_TakesBack).of if found else None
+        return of.seq if of and of.epoch == self._epoch else 0
 
     def was_paid_after(self, code: str, seq: int) -> bool:
         """Whether any later event than one is a sale that was paid with a certificate, taken back since or not."""

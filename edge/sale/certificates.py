@@ -24,7 +24,7 @@ from loyalty.certificates import CertificateRow, CertificateSold
 from loyalty.facts.certificate_events import CertificateMoved, CertificateMovedDetail
 from loyalty.facts.receipts import Receipt
 from loyalty.ledger.certificate_postings import certificates_in
-from loyalty.lots import FOREVER
+from loyalty.lots import FOREVER, EventRef
 from loyalty.members import WalletItem
 from loyalty.moments import DAY_MS
 from loyalty.pricing.coupons import SAY
@@ -172,7 +172,8 @@ def standing_of(till: "Till", rule: Certificates, code: str, on: date) -> Standi
         if own.fresh_minor > 0:
             return Standing(state="not_active_yet", balance_minor=own.fresh_minor, refused="not_active_yet")
         return UNKNOWN
-    live = max(0, row.live_minor(on) + min(0, own.used_minor) - max(0, own.taken_back_minor))
+    gone = max(0, own.taken_back_minor - own.undone_minor)
+    live = max(0, row.live_minor(on) + min(0, own.used_minor) - gone)
     if not live:
         if own.fresh_minor > 0 and not row.parts:
             return Standing(state="not_active_yet", balance_minor=own.fresh_minor, refused="not_active_yet")
@@ -238,16 +239,19 @@ def order_certificate(till: "Till", ask: CertificateOrder) -> Certified:
     return _done(event, Written(head=head, record=record_of(head), replayed=False), programme.currency)
 
 
-def check_unused(till: "Till", sold: Iterable[CertificateSold]) -> None:
+def check_unused(till: "Till", sold: Iterable[CertificateSold], of: EventRef | None) -> None:
     """Refuse to undo the sale of a certificate of which something was spent, as far as this till knows.
 
+    Args:
+        of: the place of that sale; what head office told before it had the sale says nothing of its money.
     Raises:
         CertificateUsed: what to do instead.
     """
     for one in sold:
         row = till.cache.certificate(one.code)
         spent = till.journal.certificates.used_of_sale(one.code) < 0
-        left = sum(amount for _, amount in row.parts) if row else one.amount_minor
+        is_in = row is not None and not (of and of.epoch == till.journal.head().epoch and of.seq > row.own_seq)
+        left = sum(amount for _, amount in row.parts) if row and is_in else one.amount_minor
         if spent or left < one.amount_minor:
             raise CertificateUsed(
                 f"The certificate of line {one.line} was used already. Take back the other goods without it; what is"

@@ -85,7 +85,7 @@ def write_void(
     if (before := journal.find(VOID + receipt_id)) is not None:
         return _voided(before, receipt)
     _check_may_void(journal, entry.head, receipt, exchange)
-    check_unused(till, receipt.certificates_sold)
+    check_unused(till, receipt.certificates_sold, entry.ref)
     approval = till.approver.wanted({"void": receipt.net_minor}, approval)
     void = close_void(receipt, entry.ref, till.place(ask), cashier=ask.cashier)
     void = msgspec.structs.replace(void, detail=stamped(void.detail, approval, exchange))
@@ -143,7 +143,7 @@ def write_return(till: Till, ready: ReadyReturn) -> TakenBack:
     if (before := till.journal.find(ask.return_id)) is not None:
         return _taken_back_again(before, ready.sha, shas_of_return(till, ask))
     returned = _without_reference(till, ask, ask.card) if ask.of is None else _of_receipt(till, ask, ask.of)
-    check_unused(till, returned.certificates_back)
+    check_unused(till, returned.certificates_back, returned.of)
     action: Action = "return" if ask.of is not None else "return_without_receipt"
     approval = till.approver.wanted({action: returned.net_minor}, ready.approval)
     returned = msgspec.structs.replace(returned, detail=stamped(returned.detail, approval, ready.exchange))

@@ -274,6 +274,22 @@ def test_a_sale_of_one_is_undone_unless_something_was_spent(till: Till) -> None:
     assert take_back(till, back("b2", "r2", (2, 1000, 100))).returned.net_minor == 100
 
 
+def test_a_top_up_is_undone_before_head_office_has_heard_of_it_and_leaves_what_was_there(till: Till) -> None:
+    tell(till, CODE, (THROUGH, 1_000))
+    till.commit(commit("r1", asks(gift(5_000), sells=[(1, CODE)])))
+    void_receipt(till, void("r1"))
+    assert order(till, "enquire").standing.may_pay_minor == 1_000
+    till.commit(commit("r2", asks(gift(5_000), sells=[(1, CODE)])))
+    take_back(till, back("b1", "r2", (1, 1000, 5_000)))
+    assert order(till, "enquire").standing.may_pay_minor == 1_000
+    # Heard of, and sold and taken back once more before head office hears of that.
+    tell(till, CODE, (THROUGH, 1_000), own_seq=till.journal.head().seq)
+    till.commit(commit("r3", asks(gift(2_000), sells=[(1, CODE)])))
+    tell(till, CODE, (THROUGH, 3_000), own_seq=till.journal.head().seq)
+    void_receipt(till, void("r3"))
+    assert order(till, "enquire").standing.may_pay_minor == 1_000
+
+
 def test_a_line_that_sold_one_comes_back_whole(till: Till) -> None:
     till.commit(commit("r1", asks(gift(), sells=[(1, OTHER)])))
     with pytest.raises(CertificateInPart):
