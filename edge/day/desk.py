@@ -90,7 +90,8 @@ class DayDesk:
         outside = {name: getattr(body, name) for name in _OUTSIDE}
         back = ReturnBody(**outside, **msgspec.structs.asdict(body.back))
         sale = CommitBody(**outside, **msgspec.structs.asdict(body.receipt))
-        hold_certificates(desk.till, sale.certificates)
+        if desk.till.journal.find(sale.receipt_id) is None:
+            hold_certificates(desk.till, sale.certificates)
         with desk.writing:
             ask = ExchangeAsk(
                 exchange_id=body.exchange_id,
