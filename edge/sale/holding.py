@@ -17,7 +17,7 @@ from edge.refusals import (
     HoldUnknown,
 )
 from edge.sale.asks import Held, HoldAsk, ask_sha256
-from edge.sale.knowing import Known, authority, lease_allows, not_covered
+from edge.sale.knowing import Known, authority, lease_allows, not_covered, not_enough
 from loyalty.baskets import Place
 from loyalty.pricing.leases import Authority, NotEnoughPoints
 from loyalty.programme.programme import Programme
@@ -56,6 +56,8 @@ def set_aside(
     allowed = _allowed(journal, cache, programme, known, ask, now, place, told)
     points = min(ask.points, allowed.points)
     if known.member is None or points < (1 if ask.partial else ask.points):
+        if told is not None and told.refused == NotEnoughPoints.code:
+            raise not_enough(asked=ask.points, most=max(allowed.points, told.available))
         raise not_covered(programme, cache, known, now, asked=ask.points, most=allowed.points)
     hold = Hold(
         hold_id=ask.hold_id,

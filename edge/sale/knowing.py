@@ -232,6 +232,11 @@ def not_covered(
         return SpendingOff("Points cannot be spent at this till. Take another tender.")
     if known.member is not None and is_stale(cache, now):
         return MemberStale("Head office was not heard for 30 days, so points cannot be spent. Take another tender.")
+    return not_enough(asked=asked, most=most)
+
+
+def not_enough(*, asked: int, most: int) -> NotEnoughPoints:
+    """How many of the points that are asked for can be spent."""
     if most == 0:
         return NotEnoughPoints("No points can be spent on this sale now. Take another tender.", asked=asked, most=0)
     return NotEnoughPoints(

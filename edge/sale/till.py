@@ -40,7 +40,7 @@ from edge.sale.certificate_holds import CertificateHolds
 from edge.sale.certificates import end_holds, hold_certificates, lay_down
 from edge.sale.covering import check_prizes, check_stored
 from edge.sale.holding import hold_of_sale, let_go, set_aside
-from edge.sale.knowing import Known, authority, know, not_covered, scan, token_of, warnings_for
+from edge.sale.knowing import Known, authority, know, not_covered, not_enough, scan, token_of, warnings_for
 from edge.sale.presenting import Presented, present, sha_of_sale, shas_of_before, with_coupon_codes
 from edge.sale.priced import Priced, Told
 from edge.sale.recalling import check_id, check_same, recall, record_of
@@ -481,7 +481,7 @@ class Till:
             check_prizes(quote)
             check_stored(quote, basket)
             if tender_points(quote) < basket.points_to_spend:
-                self._check_points(compiled, ask, presented, known, quote, hold, now)
+                self._check_points(compiled, ask, presented, known, quote, hold, allowed, now)
         closed = close_sale(
             quote,
             basket,
@@ -512,7 +512,7 @@ class Till:
 
     def _check_points(
         self, compiled: Compiled, ask: CommitAsk, presented: Presented, known: Known, quote: Quote,
-        hold: Hold | None, now: Instant,
+        hold: Hold | None, allowed: Authority, now: Instant,
     ) -> None:  # fmt: skip
         """Refuse when not the goods but what may be spent keeps the points below what was asked."""
         asked, most = presented.basket.points_to_spend, quote.redemption.most_points
@@ -522,6 +522,8 @@ class Till:
         free = self.priced.anew(self._told(compiled, ask.sale, self.place(ask.sale), presented, known, enough))
         if compiled.programme.spending is not None and tender_points(free) == tender_points(quote):
             return
+        if hold is not None and allowed.points < hold.points:
+            raise not_enough(asked=asked, most=most)  # their lease or lots have run out since
         if hold is not None:
             raise HoldExceeded(
                 f"{hold.points} points are set aside for this sale. Spend those, or take the rest in another tender.",

@@ -23,6 +23,7 @@ from sync.wire import Grant, LeaseAnswer, SignedGrant
 from tests.edge.conftest import FakeClock
 from tests.edge.counter import (
     ACCOUNTS,
+    ALONE,
     ANA,
     PROGRAMME,
     TILL_ID,
@@ -152,6 +153,18 @@ def test_an_open_sale_keeps_a_lease_from_going_back(till: Till, clock: FakeClock
     assert give_back(till.journal, clock.now()) == 1
     assert given_back(till) == [("lease", 100)]
     assert allowed(till)[0] == "float"
+
+
+def test_points_whose_lease_runs_out_while_a_sale_holds_them_are_not_offered_once_more(
+    till: Till, clock: FakeClock
+) -> None:
+    grant_lease(till, 700, 9, spend_for_s=3600)
+    clock.pass_ms(50 * MINUTE)
+    till.hold(hold("h1", 600))
+    clock.pass_ms(10 * MINUTE)
+    with pytest.raises(NotEnoughPoints) as refused:
+        spend(till, "r1", 600, "h1")
+    assert refused.value.figures == {"asked": 600, "most": 0}
 
 
 def test_a_wall_clock_that_went_back_with_a_reboot_stops_a_lease(till: Till, clock: FakeClock) -> None:
@@ -289,6 +302,15 @@ def test_what_head_office_says_is_not_there_is_not_promised_on_the_float(online:
     with pytest.raises(NotEnoughPoints) as refused:
         online.hold(hold("h1", 400))
     assert refused.value.figures == {"asked": 400, "most": 120}
+
+
+@pytest.mark.parametrize("there", [120, 0])
+def test_where_only_head_office_lets_points_be_spent_its_word_is_told(till: Till, there: int) -> None:
+    till.cache.load_programme(read_programme(ALONE.replace("spending: {", "spending: {online: true, ")))
+    centre_that(till, [said(0, there, NotEnoughPoints.code)])
+    with pytest.raises(NotEnoughPoints) as refused:
+        till.hold(hold("h1", 400))
+    assert refused.value.figures == {"asked": 400, "most": there}
 
 
 def test_without_an_answer_the_till_promises_what_it_may_by_itself(online: Till) -> None:
