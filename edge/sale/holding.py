@@ -96,6 +96,8 @@ def _allowed(
 def let_go(journal: Journal, hold_id: str, now: Instant) -> None:
     """Give back what a hold keeps; again, or after it lapsed, changes nothing. Call inside a transaction.
 
+    While leases rest nothing goes back to head office; their chore does that once they do not.
+
     Raises:
         HoldUnknown, HoldCaptured.
     """
@@ -106,7 +108,7 @@ def let_go(journal: Journal, hold_id: str, now: Instant) -> None:
         raise _captured(hold)
     journal.promises.release(hold_id)
     lease = journal.promises.leases.of_id(hold.lease_id, now, 0) if hold.kind == "hold" else None
-    if lease is not None and lease.slices:
+    if lease is not None and lease.slices and not journal.outbox.is_resting():
         give_lease_back(journal, lease, now)
 
 

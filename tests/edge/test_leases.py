@@ -287,6 +287,18 @@ def test_a_hold_that_is_let_go_goes_back_at_once(online: Till) -> None:
     assert given_back(online) == [("hold h1", 400)]
 
 
+def test_a_hold_that_is_let_go_while_leases_rest_goes_back_once_they_do_not(online: Till, clock: FakeClock) -> None:
+    centre_that(online, [said(400, 400)])
+    online.hold(hold("h1", 400))
+    assert suspend_leases(online.journal, "clock.went_back", clock.now())
+    online.release("h1")
+    assert given_back(online) == [("", 0)]  # that they rest
+    assert resume_leases(online.journal, clock.now())
+    clock.pass_ms(MINUTE)
+    assert give_back(online.journal, clock.now()) == 1
+    assert given_back(online)[2:] == [("hold h1", 400)]
+
+
 def test_a_hold_that_nobody_pays_with_goes_back_when_it_lapses(online: Till, clock: FakeClock) -> None:
     centre_that(online, [said(400, 400)])
     online.hold(hold("h1", 400))
