@@ -262,16 +262,16 @@ class Uplink:
         """Ask head office to set points aside for a sale at hand, beside whatever else is under way.
 
         Returns:
-            What it said, its grant kept; none where it is out of reach, or did not answer in time.
+            What it said, its grant kept; none where it is out of reach, did not answer in time, or our disk is full.
         """
         if not self._url or self.is_offline():
             return None
-        with self._lock:
-            now = self._clock.now().moment
-            request = self._session.lease_request(
-                now, request_id=hold_id, account_id=account_id, points=points, partial=partial, deadline_ms=ASK_MS
-            )
         try:
+            with self._lock:
+                now = self._clock.now().moment
+                request = self._session.lease_request(
+                    now, request_id=hold_id, account_id=account_id, points=points, partial=partial, deadline_ms=ASK_MS
+                )
             answer = self._ask_line(self._url + request.path, request.body, request.deadline_ms)
             with self._lock:
                 return self._session.take_lease(request, answer)
@@ -283,21 +283,23 @@ class Uplink:
         """Ask head office something from the counter; card numbers that come with the answer are kept.
 
         Returns:
-            What it said; none where it is out of reach, or did not answer in time.
+            What it said; none where it is out of reach, did not answer in time, or our disk is full.
         """
         if not self._url or self.is_offline():
             return None
-        with self._lock:
-            request = self._session.desk_request(self._clock.now().moment, wanted, ASK_MS)
         try:
+            with self._lock:
+                request = self._session.desk_request(self._clock.now().moment, wanted, ASK_MS)
             answer = self._ask_line(self._url + request.path, request.body, request.deadline_ms)
             with self._lock:
                 told, spans = self._session.take_desk(request, answer)
+            # Every answer names the key; a quote that asks about a certificate writes nothing.
+            if spans or told.sealing_key not in ("", self._journal.members.sealing_key()):
+                with self._journal.writing():
+                    self._journal.members.take(told.sealing_key, spans)
         except (Fault, Refusal) as trouble:
             _log.info("head office did not answer the counter: %s", trouble.code)
             return None
-        with self._journal.writing():
-            self._journal.members.take(told.sealing_key, spans)
         return told
 
     def status(self) -> UplinkStatus:

@@ -11,6 +11,7 @@ from central.database import tables as t
 from central.ports import reading
 from central.settlement.positions import lines_of_period
 from central.verify.books import verify_books
+from edge.journal.troubles import JournalFull
 from edge.sale.asks import CommitAsk, SaleAsk
 from edge.sale.certificate_holds import UNHEARD_MS, CertificateHolds
 from edge.sale.certificates import CertificateOrder, order_certificate
@@ -166,6 +167,29 @@ def test_an_ask_of_a_real_till_that_comes_a_second_time_late_takes_nothing_from_
     shops.sell(shops.bolt, "R3", **paid_just(1000))
     shops.level()
     assert shops.left(shops.bolt) == ("used_up", 0)
+
+
+@pytest.mark.parametrize(("where", "to_pay"), [("journal", 0), ("outbox", 4000)])
+def test_a_full_disk_stops_no_quote_that_names_a_certificate(
+    shops: Shops, monkeypatch: pytest.MonkeyPatch, where: str, to_pay: int
+) -> None:
+    """Nothing has to be kept of what head office answers; where the ask cannot be numbered, the line counts as down."""
+    node = shops.bolt
+    node.till.certificate_holds = CertificateHolds(node.till.clock, node.uplink.ask_desk)
+    shops.sell(shops.acme, "R1", **gift(5000))
+    shops.level()
+
+    def full(*_: object) -> Any:
+        raise JournalFull("no room")
+
+    if where == "journal":
+        monkeypatch.setattr(node.journal, "writing", full)
+    else:
+        monkeypatch.setattr(node.journal.outbox, "next_counter", full)
+    more = paid(5000)
+    basket = Basket(receipt_id="Q1", currency="EUR", lines=(more["line"],), certificates=more["certificates"])
+    quote = node.till.quote(SaleAsk(basket=basket, sold_at_ms=shops.clock.wall_ms())).quote
+    assert quote.totals.to_pay_minor == to_pay
 
 
 def paid_just(amount: int) -> dict[str, Any]:
