@@ -205,6 +205,8 @@ def _of_float(journal: Journal, known: Known, caps: OfflineCaps | None, now: Ins
 
 
 def _of_hold(programme: Programme, journal: Journal, hold: Hold, now: Instant, place: Place) -> Authority:
+    if hold.kind == "float" and journal.outbox.is_resting():
+        return NO_AUTHORITY
     if hold.kind == "float":
         return Authority(kind="float", points=hold.points, lease_id=hold.lease_id)
     lease = journal.lease(hold.lease_id, now)

@@ -179,6 +179,16 @@ def test_a_suspended_till_spends_nothing_of_its_leases(till: Till) -> None:
     assert allowed(till) == ("none", 0)
 
 
+def test_a_suspended_till_spends_nothing_that_a_sale_holds_on_its_float(till: Till) -> None:
+    till.hold(hold("h1", 400))
+    till.journal.outbox.set_suspended("sync.fork")
+    assert allowed(till, "h1") == ("none", 0)
+    with pytest.raises(NotEnoughPoints):
+        spend(till, "r1", 400, "h1")
+    till.journal.outbox.set_suspended("")
+    assert spend(till, "r1", 400, "h1").authority == "float"
+
+
 def test_a_clock_that_went_back_over_a_restart_suspends_leases_until_online(till: Till, clock: FakeClock) -> None:
     grant_lease(till, 700, 9)
     spend(till, "r1", 100)
