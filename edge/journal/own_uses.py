@@ -89,6 +89,37 @@ class OwnUses:
             young = self._young(account_id, own_seq)
         return add_uses((Use(name=name, amount=amount) for name, amount in written), _joined(young))
 
+    def on_floats_after(self, account_id: int, own_seq: int) -> int:
+        """Points that sales later than `own_seq` spent on floats, less what reversals of these very sales gave back.
+
+        What goes back of a lease, or of a sale that was paid out of one, is no part of it.
+        """
+        with self._database.lock:
+            rows = [
+                *self._database.remembered(
+                    "SELECT seq, name, amount FROM own_use WHERE account_id = ? AND epoch = ? AND seq > ?"
+                    " AND name IN (?, ?)",
+                    (account_id, self._epoch, own_seq, SPENT, LEASED),
+                ),
+                *((seq, use.name, use.amount) for whose, seq, uses in self.standing.young
+                  if whose == account_id and seq > own_seq for use in uses),
+            ]  # fmt: skip
+            out_of_leases = {seq for seq, name, _ in rows if name == LEASED}
+            of = [(self._sale_of(seq), amount) for seq, name, amount in rows if name == SPENT]
+        return sum(amount for sale, amount in of if sale > own_seq and sale not in out_of_leases)
+
+    def _sale_of(self, seq: int) -> int:
+        """The number of the sale that an event is, or takes back; 0 for one of an earlier epoch, or forgotten."""
+        found = self._database.remembered(
+            "SELECT s.epoch, s.seq FROM event e LEFT JOIN event s ON s.receipt_id = e.of_id"
+            " WHERE e.place = ? AND e.of_id IS NOT NULL",
+            (place_of(self._epoch, seq),),
+        )
+        if not found:
+            return seq
+        epoch, sale = found[0]
+        return int(sale) if epoch == self._epoch else 0
+
     def float_sales_after(self, account_id: int, own_seq: int) -> int:
         """How many sales later than `own_seq` an account paid with points on floats."""
         with self._database.lock:

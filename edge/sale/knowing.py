@@ -30,7 +30,7 @@ from loyalty.cards.cards import (
     has_wallet_codes,
     read_card,
 )
-from loyalty.members import LEASED, SPENT, UNKNOWN_CARD, MemberView, PublishedMember, counter, view_of
+from loyalty.members import UNKNOWN_CARD, MemberView, PublishedMember, view_of
 from loyalty.moments import moment_of
 from loyalty.pricing.leases import (
     NO_AUTHORITY,
@@ -139,11 +139,12 @@ def know(
         row = member.row
         own = journal.own_uses.after(row.account_id, row.own_seq)
         held = journal.promises.held_points(row.account_id, now, but=but_hold)
+        spent = journal.own_uses.on_floats_after(row.account_id, row.own_seq)
     return Known(
         card_token=token,
         member=member,
         view=view_of(row, own, held_points=held, on=on),
-        spent_points=counter(own, SPENT) + counter(own, LEASED) + held,
+        spent_points=spent + held,
     )
 
 

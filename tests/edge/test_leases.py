@@ -13,6 +13,7 @@ from edge.journal.giving_back import give_back
 from edge.journal.journal import Journal
 from edge.journal.suspending import notice_clock, resume_leases, suspend_leases
 from edge.ports import Settings
+from edge.sale.taking_back import void_receipt
 from edge.sale.till import Till
 from loyalty.facts.lease_events import LeaseMoved
 from loyalty.lots import LotKey, Slice, points_in
@@ -34,6 +35,7 @@ from tests.edge.counter import (
     line,
     published,
     sale,
+    void,
 )
 
 ANAS = ACCOUNTS["ana"][0]
@@ -105,6 +107,30 @@ def test_spending_a_lease_lowers_the_balance_and_leaves_the_rest_to_the_float(ti
     view = till.balance(ANA).view
     # What is paid in money, 994.00, earns 994; 300 were and are available.
     assert (view.balance_points, view.spendable_points) == (1_000 - 600 + 994, 300)
+
+
+def test_what_goes_back_of_a_lease_lets_a_card_spend_no_more_on_floats(till: Till, clock: FakeClock) -> None:
+    """A card may spend 800 on floats until head office is heard."""
+    till.cache.load_members([published("ana", version=2, points=9_000, leased_points=700)])
+    grant_lease(till, 700, 9, spend_for_s=3600)
+    clock.pass_ms(59 * MINUTE)
+    assert give_back(till.journal, clock.now()) == 1
+    spend(till, "r1", 500)
+    assert allowed(till) == ("float", 300)
+
+
+def test_the_void_of_a_sale_frees_a_cards_cap_where_that_was_paid_on_a_float_and_else_not(till: Till) -> None:
+    till.cache.load_members([published("ana", version=2, points=9_000, leased_points=700)])
+    grant_lease(till, 700, 9)
+    assert spend(till, "r1", 700).authority == "lease"
+    void_receipt(till, void("r1"))
+    assert spend(till, "r2", 500).authority == "float"
+    assert allowed(till) == ("float", 300)
+    void_receipt(till, void("r2"))
+    assert allowed(till) == ("float", 500)
+    till.cache.load_members([published("ana", version=3, points=9_000, own_seq=3)])  # with r2, and not its void
+    assert spend(till, "r3", 500).authority == "float"
+    assert allowed(till) == ("float", 300)
 
 
 def test_a_grant_under_the_same_id_makes_a_lease_larger(till: Till) -> None:
