@@ -22,6 +22,7 @@ from edge.sale.recalling import check_id
 from edge.sale.till import Till
 from loyalty.baskets import check_basket
 from loyalty.cards.card_keys import CardKey, CardName
+from loyalty.cards.cards import Assurance
 
 MOST_BYTES = 40 * 1024  # so that it fits in a message between tills
 AWAY = ("office", "unsure")
@@ -30,7 +31,7 @@ AWAY = ("office", "unsure")
 class ParkedSale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A basket as it is kept. `coupons` and `certificates` count the codes that must be scanned again; `names` are all
     that its card is called, as far as the till knew, for a key may be retired before it is taken up; `last4` its end,
-    where that was at hand."""
+    where that was at hand; `ways` how it was shown lately, so that it spends no more where the basket is taken up."""
 
     sale: QuoteBody
     note: str = ""
@@ -38,6 +39,7 @@ class ParkedSale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     certificates: int = 0
     names: tuple[CardName, ...] = ()
     last4: str = ""
+    ways: tuple[Assurance, ...] = ()
 
     @property
     def amount_minor(self) -> int:
@@ -169,6 +171,8 @@ def take_up(till: Till, body: bytes) -> TakenUp:
         card = next((token for token in tokens if till.cache.member(token) is not None), first)
     if card is not None and till.names.blocked(card):
         card = None  # no quote would be answered, and nobody else may take this basket up
+    if card is not None:
+        till.shown.came(card, parked.ways)
     show_card = parked.sale.card is not None and card is None
     sale = msgspec.structs.replace(parked.sale, card=card)
     last4, scan_again = parked.last4, parked.scan_again
@@ -215,6 +219,7 @@ def _made(till: Till, body: ParkBody, last4: str) -> tuple[KeptBasket, ParkedSal
     check_basket(basket_from(body), body.basket.currency)
     token = token_of(till.current().programme, till.identity, body.card, till.shown) if body.card else None
     sale = _as_kept(body, token, till.names.named(token) if token else (), last4)
+    sale = msgspec.structs.replace(sale, ways=till.shown.ways(token) if token else ())
     data = msgspec.json.encode(sale)
     if len(data) > MOST_BYTES:
         raise ParkedTooLarge(
@@ -233,8 +238,8 @@ def _made(till: Till, body: ParkBody, last4: str) -> tuple[KeptBasket, ParkedSal
 def _hashed(body: ParkBody, sale: ParkedSale, key: CardKey) -> "_Hashed":
     # Codes are hashed with the programme's key: else a file that is copied could be tried until they are found.
     spoken = (*body.coupons, *(one.code for one in body.certificates), *_sold_codes(body))
-    # Names come and go with keys, and the end of a card with a restart; its token says whose basket it is.
-    sale = msgspec.structs.replace(sale, names=(), last4="")
+    # Names come and go with keys, the end of a card and its ways with a restart; its token says whose basket it is.
+    sale = msgspec.structs.replace(sale, names=(), last4="", ways=())
     return _Hashed(sale=sale, hold_id=body.hold_id, codes=tuple(code_token(key.secret, code) for code in spoken))
 
 

@@ -7,6 +7,7 @@ that lives for half a minute does not survive either.
 
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
@@ -103,9 +104,19 @@ class ShownCards:
     def found(self, token: str) -> None:
         """Whose card it is was found by a telephone number or an e-mail address, which others know too: as weak as a
         number that is typed in a card's place."""
-        now_ms = self._clock.now().mono_ms
+        self.came(token, ("phone",))
+
+    def ways(self, token: str) -> tuple[Assurance, ...]:
+        """How a card was shown here lately."""
         with self._lock:
-            _keep(self._ways, token, {**self._ways_of(token, now_ms), "phone": now_ms})
+            return tuple(sorted(self._ways_of(token, self._clock.now().mono_ms)))
+
+    def came(self, token: str, ways: Iterable[Assurance]) -> None:
+        """A card came to this till without being shown, such as with a basket that was parked, where it had been."""
+        now_ms = self._clock.now().mono_ms
+        if came := dict.fromkeys(ways, now_ms):
+            with self._lock:
+                _keep(self._ways, token, self._ways_of(token, now_ms) | came)
 
     def most_points(self, rules: CardRules, token: str | None) -> int | None:
         """Most points that may be spent on this card by how it was shown here lately; None for no such limit.

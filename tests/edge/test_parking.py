@@ -18,6 +18,7 @@ from edge.parking.lan import lan_app
 from edge.parking.over_lan import ParkedLan
 from edge.parking.parking import MOST_BYTES, give, read_parked
 from edge.refusals import ParkedGone, ParkedTaken, ParkedUnheard, ParkedUnknown
+from edge.sale.shown_cards import KEPT_MS
 from edge.web.server import WebServer
 from loyalty.cards.card_keys import CardKey, CardKeys
 from sync.framing import pack
@@ -306,6 +307,29 @@ def test_it_is_asked_for_under_the_name_that_is_known_where_the_oldest_is_not(tm
     assert member is not None
     rim.cache.load_members([msgspec.structs.replace(member, cards=(name(SECOND),))])
     assert resumed(rim).json["sale"]["card"] == name(SECOND)
+
+
+@pytest.mark.parametrize("where", ["here", "at another till"])
+def test_a_card_that_was_found_by_telephone_spends_no_more_where_its_basket_is_taken_up(
+    tmp_path: Path, where: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    rim = Rim(tmp_path)
+    rim.desk.till.shown.found(name(FIRST))
+    rim.post("/v1/parked", parked(card=name(FIRST), points_to_spend=100))
+    there = rim if where == "here" else Rim(tmp_path / "other")
+    kept = rim.journal.parked.find("P1")
+    assert kept is not None
+    if there is not rim:
+        with there.journal.writing():
+            there.journal.parked.add(msgspec.structs.replace(kept, kept_by=there.identity.till_id))
+    rim.clock.move(KEPT_MS + 1)
+    assert rim.post("/v1/parked", parked(card=name(FIRST), points_to_spend=100)).json["replayed"] is True
+    told = resumed(there).json["sale"]
+    again = there.post("/v1/quotes", {**told, "sold_at": quote()["sold_at"]}).json
+    assert (again["redemption"]["most_points"], again["totals"]["points_spent"]) == (0, 0)
+    there.post("/v1/cards/identify", {"card": CARD})
+    assert there.post("/v1/quotes", {**told, "sold_at": quote()["sold_at"]}).json["totals"]["points_spent"] == 100
 
 
 def test_a_basket_whose_card_was_blocked_meanwhile_is_taken_up_without_it(tmp_path: Path) -> None:
