@@ -110,7 +110,7 @@ def lay_down(till: "Till", compiled: Compiled, presented: Presented, on: date) -
     for one in basket.certificates_sold:
         if standing_of(till, rule, one.code, on).state == "blocked":
             raise CertificateBlocked("This certificate is blocked. Keep it, and sell the customer another one.")
-    standings = {asked.code: standing_of(till, rule, asked.code, on) for asked in basket.certificates}
+    standings = {asked.code: standing_of(till, rule, asked.code, on, pays=True) for asked in basket.certificates}
     items = (_item(asked.code, standings[asked.code]) for asked in basket.certificates)
     return msgspec.structs.replace(
         presented,
@@ -159,8 +159,13 @@ def end_holds(till: "Till", receipt: Receipt) -> None:
             till.certificate_holds.spent(code)
 
 
-def standing_of(till: "Till", rule: Certificates, code: str, on: date) -> Standing:
-    """What this till knows of a certificate, by its token, on a business date."""
+def standing_of(till: "Till", rule: Certificates, code: str, on: date, *, pays: bool = False) -> Standing:
+    """What this till knows of a certificate, by its token, on a business date.
+
+    Args:
+        pays: it is laid against a basket, for which head office was to be asked. Where it was not, for the line has
+            come back since, or another sale has had what was set aside, the rule without the line applies.
+    """
     journal, cache = till.journal, till.cache
     # A page that came between the row and the moves would count something twice.
     with journal.still():
@@ -181,9 +186,10 @@ def standing_of(till: "Till", rule: Certificates, code: str, on: date) -> Standi
     may_pay, refused, until_ms = live, "", 0
     held = till.certificate_holds.held(code) if till.certificate_holds else None
     aside = till.certificate_holds.aside(code) if till.certificate_holds else None
+    is_unasked = pays and till.certificate_holds is not None and held is None
     if till.clock.now().wall_ms - cache.heard_ms("members") > KNOWN_FOR_MS:
         may_pay, refused = 0, "known_too_long"
-    elif till.is_offline() or (held and held.amount_minor is None):
+    elif till.is_offline() or is_unasked or (held and held.amount_minor is None):
         may_pay = min(live, max(0, rule.offline_minor + min(0, own.used_minor)))
         if aside is not None and aside.amount_minor > may_pay:
             may_pay, until_ms = min(live, aside.amount_minor), aside.until_ms

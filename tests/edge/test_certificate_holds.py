@@ -131,6 +131,21 @@ def test_without_the_line_nobody_is_asked_and_the_rule_of_the_programme_holds(sh
     assert office.asked == []
 
 
+def test_a_line_that_comes_back_between_the_ask_and_the_payment_does_not_stand_for_an_answer(
+    shop: tuple[Rim, Office],
+) -> None:
+    rim, office = shop
+    looks: list[bool] = []
+
+    def is_offline() -> bool:
+        looks.append(not looks)
+        return looks[-1]
+
+    rim.desk.till.is_offline = is_offline
+    assert to_pay(rim) == 50  # 10.00 may be taken unasked
+    assert (looks[:2], office.asked) == ([True, False], [])
+
+
 def test_a_hold_is_asked_for_anew_before_it_ends(shop: tuple[Rim, Office]) -> None:
     rim, office = shop
     to_pay(rim, 600)
