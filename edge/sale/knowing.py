@@ -139,7 +139,7 @@ def know(
         row = member.row
         own = journal.own_uses.after(row.account_id, row.own_seq)
         held = journal.promises.held_points(row.account_id, now, but=but_hold)
-        spent = journal.own_uses.on_floats_after(row.account_id, row.own_seq)
+        spent = journal.own_uses.on_floats_after(row.account_id, row.own_seq) if own else 0
     return Known(
         card_token=token,
         member=member,
