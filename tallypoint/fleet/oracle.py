@@ -159,8 +159,8 @@ class Oracle:
         """A member has what the answers add up to, of all that is posted."""
         naive: dict[int, int] = defaultdict(int)
         for told in self._record.told.values():
-            if told.points and self._whose.is_posted(told.place):
-                naive[self._whose.home(self._whose.account_of(told))] += self._points(told)
+            if (points := self._points(told)) and self._whose.is_posted(told.place):
+                naive[self._whose.home(self._whose.account_of(told))] += points
         for claim in self._record.claims:
             if self._whose.is_posted(claim.place):
                 naive[self._whose.home(self._whose.account(claim.account))] += claimed_points(claim, self._whose)

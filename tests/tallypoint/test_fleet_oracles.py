@@ -114,6 +114,15 @@ def test_a_centre_that_books_points_twice_is_found():
     assert any(one.startswith("books: ") for one in judge(fleet).violations)
 
 
+def test_what_was_answered_with_no_points_in_all_counts_by_what_head_office_books_of_it():
+    """What goods without their receipt give back of a spend is not booked, be their sum nothing."""
+    fleet = played()
+    place, told = next((place, one) for place, one in fleet.record.told.items() if one.kind == "sale" and one.points)
+    nowhere = ((place[0], 9, 9), "of a copy")
+    fleet.record.told[place] = told._replace(points=0, restored=-told.points, of=nowhere)
+    assert "balance" not in broken(fleet)
+
+
 def test_a_centre_that_puts_a_sound_event_aside_is_found(monkeypatch):
     outcome, struck = Poster._outcome, []
 
