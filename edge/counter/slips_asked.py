@@ -11,7 +11,7 @@ from edge.api.telling import ending_of
 from edge.counter.balances import enquire, slip_of
 from edge.counter.desk import Desk
 from edge.instants import local_time
-from loyalty.cards.cards import Card, read_card
+from loyalty.cards.cards import Card, read_card, typed_number
 from receipt_templates.compose import AnyView
 from receipt_templates.render import render
 from receipt_templates.slip_views import CertificateView, ClaimView, WelcomeView
@@ -87,4 +87,5 @@ def _card_drawn(desk: Desk, body: WelcomeSlip) -> dict[str, Any]:
         return {"card_number": without_payment(body.card_number), "card_code": body.card_code or "ean13"}
     code = body.card_code or _DRAWN.get(card.kind, "ean13")
     link = f"{_GSRN_LINK}{card.number}" if card.kind == "gsrn" and code == "qr" else ""
-    return {"card_number": body.card_number, "card_code": code, "card_link": link}
+    # Not what was sent: a payment card may stand on another track beside ours.
+    return {"card_number": typed_number(card), "card_code": code, "card_link": link}

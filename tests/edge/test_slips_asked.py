@@ -135,6 +135,13 @@ def test_a_payment_card_is_never_printed(rim: Rim):
     assert PAYMENT not in said["text"] and PAYMENT not in said["html"]
 
 
+def test_of_a_swipe_with_a_payment_card_beside_ours_only_ours_is_printed(rim: Rim):
+    swipe = f"%B{CARD}^MEMBER/A^9912?;{PAYMENT}=9912?"
+    said = rim.post("/v1/slips/welcome", {**WELCOME, "card_number": swipe}).json
+    assert PAYMENT not in said["text"] and PAYMENT not in said["html"]
+    assert CARD in rows(said)
+
+
 def test_nothing_of_a_slip_is_kept(rim: Rim, tmp_path: Path):
     rim.post("/v1/slips/welcome", WELCOME)
     rim.post("/v1/slips/certificate", SOLD)
