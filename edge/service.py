@@ -195,7 +195,8 @@ class TillService:
             return
         host, _, port = self.settings.lan_listen.rpartition(":")
         app = lan_app(self.sharing, self.parked, self.uplink.stranger_asked)
-        lan = WebServer(app, host=host, port=int(port), threads=LAN_THREADS, settings="lan_listen")
+        # An address of IPv6 stands in brackets before its port.
+        lan = WebServer(app, host=host.strip("[]"), port=int(port), threads=LAN_THREADS, settings="lan_listen")
         lan.start()
         self._lan = lan
 

@@ -173,6 +173,24 @@ def test_a_till_sells_where_the_network_of_its_store_is_not_up_yet_and_listens_t
         requests.post(f"http://127.0.0.1:{port}/lan/v1/rights", data=b"", timeout=5)
 
 
+def test_the_other_tills_are_answered_at_an_address_of_ipv6_too(
+    open_service: Callable[..., TillService], monkeypatch: pytest.MonkeyPatch
+):
+    look_up = socket.getaddrinfo
+
+    def looked_up(host: str, *rest: Any, **more: Any) -> list[tuple[Any, ...]]:
+        """Not every machine that tests has IPv6."""
+        return look_up("127.0.0.1" if host == "::1" else host, *rest, **more)
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", looked_up)
+        open_service(lan_listen=f"[::1]:{port}")
+    assert requests.post(f"http://127.0.0.1:{port}/lan/v1/rights", data=b"", timeout=5).status_code == 403
+
+
 def test_a_folder_without_a_till_says_how_to_enrol(tmp_path: Path):
     with pytest.raises(NotEnrolled) as refused:
         TillService(settings(tmp_path), port=0)
