@@ -176,6 +176,13 @@ class Database:
                 self.broken = self._trouble_of(error)
 
 
+def reading_only(path: Path) -> sqlite3.Connection:
+    """For reading only, and never to empty the log: only the service's own connection may."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+    connection.execute("PRAGMA query_only = 1")
+    return connection
+
+
 def is_full(error: sqlite3.Error) -> bool:
     """Whether an error of SQLite says that there is no room."""
     code = getattr(error, "sqlite_errorcode", 0)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 import sqlite_utils
 
-from edge.database import MENDED
+from edge.database import MENDED, reading_only
 from edge.identity import IDENTITY_FILE, TillIdentity, read_identity_file
 from edge.journal.places import OF_STREAM, places_after
 from edge.journal.room import FULL_MB, LOW_MB, MB, SHORT_MB
@@ -430,10 +430,3 @@ def _lapsed(now_ms: int, expires_ms: int, taken_ms: int) -> str:
         return f"It has lapsed {(now_ms - expires_ms) // HOUR_MS} hours ago"
     hours = (taken_ms - now_ms) // HOUR_MS
     return f"It counts as lapsed: by the clock of this machine it came {hours} hours from now"
-
-
-def reading_only(path: Path) -> sqlite3.Connection:
-    """For reading only, and never to empty the log: only the service's own connection may."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
-    connection.execute("PRAGMA query_only = 1")
-    return connection

@@ -122,9 +122,12 @@ def earlier_identity(folder: Path, epoch: int) -> TillIdentity | None:
 
 
 def write_identity_file(folder: Path, identity: TillIdentity) -> None:
-    """Write the identity, durably; an earlier one stays beside it under its epoch."""
+    """Write the identity, durably; an earlier one stays beside it under its epoch. That of another till takes the place
+    of none, for what is left of an epoch is sent under its key."""
     if (before := read_identity_file(folder)) is not None:
-        write_secret(folder / f"identity-{before.epoch}.json", before)
+        aside = folder / f"identity-{before.epoch}.json"
+        if before.till_id == identity.till_id or not aside.exists():
+            write_secret(aside, before)
     write_secret(folder / IDENTITY_FILE, identity)
 
 

@@ -4,11 +4,14 @@ What was drawn for a claim is kept until the answer is in: when the answer is lo
 made again, and head office gives the same identity again.
 """
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
+from edge.database import reading_only
 from edge.folder import FolderLock
 from edge.identity import TillIdentity, make_folder, read_identity_file, read_secret, write_identity_file, write_secret
 from edge.journal.journal import Journal, open_epoch
@@ -109,13 +112,26 @@ def enrol(
 
 def _check_lane(folder: Path, before: TillIdentity | None, granted: Identity) -> None:
     """What a till has not sent goes under its own name alone. Raises: OtherLane."""
-    if before and before.till_id != granted.till_id and (folder / JOURNAL_FILE).exists():
+    # The identity may be gone, or of another lane: an earlier version let such a code take its place.
+    own_id = _writer_of(folder / JOURNAL_FILE) or (before.till_id if before else granted.till_id)
+    if (folder / JOURNAL_FILE).exists() and own_id != granted.till_id:
+        own = before.label if before and before.till_id == own_id else ""
         raise OtherLane(
             f"This code is of {granted.label or granted.till_id} of store {granted.store_id}, but this machine is"
-            f" {before.label or before.till_id}, with a journal of its own, and stays so. Let it leave first"
+            f" {own or own_id}, with a journal of its own, and stays so. Let it leave first"
             " (tallypoint edge leave), then enrol it with a new code; or ask for a code of its own place.",
-            till_id=before.till_id,
+            till_id=own_id,
         )
+
+
+def _writer_of(journal: Path) -> str:
+    """Which till wrote a journal; "" for none, and for one that cannot be read, as whoever opens it says."""
+    try:
+        with closing(reading_only(journal)) as database:
+            found = database.execute("SELECT till_id FROM stream LIMIT 1").fetchone()
+    except sqlite3.Error:
+        return ""
+    return str(found[0]) if found else ""
 
 
 def _identity(

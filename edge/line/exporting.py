@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.database import reading_only
 from edge.identity import TillIdentity
 from edge.journal.journal import Journal
 from edge.journal.left_behind import LOOSE_WAITING
@@ -67,7 +68,7 @@ def export(folder: Path, identity: TillIdentity, now_ms: int) -> Exported:
         NotReadable: the journal is not there, or is damaged; the service salvages it at its next start.
     """
     try:
-        with closing(_reading(folder / JOURNAL_FILE)) as journal:
+        with closing(reading_only(folder / JOURNAL_FILE)) as journal:
             sealed = list(_batches(journal, folder, identity, now_ms))
             loose = [bytes(batch) for _, _, batch in journal.execute(LOOSE_WAITING)]
             people = [
@@ -194,10 +195,3 @@ def _following(journal: sqlite3.Connection, after: StreamHead) -> list[Unsent]:
         (*places_after(after.epoch, after.seq), MAX_EVENTS),
     )
     return [Unsent(seq=seq, payload=payload, hash=hash_) for seq, payload, hash_ in rows]
-
-
-def _reading(path: Path) -> sqlite3.Connection:
-    """For reading only, and never to empty the log: only the service's own connection may."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
-    connection.execute("PRAGMA query_only = 1")
-    return connection

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from edge.doctor import Examined, reading_only
+from edge.database import reading_only
+from edge.doctor import Examined
 from edge.line.enrol import CACHE_FILE, JOURNAL_FILE
 from edge.ports import Settings
 from edge.web.health import our_version

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from edge.doctor import reading_only
+from edge.database import reading_only
 from edge.identity import read_identity_file
 from edge.line.enrol import CACHE_FILE
 from edge.ports import ENVIRONMENT_PREFIX, Settings, read_settings

@@ -8,7 +8,14 @@ import msgspec
 import pytest
 
 from edge.folder import AlreadyRunning, FolderLock
-from edge.identity import IdentityDamaged, IdentityOpen, TillIdentity, read_identity_file
+from edge.identity import (
+    IdentityDamaged,
+    IdentityOpen,
+    TillIdentity,
+    earlier_identity,
+    read_identity_file,
+    write_identity_file,
+)
 from edge.journal.journal import Journal
 from edge.line.enrol import AlreadyEnrolled, EnrolRefused, NoCentre, enrol
 from edge.ports import Settings
@@ -135,6 +142,23 @@ def test_a_code_of_another_lane_leaves_a_till_with_a_journal_what_it_is(settings
     assert claim(settings, office, OTHER_CODE, again=True).epoch == 2
     (settings.folder / "journal.db").rename(settings.folder / "kept aside")
     assert claim(settings, office, OTHER_LANE, again=True).till_id == OTHER_TILL
+
+
+def test_whose_a_machine_is_its_journal_says_and_not_an_identity_that_is_gone_or_of_another_lane(
+    settings: Settings, office: Office
+) -> None:
+    first = claim(settings, office)
+    (settings.folder / "identity.json").rename(settings.folder / "kept aside")
+    with pytest.raises(Refusal, match="till 5 of store s1, but this machine") as refused:
+        claim(settings, office, OTHER_LANE)
+    assert (refused.value.code, refused.value.figures) == ("enrol.other_lane", {"till_id": TILL_ID})
+    assert read_identity_file(settings.folder) is None
+    (settings.folder / "kept aside").rename(settings.folder / "identity.json")
+    # An earlier version put the other lane's identity in the place of its own.
+    strange = msgspec.structs.replace(first, granted=msgspec.structs.replace(first.granted, till_id=OTHER_TILL))
+    write_identity_file(settings.folder, strange)
+    assert claim(settings, office, OTHER_CODE, again=True).epoch == 2
+    assert earlier_identity(settings.folder, 1) == first
 
 
 def test_nobody_enrols_anew_beside_a_running_service(settings: Settings, office: Office) -> None:
