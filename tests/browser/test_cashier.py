@@ -147,6 +147,27 @@ def test_an_act_that_is_left_while_it_is_under_way_says_what_became_of_it_and_di
     expect(panel.locator("#f-receipt")).to_have_value("R9")
 
 
+def test_an_act_that_is_left_and_then_wants_a_supervisor_is_told_as_not_done(tmp_path: Path, open_page: OpenPage):
+    hashed = hash_of_code("4711", b"s" * 16)
+    service = start(tmp_path, approvals={"void": 0}, supervisors={"91": hashed})
+    try:
+        post(service, "/v1/receipts", commit(basket=GOODS))
+        page = open_page(f"{service.url}/cashier")
+        sign_in(page)
+        held: list[Route] = []
+        page.route("**/v1/receipts/R1/void", lambda route: held.append(route))
+        begin(page, "void")
+        page.fill("#f-receipt", "R1")
+        with page.expect_request("**/v1/receipts/R1/void"):
+            page.click("#act-send")
+        page.click("#act-close")
+        held[0].continue_()
+        expect(page.locator(".toast span")).to_contain_text("supervisor")
+        expect(page.locator("#override")).to_be_hidden()
+    finally:
+        service.stop()
+
+
 def test_what_a_supervisor_must_approve_is_sent_again_with_the_approval(tmp_path: Path, open_page: OpenPage):
     hashed = hash_of_code("4711", b"s" * 16)
     service = start(tmp_path, approvals={"void": 0}, supervisors={"91": hashed})
@@ -203,6 +224,24 @@ def test_an_exchange_sells_what_was_rung_up_while_its_lines_were_chosen_too(serv
     panel.click("#act-send")
     panel.check("#f-line2")
     post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(line(1, "bread", 250), line(2, "mug", 300))))
+    panel.click("#act-send")
+    # 5.50 for bread and mug less 3.45 for the loaf.
+    expect(panel.locator("#slip-list li")).to_have_text("The customer pays €2.05.")
+
+
+def test_an_exchange_that_was_refused_sells_what_is_rung_up_by_the_next_try(service: TillService, panel: Page):
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(line(1, "bread", 250))))
+    begin(panel, "exchange")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    panel.check("#f-line3")
+    panel.fill('[name="quantity3"]', "9")
+    panel.click("#act-send")
+    expect(panel.locator("#act-problem")).to_contain_text("Only 2 of line 3 can still come back.")
+    post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(line(1, "bread", 250), line(2, "mug", 300))))
+    panel.uncheck("#f-line3")
+    panel.check("#f-line2")
     panel.click("#act-send")
     # 5.50 for bread and mug less 3.45 for the loaf.
     expect(panel.locator("#slip-list li")).to_have_text("The customer pays €2.05.")

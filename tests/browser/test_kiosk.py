@@ -379,6 +379,33 @@ def test_what_was_typed_and_ticked_before_paying_is_not_there_for_the_next_custo
     assert [page.input_value(f"#j-{name}") for name in names] == ["", "", ""]
 
 
+def test_a_number_that_comes_after_the_sale_was_paid_is_not_shown_to_the_next_customer(
+    service: TillService, open_page: OpenPage
+):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+    held: list[Route] = []
+    page.route("**/v1/members", lambda route: held.append(route))
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    at(page, "sale")
+    page.click("#to-card")
+    page.click("#to-join")
+    expect(page.locator("#j-checks input")).to_have_count(2)
+    with page.expect_request("**/v1/members"):
+        page.click("#join-form button[type=submit]")
+    post(service, "/v1/receipts", commit(card=None, basket=GOODS))
+    at(page, "done")
+    post(service, "/v1/quotes", quote(quote_id="Q2", card=None, basket=GOODS))
+    at(page, "sale")
+    with page.expect_response("**/v1/members") as joined:
+        held[0].continue_()
+    assert joined.value.ok
+    page.wait_for_timeout(300)
+    at(page, "sale")
+    expect(page.locator("#new-number")).to_have_text("")
+    assert service.desk.screens.now().has_card is False
+
+
 def test_what_the_till_has_forgotten_leaves_display_and_panel_but_nobody_who_reads_the_kiosk(
     service: TillService, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ):

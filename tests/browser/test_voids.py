@@ -99,6 +99,28 @@ def test_an_answer_that_was_lost_is_told_with_its_money(service: TillService, pa
     expect(panel.locator("#latest li").first).to_contain_text("Receipt R2 is void. Hand out €31.47.", timeout=10_000)
 
 
+def test_a_number_that_is_corrected_after_a_lost_answer_is_not_paid_out_again(
+    service: TillService, panel: Page
+) -> None:
+    post(service, "/v1/receipts", commit(receipt_id="R2", card=None, basket=GOODS, sold_at=None))
+    post(service, "/v1/receipts/R2/void", {})  # by the POS
+    lost: list[int] = []
+
+    def lose_the_first(route: Route) -> None:
+        if lost:
+            route.continue_()
+            return
+        lost.append(1)
+        route.abort()
+
+    panel.route("**/v1/receipts/R7/void", lose_the_first)
+    undo(panel, "R7", "receipt")
+    expect(panel.locator("#act-problem")).to_be_visible(timeout=10_000)
+    panel.fill("#f-receipt", "R2")
+    panel.click("#act-send")
+    expect(panel.locator("#latest li").first).to_contain_text("R2 was void already. No money changes hands now.")
+
+
 def test_what_is_to_be_paid_is_said_to_the_end(panel: Page, exchanged_by_hand: None) -> None:
     undo(panel, "exchange-5d3k9q0v7m", "exchange")
     expect(panel.locator(".toast span")).to_have_text("Exchange exchange-5d3k9q0v7m is void. The customer pays €2.00.")

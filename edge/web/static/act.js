@@ -83,7 +83,7 @@ async function send(event) {
   Object.assign(now.values, read());
   busy(true);
   try {
-    const next = await now.act.send(now.desk, now.values, now.step, { id: now.id, call: (method, path, body) => call(now, method, path, body), isResent: () => Boolean(now.isResent) });
+    const next = await now.act.send(now.desk, now.values, now.step, { id: now.id, call: (method, path, body) => call(now, method, path, body), isResent: (path) => Boolean(now.resent?.has(path)) });
     if (next !== "next") finish(now, next ?? {});
     else if (at === now) await draw(now.step + 1);
   } catch (problem) { fail(problem, now); } finally { if (at === now) { busy(false); show("act-again", ""); } }
@@ -122,13 +122,13 @@ function finish(now, { say = "", slip = null, undo = null }) {
 }
 
 async function call(now, method, path, body) {
-  const onAgain = () => { now.isResent = true; if (at === now) show("act-again", t("cashier.resent")); };
+  const onAgain = () => { (now.resent ??= new Set()).add(path); if (at === now) show("act-again", t("cashier.resent")); };
   for (let override = null; ; ) {
     try {
       return await ask(method, path, override ? { ...body, override } : body, { onAgain });
     } catch (problem) {
       if (!["override.wanted", "override.wrong", "override.locked"].includes(problem.code)) throw problem;
-      if (at !== now) throw "left"; // nobody waits for it any more
+      if (at !== now) throw problem; // nobody is there to approve it any more
       override = await approval(problem);
     }
   }

@@ -23,10 +23,10 @@ const voided = {
     picks(t("act.void"), ...Object.entries(UNDONE).map(([what, [words]]) => pick("what", what, t(words), what === (values.what || "receipt")))),
   ],
   async send(desk, values, step, { call, isResent }) {
-    const what = values.what || "receipt";
-    const said = await call("POST", `/v1/${UNDONE[what][1]}/${encodeURIComponent(values.receipt)}/void`, desk.stamp());
+    const what = values.what || "receipt", path = `/v1/${UNDONE[what][1]}/${encodeURIComponent(values.receipt)}/void`;
+    const said = await call("POST", path, desk.stamp());
     // What was undone before was paid then. Of an answer that was lost nobody was told yet.
-    const say = said.replayed && !isResent() ? t("say.wasVoid", { r: values.receipt }) : undone(desk, what, values.receipt, said);
+    const say = said.replayed && !isResent(path) ? t("say.wasVoid", { r: values.receipt }) : undone(desk, what, values.receipt, said);
     return { say, slip: { quiet: true, title: t("act.void"), text: said.text } };
   },
 };
@@ -97,6 +97,10 @@ const exchanged = {
       exchange_id: id, ...desk.stamp(),
       return: { return_id: `${id}-back`, of: values.receipt, lines: linesOf(desk, values) },
       receipt: { ...goods, receipt_id: `${id}-sale`, programme_version: quote.programme_version, digest: quote.digest },
+    }).catch((problem) => {
+      // Refused, it is tried again with what is rung up by then; where nobody knows, it stays the very same.
+      if (problem.status && problem.status < 500) values.atHand = null;
+      throw problem;
     });
     const say = said.to_pay_minor ? t("say.exchangedPay", { m: cashOf(desk, said.to_pay_minor) }) : said.to_hand_out_minor ? t("say.exchangedOut", { m: cashOf(desk, said.to_hand_out_minor) }) : t("say.exchangedEven");
     return { say, slip: { title: t("act.exchange"), list: [say], text: said.text } };

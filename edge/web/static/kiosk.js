@@ -17,7 +17,7 @@ const ON_THE_WAY = { card: 0, key: 0, member: 0, join: 0, joined: 0, mine: 0, sa
 const TOAST_MS = 7000;
 const codes = new Map(); // what confirms a consent that was given here
 
-let step = "start", screen = null, token = "", hold = null, chosen = "", keying = "number", toastTimer, enrolment = null;
+let step = "start", screen = null, token = "", hold = null, chosen = "", keying = "number", toastTimer, enrolment = null, visit = 0;
 
 // Where the page is
 
@@ -70,6 +70,7 @@ function startOver() {
 
 // What was typed, ticked and found here is not there for whoever comes next.
 function forget() {
+  visit += 1; // an answer that is still under way is nobody's any more
   token = ""; hold = null; chosen = ""; enrolment = null;
   codes.clear();
   for (const form of document.querySelectorAll("form")) form.reset();
@@ -226,33 +227,34 @@ async function spend() {
 // Joining, and what was agreed to
 
 async function startJoining() {
-  const read = language(), id = enrolment?.id ?? newId("enrol"); // one for all that one customer tries
+  const read = language(), of = visit, id = enrolment?.id ?? newId("enrol"); // one for all that one customer tries
   enrolment = null;
   $("j-checks").replaceChildren();
   go("join");
   try {
     const asked = await get(`/v1/enrolment?language=${read}`);
-    if (read !== language()) return; // asked again meanwhile, in another
+    if (of !== visit || read !== language()) return; // asked again meanwhile, in another
     enrolment = { id, asked };
     $("person").hidden = !enrolment.asked.may_seal;
     show("join-notice", enrolment.asked.may_seal ? "" : t("kiosk.noSeal"));
     if (!enrolment.asked.may_enrol) show("join-problem", t("problem.other"));
     askConsents($("j-checks"), enrolment.asked.consents);
     $("j-consents").hidden = !enrolment.asked.consents.length;
-  } catch (problem) { show("join-problem", refusal(problem)); }
+  } catch (problem) { if (of === visit) show("join-problem", refusal(problem)); }
 }
 
 async function join(event) {
   event.preventDefault();
   if (!enrolment) return startJoining();
   hide("join-problem");
-  const form = new FormData(event.target), person = {};
+  const of = visit, form = new FormData(event.target), person = {};
   for (const name of ["name", "phone", "email", "birthday"]) if (enrolment.asked.may_seal && form.get(name)) person[name] = form.get(name).trim();
   try {
     const said = await post("/v1/members", {
       enrol_id: enrolment.id, card: null, language: language(), asked_on: "kiosk", consents: ticked($("j-checks")), ...practised(),
       ...(Object.keys(person).length ? { person } : {}),
     });
+    if (of !== visit) return;
     event.target.reset();
     enrolment = null;
     token = said.card_token;
@@ -262,6 +264,7 @@ async function join(event) {
     // Whoever has joined sees the number, whatever becomes of this: else they would join once more.
     await post("/v1/choices", { choice_id: newId("choice"), card: said.card_token }).catch((problem) => toast(refusal(problem)));
   } catch (problem) {
+    if (of !== visit) return;
     // The same id stands for the same body alone: what was corrected goes under a new one.
     if (enrolment && problem.status && problem.status < 500) enrolment.id = newId("enrol");
     show("join-problem", refusal(problem));
