@@ -29,7 +29,7 @@ def judge_consents(record: Record, whose: Whose, heard: Iterable[Heard]) -> Iter
     posted = [one for one in record.said if whose.is_posted(one.place)]
     for one in posted:
         if one.what != "confirmed":
-            by_account[whose.account(one.account)].append(one)
+            by_account[whose.account_of_said(one)].append(one)
     confirmed = {one.code for one in posted if one.what == "confirmed"}
     for told in heard:
         if told.states is None:

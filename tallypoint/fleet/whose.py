@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tallypoint.fleet.evidence import Centre
-from tallypoint.fleet.record import Given, Place, Record, Told, Who
+from tallypoint.fleet.record import Given, Place, Record, Said, Told, Who
 
 
 class Posted(NamedTuple):
@@ -43,6 +43,9 @@ class Whose:
                         if (said := json.loads(figures))}  # fmt: skip
         led = "SELECT figures FROM flag WHERE cause = 'card_forgotten' AND note = 'the card is the member''s'"
         self._led_back = {json.loads(figures)["card_token"] for (figures,) in disk.execute(led)}
+        taken = "SELECT till_id, epoch, seq, figures FROM flag WHERE cause = 'card_taken'"
+        self._apart = {tuple(ref): joined for *ref, figures in disk.execute(taken)
+                       if (joined := json.loads(figures).get("joined"))}  # fmt: skip
         unknown = "SELECT figures FROM flag WHERE cause = 'account_unknown'"
         self._unknown = {json.loads(figures)["account_id"] for (figures,) in disk.execute(unknown)}
 
@@ -64,6 +67,11 @@ class Whose:
         and people are told: whose it was they find out."""
         is_named = told.named in self._unknown or (told.named and told.account in self._forgotten)
         return told.named if is_named else self.account(told.account)
+
+    def account_of_said(self, said: Said) -> int:
+        """The account of a consent. Who joined with a number that a till gave once more has one without a card, and
+        people are told."""
+        return self._apart.get(said.place[:3]) or self.account(said.account)
 
     def home(self, account_id: int) -> int:
         """The account that the points of one belong to: those of a card that was used before it was heard of follow it

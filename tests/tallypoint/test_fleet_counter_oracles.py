@@ -2,6 +2,7 @@
 done to it, and it is judged."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,7 @@ from tallypoint.fleet.disk import image_of
 from tallypoint.fleet.oracle_counter import Heard, judge_consents
 from tallypoint.fleet.record import Record, Said
 from tallypoint.fleet.run import judge
+from tallypoint.fleet.whose import Whose
 from tallypoint.fleet.world import Fleet, Plan
 from tests.tallypoint.test_fleet_oracles import at_centre, broken
 
@@ -257,6 +259,9 @@ class _Whose:
     def account(self, who: int | str) -> int | str:
         return who
 
+    def account_of_said(self, said: Said) -> int | str:
+        return said.account
+
 
 PLACE = ("aa", 1, 1, "h")
 
@@ -282,3 +287,33 @@ def test_the_later_of_giving_and_withdrawing_holds(said: list, state: str) -> No
     wrong = list(judge_consents(record, _Whose(), [Heard("till-0", "t1", {})]))  # type: ignore[arg-type]
     assert wrong == [f"consent: till-0 says nothing of marketing, customers {state}"]
     assert list(judge_consents(record, _Whose(), [Heard("till-0", "t1", None)]))  # type: ignore[arg-type]
+
+
+class _HeadOffice:
+    """Everything came, and two people joined with one number: the second, by event 7, is account 12."""
+
+    def __init__(self) -> None:
+        self.state: dict[Any, str] = {}
+        self.disk = sqlite3.connect(":memory:")
+        self.disk.executescript("""
+            CREATE TABLE account (account_id, status, merged_into);
+            CREATE TABLE card (card_token, account_id);
+            CREATE TABLE flag (till_id, epoch, seq, cause, figures, state, note);
+            INSERT INTO account VALUES (11, 'registered', 0), (12, 'registered', 0);
+            INSERT INTO card VALUES ('t1', 11);
+            INSERT INTO flag VALUES ('aa', 1, 7, 'card_taken', '{"account_id":11,"joined":12}', 'open', '');
+            INSERT INTO flag VALUES ('aa', 1, 8, 'card_taken', '{"account_id":11}', 'open', '');
+        """)
+
+    def has(self, _: object) -> bool:
+        return True
+
+
+def test_who_joined_with_a_number_that_was_given_once_more_agreed_for_themselves() -> None:
+    record, name = Record(), ("marketing", "email")
+    for seq, what, at_ms in ((1, "withdrawn", 1), (7, "given", 2)):
+        record.said.append(Said(("aa", 1, seq, "h"), what, "t1", *name, at_ms))
+    whose = Whose(record, _HeadOffice(), {"aa"})  # type: ignore[arg-type]
+    assert list(judge_consents(record, whose, [Heard("till-0", "t1", {name: "withdrawn"})])) == []
+    record.said.append(Said(("aa", 1, 8, "h"), "given", "t1", *name, 3))
+    assert list(judge_consents(record, whose, [Heard("till-0", "t1", {name: "given"})])) == []
