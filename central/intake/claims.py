@@ -24,7 +24,7 @@ from central.posting.account_facts import AccountFacts
 from central.posting.fixed_receipts import fixed_at
 from central.posting.posting import stored_heads
 from central.streams.evidence import payloads_of
-from central.worklist.worklist import raise_flags
+from central.worklist.worklist import raise_flags, told_before
 from loyalty.facts.centre_events import ClaimSettled
 from loyalty.facts.claiming import claimed_points
 from loyalty.facts.events import read_head
@@ -144,7 +144,9 @@ class _Deciding:
     def _flag(self, cause: str, **figures: int | str) -> None:
         shown = find(self._tx, event, [msgspec.structs.asdict(self._ref)])
         about = {self._ref: {**shown[0]._mapping, "account_id": self._owner()}}
-        raise_flags(self._tx, [Flag(of=self._ref, cause=cause, figures=figures)], about, self._now_ms)
+        # Goods may come back in parts: a row that is settled says nothing of the next.
+        told = told_before(self._tx, self._ref, cause)
+        raise_flags(self._tx, [Flag(of=self._ref, cause=cause, figures=figures)], about, self._now_ms, told=told)
 
     def _find_sale(self) -> Row[Any]:
         head = read_head(payloads_of(self._tx, [self._ref])[self._ref])

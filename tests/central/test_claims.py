@@ -5,10 +5,10 @@ from datetime import date, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from central.coalition.programmes import publish
-from central.database.tables import centre_event, debt, lot, posting, receipt_claim, waiting
+from central.database.tables import centre_event, debt, flag, lot, posting, receipt_claim, waiting
 from central.intake.claims import settle_claims
 from central.ports import writing
 from central.posting.late import post_arrived
@@ -300,6 +300,13 @@ def test_a_claim_stands_for_a_person_to_look_at_where_its_goods_come_back_after_
     assert (claims(centre), points(centre, anna)) == ([("L-1", "granted", "", 10)], 10)
     assert centre.figures("claim_stands") == {"reason": "not_priceable", "points": 10}
     assert settle(centre) == 0
+    with writing(centre.engine) as tx:
+        tx.execute(update(flag).values(state="settled"))
+    till.append(till.returned("B-2", ref, receipt, half(), earlier=half()))
+    till.upload()
+    settle(centre)
+    rows = select(flag.c.n, flag.c.state).where(flag.c.cause == "claim_stands").order_by(flag.c.n)
+    assert centre.rows(rows) == [(0, "settled"), (1, "open")]
     assert violations(centre) == []
 
 
