@@ -67,7 +67,8 @@ WHY = {
     "`central import`.",
     "card_taken": "A till gave a card to a new member, or to another one, that somebody has already. It stays with "
     "whom it was; call the customer and give them another card. A new member is kept apart, as the account `joined`, "
-    "with what they said of themselves: if both are one person, merge it into the other one.",
+    "with what they said of themselves and without a card: merge it into the other one if both are one person, else "
+    "into the one as which they join again with another card.",
     "card_replaced_twice": "Two tills that were apart put a new card in the place of the same one. Both are the "
     "member's; ask which of them they have, and block the other.",
     "card_has_points": "A new card was used at another till before head office heard whose it is. Its points are moved "
