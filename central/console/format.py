@@ -11,6 +11,8 @@ from central.ports import Clock
 from central.worklist import causes
 from loyalty.amounts import format_minor
 
+ACCOUNTS = ("account_id", "into", "joined")  # figures of findings that name one
+
 
 def add_filters(pages: Blueprint, clock: Clock, names: Callable[[], dict[str, str]]) -> None:
     """Teach the templates of a blueprint to write figures as people read them.
@@ -68,8 +70,9 @@ def count(number: int) -> str:
 
 
 def figure(value: int | str, name: str, currency: str) -> str:
-    """A finding's figure: money where its name says minor units, counts grouped, the rest as it is."""
-    if not isinstance(value, int):
+    """A finding's figure: money where its name says minor units, counts grouped, the rest as it is, so that an account
+    can be looked up by what is shown."""
+    if not isinstance(value, int) or name in ACCOUNTS:
         return str(value)
     return money(value, currency) if name.endswith("_minor") and currency else count(value)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from central.console.format import span
+from central.console.format import figure, span
 
 
 @pytest.mark.parametrize(
@@ -10,3 +10,11 @@ from central.console.format import span
 )
 def test_a_span_is_written_in_the_largest_unit_that_leaves_no_rest(seconds: int, shown: str):
     assert span(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("points", "1,234,567"), ("net_minor", "12,345.67"), ("account_id", "1234567"),
+                        ("joined", "1234567"), ("into", "1234567")]
+)  # fmt: skip
+def test_an_account_in_a_finding_is_written_as_it_is_looked_up(name: str, shown: str):
+    assert figure(1_234_567, name, "EUR") == shown
