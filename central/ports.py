@@ -213,8 +213,8 @@ READERS_SHARE = 8  # of which one who reads has one
 
 
 def open_engine(url: str, cache_mib: int = CACHE_MIB) -> Engine:
-    """The database behind `url`: a SQLite file (or `sqlite://` in memory), or PostgreSQL through psycopg. What is
-    written to it stands in no error of ours.
+    """The database behind `url`: a SQLite file (or `sqlite://` in memory), or PostgreSQL through psycopg. The
+    values of a statement stand in none of its errors; what the server itself says may quote a row.
 
     Args:
         cache_mib: of SQLite's pages, for who writes.
