@@ -95,7 +95,11 @@ def _cut(engine: Engine, period_no: int, through: date, now_ms: int) -> None:
         if row["state"] != "open":
             return
         if through.isoformat() < row["from_on"]:
-            raise BadThrough(f"Period {period_no} began on {row['from_on']}; name that day or a later one.")
+            raise BadThrough(
+                f"Period {period_no} began on {row['from_on']}; name that day or a later one. The period before it is"
+                f" {period_no - 1}: name that number to go on with a close that was cut short, or to see it again.",
+                period_no=period_no,
+            )
         # Waits for batches that are being written, which still belong to the old page. A batch locks its till's stream
         # first and one of the centre's own after it, and so do we.
         turned = update(stream).values(period_no=period_no + 1)

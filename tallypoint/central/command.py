@@ -78,7 +78,9 @@ def register(commands: Any) -> None:
     user.add_argument("--partner", default="")
     close = action("close", run_close, "close the open period and issue its statements")
     close.add_argument("--through", required=True, type=date.fromisoformat, help="its last business date, YYYY-MM-DD")
-    close.add_argument("--period", type=int, help="a period that is closed already: say again what was issued")
+    close.add_argument(
+        "--period", type=int, help="one that is closed: say again what was issued, or go on where that was cut short"
+    )
     add_upkeep(action)
     add_backups(action)
     add_import(action)

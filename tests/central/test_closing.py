@@ -202,7 +202,7 @@ def test_payments_through_the_operator_are_written_down_as_due(centre: SmallCent
 
 def test_a_period_cannot_end_before_it_began(centre: SmallCentre) -> None:
     close(centre)
-    with pytest.raises(BadThrough):
+    with pytest.raises(BadThrough, match="before it is 1: name that number to go on"):
         close(centre, 2, "2026-11-30")
     with reading(centre.engine) as tx:
         assert open_period_no(tx) == 2
