@@ -132,7 +132,9 @@ def _all_of(connection: Connection, account_id: int) -> list[int]:
     """An account, those that were merged into it and those that will be, and theirs."""
     coming, found = _coming(connection), [account_id]
     for one in found:  # it grows meanwhile
-        found += [of for of in (*merged_into(connection, one), *coming.get(one, ())) if of not in found]
+        for of in (*merged_into(connection, one), *coming.get(one, ())):
+            if of not in found:
+                found.append(of)
     return found
 
 
