@@ -82,7 +82,7 @@ class ShownCards:
 
         Args:
             in_sale: a sale names it. Its bare number adds nothing to how it was shown before: it may be copied out of
-                the very picture that may not spend.
+                the very picture that may not spend; out of a telephone number it cannot.
         Raises:
             CardUnreadable: its code was shown here before. TooManyLookups: phone numbers are being tried.
         """
@@ -97,7 +97,7 @@ class ShownCards:
                     raise _replayed()
                 _keep(self._codes, card.once, shown)
             ways = self._ways_of(token, now_ms)
-            if not (in_sale and card.assurance == "number" and ways):
+            if not (in_sale and card.assurance == "number" and ways.keys() - {"phone"}):
                 _keep(self._ways, token, {**ways, card.assurance: now_ms})
         return shown
 

@@ -89,6 +89,13 @@ def test_support_sees_whose_clock_is_wrong(shop: Till, clock: FakeClock, code, s
     assert refused.value.figures == {"reason": reason}
 
 
+def test_a_card_found_by_telephone_spends_once_a_sale_names_its_number(shop: Till):
+    shop.shown.found(token(ANA))
+    assert most(shop, token(ANA)) == 50
+    assert most(shop, ANA) > 50
+    assert most(shop, token(ANA)) > 50
+
+
 def test_a_code_that_was_taken_stands_for_its_sale_however_long_that_takes(shop: Till, clock: FakeClock):
     text = moving(clock)
     for _ in range(3):  # a POS that sends what it scanned with every quote
