@@ -5,7 +5,7 @@ own uses. Source: house.md "History-dependent rules"; sync.md section 3.
 """
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, bindparam, select
@@ -25,8 +25,20 @@ KEPT_PROGRAMMES = 2  # a till keeps the last two (DECISIONS 5)
 MOST_ROWS = 10_000
 MOST_BYTES = 4 * 1024 * 1024  # of rows as JSON, below what a page may inflate to
 
-_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+_CURSOR = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
 Numbered = list[tuple[int, Any]]
+
+
+class _Place(NamedTuple):
+    """Where a cursor stands: rows up to number `after` are told. While a lane that began anew is not told to its end,
+    `begun` is the number it had as it began: what went before that the till gives up at the end, told or not."""
+
+    after: int
+    begun: int = 0
+
+    def cursor_at(self, no: int) -> str:
+        """The cursor behind the row of this number, where more are to come."""
+        return f"{no}-{self.begun}" if self.begun else str(no)
 
 
 def page_for(
@@ -42,17 +54,17 @@ def page_for(
     version = newest(connection).of(ask.lane)
     if ask.last and ask.lane == "members":
         return _range(connection, asking, ask, today, version)
-    restart = begins_anew(connection, ask, version)
-    after = 0 if restart else int(ask.cursor)
+    going_on = _place_of(connection, ask, version)
+    restart, place = going_on is None, going_on or _Place(0, version)
     limit = min(ask.limit, MOST_ROWS)
-    found = _rows(connection, asking, ask.lane, after, limit, today, told)
+    found = _rows(connection, asking, ask.lane, place.after, limit, today, told)
     rows = _that_fit([(no, _raw(row)) for no, row in found], ask)
     more = len(found) == limit or len(rows) < len(found)
     return Page(
         lane=ask.lane,
         from_cursor="" if restart else ask.cursor,
         # Numbers that were given to rows which have moved on since leave gaps; the end of the lane is its version.
-        to_cursor=str(rows[-1][0] if more else version),
+        to_cursor=place.cursor_at(rows[-1][0]) if more else str(version),
         version=version,
         more=more,
         restart=restart,
@@ -65,9 +77,16 @@ def page_for(
 def begins_anew(connection: Connection, ask: PageAsk, version: int) -> bool:
     """Whether a lane cannot go on from a cursor: none, one that was never given here, or one from before rows whose
     disappearance has been forgotten."""
-    if _NUMBER.fullmatch(ask.cursor) is None or int(ask.cursor) > version:
-        return True
-    return int(ask.cursor) < floor_of(connection, ask.lane)
+    return _place_of(connection, ask, version) is None
+
+
+def _place_of(connection: Connection, ask: PageAsk, version: int) -> _Place | None:
+    """Where the lane goes on from; none where it begins anew."""
+    found = _CURSOR.fullmatch(ask.cursor)
+    if found is None:
+        return None
+    place = _Place(int(found[1]), int(found[2] or 0))
+    return place if floor_of(connection, ask.lane) <= max(place) <= version else None
 
 
 def _range(connection: Connection, asking: TillRecord, ask: PageAsk, today: str, version: int) -> Page:

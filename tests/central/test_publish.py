@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from central.backups.restoring import note_restore
 from central.coalition.programmes import publish
-from central.database.lanes import jump_all, stamp
+from central.database.lanes import forget_tombstones, jump_all, stamp
 from central.database.tables import changed, event, lot, member_page, posting, waiting
 from central.members.members import block_card, lift_block, set_facts
 from central.ports import replayable, writing
@@ -19,8 +19,8 @@ from loyalty.cards.cards import CardRules, card_token, read_card
 from loyalty.members import HotlistedCard, MemberRow, MemberView, PublishedMember, Use, view_of
 from loyalty.programme.programme import programme_from, read_programme
 from sync.lanes import LaneState, apply_page
-from sync.wire import Ack, Page
-from tests.central.tills import ANNA, BEN, CARD_KEY, CARDS, DAY, PROGRAMME, Centre, told
+from sync.wire import Ack, Page, PageAsk
+from tests.central.tills import ANNA, BEN, CARD_KEY, CARDS, DAY, PROGRAMME, Centre, Till, told
 
 MILK = Use(name="promo:milk", amount=1)
 
@@ -240,6 +240,63 @@ def test_what_went_back_with_a_restore_goes_down_again(centre: Centre) -> None:
     assert [msgspec.json.decode(row)["card_token"] for row in pages["hotlist"].rows] == [token]
     assert [read_programme(bytes(row)) for row in pages["programme"].rows] == [programme_from(PROGRAMME)]
     assert not any(till.page(lane, page.to_cursor).restart for lane, page in pages.items())
+
+
+def all_of(till: Till, lane: str, most: int = 6) -> list[Page]:
+    """A lane from its beginning to its end, a row a page."""
+    state, pages = LaneState(), []
+    while not pages or pages[-1].more:
+        assert len(pages) < most, "it has no end"
+        pages.append(page_of(till, lane, state.cursor))
+        state = apply_page(pages[-1], lane, state)
+    return pages
+
+
+def page_of(till: Till, lane: str, cursor: str) -> Page:
+    ask = PageAsk(**till._says(), lane=lane, cursor=cursor, limit=100, most_bytes=1)
+    record = till.centre.store.till(till.head.till_id)
+    assert record
+    return till.centre.store.page_for(record, ask, till.centre.now)
+
+
+def test_after_a_restore_a_lane_comes_to_its_end_however_many_pages_it_takes(centre: Centre) -> None:
+    till, newer = centre.till(), {**PROGRAMME, "options": {"expiry": "start_of_day"}}
+    with writing(centre.engine) as tx:
+        publish(tx, msgspec.json.encode(newer), centre.now)
+        for token in ("aa", "bb", "cc"):
+            block_card(tx, token * 16, "lost", centre.now)
+        note_restore(tx, centre.now)
+    pages = all_of(till, "hotlist")
+    assert [page.restart for page in pages] == [True, False, False]
+    assert [msgspec.json.decode(row)["card_token"][:2] for page in pages for row in page.rows] == ["aa", "bb", "cc"]
+    documents = [read_programme(bytes(row)) for page in all_of(till, "programme") for row in page.rows]
+    assert documents == [programme_from(PROGRAMME), programme_from(newer)]
+
+
+def test_a_hotlist_half_told_begins_anew_only_where_a_block_that_it_told_was_lifted_and_forgotten(
+    centre: Centre,
+) -> None:
+    till = centre.till()
+    with writing(centre.engine) as tx:
+        for token in ("aa", "bb", "cc", "dd"):
+            block_card(tx, token * 16, "lost", centre.now)
+        lift_block(tx, "dd" * 16, centre.now)
+    forget_lifted(centre)
+    assert [len(page.rows) for page in all_of(till, "hotlist")] == [1, 1, 1]
+    half = page_of(till, "hotlist", page_of(till, "hotlist", "").to_cursor).to_cursor
+    with writing(centre.engine) as tx:
+        lift_block(tx, "aa" * 16, centre.now)
+    assert not page_of(till, "hotlist", half).restart
+    forget_lifted(centre)
+    assert page_of(till, "hotlist", half).restart
+
+
+def forget_lifted(centre: Centre) -> None:
+    with writing(centre.engine) as tx:
+        forget_tombstones(tx, centre.now)
+    centre.now += 91 * DAY
+    with writing(centre.engine) as tx:
+        assert forget_tombstones(tx, centre.now) == 1
 
 
 def test_a_blocked_card_reaches_the_tills_and_a_lifted_block_too(centre: Centre) -> None:
