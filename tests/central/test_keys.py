@@ -17,7 +17,19 @@ from sync.chain import StreamHead, blank
 from sync.framing import open_signed, pack
 from sync.keys import Signer, one_key
 from sync.provisional import next_provisional, provisional_genesis
-from sync.rotation import KEY_TAKEN_TAG, NEW_KEY_PATH, NEW_KEY_TAG, ROTATED, KeyTaken, NewKey, prove
+from sync.rotation import (
+    CENTRE_KEYS_PATH,
+    KEY_TAKEN_TAG,
+    KEYS_ASK_TAG,
+    NEW_KEY_PATH,
+    NEW_KEY_TAG,
+    ROTATED,
+    KeysAsk,
+    KeyTaken,
+    NewKey,
+    open_keys,
+    prove,
+)
 from sync.wire import ASK_TAG, PAGE_PATH, PROBLEM_TAG, SALVAGE_PATH, Ack, PageAsk, Problem
 from tests.central.tills import Centre, CentreClock, Till, told
 
@@ -181,6 +193,28 @@ def test_a_stolen_till_is_told_so_after_its_lane_got_another_machine(centre: Cen
     assert centre.rows(select(t.event.c.receipt_id)) == []
     assert centre.rows(select(t.quarantine.c.code)) == [("sync.revoked",)] * 2
     assert not isinstance(newer.hello(), Problem)
+
+
+def test_a_stolen_till_is_told_the_newer_key_of_head_office_with_which_it_is_told_so(
+    centre: Centre, till: Till, tmp_path: Path
+) -> None:
+    settings, known = Settings(data_dir=str(tmp_path)), one_key(Signer(b"C" * 32, 1).public)
+    (tmp_path / settings.signing_key).write_bytes(b"C" * 32)
+    with writing(centre.engine) as tx:
+        revoke_till(tx, till.head.till_id, "stolen")
+    Till(centre, "S1", till_id=till.head.till_id, seed="new machine")
+    other = centre.till()
+    with writing(centre.engine) as tx:
+        revoke_key(tx, other.head.till_id, 1)
+    notice = rotate_centre_key(settings, centre.engine, centre.random, centre.now)
+    with reading(centre.engine) as tx:
+        session = CentreSession(centre_signer(settings, centre.engine, centre.random), centre.random.bytes,
+                                notices=notices(tx))  # fmt: skip
+    for asks in (till, other):
+        data = pack(KEYS_ASK_TAG, KeysAsk(**asks._says(), known_no=1), asks.signer)
+        answer = session.answer(centre.now, CENTRE_KEYS_PATH, data, centre.store)
+        assert answer.status == 200, answer.body
+        assert open_keys(answer.body, data, known)[1].find(2) == notice.public
 
 
 def test_a_revoked_till_that_begins_an_epoch_of_its_own_is_told_so(centre: Centre, till: Till) -> None:
