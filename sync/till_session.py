@@ -268,9 +268,9 @@ class TillSession:
             self._members.use_keys(self._live_keys())
             self._members.take_begun(request, came)
         self._schedule.failed(now, code, None)
-        if request.kind == "page":
-            # What is left of a snapshot is asked for as soon as the line is back; a page has time.
-            self._schedule.lane_done(request.lane, now)
+        if request.kind in ("page", "digest"):
+            # What is left of a snapshot is asked for as soon as the line is back; these have time.
+            self._done(now, request)
 
     def _take_hello(self, now: Moment, request: Request, body: bytes) -> None:
         answer = self._open(HELLO_ANSWER_TAG, request, body, HelloAnswer)

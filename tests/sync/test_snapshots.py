@@ -378,6 +378,23 @@ def test_a_part_that_differs_is_fetched_once_and_again_only_when_it_changed() ->
     assert talk.session.status(talk.moment()).repairs == 1
 
 
+def test_a_comparison_that_was_not_answered_waits_for_its_next_turn() -> None:
+    talk = Talk(MemoryCentre((TILL_A, KEY_A)))
+    while (request := talk.ask()).kind != "digest":
+        talk.give(request, talk.carry(request))
+    talk.now += 30_000  # head office needs longer than that
+    talk.session.no_answer(talk.moment(), request, "line.too_slow")
+    start, kinds = talk.now, set()
+    while talk.now < start + 570_000:
+        request = talk.ask()
+        kinds.add(request.kind)
+        talk.give(request, talk.carry(request))
+    assert kinds == {"page"}
+    while (request := talk.ask()).kind != "digest":
+        talk.give(request, talk.carry(request))
+    assert talk.now < start + 620_000
+
+
 # Busy centres
 
 
