@@ -122,7 +122,8 @@ def forget_tombstones(tx: Connection, now_ms: int, days: int = TOMBSTONE_DAYS) -
             continue
         gone = _closed_before(floor) if name == "members" else _lifted_before(floor)
         if went := tx.execute(gone).rowcount:
-            put(tx, lane, [{"lane": _floor(name), "no": floor}], {"no": "given"})
+            # A restore may have put it higher: who was off then begins anew, however late they come.
+            put(tx, lane, [{"lane": _floor(name), "no": floor}], {"no": "most"})
         forgotten += went
         tx.execute(delete(lane_mark).where(lane_mark.c.lane == name, lane_mark.c.no < floor))
     return forgotten

@@ -291,6 +291,25 @@ def test_a_hotlist_half_told_begins_anew_only_where_a_block_that_it_told_was_lif
     assert page_of(till, "hotlist", half).restart
 
 
+def test_a_till_that_was_off_as_head_office_was_restored_begins_its_hotlist_anew_however_late_it_comes(
+    centre: Centre,
+) -> None:
+    till = centre.till()
+    with writing(centre.engine) as tx:
+        block_card(tx, "aa" * 16, "lost", centre.now)
+        lift_block(tx, "aa" * 16, centre.now)
+        block_card(tx, "bb" * 16, "lost", centre.now)
+        forget_tombstones(tx, centre.now)
+    freed = str(till.page("hotlist").version + 1)  # what the till heard last and the backup has not: bb serves again
+    centre.now += 91 * DAY
+    with writing(centre.engine) as tx:
+        note_restore(tx, centre.now)
+    with writing(centre.engine) as tx:
+        assert forget_tombstones(tx, centre.now) == 1
+    page = till.page("hotlist", freed)
+    assert (page.restart, [msgspec.json.decode(row)["card_token"] for row in page.rows]) == (True, ["bb" * 16])
+
+
 def forget_lifted(centre: Centre) -> None:
     with writing(centre.engine) as tx:
         forget_tombstones(tx, centre.now)
