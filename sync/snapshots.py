@@ -291,7 +291,7 @@ def shared_form(member: PublishedMember, span: Span) -> PublishedMember:
     """A row as every till has it that shares the span: without what is said to one till alone."""
     row = member.row
     if member.home and not span.home:
-        row = msgspec.structs.replace(row, counters=None)
+        row = msgspec.structs.replace(row, counters=None, lapsing_later=())
     row = msgspec.structs.replace(row, own_seq=0) if row.own_seq else row
     if row is member.row:
         return member

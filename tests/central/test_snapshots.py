@@ -13,8 +13,8 @@ from central.tills.snapshots import SnapshotMaker, chunk_part, has_snapshot, man
 from loyalty.members import PublishedMember, Use, view_of
 from sync.framing import open_signed, pack
 from sync.keys import one_key
-from sync.snapshots import ChunkMark, ChunkRows, Manifest, Span, decode_chunk
-from sync.wire import ASK_TAG, PAGE_PATH, PROBLEM_TAG, URGENT_PATH, PageAsk, Problem
+from sync.snapshots import ChunkMark, ChunkRows, Manifest, Span, decode_chunk, row_hash
+from sync.wire import ASK_TAG, PAGE_PATH, PROBLEM_TAG, URGENT_PATH, DigestAsk, PageAsk, Problem
 from tests.central.tills import ANNA, BEN, DAY, Centre, CentreClock, Till, told
 
 HOUR = 3_600_000
@@ -90,6 +90,26 @@ def test_a_shared_row_and_what_the_till_did_since_are_what_a_page_says(centre: C
     assert the_row(other, anna)[1] == 1
     # A till that is enrolled anew, or was never heard, has nothing in it.
     assert the_row(centre.till("S1"), anna)[1] == 0
+
+
+def test_a_till_of_the_members_own_store_agrees_on_the_row_that_all_tills_share(
+    centre: Centre, maker: SnapshotMaker
+) -> None:
+    till, anna = centre.till("S1"), centre.member(home_store_id="S1")
+    lot = {"account_id": anna, "issuer_id": "acme", "terms_id": "acme-1", "points": 10}
+    with writing(centre.engine) as tx:
+        tx.execute(t.lot.insert(), [{**lot, "valid_through": f"2026-0{month}-28"} for month in (3, 4, 5)])
+    make(centre, maker)
+    page = till.page("members", "0")
+    row = msgspec.json.decode(page.rows[0], type=PublishedMember)
+    assert len(row.row.lapsing_later) == 2  # which its own store alone is told
+    record = centre.store.till(till.head.till_id)
+    assert record
+    for place, home in enumerate(("S1", "")):
+        ask = DigestAsk(**till._says(), cursor=page.to_cursor, place=place)
+        said = centre.store.digest_for(record, ask, centre.now)
+        assert said
+        assert (said.span.home, said.rows, said.digest) == (home, 1, row_hash(row, said.span))
 
 
 def test_what_comes_while_a_chunk_is_made_is_in_neither_the_row_nor_the_till_s_head(

@@ -154,9 +154,10 @@ def test_tills_that_share_a_span_agree_on_a_row_and_on_nothing_else() -> None:
     counters = msgspec.structs.replace(RICH.row, counters=None)
     away = msgspec.structs.replace(RICH, row=counters)
     told = msgspec.structs.replace(RICH, row=msgspec.structs.replace(RICH.row, own_seq=77))
-    ours = msgspec.structs.replace(told, home=True)
+    fuller = msgspec.structs.replace(told.row, lapsing_later=((date(2026, 4, 30), 5),))
+    ours = msgspec.structs.replace(told, home=True, row=fuller)
     assert row_hash(told, WHOLE) == shared
-    # A member of our own store is told its counters; in a span for everybody they do not count.
+    # Of a member of our own store we are told counters and which points lapse later; for everybody neither counts.
     assert row_hash(ours, WHOLE) == row_hash(away, WHOLE) != shared
     assert row_hash(ours, Span(home="S1")) not in (row_hash(away, Span(home="S1")), shared)
     richer = msgspec.structs.replace(RICH.row, balance_points=-6)
