@@ -157,6 +157,8 @@ def _judged_anew(
     if detail.view is None or way.place is None:
         return ()
     basket = msgspec.structs.replace(_kept_basket(receipt, detail, after), coupons=())
+    if compiled.programme.certificates is None:
+        basket = _goods_alone(basket)
     place, today = receipt.place, way.place
     # The goods were sold where they were sold: only the day is another.
     on = msgspec.structs.replace(
@@ -201,6 +203,14 @@ def _kept_basket(receipt: Receipt, detail: ReceiptDetail, after: Shares) -> Bask
             for one in receipt.certificates_sold
             if after.is_kept(one.line)
         ),
+    )
+
+
+def _goods_alone(basket: Basket) -> Basket:
+    """Without the certificates that it sold, for a programme that knows none any more: they never earned."""
+    sold = {one.line for one in basket.certificates_sold}
+    return msgspec.structs.replace(
+        basket, lines=tuple(line for line in basket.lines if line.line not in sold), certificates_sold=()
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loyalty.baskets import CertificateSale
 from loyalty.facts.receipts import Charged, close_receipt, read_detail
 from loyalty.facts.returned_points import AtHand, standing_of, way_of
 from loyalty.facts.reversals import (
@@ -300,6 +301,22 @@ def test_an_issuer_whose_goods_all_come_back_takes_all_its_points_back():
     way = way_of(read_detail(receipt), AtHand(programmes=(RECOMPUTED,)), place())
     figures = return_lines(receipt, read_detail(receipt), (), [back(2, 1000)], way)
     assert parts(figures)[1] == [("core", 5)]
+
+
+def test_goods_sold_beside_a_certificate_come_back_once_the_programme_has_no_certificates_any_more():
+    clawed = {"options": {"points_on_return": "claw_all"}}
+    then = compiled(promotion("base", earn(1, 100)), certificates={"sold": {"sku": ["gift"]}}, **clawed)
+    now = compiled(promotion("base", earn(1, 100)), **clawed)
+    sells = (CertificateSale(line=3, code="c" * 32),)
+    goods = basket(line(1, 1000), line(2, 600), line(3, 5000, sku="gift"), certificates_sold=sells)
+    receipt = close_receipt(
+        quote_basket(then, goods, place(), member()), goods, place(), compiled=then, card_token=None
+    )
+    way = way_of(read_detail(receipt), AtHand(programmes=(now,)), place())
+    figures = return_lines(receipt, read_detail(receipt), (), [back(2, 1000)], way)
+    # The 16 points of both goods are taken back; the 10.00 that are kept earn 10, and the certificate nothing, as ever.
+    assert parts(figures) == (600, [("acme", 16)], 0)
+    assert [(row.issuer_id, row.points) for row in figures.earned] == [("acme", 10)]
 
 
 def test_points_of_one_issuer_and_day_stand_together():
