@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from edge.counter import screens
 from edge.service import TillService
@@ -344,6 +344,67 @@ def test_after_thanks_nothing_of_one_customer_is_shown_to_the_next(service: Till
     at(page, "sale")
     expect(page.locator("#row-total dd")).to_have_text("€0.00")
     expect(page.locator("#points")).to_be_hidden()
+
+
+# A voice of the machine's own, in a language that no page speaks.
+VOICE = "speechSynthesis.getVoices = () => [{localService: true, lang: 'xx'}]"
+
+
+def test_whoever_has_gone_leaves_the_next_no_letters_no_voice_no_help_no_undo_and_no_card(
+    service: TillService, open_page: OpenPage
+):
+    richer(service)
+    panel, page = open_page(f"{service.url}/cashier"), open_page(f"{service.url}/kiosk")
+    sign_in(panel)
+    page.add_init_script(VOICE)
+    page.reload()
+    page.wait_for_function("() => window.ready")
+    letters, voice = page.locator("#big-text"), page.locator("#aloud")
+
+    def comfort() -> list[str | None]:
+        return [one.get_attribute("aria-pressed") for one in (letters, voice)]
+
+    def turn_on() -> None:
+        for one in (letters, voice):
+            if one.get_attribute("aria-pressed") == "false":
+                one.click()
+
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    at(page, "sale")
+    turn_on()
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    at(page, "done")
+    assert comfort() == ["true", "true"]  # to read the thanks with
+    post(service, "/v1/quotes", quote(quote_id="Q2", basket=GOODS))
+    at(page, "sale")
+    after_thanks = comfort()
+
+    turn_on()
+    settled(service, panel)
+    panel.click('[data-act="spend"]')
+    panel.fill("#f-points", "500")
+    panel.click("#act-send")
+    expect(panel.locator(".toast button")).to_have_text("Undo")
+    answers: list[tuple[Route, APIResponse]] = []
+    page.route("**/v1/cards/identify", lambda route: answers.append((route, route.fetch())))
+    page.click("#help")
+    with page.expect_request("**/v1/cards/identify"):
+        scan(page, STRANGER)
+    page.wait_for_timeout(300)
+    post(service, "/v1/parked", {**quote(quote_id="Q2", basket=GOODS), "park_id": "P1", "cashier": "4"})
+    at(page, "start")
+    expect(panel.locator("body")).to_have_attribute("data-phase", "idle")
+    route, answer = answers[0]
+    route.fulfill(response=answer)
+    page.wait_for_timeout(300)
+    left = {
+        "help": page.locator("#help-dialog").is_visible(),
+        "undo": panel.locator(".toast").count(),
+        "card": requests.get(f"{service.url}/v1/choices", timeout=5).json()["chosen"],
+    }
+    assert (after_thanks, comfort(), left) == (
+        ["false", "false"], ["false", "false"], {"help": False, "undo": 0, "card": None},
+    )  # fmt: skip
 
 
 def test_what_was_typed_and_ticked_before_paying_is_not_there_for_the_next_customer(

@@ -10,7 +10,7 @@ import { cash, fillLines, newsOf, offersOf } from "./sale.js";
 import { noticeOf, refusalOf, replacedOf } from "./told.js";
 import { count, day, learn, moment, points, t, use } from "./tongue.js";
 import { onScan } from "./scanning.js";
-import { toast, clearToasts } from "./toast.js";
+import { toast, clearToasts, dropUndo } from "./toast.js";
 
 const MOST_LATEST = 20;
 const body = document.body;
@@ -54,6 +54,7 @@ function take(screen) {
   desk.screen = screen;
   body.dataset.phase = screen.phase;
   if (screen.phase === "done" && screen.no !== before?.no) clearToasts();
+  else if (before?.phase === "sale" && screen.phase !== "sale") dropUndo();
   draw();
   if (before && screen.no !== before.no) advise(screen);
   window.drawn = screen.no;

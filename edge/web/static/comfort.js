@@ -17,7 +17,12 @@ export function offerComfort(afterwards = () => {}) {
   const look = () => { button.hidden = !voices(); };
   globalThis.speechSynthesis?.addEventListener?.("voiceschanged", look);
   look();
-  toggle("aloud", () => aloud, (on) => { aloud = on; if (!on) speechSynthesis.cancel(); }, () => {});
+  toggle("aloud", () => aloud, readAloud, () => {});
+}
+
+function readAloud(on) {
+  if (aloud && !on) speechSynthesis.cancel();
+  aloud = on;
 }
 
 function set(name, value) {
@@ -36,7 +41,9 @@ function toggle(id, isOn, turn, afterwards) {
 export function forgetComfort() {
   set("text", root.dataset.textFirst);
   set("contrast", root.dataset.contrastFirst);
-  for (const id of ["big-text", "contrast"]) $(id).setAttribute("aria-pressed", String(id === "contrast" ? root.dataset.contrast === "more" : root.dataset.text === "big"));
+  readAloud(false);
+  const pressed = { "big-text": root.dataset.text === "big", contrast: root.dataset.contrast === "more", aloud };
+  for (const [id, on] of Object.entries(pressed)) $(id).setAttribute("aria-pressed", String(on));
 }
 
 // Say it in the live region, and aloud where that was asked for. `now` interrupts.

@@ -22,7 +22,10 @@ let step = "start", screen = null, token = "", hold = null, chosen = "", keying 
 // Where the page is
 
 function go(next, { quietly = false } = {}) {
-  if (step === "done" && !chosen) speak(first); // who comes after the thanks is somebody else
+  if (step === "done") { // who comes after the thanks is somebody else
+    forgetComfort();
+    if (!chosen) speak(first);
+  }
   step = next;
   document.body.dataset.step = next;
   $("back").hidden = !(next in BACK);
@@ -64,6 +67,7 @@ function startOver() {
   forget();
   forgetComfort();
   speak(first);
+  $("help-dialog").close();
   hide("card");
   go("start");
 }
@@ -112,8 +116,10 @@ function refusal(problem) {
 // Cards
 
 async function showCard(text, at = "") {
+  const of = visit;
   try {
     const said = await post("/v1/cards/identify", { card: text, ...(at ? { keyed: true } : {}) });
+    if (of !== visit) return; // whoever showed it has gone
     if (said.outcome !== "card") return at ? complain(t("kiosk.notCard"), at) : await passOn(said.text);
     await chooseCard(said.card_token);
   } catch (problem) { complain(refusal(problem), at); }
@@ -159,8 +165,10 @@ async function keyed(event) {
   const text = $("keyed").value.trim();
   if (!text) return $("keyed").focus();
   if (keying === "number") return showCard(text, "keyed-problem");
+  const of = visit;
   try {
     const { found } = await post("/v1/members/find", { phone: text });
+    if (of !== visit) return;
     if (!found.length) return complain(t("kiosk.notFound"), "keyed-problem");
     if (found.length === 1) return await chooseCard(found[0].card_token);
     $("found").replaceChildren(make("h3", {}, t("kiosk.chooseCard")), ...found.map((one) =>

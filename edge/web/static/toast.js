@@ -31,6 +31,9 @@ async function follow(doing) {
   }
 }
 
+// What could be undone goes with its sale: touched later, it would change the next one.
+export const dropUndo = () => $("toasts").querySelector("[data-stays]")?.remove();
+
 export function clearToasts() {
   last = "";
   $("toasts").replaceChildren();
