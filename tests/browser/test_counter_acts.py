@@ -128,6 +128,33 @@ def test_a_payment_card_is_no_certificate(panel: Page):
     assert PAYMENT not in panel.content()
 
 
+def test_no_payment_card_stands_in_the_field_of_a_certificate_and_a_scan_that_no_field_takes_is_said_so(panel: Page):
+    not_taken, said = "The scan was not taken. Close this window, then scan again.", []
+    begin(panel, "certificate")
+    scan(panel, PAYMENT)
+    panel.wait_for_timeout(500)
+    said.append((panel.input_value("#f-code"), panel.locator("#act-problem").inner_text()))
+    scan(panel, CODE)
+    expect(panel.locator("#f-code")).to_have_value(CODE)
+    said.append(panel.locator("#act-problem").is_visible())
+    panel.click("#act-send")
+    expect(panel.locator("#slip-list li")).to_contain_text("€50.00 is left on it.")
+    scan(panel, CARD)
+    panel.wait_for_timeout(500)
+    said.append(panel.locator("#slip").inner_text().count(not_taken))
+    panel.click("#slip-close")
+    begin(panel, "park")
+    scan(panel, CARD)
+    panel.wait_for_timeout(500)
+    said.append((panel.input_value("#f-note"), panel.locator("#act-problem").inner_text()))
+    assert said == [
+        ("", "That is a payment card. Keep it for the payment terminal, and scan the member's card."),
+        False,
+        1,
+        ("", not_taken),
+    ]
+
+
 # Consents
 
 

@@ -157,21 +157,23 @@ function approval(problem) {
   });
 }
 
-// A scan while an act is open goes into the field for one that has the caret, else into the first: a card as a token,
-// shown by its end. Whether it was taken.
+// A scan while a dialog is open goes into the act's field for one that has the caret, else into the first: a card as a
+// token, shown by its end. Where there is none it is said so. Whether the scan is done with.
 export function takeScan(text) {
   if ($("override")?.open) { $("o-code").value = text; return true; }
-  if (!$("act")?.open) return isOpen();
+  if (!isOpen()) return false;
   const field = $("act-body").querySelector("[data-scan]:focus") ?? $("act-body").querySelector("[data-scan]");
-  if (!field) return true;
-  fill(field, text);
+  if (!$("act").open) show("slip-problem", t("say.scanNotTaken"));
+  else if (field) fill(field, text);
+  else tell(new Error(t("say.scanNotTaken")));
   return true;
 }
 
 async function fill(field, text) {
   if (field.dataset.scan === "code") { field.value = text; return; }
   try {
-    const said = await ask("POST", "/v1/cards/identify", { card: text });
+    const said = await looked(text, field.dataset.scan === "certificate");
+    if (field.dataset.scan === "certificate") { field.value = text; tell(null); return; }
     if (field.dataset.scan === "number") {
       // Of a receipt, by the code printed on it. The till looks at it first: no payment card stands in a field.
       if (said.outcome !== "code") throw new Error(t("refusal.receipt_id_reserved"));
@@ -184,6 +186,16 @@ async function fill(field, text) {
     field.value = said.member?.card ?? "…";
     tell(null);
   } catch (problem) { fail(problem); }
+}
+
+// What the till says of a scan. A certificate may look like a card that the till would not serve; a payment card is none.
+async function looked(text, isCertificate) {
+  try {
+    return await ask("POST", "/v1/cards/identify", { card: text });
+  } catch (problem) {
+    if (isCertificate && problem.code.startsWith("card.") && problem.code !== "card.payment_card") return null;
+    throw problem;
+  }
 }
 
 // Fields

@@ -12,7 +12,7 @@ const certificate = {
   draw() {
     const amount = field("amountOn", { mode: "decimal", hint: t("field.money") }), reason = field("reason", { hint: t("field.optional") });
     const action = select("action", [["enquire", t("field.enquire")], ["activate", t("field.activate")], ["top_up", t("field.topUp")], ["block", t("field.block")]]);
-    return [field("code", { scan: "code", required: true }), two(only(action, [amount, ["activate", "top_up"]], [reason, ["block"]]), amount, reason)];
+    return [field("code", { scan: "certificate", required: true }), two(only(action, [amount, ["activate", "top_up"]], [reason, ["block"]]), amount, reason)];
   },
   async send(desk, values, step, { id, call }) {
     const moves = ["activate", "top_up"].includes(values.action), { currency, exponent } = desk.screen;

@@ -8,6 +8,7 @@ export function showSlip({ title, facts = [], list = [], text = "" }) {
   $("slip-facts").replaceChildren(...facts.filter(([, value]) => value !== "" && value !== null && value !== undefined).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
   $("slip-list").replaceChildren(...list.map((one) => make("li", {}, one)));
   show("slip-text", text);
+  show("slip-problem", "");
   $("slip-print").hidden = !text;
   $("slip").showModal();
   $("slip-close").focus({ preventScroll: true });
