@@ -143,6 +143,9 @@ def test_what_is_told_by_state_or_code_has_words_for_each():
     warned = {own_name(code) for code in re.findall(r'Warn\(\s*code="([\w.]+)"', sources("edge"))}
     assert len(warned) > 5
     assert warned - told.keys() - words_of("en")["refusal"].keys() == set()
+    # A reader tells the screens so where nobody foresaw the trouble.
+    assert '"internal.error"' in (ROOT / "edge/devices/readers.py").read_text("utf-8")
+    assert "internal_error" in told
 
 
 def sources(folder: str) -> str:
