@@ -37,7 +37,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: as OpenAPI writes it, `/v1/receipts/{receipt_id}`.
-        query: its words.
+        query: its words, beside `training` where the body has it.
         refuses: with which statuses it may say no to what fits the document; anything may be answered 400 for what
             does not, 401, 413, 5xx.
         empty: the body may be left out whole.
@@ -82,8 +82,7 @@ OPERATIONS = (
                      TRAINING),
               refuses=(404, 409, 503)),
     Operation(method="post", path="/v1/receipts/{receipt_id}/void", summary="Undo a whole receipt before the close.",
-              takes=bodies.VoidBody, answers=answers.VoidSaid, status=201, empty=True, query=(TRAINING,),
-              refuses=_SALE),
+              takes=bodies.VoidBody, answers=answers.VoidSaid, status=201, empty=True, refuses=_SALE),
     Operation(method="post", path="/v1/returns", summary="Take goods back.",
               takes=bodies.ReturnBody, answers=answers.ReturnSaid, status=201, refuses=_SALE),
     Operation(method="post", path="/v1/certificates", summary="Ask about a certificate, activate, top up or block it.",
@@ -115,10 +114,9 @@ OPERATIONS = (
               answers=day_answers.ExchangeSaid, query=(LANGUAGE, TRAINING), refuses=(404,)),
     Operation(method="post", path="/v1/exchanges/{exchange_id}/void",
               summary="Undo both halves of an exchange before the close.", takes=bodies.ExchangeVoidBody,
-              answers=day_answers.ExchangeVoidSaid, status=201, empty=True, query=(TRAINING,), refuses=_SALE),
+              answers=day_answers.ExchangeVoidSaid, status=201, empty=True, refuses=_SALE),
     Operation(method="post", path="/v1/returns/{return_id}/void", summary="Undo a whole return before the close.",
-              takes=bodies.ReturnVoidBody, answers=answers.ReturnVoidSaid, status=201, empty=True, query=(TRAINING,),
-              refuses=_SALE),
+              takes=bodies.ReturnVoidBody, answers=answers.ReturnVoidSaid, status=201, empty=True, refuses=_SALE),
     Operation(method="post", path="/v1/parked", summary="Lay an open basket aside.",
               takes=bodies.ParkBody, answers=day_answers.ParkedSaid, status=201, refuses=_SALE),
     Operation(method="get", path="/v1/parked", summary="Baskets that wait at the tills of the store.",
@@ -131,7 +129,7 @@ OPERATIONS = (
     Operation(method="delete", path="/v1/training", summary="Leave training; all of it is forgotten.",
               answers=day_answers.TrainingSaid),
     Operation(method="post", path="/v1/day-close", summary="Close a business day, against the totals of the POS.",
-              takes=bodies.DayCloseBody, answers=day_answers.CloseSaid, status=201, empty=True, query=(TRAINING,),
+              takes=bodies.DayCloseBody, answers=day_answers.CloseSaid, status=201, empty=True,
               refuses=(403, 409, 422, 429)),
     Operation(method="get", path="/v1/day-close/{business_date}", summary="A close as it was answered.",
               answers=day_answers.CloseSaid, query=(LANGUAGE, TRAINING), refuses=(404,)),
@@ -203,7 +201,7 @@ def openapi() -> dict[str, Any]:
 def _operation(operation: Operation) -> dict[str, Any]:
     told: dict[str, Any] = {
         "summary": operation.summary,
-        "parameters": [*in_path(operation.path), *in_query(operation.query)],
+        "parameters": [*in_path(operation.path), *in_query((*operation.query, *_practised(operation)))],
         "responses": {
             str(operation.status): {"description": operation.summary, "content": _content(operation)},
             "default": {
@@ -224,6 +222,11 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.path.startswith("/v1/") and operation.path != "/v1/screen":
         told["security"] = [{"pos": []}, {}]
     return told
+
+
+def _practised(operation: Operation) -> tuple[Query, ...]:
+    """Every body that may be practised may be so by a word of the query, for a void may have no body at all."""
+    return (TRAINING,) if operation.takes and "training" in operation.takes.__struct_fields__ else ()
 
 
 def _content(operation: Operation) -> dict[str, Any]:

@@ -183,6 +183,18 @@ def test_the_words_of_a_query_that_a_route_looks_at_are_in_the_document(tmp_path
             assert rim.client.open(f"{path}?{word}=nonsense", method=method.upper()).status_code == 400, (path, word)
 
 
+def test_a_body_that_may_be_practised_may_be_so_by_the_query_too(tmp_path: Path):
+    rim, paths = Rim(tmp_path), openapi()["paths"]
+    assert rim.post("/v1/quotes?training=true", quote()).json["training"] is True
+    silent = [
+        one.path
+        for one in OPERATIONS
+        if one.takes and "training" in one.takes.__struct_fields__
+        and "training" not in {word["name"] for word in paths[one.path][one.method]["parameters"]}
+    ]  # fmt: skip
+    assert silent == []
+
+
 def test_the_page_about_the_api_names_every_route():
     page = (Path(__file__).parents[2] / "docs" / "till-api.md").read_text("utf-8")
     missing = [one.path for one in OPERATIONS if f"`{one.method.upper()} {one.path}`" not in page]
