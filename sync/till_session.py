@@ -197,7 +197,10 @@ class TillSession:
         if self._own_keys is None:
             return None
         if self._keys_wanted:
-            return compose_keys(self._speaker(), now, newest_no(self._keys))
+            # A centre that was restored to before our last rotation knows the key before it alone, and whoever knows
+            # the present one knows that too.
+            signer = self._own_keys.previous_signer() or self._signer
+            return compose_keys(replace(self._speaker(), signer=signer), now, newest_no(self._keys))
         if self._vouch and (previous := self._own_keys.previous_signer()):
             speaker = replace(self._speaker(), signer=previous)
             return compose_new_key(speaker, now, self._signer)

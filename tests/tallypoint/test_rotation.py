@@ -345,6 +345,23 @@ def test_a_centre_that_was_restored_to_before_the_new_key_has_the_old_one_vouch_
     office.is_sound()
 
 
+def test_a_centre_that_was_restored_to_before_the_new_key_and_then_makes_its_own_new_is_heard(office: Office) -> None:
+    office.keys.make_next()
+    office.sync()
+    with writing(office.world.engine) as tx:
+        tx.execute(t.till_key.delete().where(t.till_key.c.key_no > ROTATED))
+        tx.execute(update(t.till_key).values(state="active", until_seq=0))
+        note_restore(tx, office.clock.wall_ms())
+    rotate(office)
+    office.again()
+    office.sell()
+    office.sync()
+    own = read_identity_file(office.folder / "lane")
+    assert own and [key.key_no for key in own.centre_keys.keys] == [1, 2]
+    assert office.till_keys() == [(1, "replaced"), (1 + ROTATED, "active")]
+    office.is_sound()
+
+
 def test_a_till_that_was_stopped_when_its_old_key_vouched_has_it_vouch_again(office: Office) -> None:
     office.keys.make_next()
     office.sync()
