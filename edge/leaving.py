@@ -21,6 +21,7 @@ from edge.ports import Clock, Settings
 from edge.salvage.salvage import NEW_FILE, finish_salvage
 from loyalty.trouble import Refusal
 from sync.framing import open_signed, sha256
+from sync.keys import PublicKeys
 from sync.leaving import LEAVE_PATH, Leave, compose_leave, read_left
 from sync.refusals import NotOurAnswer
 from sync.wire import PROBLEM_TAG, Answer, Problem
@@ -133,6 +134,7 @@ def _tell(
     exchange: Callable[[str, bytes], Answer], exported: bool,
 ) -> int:  # fmt: skip
     head, counter = journal.head(), journal.outbox.next_counter()
+    keys = identity.centre_keys.live_at(clock.now().wall_ms)
     while True:
         message = Leave(
             till_id=identity.till_id, epoch=identity.epoch, key_no=identity.signer.key_no, counter=counter,
@@ -141,16 +143,16 @@ def _tell(
         request = compose_leave(message, identity.signer)
         answer = exchange(settings.centre_url.rstrip("/") + LEAVE_PATH, request)
         if answer.status == 200:
-            return read_left(answer.body, request, identity.centre_keys).to_come
-        problem = _problem(answer, request, identity)
+            return read_left(answer.body, request, keys).to_come
+        problem = _problem(answer, request, keys)
         if problem.code != "sync.replayed" or problem.need < counter:
             raise LeaveRefused(problem.say, code_there=problem.code)
         counter = journal.outbox.next_counter(problem.need)
 
 
-def _problem(answer: Answer, request: bytes, identity: TillIdentity) -> Problem:
+def _problem(answer: Answer, request: bytes, keys: PublicKeys) -> Problem:
     try:
-        problem, _ = open_signed(PROBLEM_TAG, answer.body, Problem, identity.centre_keys)
+        problem, _ = open_signed(PROBLEM_TAG, answer.body, Problem, keys)
     except Refusal:
         raise NotOurAnswer(f"Not head office but something on the way answered: HTTP {answer.status}.") from None
     if problem.answers != sha256(request):

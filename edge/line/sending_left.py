@@ -17,7 +17,7 @@ from loyalty.trouble import Refusal
 from sync.chain import ZERO_HASH, StreamHead
 from sync.envelope import MAX_EVENTS, MAX_RAW_BYTES, SealedBatch, Sender, Unsent, seal_batch
 from sync.framing import open_signed, sha256
-from sync.keys import Signer
+from sync.keys import PublicKeys, Signer
 from sync.refusals import BadChain, ForkFound, GapFound, NotOurAnswer, OldEpoch, Revoked, TillLeft, UnknownEpoch
 from sync.wire import ACK_TAG, PROBLEM_TAG, SALVAGE_PATH, Ack, Answer, BatchHeader, Lanes, Problem
 
@@ -86,8 +86,7 @@ class SendLeft:
                 break
             events = outbox.unsent(after.seq, MAX_EVENTS, MAX_RAW_BYTES)
             sealed = left_batch(after, events, self._clock.now().wall_ms, self._identity.signer)
-            answer = self._exchange(self._url + SALVAGE_PATH, sealed.data, DEADLINE_MS)
-            said = read_answer(answer, sealed.data, self._identity)
+            said = self._carry(sealed.data)
             sent += 1
             if isinstance(said, Ack):
                 outbox.take_ack(msgspec.structs.replace(said, head=self._head_of(said, sealed.header)))
@@ -102,8 +101,7 @@ class SendLeft:
         signer = signer_of(self._identity, self._folder, after.epoch)
         events = self._journal.left.unsent(after, MAX_EVENTS)
         sealed = left_batch(after, events, self._clock.now().wall_ms, signer)
-        answer = self._exchange(self._url + SALVAGE_PATH, sealed.data, DEADLINE_MS)
-        said = read_answer(answer, sealed.data, self._identity)
+        said = self._carry(sealed.data)
         if isinstance(said, Problem):
             self._refused(said, after)
         else:
@@ -129,10 +127,14 @@ class SendLeft:
         return msgspec.structs.replace(head, seq=seq, hash=sent.head_hash)
 
     def _send_loose(self, one: Loose) -> None:
-        said = read_answer(self._exchange(self._url + SALVAGE_PATH, one.batch, DEADLINE_MS), one.batch, self._identity)
+        said = self._carry(one.batch)
         if isinstance(said, Problem) and said.code not in APART:
             raise NotOurAnswer(said.say, code_there=said.code)
         self._journal.left.sent_loose(one, self._clock.now().wall_ms)
+
+    def _carry(self, batch: bytes) -> Ack | Problem:
+        answer = self._exchange(self._url + SALVAGE_PATH, batch, DEADLINE_MS)
+        return read_answer(answer, batch, self._identity.centre_keys.live_at(self._clock.now().wall_ms))
 
 
 def left_batch(after: StreamHead, events: Sequence[Unsent], now_ms: int, signer: Signer) -> SealedBatch:
@@ -152,20 +154,24 @@ def signer_of(identity: TillIdentity, folder: Path, epoch: int) -> Signer:
     return earlier.signer
 
 
-def read_answer(answer: Answer, request: bytes, identity: TillIdentity) -> Ack | Problem:
-    """What head office said to a batch, proven to be its word about this one. Raises: NotOurAnswer, BadSignature."""
+def read_answer(answer: Answer, request: bytes, keys: PublicKeys) -> Ack | Problem:
+    """What head office said to a batch, proven by one of `keys` to be its word about this one.
+
+    Raises:
+        NotOurAnswer, BadSignature.
+    """
     said: Ack | Problem
     if answer.status == 200:
-        said, _ = open_signed(ACK_TAG, answer.body, Ack, identity.centre_keys)
+        said, _ = open_signed(ACK_TAG, answer.body, Ack, keys)
     else:
-        said = _problem(answer, identity)
+        said = _problem(answer, keys)
     if said.answers != sha256(request):
         raise NotOurAnswer("This answers another request.")
     return said
 
 
-def _problem(answer: Answer, identity: TillIdentity) -> Problem:
+def _problem(answer: Answer, keys: PublicKeys) -> Problem:
     try:
-        return open_signed(PROBLEM_TAG, answer.body, Problem, identity.centre_keys)[0]
+        return open_signed(PROBLEM_TAG, answer.body, Problem, keys)[0]
     except Refusal:
         raise NotOurAnswer(f"Not head office but something on the way answered: HTTP {answer.status}.") from None

@@ -21,7 +21,9 @@ from central.verify.books import verify_books
 from edge import key_files
 from edge.identity import read_identity_file, write_identity_file
 from edge.key_files import NEXT_FILE, KeyFiles
+from edge.leaving import leave
 from edge.line.exporting import export
+from edge.line.sending_left import SendLeft
 from edge.salvage.salvage import begin_provisional
 from loyalty.facts.events import Opened
 from loyalty.facts.lease_events import LeaseMoved
@@ -31,7 +33,7 @@ from sync.chain import next_head
 from sync.envelope import Sender, Unsent, seal_batch
 from sync.framing import pack
 from sync.keys import PublicKey, Signer, one_key
-from sync.refusals import NotOurAnswer
+from sync.refusals import BadSignature, NotOurAnswer
 from sync.rotation import NEW_KEY_PATH, ROTATED, Notice, follow, make_notice, trusted_back
 from sync.wire import BATCH_PATH, GRANT_TAG, Answer, Grant, Lanes
 from tallypoint.cli import main
@@ -496,6 +498,47 @@ def test_the_old_key_is_believed_until_its_last_day_and_then_no_more(office: Off
     for _ in range(5):
         office.clock.move(min(office.node.uplink.run_once(), 60_000))
     assert office.node.journal.backlog() == 1
+
+
+def with_a_new_key_of_the_centre(office: Office) -> Signer:
+    """Its till knows it. Returns: the one before, which is over in ten days."""
+    old = office.world.signer
+    rotate(office, days=10)
+    office.again()
+    office.sell()
+    office.sync()
+    own = read_identity_file(office.folder / "lane")
+    assert own and [key.key_no for key in own.centre_keys.keys] == [1, 2]
+    return old
+
+
+def test_what_is_left_of_an_earlier_epoch_is_not_acknowledged_by_a_key_that_is_over(office: Office) -> None:
+    old = with_a_new_key_of_the_centre(office)
+    office.sell()
+    lose_numbering(office)
+    office.clock.move(11 * DAY_MS)
+    office.world._session = CentreSession(old, os.urandom)
+    own = read_identity_file(office.folder / "lane")
+    assert own
+    left = SendLeft(
+        journal=office.node.journal, identity=own, folder=office.folder / "lane", clock=office.clock, url=NOWHERE,
+        exchange=office.line, is_offline=lambda: False,
+    )  # fmt: skip
+    with pytest.raises(BadSignature):
+        left.send()
+    assert office.node.journal.outbox.left_unsent() == 1
+
+
+def test_a_till_does_not_leave_at_the_word_of_a_key_that_is_over(office: Office) -> None:
+    old = with_a_new_key_of_the_centre(office)
+    office.clock.move(11 * DAY_MS)
+    office.world._session = CentreSession(old, os.urandom)
+    office.world.nodes.clear()
+    office.node.journal.close()
+    office.node.cache.close()
+    with pytest.raises(BadSignature):
+        leave(office.node.till.settings, office.clock, exchange=office.line)
+    assert read_identity_file(office.folder / "lane") is not None
 
 
 def test_a_key_file_that_is_not_the_centres_is_refused_at_the_start(office: Office) -> None:
