@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from central.coalition.registry import at, begin_stream, till_record
-from central.database.tables import stream, till, till_key
+from central.database.tables import slot, stream, till, till_key
 from central.worklist.worklist import raise_alarm
 from sync.ports import TillRecord
 from sync.provisional import may_be_provisional, provisional_genesis
@@ -38,6 +38,8 @@ def adopt_provisional(tx: Connection, said: Hello | NewKey, now_ms: int) -> bool
     if tx.execute(moved.values(epoch=said.epoch)).rowcount == 0:
         return False
     tx.execute(update(till_key).where(*_key(said.till_id, key.key_no)).values(epoch=said.epoch))
+    # A code that is open for the lane names the epoch after the one before: it would be refused as somebody else's.
+    tx.execute(update(slot).where(slot.c.till_id == said.till_id, slot.c.used_by_key == "").values(expires_ms=now_ms))
     tx.execute(update(stream).where(at(said.till_id, before.epoch)).values(state="left"))
     state = "active" if is_open else "suspended"
     begin_stream(tx, said.till_id, said.epoch, provisional_genesis(genesis, said.epoch).hex(), state, now_ms)

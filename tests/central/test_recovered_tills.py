@@ -1,5 +1,6 @@
 """A till whose journal went back in time, or was damaged, goes on; head office has everything that is left, once."""
 
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -7,11 +8,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from central.coalition.registry import open_slot
 from central.database import tables as t
+from central.ports import writing
 from edge.identity import TillIdentity, write_identity_file, write_secret
 from edge.leaving import StillUnsent, leave
+from edge.line.enrol import EnrolRefused, enrol
 from edge.salvage import salvage
 from loyalty.facts.events import Opened
+from sync.enrolment import fingerprint
 from sync.framing import read_json, split
 from sync.provisional import FIRST
 from sync.wire import SALVAGE_PATH, BatchHeader
@@ -100,6 +105,27 @@ def test_an_emptied_journal_is_noticed_by_its_tail(lane: Lane, centre: Centre):
     lane.settle()
     assert receipts(centre) == posted("r1", "r2", "r3")
     in_order(centre)
+
+
+def test_a_code_from_before_a_till_began_an_epoch_of_its_own_has_lapsed_and_is_no_alarm(lane: Lane, centre: Centre):
+    """Somebody gives out a code for a till that is in trouble; it is started once more before the code is typed in."""
+    lane.sell("r1")
+    lane.settle()
+    lane.stop()
+    (lane.folder / "journal.db").write_bytes(b"")
+    with writing(centre.engine) as tx:
+        slot = open_slot(
+            tx, centre.random, store_id="S1", label="lane", now_ms=centre.now, till_id=lane.identity.till_id
+        )
+    lane.start()
+    lane.settle()
+    lane.stop()
+    with pytest.raises(EnrolRefused, match="has lapsed; ask head office for a new one"):
+        enrol(
+            lane.settings, lane.clock, code=slot.code, fingerprint=fingerprint(centre.signer.public),
+            exchange=lambda url, body: lane.exchange(url, body, 0), random_bytes=os.urandom, again=True,
+        )  # fmt: skip
+    assert centre.rows(select(t.flag.c.cause).where(t.flag.c.cause == "enrolment.code_used")) == []
 
 
 def test_events_that_were_announced_and_are_lost_are_named_by_their_number(lane: Lane, centre: Centre, tmp_path: Path):
