@@ -90,6 +90,7 @@ class SendLeft:
             sent += 1
             if isinstance(said, Ack):
                 outbox.take_ack(msgspec.structs.replace(said, head=self._head_of(said, sealed.header)))
+                self._apart = None  # what was kept apart is booked: this follows on it
             elif said.code in APART:
                 # Kept there, not acknowledged: what follows is brought too, and all of it once more by another start.
                 self._apart = msgspec.structs.replace(after, seq=sealed.header.last_seq, hash=sealed.header.head_hash)

@@ -243,6 +243,25 @@ def test_a_real_till_gets_everything_booked_and_acknowledged(centre: Centre, tmp
     in_order(centre)
 
 
+def test_what_it_sells_after_the_decision_is_sent_once(centre: Centre, tmp_path) -> None:
+    centre.member()
+    lane = Lane(centre, tmp_path / "till")
+    lane.sell("r1")
+    lane.settle()
+    revoke(centre, lane.identity.till_id)
+    lane.sell("r2")
+    lane.settle()
+    Office(centre).done(
+        ReinstateWish(till_id=lane.identity.till_id, epoch=lane.identity.epoch, reason="revoked_by_mistake")
+    )
+    # Nobody has enrolled it anew yet, and its service goes on.
+    lane.sell("r3")
+    lane.settle()
+    assert receipts(centre) == [("r1", "posted"), ("r2", "posted"), ("r3", "posted")]
+    assert (lane.journal.backlog(), lane.left.send()) == (0, 0)
+    in_order(centre)
+
+
 def test_what_is_no_mistake_is_refused(centre: Centre) -> None:
     till, office = centre.till(), Office(centre)
     with pytest.raises(NotRevoked):
