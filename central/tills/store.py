@@ -268,9 +268,7 @@ class SqlCentreStore:
     @replayable
     def quarantine(self, till_id: str, epoch: int, code: str, evidence: bytes, now_ms: int) -> None:
         with writing(self.engine) as tx:
-            if ask_one(tx, _KEPT, {"till": till_id}) + len(evidence) > MOST_KEPT_BYTES:
-                raise_alarm(tx, "uploads_not_kept", till_id, now_ms, epoch=epoch, code=code)
-            elif _keep(tx, till_id, epoch, code, evidence, now_ms):
+            if _keep(tx, till_id, epoch, code, evidence, now_ms):
                 raise_alarm(tx, "batch_quarantined", till_id, now_ms, epoch=epoch, code=code)
 
     @replayable
@@ -289,9 +287,13 @@ _KEPT = select(func.coalesce(func.sum(func.length(quarantine.c.evidence)), 0)).w
 
 
 def _keep(tx: Connection, till_id: str, epoch: int, code: str, proof: bytes, now_ms: int) -> bool:
-    """Keep the bytes that prove something is wrong; False when they are here already."""
+    """Keep the bytes that prove something is wrong; False when they are here already, or there is no room for more of
+    this till, which the worklist says."""
     name = sha256(proof)
     if tx.execute(quarantine.select().where(quarantine.c.till_id == till_id, quarantine.c.sha256 == name)).first():
+        return False
+    if ask_one(tx, _KEPT, {"till": till_id}) + len(proof) > MOST_KEPT_BYTES:
+        raise_alarm(tx, "uploads_not_kept", till_id, now_ms, epoch=epoch, code=code)
         return False
     row = {"till_id": till_id, "sha256": name, "epoch": epoch, "code": code, "received_at_ms": now_ms}
     tx.execute(quarantine.insert().values(**row, evidence=proof))

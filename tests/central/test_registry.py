@@ -176,6 +176,16 @@ def test_whoever_has_a_stolen_till_cannot_fill_the_disk_with_its_uploads(
     assert sorted(cause for _, cause in centre.flags()) == ["batch_quarantined", "uploads_not_kept"]
 
 
+def test_nor_with_proofs_of_one_fork_after_the_other(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
+    till_id = centre.till().head.till_id
+    monkeypatch.setattr(store, "MOST_KEPT_BYTES", 10)
+    for proof in (b"first", b"other", b"third", b"other"):
+        centre.store.suspend(till_id, 1, "sync.fork", proof, NOW)
+    assert {bytes(one) for (one,) in centre.rows(select(quarantine.c.evidence))} == {b"first", b"other"}
+    assert sorted(cause for _, cause in centre.flags()) == ["sync.fork", "uploads_not_kept"]
+    assert centre.rows(select(stream.c.state).where(stream.c.till_id == till_id)) == [("suspended",)]
+
+
 def test_tills_of_a_store_that_listen_are_told_to_each_other_by_name(centre: Centre) -> None:
     one, two, elsewhere = centre.till(), centre.till(), centre.till("S2")
     with writing(centre.engine) as tx:
