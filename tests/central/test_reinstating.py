@@ -9,7 +9,7 @@ from central.corrections.corrections import OwnWish
 from central.corrections.reinstating import NotRevoked
 from central.corrections.wishes import BadWish, FixWish, ReinstateWish
 from central.database import tables as t
-from central.intake import reinstated
+from central.intake import replaying
 from central.intake.quarantine import AlreadyDecided, ItemKey, items, show
 from central.intake.reinstated import RevokedStream, replay_reinstated, revoked_streams
 from central.intake.replaying import NotReadable, replay_one
@@ -105,7 +105,7 @@ def test_cut_short_after_the_decision_the_chore_books_the_rest(
     till.sell("R2", 1_000, told(anna))
     refused(till, 1, 1)
     refused(till, 2, 2)
-    real, calls = reinstated.replay_upload, []
+    real, calls = replaying.replay_upload, []
 
     def dies(*how: object) -> int:
         calls.append(how)
@@ -113,12 +113,12 @@ def test_cut_short_after_the_decision_the_chore_books_the_rest(
             raise KeyboardInterrupt
         return real(*how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(reinstated, "replay_upload", dies)
+    monkeypatch.setattr(replaying, "replay_upload", dies)
     office = Office(centre)
     with pytest.raises(KeyboardInterrupt):
         office.done(wish(till))
     assert lots(centre, anna) == 40
-    monkeypatch.setattr(reinstated, "replay_upload", real)
+    monkeypatch.setattr(replaying, "replay_upload", real)
     assert replay_reinstated(centre.engine, centre.now, centre.random, "chore").posted == 1
     assert (lots(centre, anna), waiting(centre)) == (50, [])
     adds_up(centre)
