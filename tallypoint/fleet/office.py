@@ -37,6 +37,7 @@ from tallypoint.fleet.dice import DrawnBytes
 from tallypoint.fleet.disk import CentreDisk, Crashed, Peril, image_of
 
 CHUNK_ROWS = 8  # of few members several chunks
+UNNUMBERED = "certificate WHERE no = 0 AND n > 0"
 CLAIMED = "receipt_claim WHERE state = 'asked' OR due = 1"
 # Points that a till has set aside in an epoch that is over come home once their time to settle is.
 STRAYED = (
@@ -226,9 +227,9 @@ class Office:
         return self.disk.connection.execute(f"SELECT 1 FROM {what} LIMIT 1").fetchone() is not None
 
     def has_changes(self) -> bool:
-        """Whether accounts wait for a number in their lane, events for one that has not come, claims for a decision, or
-        points for the member of their card."""
-        return any(self._is_there(what) for what in ("changed", "waiting", CLAIMED, STRAYED))
+        """Whether accounts or certificates wait for a number in their lane, events for one that has not come, claims
+        for a decision, or points for the member of their card."""
+        return any(self._is_there(what) for what in ("changed", UNNUMBERED, "waiting", CLAIMED, STRAYED))
 
     def chunks(self) -> int:
         """How many chunks of members there are."""

@@ -199,6 +199,13 @@ def test_a_stream_that_goes_back_is_found():
     assert "head" in broken(fleet)
 
 
+def test_a_history_is_not_over_while_a_certificate_waits_for_its_number():
+    fleet = played()
+    assert fleet.behind() == []
+    at_centre(fleet, "UPDATE certificate SET no = 0 WHERE code = (SELECT min(code) FROM certificate WHERE n > 0)")
+    assert fleet.behind() == ["the centre"]
+
+
 def test_a_till_whose_copy_of_a_member_is_another_is_found():
     fleet = played()
     cache = fleet.machines[1].cache_disk.writer
