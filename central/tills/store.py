@@ -261,8 +261,9 @@ class SqlCentreStore:
     @replayable
     def suspend(self, till_id: str, epoch: int, code: str, evidence: bytes, now_ms: int) -> None:
         with writing(self.engine) as tx:
-            registry.stop_stream(tx, till_id, epoch, code)
-            if _keep(tx, till_id, epoch, code, evidence, now_ms):
+            is_stopped = registry.stop_stream(tx, till_id, epoch, code)
+            # No stop is without its alarm, be there no room for what proves it.
+            if _keep(tx, till_id, epoch, code, evidence, now_ms) or is_stopped:
                 raise_alarm(tx, code, till_id, now_ms, epoch=epoch)
 
     @replayable

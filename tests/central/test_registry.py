@@ -186,6 +186,16 @@ def test_nor_with_proofs_of_one_fork_after_the_other(centre: Centre, monkeypatch
     assert centre.rows(select(stream.c.state).where(stream.c.till_id == till_id)) == [("suspended",)]
 
 
+def test_a_till_that_is_stopped_has_its_alarm_though_there_is_no_room_for_the_proof(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    till_id = centre.till().head.till_id
+    monkeypatch.setattr(store, "MOST_KEPT_BYTES", 0)
+    centre.store.suspend(till_id, 1, "sync.fork", b"proof", NOW)
+    assert sorted(cause for _, cause in centre.flags()) == ["sync.fork", "uploads_not_kept"]
+    assert centre.rows(select(quarantine.c.evidence)) == []
+
+
 def test_tills_of_a_store_that_listen_are_told_to_each_other_by_name(centre: Centre) -> None:
     one, two, elsewhere = centre.till(), centre.till(), centre.till("S2")
     with writing(centre.engine) as tx:
