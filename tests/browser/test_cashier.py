@@ -204,6 +204,18 @@ def test_parked_here_and_resumed_the_basket_is_at_hand_again(service: TillServic
     assert requests.get(f"{service.url}/v1/parked", timeout=5).json()["parked"] == []
 
 
+BREAD, MUG = line(1, "bread", 250), line(2, "mug", 300)
+
+
+def bring_back_for(service: TillService, panel: Page, new: dict[str, Any]) -> None:
+    """An exchange for what is rung up, as far as its lines that come back."""
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(new)))
+    begin(panel, "exchange")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+
+
 def test_an_exchange_takes_the_old_goods_and_sells_those_at_hand(service: TillService, panel: Page):
     post(service, "/v1/receipts", commit(basket=GOODS))
     post(service, "/v1/quotes", quote(quote_id="Q2"))  # beans 10.00 less a fifth, bread 2.50
@@ -217,29 +229,21 @@ def test_an_exchange_takes_the_old_goods_and_sells_those_at_hand(service: TillSe
 
 
 def test_an_exchange_sells_what_was_rung_up_while_its_lines_were_chosen_too(service: TillService, panel: Page):
-    post(service, "/v1/receipts", commit(basket=GOODS))
-    post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(line(1, "bread", 250))))
-    begin(panel, "exchange")
-    panel.fill("#f-receipt", "R1")
-    panel.click("#act-send")
+    bring_back_for(service, panel, BREAD)
     panel.check("#f-line2")
-    post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(line(1, "bread", 250), line(2, "mug", 300))))
+    post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(BREAD, MUG)))
     panel.click("#act-send")
     # 5.50 for bread and mug less 3.45 for the loaf.
     expect(panel.locator("#slip-list li")).to_have_text("The customer pays €2.05.")
 
 
 def test_an_exchange_that_was_refused_sells_what_is_rung_up_by_the_next_try(service: TillService, panel: Page):
-    post(service, "/v1/receipts", commit(basket=GOODS))
-    post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(line(1, "bread", 250))))
-    begin(panel, "exchange")
-    panel.fill("#f-receipt", "R1")
-    panel.click("#act-send")
+    bring_back_for(service, panel, BREAD)
     panel.check("#f-line3")
     panel.fill('[name="quantity3"]', "9")
     panel.click("#act-send")
     expect(panel.locator("#act-problem")).to_contain_text("Only 2 of line 3 can still come back.")
-    post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(line(1, "bread", 250), line(2, "mug", 300))))
+    post(service, "/v1/quotes", quote(quote_id="Q2", basket=basket(BREAD, MUG)))
     panel.uncheck("#f-line3")
     panel.check("#f-line2")
     panel.click("#act-send")

@@ -314,13 +314,18 @@ def test_points_that_tills_keep_back_keep_those_of_others_from_nothing(centre: C
     assert points(centre, anna) == 4
 
 
-def test_points_of_a_card_whose_member_is_erased_stay_and_say_why(centre: Centre) -> None:
+def with_stray_points(centre: Centre) -> tuple[int, Till, int]:
+    """ANNA, the till that gave her NEW, and the account under which NEW had earned at another till before."""
     anna, till, other = centre.member(ANNA), centre.till(), centre.till()
     other.sell("R-9", 400, UNKNOWN_CARD, token=token(NEW))
     other.upload()
     till.append(changed(till, "C-1", "issued", NEW, ANNA))
     till.upload()
-    stray = centre.figures("card_has_points")["account_id"]
+    return anna, till, centre.figures("card_has_points")["account_id"]
+
+
+def test_points_of_a_card_whose_member_is_erased_stay_and_say_why(centre: Centre) -> None:
+    anna, _, stray = with_stray_points(centre)
     with writing(centre.engine) as tx:
         erase_member(tx, anna, by="dpo", now_ms=centre.now, randomness=centre.random)
     assert bring_home(centre.engine, centre.now, centre.random) == 0
@@ -332,12 +337,7 @@ def test_points_of_a_card_whose_member_is_erased_stay_and_say_why(centre: Centre
 
 
 def test_points_of_a_card_whose_member_was_merged_into_its_account_are_at_home(centre: Centre) -> None:
-    anna, till, other = centre.member(ANNA), centre.till(), centre.till()
-    other.sell("R-9", 400, UNKNOWN_CARD, token=token(NEW))
-    other.upload()
-    till.append(changed(till, "C-1", "issued", NEW, ANNA))
-    till.upload()
-    stray = centre.figures("card_has_points")["account_id"]
+    anna, till, stray = with_stray_points(centre)
     signed = Signed(correction_id="M-1", asked_by="ana", approved_by="", on=TODAY, now_ms=centre.now)
     with writing(centre.engine) as tx:
         wish = MergeWish(account_id=anna, into_account_id=stray, reason="duplicate_member")
