@@ -475,6 +475,22 @@ def test_a_paid_sale_shows_its_record_where_its_lines_were(service: TillService,
     record = service.desk.screens.now().record
     assert record and record in said["text"]
     expect(panel.locator("#nosale")).to_contain_text(f"PaidRecord {record}")
+    expect(panel.locator("#facts dt").first).to_have_text("Earned")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_can_be_spent_is_said_beside_the_total_and_never_over_it(
+    service: TillService, open_page: OpenPage, size: str
+):
+    richer(service)
+    panel = open_page(f"{service.url}/cashier?lang=ru", size)
+    sign_in(panel)
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    expect(panel.locator(".toast button")).to_have_text("Списать")
+    total, said = panel.locator("#row-total").bounding_box(), panel.locator(".toast").bounding_box()
+    assert total and said
+    apart = total["y"] + total["height"] <= said["y"] or total["x"] + total["width"] <= said["x"]
+    assert apart and total["y"] + total["height"] <= SIZES[size][1]
 
 
 # Words of the acts that stand on two lines. A soft hyphen may part one, nothing else may.

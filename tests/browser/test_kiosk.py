@@ -643,6 +643,19 @@ def test_what_is_looked_at_first_is_whole_though_the_line_is_down(
         assert mark["height"] < 50, "the name stands on two lines"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_on_a_phone_the_next_step_of_a_member_needs_no_scrolling(
+    service: TillService, open_page: OpenPage, language: str
+):
+    richer(service)
+    service.desk.is_offline = lambda: True
+    page = open_page(f"{service.url}/kiosk?lang={language}", "phone", reduced_motion="reduce")
+    post(service, "/v1/cards/identify", {"card": CARD})
+    at(page, "member")
+    box, foot = page.locator("#shop").bounding_box(), page.locator("footer").bounding_box()
+    assert box and foot and box["y"] + box["height"] <= foot["y"]
+
+
 def test_on_a_phone_the_button_to_spend_is_reached_and_on_a_totem_letters_grow(
     service: TillService, open_page: OpenPage
 ):

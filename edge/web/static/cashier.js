@@ -97,7 +97,7 @@ function drawMember(screen) {
   $("m-big").hidden = !known;
   if (known) { $("m-points").textContent = count(screen.balance_points); $("m-points-word").textContent = t("cashier.balance"); }
   const facts = [
-    [t("cashier.earns"), totals?.points_earned ? `+${points(totals.points_earned)}` : ""],
+    [t(screen.phase === "done" ? "cashier.earned" : "cashier.earns"), totals?.points_earned ? `+${points(totals.points_earned)}` : ""],
     [t("cashier.spent"), totals?.points_spent ? `−${points(totals.points_spent)}` : ""],
     [t("cashier.spendable"), screen.most_points ? `${points(screen.most_points)} · ${cash(screen.most_minor, screen)}` : ""],
     [t("cashier.authority"), screen.authority === "none" ? "" : t(`tier.${screen.authority}`)],
