@@ -21,6 +21,7 @@ from sync.framing import check_signature, pack, sha256, split
 from sync.keys import PublicKey, Signer
 from sync.lanes import seal_page
 from sync.leaving import LEAVE_PATH, LEAVE_TAG, LEFT_TAG, Leave, Left
+from sync.papers import make_paper, read_paper
 from sync.ports import CentreFacts, CentreStore, TillRecord
 from sync.provisional import may_be_provisional
 from sync.refusals import (
@@ -211,11 +212,24 @@ class CentreSession:
             now_ms=now_ms,
             signer=self._signer,
             exchange_private=self._random_bytes(32),
+            paper=make_paper(slot, claim, now_ms=now_ms, signer=self._signer),
         )
 
     # Hello
 
+    def _readmit(self, now_ms: int, data: bytes, store: CentreStore) -> None:
+        """Where a till is not known, or its key, and shows by a paper of ours that it was: before a restore."""
+        parts = split(data)
+        hello = self._versions.read(parts, Hello, is_upload=True)
+        if not hello.paper or ((till := store.till(hello.till_id)) and till.keys.find(hello.key_no)):
+            return
+        paper, genesis = read_paper(hello.paper, self._signer)
+        check_signature(HELLO_TAG, parts, paper.public)
+        if (paper.till_id, paper.till_key_no) == (hello.till_id, hello.key_no):
+            store.readmit(paper, genesis, now_ms)
+
     def _hello(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
+        self._readmit(now_ms, data, store)
         hello, till = _open(HELLO_TAG, data, Hello, store, self._versions, is_upload=True)
         if hello.epoch > till.epoch and may_be_provisional(hello.epoch):
             till = store.adopt_provisional(hello, now_ms) or till
@@ -323,6 +337,8 @@ class CentreSession:
         header = opened.header
         if header.epoch == till.epoch and till.state != "left":
             return self._batch(now_ms, data, store)
+        if till.is_undecided:
+            _check_state(till)  # what it brings of before would else be booked though it may not go on
         try:
             if till.state == "revoked":
                 _check_state(till)
@@ -514,9 +530,9 @@ def _open(
 def _open_ask(
     tag: bytes, data: bytes, kind: type[M], store: CentreStore, now_ms: int, versions: Versions
 ) -> tuple[M, TillRecord]:
-    """What a till asks to be told; one that is suspended still hears."""
+    """What a till asks to be told; one that is suspended still hears, but not one that may have been revoked since."""
     ask, till = _open(tag, data, kind, store, versions)
-    if till.state != "suspended":
+    if till.state != "suspended" or till.is_undecided:
         _check_state(till)
     _check_epoch(ask, till)
     _count(ask, till, store, now_ms)

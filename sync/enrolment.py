@@ -39,7 +39,8 @@ _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
-    """A place kept for one till until `expires_ms`, and who took it. The code itself is not stored."""
+    """A place kept for one till until `expires_ms`, and who took it. The code itself is not stored. `generation` is the
+    centre's at present."""
 
     code_hash: str
     till_id: str
@@ -53,6 +54,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
     expires_ms: int
     used_by_key: str = ""
     used_by_install: str = ""
+    generation: int = 0
 
 
 def show_code(secret: bytes) -> str:
@@ -153,7 +155,7 @@ def judge_claim(slot: Slot | None, claim: Claim, now_ms: int) -> Slot:
 
 
 def grant_identity(
-    slot: Slot, claim: Claim, *, answers: str, now_ms: int, signer: Signer, exchange_private: bytes
+    slot: Slot, claim: Claim, *, answers: str, now_ms: int, signer: Signer, exchange_private: bytes, paper: bytes = b""
 ) -> bytes:
     """The signed answer to a claim, its secrets encrypted to the till that claimed.
 
@@ -161,6 +163,7 @@ def grant_identity(
         answers: SHA-256 of the claim's bytes.
         signer: the centre's.
         exchange_private: 32 random bytes, used for this answer only.
+        paper: for the till to keep; see `sync.papers`.
     Raises:
         BadBody: the claim's exchange key is unusable.
     """
@@ -178,6 +181,7 @@ def grant_identity(
         card_key_id=slot.card_keys.keys[0].key_id,
         server_at_ms=now_ms,
         card_keys=None if slot.card_keys.is_unchanged else slot.card_keys,
+        paper=paper,
     )
     info = IDENTITY_TAG + bytes.fromhex(answers)
     body = encrypt_to(claim.exchange_key, exchange_private, info, msgspec.json.encode(identity))

@@ -44,6 +44,28 @@ class Signer:
             _remembered.hold.add(_name_of(self.public, signature + message))
         return signature
 
+    def seal(self, about: bytes, plain: bytes) -> bytes:
+        """Encrypt for the holder of this very key alone; `about` is bound to it, and never serves twice."""
+        key, nonce = self._secret(about)
+        return ChaCha20Poly1305(key).encrypt(nonce, plain, about)
+
+    def unseal(self, about: bytes, sealed: bytes) -> bytes:
+        """What `seal` encrypted.
+
+        Raises:
+            BadBody: not with this key, about something else, or changed since.
+        """
+        key, nonce = self._secret(about)
+        try:
+            return ChaCha20Poly1305(key).decrypt(nonce, sealed, about)
+        except InvalidTag:
+            raise BadBody("What this key is said to have sealed cannot be opened with it.") from None
+
+    def _secret(self, about: bytes) -> tuple[bytes, bytes]:
+        own = self._private.private_bytes_raw()
+        okm = HKDF(algorithm=SHA256(), length=44, salt=b"TP-SEALED1\0", info=about).derive(own)
+        return okm[:32], okm[32:]
+
 
 class PublicKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key by its number.

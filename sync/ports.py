@@ -19,6 +19,7 @@ from sync.envelope import OpenedBatch, Unsent
 from sync.keys import PublicKeys
 from sync.lanes import LaneState
 from sync.pacing import Moment
+from sync.papers import Paper
 from sync.parked_office import OfficeRow, OfficeTold
 from sync.rotation import NewKey
 from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
@@ -127,7 +128,8 @@ class TillStore(Protocol):
 
 class TillRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What the centre knows of a till. `genesis` is of the present epoch; `announced_seq` is the highest
-    head the till has ever announced in it; `counter` the highest request number seen in it."""
+    head the till has ever announced in it; `counter` the highest request number seen in it. `is_undecided`: it showed
+    an enrolment that was lost in a restore, and nobody has said yet whether it goes on."""
 
     till_id: str
     epoch: int
@@ -137,6 +139,7 @@ class TillRecord(msgspec.Struct, frozen=True, kw_only=True):
     install_id: str
     counter: int = 0
     announced_seq: int = 0
+    is_undecided: bool = False
 
 
 class CentreFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -285,6 +288,11 @@ class CentreStore(Protocol):
 
         True also when this very key and install hold the slot already; False when another one does.
         """
+
+    def readmit(self, paper: Paper, genesis: bytes, now_ms: int) -> bool:
+        """Write down again an enrolment that a restore lost, as one that waits for a person, and say so on the
+        worklist. False, and nothing written, where no restore came after it, its store is not known, or the till's
+        present epoch is this one or a later one."""
 
     def alarm(self, code: str, about: str, now_ms: int) -> None:
         """Somebody should look: a code used twice, a counter that went back. `about` names till or slot."""

@@ -107,9 +107,10 @@ def compose_hello(
     condition: Condition,
     card_keys: tuple[str, ...] = (),
     exchange_key: str = "",
+    paper: bytes = b"",
 ) -> Request:
     """Where the till stands, for the centre to compare; `card_keys` are the ids of those it holds in force, newer ones
-    are to be sealed to `exchange_key`."""
+    are to be sealed to `exchange_key`. `paper` is of its enrolment, signed by whose key the speaker has."""
     store = speaker.store
     head, acked, block = store.head(), store.acked(), store.newest_block()
     hello = Hello(
@@ -137,6 +138,7 @@ def compose_hello(
         sealing_key=store.sealing_key(),
         oldest_unsent_s=condition.oldest_unsent_s,
         disk_free_mb=condition.disk_free_mb,
+        paper=paper,
     )
     body = pack(HELLO_TAG, hello, speaker.signer)
     return Request(kind="hello", path=HELLO_PATH, body=body, deadline_ms=speaker.settings.deadline_ms, sent=now)

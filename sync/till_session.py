@@ -44,6 +44,7 @@ from sync.refusals import (
     TillLeft,
     UnknownChunk,
     UnknownEpoch,
+    UnknownTill,
 )
 from sync.rotation import KEY_TAKEN_TAG, KeyTaken, TillKeys, newest_no, open_keys
 from sync.schedule import BULK_LANES, LineStatus, Schedule
@@ -130,6 +131,7 @@ class TillSession:
         random_bits: gives so many random bits, for jitter and for the exchange keys of hellos.
         own_keys: where new keys are kept; without it there are none.
         condition: how the till is, asked before each hello.
+        paper: of its enrolment, as the centre gave it; `sync.papers`.
     """
 
     def __init__(
@@ -141,7 +143,10 @@ class TillSession:
         random_bits: Callable[[int], int],
         own_keys: TillKeys | None = None,
         condition: Callable[[], Condition] = Condition,
+        paper: bytes = b"",
     ) -> None:
+        self._paper = paper
+        self._is_lost = False  # the centre does not know our enrolment: it was restored to before it
         self._own_keys, self._random_bits, self._condition = own_keys, random_bits, condition
         self._exchange_private = b""  # of the last hello
         self._keys_wanted = False  # an answer came that a key of the centre signed which is not known here
@@ -208,11 +213,14 @@ class TillSession:
         return compose_new_key(self._speaker(), now, new) if new else None
 
     def _hello(self, now: Moment) -> Request:
+        speaker, paper = self._speaker(), self._paper if self._is_lost else b""
         if self._own_keys is None:
-            return compose_hello(self._speaker(), now, self._suspended, self._condition())
+            return compose_hello(speaker, now, self._suspended, self._condition(), paper=paper)
+        if paper and (first := self._own_keys.previous_signer()):
+            speaker = replace(speaker, signer=first)
         self._exchange_private = self._random_bits(256).to_bytes(32, "big")
         held, asks = self._own_keys.card_keys().ids, exchange_public(self._exchange_private)
-        return compose_hello(self._speaker(), now, self._suspended, self._condition(), held, asks)
+        return compose_hello(speaker, now, self._suspended, self._condition(), held, asks, paper)
 
     def _ask(self, now: Moment, lane: Lane) -> Request:
         return compose_ask(self._speaker(), now, lane, self._budget.wire_bytes)
@@ -287,6 +295,8 @@ class TillSession:
             self._suspended = RewindFound.code
         else:
             self._suspended = BEYOND_RETENTION if ours is None else ForkFound.code
+        if self._is_lost:
+            self._is_lost, self._vouch = False, True  # for the present key, where the one of the paper spoke
         self._schedule.hello_done(now)
         self._schedule.heard(request.sent, now, answer.server_at_ms, error=self._suspended)
         self._take_terms(now, answer)
@@ -358,7 +368,7 @@ class TillSession:
         taken = self._open(KEY_TAKEN_TAG, request, body, KeyTaken)
         if self._own_keys and taken.new_key_no != self._signer.key_no:
             self._signer = self._own_keys.taken()
-        self._vouch = False
+        self._vouch = self._is_lost = False
         self._schedule.heard(request.sent, now, taken.server_at_ms, error=self._suspended)
         self._schedule.hello_now(now)
 
@@ -392,6 +402,11 @@ class TillSession:
         elif problem.code == KeyRetired.code and request.kind == "hello":
             # The new key may have been taken, and this answer lost, before it was refused: it is asked for once more.
             self._no_new_key = False
+        if problem.code in (UnknownTill.code, BadSignature.code) and self._paper:
+            self._is_lost = True
+            self._schedule.hello_now(now)
+        elif request.kind == "hello":
+            self._is_lost = False
         if problem.code in (MustSnapshot.code, UnknownChunk.code):
             self._begin_anew(now, request, problem)
         elif problem.code in STOPS:

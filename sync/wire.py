@@ -105,6 +105,7 @@ class Hello(TillMessage, frozen=True, kw_only=True):
     sealing_key: SealingKey = ""  # what personal data is sealed to here, "" for none
     oldest_unsent_s: Count = 0  # since the oldest event was written that is not acknowledged, 0 for none
     disk_free_mb: Annotated[int, msgspec.Meta(ge=-1, le=2**53)] = -1  # room left for the journal, -1 for not told
+    paper: Annotated[bytes, msgspec.Meta(max_length=4096)] = b""  # of its enrolment, to a centre that does not know it
 
 
 class BatchHeader(TillMessage, frozen=True, kw_only=True):
@@ -373,7 +374,8 @@ class IdentityHeader(CentreMessage, frozen=True, kw_only=True):
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """Who the till is from now on. `genesis`, `card_key` and `card_keys` are secrets and travel encrypted only.
 
-    `card_key` is the programme's first; `card_keys` are all, none where it was never changed.
+    `card_key` is the programme's first; `card_keys` are all, none where it was never changed. `paper` is for the centre
+    alone (`sync.papers`).
     """
 
     till_id: Hex32
@@ -389,6 +391,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     card_key_id: Short
     server_at_ms: int
     card_keys: CardKeys | None = None
+    paper: bytes = b""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,11 +6,13 @@ Source: DECISIONS 20; sync.md section 7.
 """
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, select, update
 
-from central.coalition.registry import at, begin_stream, till_record
-from central.database.tables import slot, stream, till, till_key
+from central.coalition.registry import GOING_ON, LOST, at, begin_stream, generation, till_record
+from central.database.rows import put
+from central.database.tables import slot, store, stream, till, till_key
 from central.worklist.worklist import raise_alarm
+from sync.papers import Paper
 from sync.ports import TillRecord
 from sync.provisional import may_be_provisional, provisional_genesis
 from sync.refusals import RewindFound
@@ -66,6 +68,34 @@ def ended_stream(tx: Connection, header: BatchHeader, now_ms: int) -> TillRecord
         raise_alarm(tx, UNHEARD, header.till_id, now_ms, epoch=header.epoch)
         return _as_of(tx, header, genesis)
     return _as_of(tx, header, row.genesis) if row is not None and row.state == "left" else None
+
+
+def readmit(tx: Connection, paper: Paper, genesis: bytes, now_ms: int) -> bool:
+    """See `sync.ports.CentreStore.readmit`. What the till was told since the backup nobody here knows any more: that it
+    was revoked, perhaps. So nothing of it is taken before a person lets it go on."""
+    till_id, epoch = paper.till_id, paper.epoch
+    known_store = select(store.c.store_id).where(store.c.store_id == paper.store_id)
+    if generation(tx) <= paper.generation or tx.execute(known_store).first() is None:
+        return False
+    place = {"store_id": paper.store_id, "label": paper.label}
+    put(tx, till, [{"till_id": till_id, **place}], "nothing")
+    begun = update(till).where(till.c.till_id == till_id, till.c.epoch < epoch)
+    if tx.execute(begun.values(epoch=epoch, install_id=paper.install_id, **place)).rowcount == 0:
+        return False
+    # A code that is open for the lane is of an epoch that is taken.
+    tx.execute(update(slot).where(slot.c.till_id == till_id, slot.c.used_by_key == "").values(expires_ms=now_ms))
+    key = {"till_id": till_id, "key_no": paper.till_key_no, "public": paper.public, "epoch": epoch,
+           "from_ms": paper.granted_at_ms}  # fmt: skip
+    put(tx, till_key, [key])
+    # An earlier one that waits for a person is not let in by a later one.
+    earlier = stream.c.till_id == till_id, stream.c.state.in_(GOING_ON)
+    is_lost = stream.c.reason == LOST
+    tx.execute(update(stream).where(*earlier).values(state=case((is_lost, "revoked"), else_="left")))
+    begin_stream(tx, till_id, epoch, genesis.hex(), "suspended", now_ms)
+    tx.execute(update(stream).where(at(till_id, epoch)).values(reason=LOST))
+    raise_alarm(tx, LOST, till_id, now_ms, epoch=epoch, store_id=paper.store_id, label=paper.label,
+                enrolled_at_ms=paper.granted_at_ms)  # fmt: skip
+    return True
 
 
 def leave(tx: Connection, till_id: str, epoch: int, to_come: int, now_ms: int) -> None:

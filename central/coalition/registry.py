@@ -26,7 +26,8 @@ from sync.rotation import NewKey
 from sync.wire import Claim, Hello, Peer
 
 LONG_AGO = date(1970, 1, 1)
-_GOING_ON = ("active", "suspended")  # a stream that is not over
+GOING_ON = ("active", "suspended")  # a stream that is not over
+LOST = "enrolment_lost"  # why one is suspended that a till showed after a restore
 OPERATOR_MOST = "operator_most_minor"
 _OPEN_PERIOD = select(period.c.period_no).where(period.c.state == "open").order_by(period.c.period_no.desc()).limit(1)
 _OPEN_PERIOD_HELD = _OPEN_PERIOD.with_for_update(read=True)
@@ -261,7 +262,7 @@ def find_slot(connection: Connection, hash_of_code: str, *, card_keys: CardKeys)
     # Whose store it is on the day the code was given out; of one that opens later, whose it will be.
     today = datetime.fromtimestamp((row["expires_ms"] - CODE_TTL_MS) / 1000, UTC).date().isoformat()
     owner = partner_of(connection, row["store_id"], today) or partner_of(connection, row["store_id"], "9999-12-31")
-    return Slot(**row, partner_id=owner, card_keys=card_keys)
+    return Slot(**row, partner_id=owner, card_keys=card_keys, generation=generation(connection))
 
 
 def claim_slot(tx: Connection, wanted: Slot, claim: Claim, now_ms: int) -> bool:
@@ -271,7 +272,7 @@ def claim_slot(tx: Connection, wanted: Slot, claim: Claim, now_ms: int) -> bool:
     if tx.execute(free).rowcount == 0:
         held = select(slot.c.used_by_key, slot.c.used_by_install).where(slot.c.code_hash == wanted.code_hash)
         # One that is over is given out no more, to whoever has its key.
-        going_on = select(stream.c.state).where(at(wanted.till_id, wanted.epoch), stream.c.state.in_(_GOING_ON))
+        going_on = select(stream.c.state).where(at(wanted.till_id, wanted.epoch), stream.c.state.in_(GOING_ON))
         is_theirs = tx.execute(held).first() == (claim.public_key, claim.install_id)
         return is_theirs and tx.execute(going_on).first() is not None
     begun = update(till).where(till.c.till_id == wanted.till_id, till.c.epoch == wanted.epoch - 1)
@@ -280,7 +281,7 @@ def claim_slot(tx: Connection, wanted: Slot, claim: Claim, now_ms: int) -> bool:
     key = {"till_id": wanted.till_id, "key_no": wanted.key_no, "public": claim.public_key, "epoch": wanted.epoch,
            "from_ms": now_ms}  # fmt: skip
     put(tx, till_key, [key])
-    before = stream.c.till_id == wanted.till_id, stream.c.state.in_(_GOING_ON)
+    before = stream.c.till_id == wanted.till_id, stream.c.state.in_(GOING_ON)
     tx.execute(update(stream).where(*before).values(state="left"))
     begin_stream(tx, wanted.till_id, wanted.epoch, wanted.genesis, "active", now_ms)
     return True
@@ -330,6 +331,7 @@ def till_record(connection: Connection, till_id: str) -> TillRecord | None:
         install_id=row.install_id,
         counter=row.counter,
         announced_seq=row.announced_seq,
+        is_undecided=row.state == "suspended" and row.reason == LOST,
     )
 
 
@@ -431,7 +433,7 @@ def said_by_tills(connection: Connection) -> list[tuple[str, dict[str, Any]]]:
     """Of each till that may upload, its label and what its last hello said of itself, by label."""
     present = (stream.c.till_id == till.c.till_id) & (stream.c.epoch == till.c.epoch)
     chosen = select(till.c.label, stream.c.about).join_from(till, stream, present)
-    rows = connection.execute(chosen.where(stream.c.state.in_(_GOING_ON)).order_by(till.c.label))
+    rows = connection.execute(chosen.where(stream.c.state.in_(GOING_ON)).order_by(till.c.label))
     return [(row.label, msgspec.json.decode(row.about, type=dict[str, Any])) for row in rows]
 
 
@@ -505,5 +507,5 @@ def resume_stream(tx: Connection, till_id: str, epoch: int) -> bool:
 
 def revoke_till(tx: Connection, till_id: str, reason: str) -> None:
     """A stolen or retired till: its uploads go to quarantine from now on, and it gets no more pages."""
-    present = update(stream).where(stream.c.till_id == till_id, stream.c.state.in_(_GOING_ON))
+    present = update(stream).where(stream.c.till_id == till_id, stream.c.state.in_(GOING_ON))
     tx.execute(present.values(state="revoked", reason=reason))

@@ -33,6 +33,7 @@ from sync.desk import DeskAsk
 from sync.enrolment import Slot
 from sync.envelope import OpenedBatch
 from sync.framing import sha256
+from sync.papers import Paper
 from sync.ports import CentreFacts, DeskTold, LeaseTaken, SpanDigest, TillRecord
 from sync.refusals import MustSnapshot
 from sync.rotation import NewKey
@@ -186,6 +187,11 @@ class SqlCentreStore:
     def ended_stream(self, header: BatchHeader, now_ms: int) -> TillRecord | None:
         with writing(self.engine) as tx:
             return epochs.ended_stream(tx, header, now_ms)
+
+    @replayable
+    def readmit(self, paper: Paper, genesis: bytes, now_ms: int) -> bool:
+        with writing(self.engine) as tx:
+            return epochs.readmit(tx, paper, genesis, now_ms)
 
     @replayable
     def leave(self, till_id: str, epoch: int, to_come: int, now_ms: int) -> None:

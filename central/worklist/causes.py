@@ -63,6 +63,9 @@ WHY = {
     "may still bring them.",
     "stream_unheard": "Events came of an epoch that the till gave itself and in which it never spoke: it went on by "
     "itself more than once, or its disk is in two machines. They are booked; look whether it is two.",
+    "enrolment_lost": "The till was enrolled after the backup from which head office was put back, and showed what it "
+    "was granted. It sells, but nothing of it is booked yet: it may have been revoked meanwhile, which nobody here can "
+    "know. If it is yours, `central resume` lets it bring everything; if it was stolen, `central revoke`.",
     "till_left": "The till gave its place back, and so many of its events are still to come in a file it exported: "
     "`central import`.",
     "card_taken": "A till gave a card to a new member, or to another one, that somebody has already. It stays with "

@@ -202,6 +202,7 @@ class Uplink:
             random_bits,
             own_keys,
             self._condition,
+            identity.granted.paper,
         )
         self._lock = threading.Lock()  # the session's: status is asked from other threads
         self._wake = threading.Event()

@@ -36,6 +36,7 @@ from sync.enrolment import fingerprint
 from sync.keys import Signer, one_key
 from sync.refusals import BadBody
 from sync.wire import Problem
+from tallypoint.cli import main
 from tallypoint.in_process import NOWHERE, InProcess, Node, StoryClock
 from tests.central.tills import ANNA, BEN, CARDS, COALITION, NOW, Centre
 from tests.tallypoint.test_spending import HOUR, programme, sell
@@ -178,6 +179,45 @@ def test_a_till_that_was_in_the_dark_over_the_loss_brings_everything_in_one_go(
     )  # fmt: skip
     assert shops.violations() == ()
     assert points_of(one) == 800
+
+
+def test_a_till_enrolled_since_the_last_backup_is_let_go_on_by_one_word_and_brings_every_sale_once(
+    shops: Shops, tmp_path: Path, lost_and_restored: Callable[[Shops, Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = shops.nodes
+    backup, _ = make_backup(
+        Settings(data_dir=str(shops.folder)), shops.engine, tmp_path / "backups", PASSPHRASE,
+        randomness=shops.randomness, now_ms=shops.clock.wall_ms(),
+    )  # fmt: skip
+    three = shops.add_till("S1", "three")
+    shops.settle()
+    sell(one, "R1", 100_000)
+    sell(three, "R1", 50_000)
+    shops.settle()
+    sell(three, "R2", 10_000, points=100)
+    shops.settle()
+    # 1000 + 500, and 99 for the 99.00 paid in money; less the 100 points spent.
+    assert sum(points for _, _, points in shops.books()["lots"]) == 1_499
+
+    lost_and_restored(shops, backup)
+
+    shops.nodes.remove(three)
+    shops.settle()
+    for _ in range(20):
+        shops.clock.move(max(60_000, three.uplink.run_once()))
+    assert [row[:2] for row in shops.books()["receipts"]] == [(one.till.identity.till_id, "R1")]
+    with reading(shops.engine) as tx:
+        assert "enrolment_lost" in overview(tx)["worklist"]
+    sell(three, "R3", 1_000)
+    monkeypatch.setenv("TALLYPOINT_CENTRAL_DATABASE_URL", _url(shops))
+    assert main(["central", "resume", "three", "--data", str(tmp_path / "new")]) == 0
+    shops.nodes.append(three)
+    shops.settle()
+    assert sorted(row[1:] for row in shops.books()["receipts"]) == [
+        ("R1", 500, "posted"), ("R1", 1_000, "posted"), ("R2", 99, "posted"), ("R3", 10, "posted"),
+    ]  # fmt: skip
+    assert [points_of(node) for node in shops.nodes] == [1_509, 1_509, 1_509]
+    assert shops.violations() == ()
 
 
 def test_a_stolen_tills_key_is_revoked_and_the_lane_goes_on_under_a_new_one(centre: Centre) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import select
 
 from central.coalition.programmes import publish
-from central.coalition.registry import load_coalition, open_slot
+from central.coalition.registry import NewSlot, load_coalition, open_slot
 from central.database.tables import account, card, flag
 from central.members.members import create_account, issue_card
 from central.migrations import upgrade
@@ -188,14 +188,17 @@ class Centre:
 class Till:
     """An enrolled till: keeps its chain, sells under the published programme, sends what it has."""
 
-    def __init__(self, centre: Centre, store_id: str, *, till_id: str = "", seed: str = "") -> None:
+    def __init__(
+        self, centre: Centre, store_id: str, *, till_id: str = "", seed: str = "", slot: NewSlot | None = None
+    ) -> None:
         self.centre = centre
         self.counter = 0
         self.newest_grant = 0  # the till's own word, in lease asks
-        with writing(centre.engine) as tx:
-            slot = open_slot(
-                tx, centre.random, store_id=store_id, label="Lane", now_ms=centre.now, till_id=till_id
-            )
+        if slot is None:
+            with writing(centre.engine) as tx:
+                slot = open_slot(
+                    tx, centre.random, store_id=store_id, label="Lane", now_ms=centre.now, till_id=till_id
+                )
         drawn = Drawn(f"till {slot.till_id} {seed}")
         self.install, secret, exchange = drawn.bytes(8).hex(), drawn.bytes(32), drawn.bytes(32)
         claim = make_claim(
@@ -313,7 +316,7 @@ class Till:
         return ack
 
     def hello(
-        self, block: BlockMark | None = None, card_keys: tuple[str, ...] = (), **more: int
+        self, block: BlockMark | None = None, card_keys: tuple[str, ...] = (), **more: Any
     ) -> HelloAnswer | Problem:
         acked = self.events[self.sent - 1].hash if self.sent else self.start.hash
         hello = Hello(

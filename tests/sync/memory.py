@@ -11,6 +11,7 @@ from sync.envelope import OpenedBatch, Unsent
 from sync.keys import PublicKey, PublicKeys, Signer
 from sync.lanes import LaneState
 from sync.pacing import Moment
+from sync.papers import Paper
 from sync.ports import CentreFacts, SpanDigest, TillRecord
 from sync.refusals import MustSnapshot, StreamMoved
 from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span
@@ -137,6 +138,7 @@ class MemoryCentre:
         self.kept: list[tuple[str, str]] = []
         self.alarms: list[tuple[str, str]] = []
         self.generation = 1
+        self.readmitted: list[Paper] = []  # each paper that was shown
         self.block = BlockMark()
         self.told_block = BlockMark()
         self.greeted: Hello | None = None  # the last hello
@@ -226,6 +228,19 @@ class MemoryCentre:
         self.slots[slot.code_hash] = msgspec.structs.replace(
             slot, used_by_key=claim.public_key, used_by_install=claim.install_id
         )
+        return True
+
+    def readmit(self, paper: Paper, genesis: bytes, now_ms: int) -> bool:
+        self.readmitted.append(paper)
+        if self.generation <= paper.generation:
+            return False
+        keys = PublicKeys(keys=(PublicKey(key_no=paper.till_key_no, public=paper.public, epoch=paper.epoch),))
+        self.tills[paper.till_id] = TillRecord(
+            till_id=paper.till_id, epoch=paper.epoch, keys=keys, state="suspended", genesis=genesis,
+            install_id=paper.install_id, is_undecided=True,
+        )  # fmt: skip
+        self.heads[paper.till_id] = [StreamHead(till_id=paper.till_id, epoch=paper.epoch)]
+        self.posted[paper.till_id] = []
         return True
 
     def alarm(self, code: str, about: str, now_ms: int) -> None:

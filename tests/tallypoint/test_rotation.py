@@ -378,6 +378,44 @@ def test_a_till_that_was_stopped_when_its_old_key_vouched_has_it_vouch_again(off
     office.is_sound()
 
 
+@pytest.mark.parametrize("is_started", [False, True], ids=["goes on", "is started again"])
+@pytest.mark.parametrize("is_alone", [False, True], ids=["in its epoch", "in one of its own"])
+def test_a_till_enrolled_and_given_a_new_key_since_the_backup_comes_back_under_the_new_key(
+    tmp_path: Path, is_alone: bool, is_started: bool
+) -> None:
+    world = InProcess(tmp_path / "office", StoryClock(NOW), COALITION)
+    world.publish(programme_from(PROGRAMME))
+    world.close()
+    database = Path(str(world.engine.url.database))
+    backup = database.read_bytes()
+    office = Office(tmp_path / "office")
+    office.sync()
+    if is_alone:
+        lose_numbering(office)
+        office.sync()
+    office.keys.make_next()
+    office.sell()
+    office.sync()
+    assert office.own_no() == 1 + ROTATED
+    office.world.engine.dispose()
+    database.write_bytes(backup)
+    with writing(office.world.engine) as tx:
+        note_restore(tx, office.clock.wall_ms())
+    if is_started:
+        office.again()
+    for _ in range(30):
+        office.clock.move(office.node.uplink.run_once())
+    assert office.node.uplink.status().session.suspended == "sync.suspended"
+    with writing(office.world.engine) as tx:
+        assert tx.execute(select(t.event.c.seq)).all() == []
+        assert resume_stream(tx, office.node.journal.head().till_id, office.node.journal.head().epoch)
+    office.sell()
+    office.clock.move(DAY_MS)
+    level(office)
+    assert office.till_keys() == [(1, "replaced"), (1 + ROTATED, "active")]
+    office.is_sound()
+
+
 def office_signer(office: Office) -> Signer:
     own = read_identity_file(office.folder / "lane")
     assert own
