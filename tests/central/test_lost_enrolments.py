@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from central.backups.restoring import note_restore
 from central.coalition.registry import load_coalition, open_slot, resume_stream, revoke_till
 from central.database import tables as t
 from central.intake.reinstated import reinstate_stream, replay_reinstated
@@ -291,3 +292,36 @@ def test_one_that_is_known_changes_nothing_by_its_paper(centre: Centre) -> None:
     put_back(centre, backup(centre))
     assert isinstance(till.hello(paper=till.identity.paper), HelloAnswer)
     assert streams(centre, till.head.till_id) == [(1, "active", "")]
+
+
+def test_a_copy_on_another_machine_is_still_a_copy(centre: Centre) -> None:
+    before = backup(centre)
+    till = sold(centre)
+    put_back(centre, before)
+    assert shown(till) == "sync.suspended"
+    own, till.install = till.install, "another machine"
+    assert shown(till) == "sync.clone"
+    go_on(centre, till.head.till_id)
+    assert shown(till) == "sync.clone"
+    till.install = own
+    assert shown(till) == "sync.suspended"
+    assert streams(centre, till.head.till_id) == [(1, "suspended", "sync.clone")]
+    assert receipts(centre) == []
+
+
+def test_a_second_restore_of_the_same_backup_brings_it_back_once_more(centre: Centre, tmp_path: Path) -> None:
+    before = backup(centre)
+    lane = lane_of(centre, tmp_path)
+    lane.sell("r1")
+    lane.settle()
+    for name in ("r2", "r3"):
+        put_back(centre, before)
+        with writing(centre.engine) as tx:
+            note_restore(tx, centre.now)  # as the command does: later than any number before
+        lane.sell(name)
+        settle(lane)
+        assert receipts(centre) == []
+        go_on(centre, lane.identity.till_id)
+        settle(lane)
+    assert receipts(centre) == posted("r1", "r2", "r3")
+    in_order(centre)
