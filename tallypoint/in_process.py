@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine
 
-from central.coalition import registry
+from central.coalition import registry, slots
 from central.coalition.programmes import publish
 from central.members.people import People
 from central.migrations import upgrade
@@ -112,7 +112,7 @@ class InProcess:
         identity = read_identity_file(folder)
         if identity is None:
             with writing(self.engine) as tx:
-                slot = registry.open_slot(
+                slot = slots.open_slot(
                     tx, self.randomness, store_id=store_id, label=label, now_ms=self.clock.wall_ms()
                 )
             identity = enrol(

@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from bench.goods import PLACE, basket
 from bench.programmes import programme
 from central.coalition.programmes import current_programme, publish
-from central.coalition.registry import load_coalition, open_slot
+from central.coalition.registry import load_coalition
+from central.coalition.slots import open_slot
 from central.leases.granting import top_up
 from central.migrations import upgrade
 from central.ports import SystemRandomness, open_engine, writing

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, text
 
 from central.backups.postgres_programs import dump
 from central.backups.sealed_files import CHUNK, Hardness, Sealing
-from central.coalition.registry import generation
+from central.coalition.settings import generation
 from central.database.rows import put
 from central.database.tables import setting
 from central.keys.centre_keys import NEXT

@@ -7,7 +7,7 @@ Source: house.md section 4, point 6; sync.md section 3.
 
 from sqlalchemy import Connection
 
-from central.coalition.registry import generation
+from central.coalition.settings import generation
 from central.database.lanes import jump_all
 from central.database.rows import put
 from central.database.tables import setting

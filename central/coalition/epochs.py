@@ -8,7 +8,9 @@ Source: DECISIONS 20; sync.md section 7.
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, case, select, update
 
-from central.coalition.registry import GOING_ON, LOST, at, begin_stream, generation, till_record
+from central.coalition.settings import generation
+from central.coalition.streams import GOING_ON, LOST, at, begin_stream
+from central.coalition.till_keys import till_record
 from central.database.rows import put
 from central.database.tables import slot, store, stream, till, till_key
 from central.worklist.worklist import raise_alarm

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, select
 
-from central.coalition.registry import get_setting
+from central.coalition.settings import get_setting
 from central.database.asking import ask_first
 from central.database.lanes import next_no
 from central.database.rows import find, put

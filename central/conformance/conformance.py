@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, Row, delete, inspect, select, text
 
-from central.coalition.registry import at
+from central.coalition.streams import at
 from central.database.tables import block, centre_event, posting, sealed, stream
 from central.database.tables import metadata as books_metadata
 from central.ports import Clock, Randomness, reading, replayable, writing

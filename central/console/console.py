@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from sqlalchemy import select
 
-from central.coalition.registry import get_setting
+from central.coalition.settings import get_setting
 from central.console.approvals import add_approvals
 from central.console.asking import add_asking, allow_files
 from central.console.base import Console, UnknownPage

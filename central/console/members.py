@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from sqlalchemy import Connection, select
 
 from central.coalition.programmes import current_programme
-from central.coalition.registry import get_setting
+from central.coalition.settings import get_setting
 from central.console.base import Console
 from central.console.history import history_of
 from central.console.member_pages import member_shown

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from central.coalition.registry import get_setting
+from central.coalition.settings import get_setting
 from central.database.tables import changed, event, lane, till, till_key
 from central.upkeep import views
 from central.worklist.worklist import open_counts

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from sqlalchemy import select
 
-from central.coalition import registry
+from central.coalition import slots
 from central.coalition.tickets import ticket_svg
 from central.console.asking import ask_wish
 from central.console.base import BadAction, Console
@@ -39,7 +39,7 @@ def add_tills(pages: Blueprint, console: Console) -> None:
                 f"Give the till a label of at most {LONGEST_LABEL} characters, such as the number of its lane."
             )
         with writing(console.engine) as tx:
-            slot = registry.open_slot(
+            slot = slots.open_slot(
                 tx,
                 console.randomness,
                 store_id=request.form.get("store_id", ""),

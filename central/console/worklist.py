@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 
-from central.coalition.registry import get_setting
+from central.coalition.settings import get_setting
 from central.console.base import BadAction, Console
 from central.console.gate import here
 from central.database.tables import flag

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select
 
 from central.coalition.programmes import current_programme
-from central.coalition.registry import get_setting
+from central.coalition.settings import get_setting
 from central.corrections.ending import redate
 from central.database.rows import put
 from central.database.tables import lot, setting

@@ -6,7 +6,7 @@ The events themselves are posted as the till sent them, by `central.intake.reins
 import msgspec
 from sqlalchemy import Connection
 
-from central.coalition.registry import stream_head
+from central.coalition.streams import stream_head
 from central.corrections.fixing import points_of
 from central.corrections.wishes import ReinstateWish
 from central.intake.quarantine import opened_upload, upload_row

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from central.coalition.registry import get_setting
+from central.coalition.settings import get_setting
 from central.corrections.adjusting import Signed
 from central.corrections.wishes import NotThere, WriteOffWish
 from central.database.rows import find

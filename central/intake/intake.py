@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, or_, select, update
 
-from central.coalition.registry import at, partner_of, raised
+from central.coalition.registry import partner_of
+from central.coalition.streams import at, raised
 from central.database.asking import ask, ask_one, tell, tell_each
 from central.database.rows import Soon, find, put_soon
 from central.database.tables import batch, claim, stream, till

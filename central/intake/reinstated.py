@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, Engine, and_, func, or_, select, update
 
-from central.coalition.registry import at
+from central.coalition.streams import at
 from central.database.tables import flag, quarantine, quarantine_outcome, stream, till
 from central.intake.quarantine import ItemKey, opened_upload, upload_row
 from central.intake.replaying import Replayed, replay_uploads

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Engine, and_, bindparam, select
 
-from central.coalition.registry import at, hold_open_period, stream_head
+from central.coalition.periods import hold_open_period
+from central.coalition.streams import at, stream_head
 from central.database.asking import ask
 from central.database.rows import find, put
 from central.database.tables import claim, event, quarantine, quarantine_outcome, stream

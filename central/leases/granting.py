@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from central.coalition.registry import at
+from central.coalition.streams import at
 from central.database.asking import ask, ask_first, ask_one, tell
 from central.database.rows import put
 from central.database.tables import stream, till, till_grant

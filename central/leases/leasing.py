@@ -12,7 +12,8 @@ import msgspec
 from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from central.coalition.programmes import current_programme
-from central.coalition.registry import at, partner_of
+from central.coalition.registry import partner_of
+from central.coalition.streams import at
 from central.database.asking import ask, ask_one, tell
 from central.database.rows import find, hold, put
 from central.database.tables import (

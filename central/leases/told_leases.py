@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, bindparam, update
 
-from central.coalition.registry import at
+from central.coalition.streams import at
 from central.database.asking import tell
 from central.database.rows import find, put, remove
 from central.database.tables import lease, lease_holder, lease_slice, stream, till_grant

@@ -7,7 +7,7 @@ here. Source: docs/decisions/card-goes-by-two-names.md.
 import msgspec
 from sqlalchemy import Connection, Engine, and_, exists, func, select
 
-from central.coalition.registry import card_keys_in, said_by_tills
+from central.coalition.hellos import card_keys_in, said_by_tills
 from central.database.lanes import mark_changed
 from central.database.rows import find
 from central.database.tables import card, card_key, certificate, certificate_move, event, hotlist

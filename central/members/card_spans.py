@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
+from central.coalition.hellos import held_by
 from central.coalition.programmes import current_programme
-from central.coalition.registry import at, held_by
+from central.coalition.streams import at
 from central.database.asking import ask, ask_one
 from central.database.rows import find, put
 from central.database.tables import card, number_next, number_span, stream

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, func, select, update
 
-from central.coalition.registry import said_by_tills
+from central.coalition.hellos import said_by_tills
 from central.database.tables import people_key, person
 from central.keys.people_keys import PeopleRing
 from central.ports import writing

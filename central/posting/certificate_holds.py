@@ -11,7 +11,7 @@ from datetime import timedelta
 import msgspec
 from sqlalchemy import Connection, delete, select, update
 
-from central.coalition.registry import at, raised
+from central.coalition.streams import at, raised
 from central.database.rows import find, put
 from central.database.tables import certificate, certificate_hold, stream
 from loyalty.certificates import Certificate

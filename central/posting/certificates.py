@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, Row, bindparam, select
 
-from central.coalition.registry import stream_head
+from central.coalition.streams import stream_head
 from central.database.asking import ask
 from central.database.tables import certificate
 from central.ports import Randomness, replayable, writing

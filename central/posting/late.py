@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, bindparam, exists, or_, select
 
-from central.coalition.registry import hold_open_period
+from central.coalition.periods import hold_open_period
 from central.database.asking import ask, ask_first
 from central.database.tables import claim, event, quarantine_outcome, waiting
 from central.ports import Randomness

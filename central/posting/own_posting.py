@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
-from central.coalition.registry import at
+from central.coalition.streams import at
 from central.database.asking import ask_one
 from central.database.tables import stream
 from central.ports import Randomness

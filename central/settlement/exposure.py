@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from central.coalition.registry import OPERATOR_MOST, all_terms, get_setting
+from central.coalition.registry import OPERATOR_MOST, all_terms
+from central.coalition.settings import get_setting
 from central.database.tables import lease_slice, lot, partner
 from central.recomputing.borne import Borne
 from central.settlement.cash import cash_of

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select
 
-from central.coalition.registry import get_setting
+from central.coalition.settings import get_setting
 from central.database.tables import period, statement
 from loyalty.settling.netting import Netting, net_positions
 from loyalty.settling.statements import StatementLine

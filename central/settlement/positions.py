@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, func, select
 
-from central.coalition.registry import all_terms, get_setting
+from central.coalition.registry import all_terms
+from central.coalition.settings import get_setting
 from central.database.tables import posting, statement_line
 from loyalty.settling.money import PointSum
 from loyalty.settling.statements import StatementLine, statement_lines

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, bindparam, func, select
 
-from central.coalition.registry import at
+from central.coalition.streams import at
 from central.database.asking import ask_first, ask_one
 from central.database.rows import find
 from central.database.tables import batch, event, stream

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, update
 
-from central.coalition.registry import at, begin_stream
+from central.coalition.streams import at, begin_stream
 from central.database.asking import ask, ask_first, tell, tell_each
 from central.database.tables import centre_event, stream
 from central.ports import Randomness

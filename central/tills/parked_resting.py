@@ -10,7 +10,8 @@ from typing import Literal
 
 from sqlalchemy import Connection, and_, insert, select, update
 
-from central.coalition.registry import generation, partner_of
+from central.coalition.registry import partner_of
+from central.coalition.settings import generation
 from central.database.rows import put
 from central.database.tables import parked_basket, parked_heard, stream, till
 from central.worklist.worklist import raise_alarm

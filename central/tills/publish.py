@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, bindparam, select
 
-from central.coalition.registry import generation
+from central.coalition.settings import generation
 from central.database.asking import ask
 from central.database.lanes import floor_of, newest
 from central.database.tables import account, hotlist, member_page, programme, release

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, func, select, update
 
-from central.coalition.registry import generation
+from central.coalition.settings import generation
 from central.database.asking import ask, ask_one, tell, tell_each
 from central.database.lanes import floor_of, mark_changed, newest, next_no
 from central.database.rows import put

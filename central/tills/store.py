@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, func, select
 
-from central.coalition import epochs, registry
+from central.coalition import epochs, hellos, settings, slots, streams, till_keys
 from central.coalition.programmes import current_programme
 from central.database import lanes
 from central.database.asking import ask_one
@@ -76,12 +76,12 @@ class SqlCentreStore:
     @replayable
     def till(self, till_id: str) -> TillRecord | None:
         with reading(self.engine) as connection:
-            return registry.till_record(connection, till_id)
+            return till_keys.till_record(connection, till_id)
 
     @replayable
     def stream(self, till_id: str, epoch: int) -> StreamHead:
         with reading(self.engine) as connection:
-            return registry.stream_head(connection, till_id, epoch)
+            return streams.stream_head(connection, till_id, epoch)
 
     @replayable
     def hash_at(self, till_id: str, epoch: int, seq: int) -> str:
@@ -91,17 +91,17 @@ class SqlCentreStore:
     @replayable
     def take_counter(self, till_id: str, epoch: int, counter: int, now_ms: int) -> bool:
         with writing(self.engine) as tx:
-            return registry.take_counter(tx, till_id, epoch, counter, now_ms)
+            return streams.take_counter(tx, till_id, epoch, counter, now_ms)
 
     @replayable
     def slot(self, code_hash: str) -> Slot | None:
         with reading(self.engine) as connection:
-            return registry.find_slot(connection, code_hash, card_keys=self._ring.read(connection))
+            return slots.find_slot(connection, code_hash, card_keys=self._ring.read(connection))
 
     @replayable
     def claim_slot(self, slot: Slot, claim: Claim, now_ms: int) -> bool:
         with suppress(_Undo), writing(self.engine) as tx:
-            if registry.claim_slot(tx, slot, claim, now_ms):
+            if slots.claim_slot(tx, slot, claim, now_ms):
                 return True
             raise _Undo
         return False
@@ -112,13 +112,13 @@ class SqlCentreStore:
     def take_hello(self, hello: Hello, now_ms: int) -> CentreFacts:
         self.stamp()
         with writing(self.engine) as tx:
-            registry.note_hello(tx, hello, now_ms)
+            hellos.note_hello(tx, hello, now_ms)
             known_no = granting.newest_grant(tx, hello.till_id, hello.epoch)
             programme, whose = current_programme(tx), (hello.till_id, hello.epoch)
             granting.top_up(tx, programme, *whose, now_ms, self._randomness, taken=hello.grants)
             facts = self._facts(tx, hello, now_ms)
-            peers = registry.peers_of(tx, hello.till_id) if hello.lan else ()
-            new_key = registry.is_key_wanted(tx, hello.till_id)
+            peers = hellos.peers_of(tx, hello.till_id) if hello.lan else ()
+            new_key = till_keys.is_key_wanted(tx, hello.till_id)
             return msgspec.structs.replace(
                 facts, peers=peers, granted_no=known_no, new_key=new_key, card_keys=self._card_keys(tx),
                 sealing_key=self._sealing_key(tx),
@@ -143,7 +143,7 @@ class SqlCentreStore:
     @replayable
     def take_key(self, said: NewKey, now_ms: int) -> int:
         with writing(self.engine) as tx:
-            return registry.take_key(tx, said, now_ms)
+            return till_keys.take_key(tx, said, now_ms)
 
     @replayable
     def take_batch(self, opened: OpenedBatch, verdict: Take | Already, now_ms: int) -> CentreFacts:
@@ -167,8 +167,8 @@ class SqlCentreStore:
         till_id, epoch, newest = said.till_id, said.epoch, newest_block(tx)
         check_block(tx, said, newest, now_ms)
         return CentreFacts(
-            head=registry.stream_head(tx, till_id, epoch),
-            generation=registry.generation(tx),
+            head=streams.stream_head(tx, till_id, epoch),
+            generation=settings.generation(tx),
             block_no=newest.block_no,
             block_hash=newest.hash,
             lanes=lanes.newest(tx),
@@ -180,7 +180,7 @@ class SqlCentreStore:
     def adopt_provisional(self, said: Hello | NewKey, now_ms: int) -> TillRecord | None:
         with writing(self.engine) as tx:
             if epochs.adopt_provisional(tx, said, now_ms):
-                return registry.till_record(tx, said.till_id)
+                return till_keys.till_record(tx, said.till_id)
         return None
 
     @replayable
@@ -267,7 +267,7 @@ class SqlCentreStore:
     @replayable
     def suspend(self, till_id: str, epoch: int, code: str, evidence: bytes, now_ms: int) -> None:
         with writing(self.engine) as tx:
-            is_stopped = registry.stop_stream(tx, till_id, epoch, code)
+            is_stopped = streams.stop_stream(tx, till_id, epoch, code)
             # No stop is without its alarm, be there no room for what proves it.
             if _keep(tx, till_id, epoch, code, evidence, now_ms) or is_stopped:
                 raise_alarm(tx, code, till_id, now_ms, epoch=epoch)

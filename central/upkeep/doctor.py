@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
-from central.coalition.registry import generation
+from central.coalition.settings import generation
 from central.database.tables import block, card_key, people_key
 from central.keys.centre_keys import NEXT, notices
 from central.keys.key_files import file_of, later_files

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from central.backups.backups import LAST_BACKUP
-from central.coalition.registry import get_setting
+from central.coalition.settings import get_setting
 from central.database.tables import flag, notice, release, till, waiting
 from central.intake.quarantine import count_open
 from central.ports import Settings

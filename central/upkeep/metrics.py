@@ -7,7 +7,8 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select
 
 from central.backups.backups import LAST_BACKUP
-from central.coalition.registry import get_setting, open_period_no
+from central.coalition.periods import open_period_no
+from central.coalition.settings import get_setting
 from central.database.tables import event, waiting
 from central.intake.quarantine import count_open
 from central.leases.granting import floats_out

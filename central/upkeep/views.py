@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, and_, func, select
 
-from central.coalition.registry import held_in
+from central.coalition.hellos import held_in
 from central.database.tables import batch, event, flag, period, posting, statement, store, store_partner, stream, till
 from central.settlement.positions import lines_of_period, settled_in
 from central.worklist.worklist import FlagKey, UnknownFlag

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from central.coalition.registry import get_setting
+from central.coalition.settings import get_setting
 from central.keys.card_keys import make_card_key, ring_of
 from central.members.card_change import KeyStanding, name_again, retire_card_key, standing
 from central.members.people_change import PeopleKeyStanding

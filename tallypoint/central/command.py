@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from central.coalition import registry
+from central.coalition import periods, registry, slots
 from central.coalition.programmes import current_programme, publish
 from central.coalition.tickets import ticket_ansi
 from central.console.overview import overview
@@ -182,7 +182,7 @@ def run_slot(args: argparse.Namespace) -> int:
     signer = centre_signer(settings, engine, RANDOMNESS)
     with writing(engine) as tx:
         lane = lane_named(tx, args.till) if args.till else Lane(till_id="", epoch=0, store_id="", label="")
-        slot = registry.open_slot(
+        slot = slots.open_slot(
             tx, RANDOMNESS, store_id=args.store or lane.store_id, label=args.label or lane.label,
             now_ms=CLOCK.wall_ms(), till_id=lane.till_id,
         )  # fmt: skip
@@ -208,7 +208,7 @@ def run_close(args: argparse.Namespace) -> int:
     settings, engine = open_office(args)
     signer = centre_signer(settings, engine, RANDOMNESS)
     with reading(engine) as tx:
-        period_no = args.period or registry.open_period_no(tx)
+        period_no = args.period or periods.open_period_no(tx)
     closed = closing.close_period(
         engine,
         period_no=period_no,

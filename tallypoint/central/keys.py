@@ -2,7 +2,8 @@
 
 import argparse
 
-from central.coalition.registry import UnknownTillHere, revoke_key, want_new_key
+from central.coalition.slots import UnknownTillHere
+from central.coalition.till_keys import revoke_key, want_new_key
 from central.keys.centre_keys import OVERLAP_DAYS, rotate_centre_key
 from central.ports import writing
 from sync.enrolment import fingerprint

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, select
 
 from central.backups.restoring import note_restore
 from central.coalition.programmes import current_programme
-from central.coalition.registry import UnknownTillHere, resume_stream, revoke_till
+from central.coalition.slots import UnknownTillHere
+from central.coalition.streams import resume_stream, revoke_till
 from central.database.tables import till
 from central.keys.card_keys import ring_of
 from central.members.members import block_card, lift_blocks

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from central.backups.restoring import note_restore
-from central.coalition import registry
+from central.coalition import registry, slots
 from central.coalition.programmes import publish
 from central.corrections.stray_points import bring_home
 from central.intake.claims import settle_claims
@@ -182,7 +182,7 @@ class Office:
     def enrol(self, store_id: str, label: str, till_id: str = "") -> TillIdentity:
         """A person opens a place and types its code at the machine: a new till, or a new start of one."""
         with writing(self.engine) as tx:
-            slot = registry.open_slot(
+            slot = slots.open_slot(
                 tx, self.randomness, store_id=store_id, label=label, now_ms=self.world.wall_ms(), till_id=till_id
             )
         seed, exchange_private = self.randomness.bytes(32), self.randomness.bytes(32)

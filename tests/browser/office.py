@@ -11,7 +11,8 @@ from flask import Flask
 from sqlalchemy import insert
 from werkzeug.serving import make_server
 
-from central.coalition.registry import open_slot, revoke_till
+from central.coalition.slots import open_slot
+from central.coalition.streams import revoke_till
 from central.console.base import Console
 from central.console.consent_pages import consent_pages
 from central.console.console import console_pages

@@ -6,7 +6,8 @@ from datetime import date
 from sqlalchemy import Engine
 
 from central import migrations
-from central.coalition.registry import begin_stream, load_coalition
+from central.coalition.registry import load_coalition
+from central.coalition.streams import begin_stream
 from central.database.rows import put
 from central.database.tables import event, posting, stream, till
 from central.ports import open_engine, writing

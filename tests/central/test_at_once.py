@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from central import ports
-from central.coalition.registry import hold_open_period
+from central.coalition.periods import hold_open_period
 from central.database.tables import (
     account,
     block,

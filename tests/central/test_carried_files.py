@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central.coalition.registry import revoke_till
+from central.coalition.streams import revoke_till
 from central.database import tables as t
 from central.intake.imports import Imported, import_file
 from central.ports import writing

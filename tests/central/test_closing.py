@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from central.coalition.registry import open_period_no
+from central.coalition.periods import open_period_no
 from central.database.tables import centre_event, payment, period_range, statement, stream
 from central.ports import reading, writing
 from central.settlement.annex import annex_csv

@@ -11,7 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from central.coalition.registry import load_coalition, stop_stream
+from central.coalition.registry import load_coalition
+from central.coalition.streams import stop_stream
 from central.console.base import Console
 from central.console.console import console_pages
 from central.console.format import age, count, money

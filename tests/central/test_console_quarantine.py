@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from central.coalition.registry import revoke_till
+from central.coalition.streams import revoke_till
 from central.intake.quarantine import items
 from central.ports import reading, writing
 from central.verify.books import verify_books

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from central.coalition.registry import resume_stream, stop_stream
+from central.coalition.streams import resume_stream, stop_stream
 from central.corrections.corrections import NotOpen
 from central.corrections.expiry import due_on, expire
 from central.corrections.wishes import FixWish, NotThere

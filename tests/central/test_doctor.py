@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from central import migrations
 from central.backups.backups import make_backup
-from central.coalition.registry import stop_stream
+from central.coalition.streams import stop_stream
 from central.database.tables import stream, waiting
 from central.intake.quarantine import items, key_named, write_off
 from central.keys.card_keys import make_card_key, ring_of

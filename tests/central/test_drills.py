@@ -12,7 +12,8 @@ from sqlalchemy import select, text
 
 from central.backups.backups import make_backup
 from central.backups.restoring_backups import restore_backup
-from central.coalition.registry import open_slot, revoke_till
+from central.coalition.slots import open_slot
+from central.coalition.streams import revoke_till
 from central.console.overview import overview
 from central.database import tables as t
 from central.keys.card_keys import KeyRing, make_card_key

@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 from flask import Flask
 
 from central.backups.backups import LAST_BACKUP
-from central.coalition.registry import stop_stream
+from central.coalition.streams import stop_stream
 from central.console.base import Console
 from central.console.console import console_pages
 from central.database.rows import put

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Select, func, select
 
 from central.coalition.programmes import publish
-from central.coalition.registry import resume_stream
+from central.coalition.streams import resume_stream
 from central.database.tables import account, batch, card, debt, event, flag, lot, posting, stream, waiting
 from central.ports import writing
 from central.posting.late import post_arrived, post_overdue

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from central.coalition.registry import is_key_wanted, open_slot, revoke_key, revoke_till, want_new_key
+from central.coalition.slots import open_slot
+from central.coalition.streams import revoke_till
+from central.coalition.till_keys import is_key_wanted, revoke_key, want_new_key
 from central.database import tables as t
 from central.keys.centre_keys import centre_keys, centre_signer, notices, rotate_centre_key
 from central.ports import Settings, reading, writing

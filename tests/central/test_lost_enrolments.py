@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from central.backups.restoring import note_restore
-from central.coalition.registry import load_coalition, open_slot, resume_stream, revoke_till
+from central.coalition.registry import load_coalition
+from central.coalition.slots import open_slot
+from central.coalition.streams import resume_stream, revoke_till
 from central.database import tables as t
 from central.intake.reinstated import reinstate_stream, replay_reinstated
 from central.ports import writing

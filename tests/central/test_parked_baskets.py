@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from central.backups.restoring import note_restore
-from central.coalition.registry import revoke_till
+from central.coalition.streams import revoke_till
 from central.database.tables import parked_basket
 from central.ports import writing
 from central.tills.parked_baskets import forget_baskets

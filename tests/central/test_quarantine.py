@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
-from central.coalition.registry import resume_stream, revoke_till
+from central.coalition.streams import resume_stream, revoke_till
 from central.corrections.corrections import OwnWish
 from central.corrections.fixing import read_fact
 from central.corrections.wishes import BadWish, FixWish, NotThere

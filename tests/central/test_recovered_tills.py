@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from central.coalition.registry import open_slot
+from central.coalition.slots import open_slot
 from central.database import tables as t
 from central.ports import writing
 from edge.identity import TillIdentity, write_identity_file, write_secret

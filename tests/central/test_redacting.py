@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
-from central.coalition.registry import revoke_till
+from central.coalition.streams import revoke_till
 from central.console.history import history_of
 from central.corrections.corrections import wish_of
 from central.database import tables as t

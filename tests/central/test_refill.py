@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from central.coalition.registry import open_slot
+from central.coalition.slots import open_slot
 from central.ports import writing
 from edge.journal.journal import Kept
 from edge.line.enrol import enrol

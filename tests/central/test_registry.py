@@ -6,17 +6,10 @@ from datetime import date
 import pytest
 from sqlalchemy import select, update
 
-from central.coalition.registry import (
-    BadCoalition,
-    UnknownStore,
-    UnknownTillHere,
-    all_terms,
-    load_coalition,
-    open_slot,
-    partner_of,
-    peers_of,
-    revoke_till,
-)
+from central.coalition.hellos import peers_of
+from central.coalition.registry import BadCoalition, all_terms, load_coalition, partner_of
+from central.coalition.slots import UnknownStore, UnknownTillHere, open_slot
+from central.coalition.streams import revoke_till
 from central.database.tables import lot, quarantine, store_partner, stream
 from central.ports import BadSettings, read_key, read_settings, writing
 from central.tills import store

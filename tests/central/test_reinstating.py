@@ -4,7 +4,8 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from central.coalition.registry import revoke_key, revoke_till
+from central.coalition.streams import revoke_till
+from central.coalition.till_keys import revoke_key
 from central.corrections.corrections import OwnWish
 from central.corrections.reinstating import NotRevoked
 from central.corrections.wishes import BadWish, FixWish, ReinstateWish

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
 
-from central.coalition.registry import begin_stream
+from central.coalition.streams import begin_stream
 from central.database.rows import find, put, remove
 from central.database.tables import account, lot, till_grant
 from central.migrations import upgrade

@@ -10,7 +10,8 @@ import msgspec
 from sqlalchemy import select
 
 from central.coalition.programmes import publish
-from central.coalition.registry import NewSlot, load_coalition, open_slot
+from central.coalition.registry import load_coalition
+from central.coalition.slots import NewSlot, open_slot
 from central.database.tables import account, card, flag
 from central.members.members import create_account, issue_card
 from central.migrations import upgrade

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
-from central.coalition.registry import open_slot
+from central.coalition.slots import open_slot
 from central.corrections.stray_points import bring_home
 from central.database.rows import put
 from central.database.tables import account, card, flag, lot

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from central.coalition import registry
+from central.coalition import slots
 from central.coalition.programmes import current_programme
 from central.members.members import import_members
 from central.ports import reading, writing
@@ -141,7 +141,7 @@ class Shop:
                 keys=one_card_key(self.world.card_key), randomness=self.world.randomness,
                 now_ms=self.world.clock.wall_ms(),
             )  # fmt: skip
-            slot = registry.open_slot(
+            slot = slots.open_slot(
                 tx, self.world.randomness, store_id="S1", label="1", now_ms=self.world.clock.wall_ms()
             )
         self.folder = root / "till"

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select, update
 
 from central.backups.restoring import note_restore
-from central.coalition.registry import resume_stream, revoke_key, stop_stream, want_new_key
+from central.coalition.streams import resume_stream, stop_stream
+from central.coalition.till_keys import revoke_key, want_new_key
 from central.database import tables as t
 from central.keys import centre_keys
 from central.keys.centre_keys import KeyUnknown, centre_signer, notices, rotate_centre_key

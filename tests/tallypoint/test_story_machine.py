@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from sqlalchemy import select
 
 from central.backups.restoring import note_restore
-from central.coalition import registry
+from central.coalition import slots
 from central.coalition.programmes import current_programme
 from central.database import tables as t
 from central.intake.quarantine import opened_upload
@@ -293,7 +293,7 @@ class Coalition(RuleBasedStateMachine):
         assert own
         self.shut(lane)
         with writing(self.world.engine) as tx:
-            slot = registry.open_slot(
+            slot = slots.open_slot(
                 tx, self.world.randomness, store_id="S1", label=lane, now_ms=self.clock.wall_ms(), till_id=own.till_id
             )
         enrol(

@@ -9,7 +9,8 @@ import msgspec
 from sqlalchemy import select
 
 from central.coalition.programmes import publish
-from central.coalition.registry import NewSlot, load_coalition
+from central.coalition.registry import load_coalition
+from central.coalition.slots import NewSlot
 from central.database import tables as t
 from central.database.rows import put
 from central.migrations import upgrade
