@@ -88,15 +88,17 @@ class Interpreter:
             if tracks is None:
                 return PaymentCard() if shows_payment(text) else rejected("swipe_failed")
             text = tracks
-        elif profile.kind == "scanner" and aim is None:
-            aim, text = self._code_id(text)
+        elif profile.kind == "scanner":
+            aim, text = self._code_id(text, aim)
         return read_card(self.rules, text, aim=aim, source=SOURCES[profile.kind], wallet=self._wallet())
 
-    def _code_id(self, text: str) -> tuple[str | None, str]:
-        """An AIM id is understood wherever it stands: no card begins with `]`."""
+    def _code_id(self, text: str, framed: str | None) -> tuple[str | None, str]:
+        """An AIM id is understood wherever it stands: no card begins with `]`. A scanner that was set to send ids sends
+        them inside packets too, though the packet itself (`framed`) names the carrier."""
         aim, rest = split_aim(text)
         if aim is None and self._profile.code_ids in ("zebra", "honeywell"):
             aim, rest = read_code_id(self._profile.code_ids, text)
+        aim = aim or framed
         self.without_aim += aim is None and self._profile.code_ids != "none"
         return aim, rest
 
