@@ -235,6 +235,51 @@ def test_a_code_of_many_packets_takes_no_more_room_than_a_profile_allows():
     assert bench.meanings() == ["card ean13 2037215727383"]
 
 
+# A licence's first part, of which the scanner gave up the rest: 11 letters, and more to follow.
+# 10 + F3 + 02 + 11 + 2AD (LICENCE 424) = 3C3, FC3D. Its kind is PDF417 (11), the card's EAN-13 (0B).
+PART = bytes.fromhex("10F3000211") + b"LICENCE 424" + bytes.fromhex("FC3D")
+# The end of it: 0B + F3 + 11 + 12B (242-42) = 23A, FDC6; sent again (status 01) 23B, FDC5; misread FDC7.
+REST = bytes.fromhex("0BF3000011") + b"242-42" + bytes.fromhex("FDC6")
+REST_AGAIN = bytes.fromhex("0BF3000111") + b"242-42" + bytes.fromhex("FDC5")
+REST_MISREAD = REST[:-1] + b"\xc7"
+WHOLE = "code LICENCE 424242-42"
+
+
+def test_a_part_of_a_code_that_was_given_up_does_not_stand_before_a_code_of_another_kind():
+    bench = ssi()
+    bench.send(PART, 0)
+    bench.send(EAN, 100)
+    assert bench.meanings() == ["card ean13 2037215727383"]
+    assert bench.interpreter.rejects == {"unfinished": 1}
+
+
+@pytest.mark.parametrize(
+    ("packets", "what", "unfinished"),
+    [
+        ([(PART, 0), (REST, 1_999)], [WHOLE], 0),
+        ([(PART, 0), (REST, 2_000)], ["code 242-42"], 1),  # the scanner waits no longer for our answer: another code
+        ([(PART, 0), (REST_AGAIN, 2_500)], [WHOLE], 0),  # the first try was lost on the way
+        ([(PART, 0), (REST_MISREAD, 300), (REST_AGAIN, 600)], [WHOLE], 0),
+        ([(PART, 0), (REST_MISREAD, 300), (REST, 600)], ["code 242-42"], 1),  # asked for again, but another came
+        ([(PART, 0), (REST_MISREAD, 300), (PART, 600), (REST, 900)], [WHOLE], 1),
+    ],
+)
+def test_parts_belong_to_one_code_while_the_scanner_may_still_send_the_next(packets, what, unfinished):
+    bench = ssi()
+    for packet, at_ms in packets:
+        bench.send(packet, at_ms)
+    assert bench.meanings() == what
+    assert bench.interpreter.rejects["unfinished"] == unfinished
+
+
+def test_a_payment_card_in_the_part_of_a_code_that_was_given_up_is_refused():
+    bench = ssi()
+    # 15 + F3 + 02 + 11 + 16 x 30 + 48 = 44B, FBB5
+    bench.send(bytes.fromhex("15F3000211") + b"4242424242424242" + bytes.fromhex("FBB5"), 0)
+    bench.send(EAN, 100)
+    assert bench.meanings() == ["payment_card", "card ean13 2037215727383"]
+
+
 # Profiles
 
 
