@@ -126,9 +126,11 @@ class Framer:
 
     def _between(self, byte: int) -> Frame | None:
         if byte == STX:
-            self.reset()  # the end of the message before it was lost
+            unfinished = self._take(whole=False)  # the end of the message before it was lost
+            self._skipping = False
             self._buffer.append(byte)
-        elif self._skipping:
+            return unfinished
+        if self._skipping:
             self._skipping = byte != ETX
         elif not self._buffer:
             self.dropped["outside"] += 1

@@ -105,6 +105,15 @@ def test_a_payment_card_is_refused_even_when_the_suffix_is_missing():
     assert bench.meanings() == ["payment_card"]
 
 
+def test_a_payment_card_is_refused_even_when_its_etx_was_lost():
+    bench = Bench(framing="stx_etx")
+    bench.send(b"\x02;4242424242424242=29011010000?\x02]C0A\x03", 0)
+    assert bench.meanings() == ["payment_card", "code A"]
+    bench.send(b"\x02]C0LOST\x02]C0B\x03", 0)
+    assert bench.meanings() == ["payment_card", "code A", "code B"]
+    assert bench.interpreter.rejects == {"unfinished": 1}
+
+
 @pytest.mark.parametrize("setup", [{"suffix": "cr"}, {"suffix": "crlf"}, {"framing": "stx_etx"}])
 def test_a_message_that_is_too_long_goes_whole_and_the_next_one_comes(setup):
     start, end = {"cr": (b"", b"\r"), "crlf": (b"", b"\r\n")}.get(setup.get("suffix"), (b"\x02", b"\x03"))
