@@ -5,6 +5,8 @@ and plugged in elsewhere; ttyACM0 may be another device tomorrow. Names are reso
 """
 
 import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 import serial
@@ -23,7 +25,7 @@ def device_of(port: str) -> str:
         return os.path.realpath(port)
     try:
         found = serial.serial_for_url(port, do_not_open=True).port
-    except ValueError as trouble:
+    except (ValueError, re.error) as trouble:  # hwgrep takes a pattern
         raise BadReaderProfile(f"{port} is no port: {trouble}. Name a device path or a pyserial URL.") from None
     except OSError:
         return port  # not plugged in now
@@ -31,18 +33,19 @@ def device_of(port: str) -> str:
 
 
 def check_apart(profiles: Sequence[Profile]) -> None:
-    """Raises: BadReaderProfile: two readers would share a device, and each would get half of what it sends."""
-    named: dict[str, str] = {}
-    for profile in profiles:
-        device = device_of(profile.port)
-        if (other := named.setdefault(device, profile.name)) != profile.name or _count(profiles, profile.name) > 1:
+    """Raises: BadReaderProfile: two readers share a name, or a device, and each would get half of what it sends."""
+    for name, count in Counter(profile.name for profile in profiles).items():
+        if count > 1:
             raise BadReaderProfile(
-                f"Readers {other} and {profile.name} are on one device or have one name. Give each its own port and "
-                "name; a by-path link tells apart two readers of the same make.",
+                f"{count} readers have one name, {name}. Give each its own in the settings, such as name: door.",
+                name=name,
+            )
+    on: dict[str, str] = {}
+    for profile in profiles:
+        if (other := on.setdefault(device_of(profile.port), profile.name)) != profile.name:
+            raise BadReaderProfile(
+                f"Readers {other} and {profile.name} are on one device, {profile.port}. Give each its own port; a "
+                "by-path link tells apart two readers of the same make.",
                 name=profile.name,
                 port=profile.port,
             )
-
-
-def _count(profiles: Sequence[Profile], name: str) -> int:
-    return sum(profile.name == name for profile in profiles)

@@ -58,7 +58,8 @@ class Framer:
     """Cuts one reader's bytes into frames; split and merged deliveries give the same frames.
 
     Attributes:
-        dropped: bytes were thrown away, by reason: `too_long` (messages), `outside` (bytes before an STX).
+        dropped: bytes were thrown away, by reason: `too_long` (messages), `outside` (bytes before an STX, but
+            for line ends).
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -133,7 +134,7 @@ class Framer:
         if self._skipping:
             self._skipping = byte != ETX
         elif not self._buffer:
-            self.dropped["outside"] += 1
+            self.dropped["outside"] += byte not in LINE_ENDS  # which some readers send behind the ETX
         elif byte == ETX:
             return self._take(whole=True)
         else:

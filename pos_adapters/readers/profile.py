@@ -78,21 +78,30 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         if not self.port:
-            raise BadReaderProfile("Give the device path of the reader, such as /dev/serial/by-id/….", name=self.name)
+            raise BadReaderProfile(
+                f"Give the device path of the reader {self.name} as port, such as /dev/serial/by-id/….", name=self.name
+            )
         if not 10 <= self.idle_ms <= 5000:
-            raise BadReaderProfile("Set idle_ms of the reader from 10 to 5000.", name=self.name, idle_ms=self.idle_ms)
+            raise BadReaderProfile(
+                f"Set idle_ms of the reader {self.name} from 10 to 5000.", name=self.name, idle_ms=self.idle_ms
+            )
         if not 16 <= self.max_bytes <= 8192:
             raise BadReaderProfile(
-                "Set max_bytes of the reader from 16 to 8192.", name=self.name, max_bytes=self.max_bytes
+                f"Set max_bytes of the reader {self.name} from 16 to 8192.", name=self.name, max_bytes=self.max_bytes
             )
         if not (self.prefix + self.postamble).isascii():
-            raise BadReaderProfile("prefix and postamble of a reader are plain ASCII.", name=self.name)
+            raise BadReaderProfile(f"prefix and postamble of the reader {self.name} are plain ASCII.", name=self.name)
         if self.kind == "tag" and self.tag == "decimal" and (self.tag_bytes == 0 or self.checksum != "none"):
             raise BadReaderProfile(
-                "A reader that sends decimal numbers needs tag_bytes (4, 5, 7 or 10) and has no checksum.",
+                f"The reader {self.name} sends decimal numbers: set tag_bytes (4, 5, 7 or 10), and checksum to none.",
                 name=self.name,
             )
         if self.framing == "ssi" and self.kind != "scanner":
-            raise BadReaderProfile("Framing ssi is for scanners; set the kind to scanner.", name=self.name)
+            raise BadReaderProfile(
+                f"Framing ssi is for scanners; in the reader {self.name} set the kind to scanner.", name=self.name
+            )
         if self.framing == "tracks" and self.kind != "stripe":
-            raise BadReaderProfile("Framing tracks is for stripe readers; set the kind to stripe.", name=self.name)
+            raise BadReaderProfile(
+                f"Framing tracks is for stripe readers; in the reader {self.name} set the kind to stripe.",
+                name=self.name,
+            )

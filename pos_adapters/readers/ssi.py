@@ -40,7 +40,7 @@ class SsiFramer:
 
     Attributes:
         dropped: by reason: `checksum` (asked for again), `unfinished`, `too_long`, `resent` (we had it already),
-            `other` (packets that hold no code).
+            `outside` (bytes that begin no packet), `other` (packets that hold no code).
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -65,6 +65,7 @@ class SsiFramer:
             self._buffer.append(byte)
             if self._buffer[0] < SHORTEST:
                 # No packet is as short as this, so it is noise, or we came in the middle.
+                self.dropped["outside"] += 1
                 self._forget(self._buffer)
             elif len(self._buffer) == self._buffer[0] + 2:
                 frames += self._packet(now_ms)

@@ -103,7 +103,9 @@ def run_readers(args: argparse.Namespace) -> int:
         while until is None or time.monotonic() < until:
             for one in watched:
                 if (news := one.news()) is not None:
-                    _say(one.name, news, as_json=args.json)
+                    _say(one.name, "state", news, as_json=args.json)
+                for lost in one.thrown_away():
+                    _say(one.name, "thrown_away", lost, as_json=args.json)
             _print_waiting(said, as_json=args.json)
         _print_waiting(said, as_json=args.json)
     finally:
@@ -127,6 +129,7 @@ class Watched:
         self._profile, self._said = profile, said
         self._glimpse: Glimpse | None = None
         self._told: tuple[str, str | None] | None = None
+        self._thrown: dict[str, int] = {}
         self.loop = ReaderLoop(
             profile, rules, self._tell, wallet=wallet, on_frame=self._see, on_nothing=lambda: self._tell(None)
         )
@@ -141,6 +144,12 @@ class Watched:
         if health.state != "down":
             return f"{health.state} on {self._profile.port}"
         return f"down: {port_trouble(self._profile.port, health.trouble)}"
+
+    def thrown_away(self) -> list[str]:
+        """In words what came since the last time and was no message, for then nothing else tells that it came."""
+        before, self._thrown = self._thrown, dict(self.loop.health().rejects)
+        lost = {reason: self._thrown.get(reason, 0) - before.get(reason, 0) for reason in _THROWN_AWAY}
+        return [words.format(n=lost[reason]) for reason, words in _THROWN_AWAY.items() if lost[reason]]
 
     def _see(self, frame: Frame) -> None:
         self._glimpse = Glimpse(self._profile, frame)
@@ -157,13 +166,23 @@ _PORT_TROUBLES = (
     ("No such file", "There is no {port}. Plug the reader in; /dev/serial/by-id names those that are there."),
     ("Permission denied", "This user may not open {port}. Add it to the group dialout, and log in anew."),
     ("Could not configure", "{port} is no serial port. /dev/serial/by-id names those that are there."),
+    ("Is a directory", "{port} is no serial port. /dev/serial/by-id names those that are there."),
+    ("no ports found", "No USB device is {port}. Plug the reader in; lsusb shows the numbers of those that are there."),
+    ("Could not open port", "{port} does not answer. Look at the serial server, its cable and its address."),
+    ("multiple access", "{port} was pulled out, or somebody else reads it too. Plug it in; only one may read."),
 )
+# By the framer's reason: what was no message, and where to look.
+_THROWN_AWAY = {
+    "outside": "{n} bytes that are in no message. Check framing and baud rate of the profile against the reader's.",
+    "too_long": "A message without an end. Check suffix, framing and baud rate of the profile against the reader's.",
+    "checksum": "{n} packets with a wrong checksum, asked for again. Check the cable and the baud rate.",
+}
 
 
 def port_trouble(port: str, said: str | None) -> str:
     """A sentence for whoever stands at the port; the system's own where we know no better."""
     known = next((words for mark, words in _PORT_TROUBLES if mark in (said or "")), None)
-    return known.format(port=port) if known else f"{port}: {said}."
+    return known.format(port=port) if known else f"{port}: {said}. Look at its cable; it is tried again by itself."
 
 
 def in_words(one: Decoded) -> str:
@@ -174,7 +193,7 @@ def in_words(one: Decoded) -> str:
         "code": f"{one.aim + ' ' if one.aim else ''}{one.text!r} goes to the POS",
         "rejected": f"{one.reason}: {one.say}",
         "payment_card": one.say,
-        "unfinished": "cut short; check the suffix of reader and profile",
+        "unfinished": "cut short; check suffix and framing of reader and profile",
         "repeated": "the same again, not counted",
     }[one.outcome]
     hexed = f"\n{'':<13}{one.hex}" if one.hex else ""
@@ -195,8 +214,8 @@ def _print_waiting(said: "queue.Queue[tuple[str, Decoded]]", *, as_json: bool) -
             print(f"{time.strftime('%H:%M:%S')} {name:<12} {in_words(one)}", flush=True)
 
 
-def _say(name: str, news: str, *, as_json: bool) -> None:
-    line = json.dumps({"reader": name, "state": news}) if as_json else f"{time.strftime('%H:%M:%S')} {name:<12} {news}"
+def _say(name: str, what: str, words: str, *, as_json: bool) -> None:
+    line = json.dumps({"reader": name, what: words}) if as_json else f"{time.strftime('%H:%M:%S')} {name:<12} {words}"
     print(line, flush=True)
 
 
@@ -215,6 +234,8 @@ def _profiles(args: argparse.Namespace, settings: Settings | None) -> tuple[Prof
         made = make_profile({"port": args.port, "profile": args.profile, **_overrules(args.set)})
         check_apart((made,))
         return (made,)
+    if args.set or args.profile != DEFAULT:
+        raise NoReaders("--profile and --set are for one port: give --port too, or change readers in the settings.")
     profiles = reader_profiles(settings) if settings else ()
     if not profiles:
         raise NoReaders("The settings name no reader; give --port and --profile, or set readers (docs/readers.md).")

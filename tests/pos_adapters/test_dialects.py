@@ -218,6 +218,7 @@ def test_noise_before_a_packet_is_passed_over():
     bench = ssi()
     bench.send(b"\x00\x02\x01" + EAN, 0)
     assert bench.meanings() == ["card ean13 2037215727383"]
+    assert bench.framer.dropped == {"outside": 3}
 
 
 def test_a_code_of_many_packets_takes_no_more_room_than_a_profile_allows():
@@ -286,6 +287,8 @@ def test_a_payment_card_in_the_part_of_a_code_that_was_given_up_is_refused():
 WRONG = [
     ({"profile": "nonesuch", "port": "x"}, "nonesuch.*--list"),
     ({"profile": "generic"}, "device path"),
+    ({"profile": "generic", "port": "x", "name": "door", "idle_ms": 1}, "idle_ms of the reader door"),
+    ({"profile": "generic", "port": "x", "name": "door", "max_bytes": 1}, "max_bytes of the reader door"),
     ({"profile": "generic", "port": "x", "baud": 9601}, "baud"),
     ({"profile": "generic", "port": "x", "suffx": "cr"}, "suffx"),
     ({"profile": "uid-decimal", "port": "x", "tag_bytes": 0}, "tag_bytes"),

@@ -250,6 +250,8 @@ def test_two_readers_on_one_device_are_refused(tmp_path, monkeypatch):
     with pytest.raises(BadReaderProfile, match="one name"):
         check_apart([Profile(name="a", port="/dev/ttyS0"), Profile(name="a", port="/dev/ttyS1")])
     check_apart([Profile(name="a", port="/dev/ttyS0"), Profile(name="b", port="/dev/ttyS1")])
+    with pytest.raises(BadReaderProfile, match="such as name: door"):
+        check_apart([Profile(name="a", port=str(link)), Profile(name="a", port="/dev/ttyS1")])
     for url in ("nonsense://x", "hwgrep://1a86:7523&every"):
         with pytest.raises(BadReaderProfile, match="is no port"):
             check_apart([Profile(name="a", port=url)])

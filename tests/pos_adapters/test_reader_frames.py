@@ -114,6 +114,12 @@ def test_a_payment_card_is_refused_even_when_its_etx_was_lost():
     assert bench.interpreter.rejects == {"unfinished": 1}
 
 
+def test_bytes_that_are_in_no_message_are_counted_but_for_line_ends():
+    bench = Bench(framing="stx_etx")
+    bench.send(b"4242\x02]C0A\x03\r\n\x02]C0B\x03\r\n", 0)
+    assert bench.framer.dropped == {"outside": 4}
+
+
 @pytest.mark.parametrize("setup", [{"suffix": "cr"}, {"suffix": "crlf"}, {"framing": "stx_etx"}])
 def test_a_message_that_is_too_long_goes_whole_and_the_next_one_comes(setup):
     start, end = {"cr": (b"", b"\r"), "crlf": (b"", b"\r\n")}.get(setup.get("suffix"), (b"\x02", b"\x03"))

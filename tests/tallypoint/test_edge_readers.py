@@ -17,7 +17,7 @@ from pos_adapters.readers.decoding import Decoded
 from pos_adapters.readers.framer import Frame
 from pos_adapters.readers.shipped import make_profile, shipped_names
 from tallypoint.cli import main
-from tallypoint.edge.readers import Watched
+from tallypoint.edge.readers import Watched, port_trouble
 from tests.pos_adapters.dialects import EACH
 
 PROGRAMME = """
@@ -131,6 +131,7 @@ def test_the_list_names_every_shipped_profile(capsys):
         (["decode", "--set", "baud=fast", "--hex", "0D"], "reader.bad_profile"),
         (["readers"], "edge.no_readers"),
         (["readers", "--port", "nonsense://x"], "reader.bad_profile"),
+        (["readers", "--port", "hwgrep://["], "reader.bad_profile"),
     ],
 )
 def test_what_cannot_be_done_says_what_to_write(capsys, arguments, code):
@@ -159,11 +160,53 @@ def test_what_was_mistyped_is_said_with_what_can_be_typed(capsys, arguments, sen
     [
         ("/dev/no-such-reader", "There is no /dev/no-such-reader. Plug the reader in; /dev/serial/by-id names"),
         ("/dev/null", "/dev/null is no serial port."),
+        ("/dev", "/dev is no serial port."),
+        ("hwgrep://ffff:ffff", "No USB device is hwgrep://ffff:ffff. Plug the reader in;"),
+        ("socket://127.0.0.1:1", "socket://127.0.0.1:1 does not answer. Look at the serial server,"),
     ],
 )
 def test_a_port_that_is_none_is_said_so_and_nothing_worked(capsys, port, sentence):
     assert main(["edge", "readers", "--port", port, "--for", "0.5"]) == 1
     assert sentence in capsys.readouterr().out
+
+
+def test_a_field_is_not_overruled_in_silence_where_the_readers_are_those_of_the_settings(tmp_path, capsys):
+    settings = tmp_path / "till.yaml"
+    settings.write_text(f"data_dir: {tmp_path}\nreaders:\n  - {{port: /dev/no-such-reader}}\n")
+    for added in (["--set", "suffix=lf"], ["--profile", "honeywell"]):
+        assert main(["edge", "readers", "--settings", str(settings), "--for", "0.5", *added]) == 3
+        assert "give --port too" in capsys.readouterr().err
+
+
+def watched(profile: str) -> Watched:
+    return Watched(make_profile({"port": "x", "profile": profile}), CardRules(), lambda: None, queue.Queue())
+
+
+@pytest.mark.parametrize(
+    ("profile", "wire", "sentence"),
+    [
+        ("rdm6300", b"50008C0891\r\n", "10 bytes that are in no message. Check framing and baud rate"),
+        ("generic", b"\xe3" * 2100, "A message without an end. Check suffix, framing and baud rate"),
+        ("zebra-ssi", b"\x00\x01\x02", "3 bytes that are in no message."),
+        ("zebra-ssi", b"\x04\xf6\x00\x00\x00\x00", "1 packets with a wrong checksum, asked for again."),
+    ],
+)
+def test_what_is_no_message_is_told_once_for_else_the_reader_would_seem_dead(profile, wire, sentence):
+    one = watched(profile)
+    assert one.thrown_away() == []
+    one.loop._framer.feed(wire, 0)
+    (told,) = one.thrown_away()
+    assert told.startswith(sentence)
+    assert one.thrown_away() == []
+
+
+def test_a_reader_that_is_pulled_out_is_told_with_what_to_do():
+    gone = "device reports readiness to read but returned no data (device disconnected or multiple access on port?)"
+    assert port_trouble("/dev/ttyACM0", gone) == (
+        "/dev/ttyACM0 was pulled out, or somebody else reads it too. Plug it in; only one may read."
+    )
+    said = port_trouble("/dev/ttyACM0", "[Errno 5] Input/output error")
+    assert said == "/dev/ttyACM0: [Errno 5] Input/output error. Look at its cable; it is tried again by itself."
 
 
 def test_bytes_without_a_message_say_so(capsys):
@@ -227,12 +270,13 @@ def test_readers_of_the_settings_are_listened_to_for_a_while(tmp_path, capsys, p
     settings.write_text(
         f"data_dir: {tmp_path}\nreaders:\n  - {{port: {os.ttyname(port)}, profile: rdm6300, name: door}}\n"
     )
-    writer = threading.Timer(0.7, os.write, (scanner, b"\x0262E3086CED08\x03\x0262E3086CED08\x03"))
+    writer = threading.Timer(0.7, os.write, (scanner, b"\x0262E3086CED08\x03noise\x0262E3086CED08\x03"))
     writer.start()
     arguments = ["--settings", str(settings), "--programme", programme, "--for", "2"]
     assert main(["edge", "readers", *arguments]) == 0
     said = capsys.readouterr().out
     assert "door         up on" in said
+    assert said.count("door         5 bytes that are in no message.") == 1
     assert said.count("uid 62E3086CED, shown as uid, 0000552173 printed on it") == 1
     os.close(scanner)
     os.close(port)
