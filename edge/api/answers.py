@@ -280,7 +280,7 @@ class CardSaid(Answer, frozen=True, kw_only=True):
 
 
 class ScannedSaid(Answer, frozen=True, kw_only=True):
-    """The last thing read here, if later than the cursor sent; `say` is for the cashier where nothing came of it."""
+    """What was read here next after the cursor sent; `say` is for the cashier where nothing came of it."""
 
     cursor: int
     scan: CardSaid | None

@@ -7,6 +7,7 @@ import logging
 import queue
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -22,6 +23,7 @@ from pos_adapters.readers.profile import Profile
 
 MOST_WAITING = 16
 WAITS_MS = 60_000  # a scan that nobody fetched is forgotten
+MOST_KEPT = 64
 RULES_S = 2.0
 _log = logging.getLogger(__name__)
 
@@ -55,7 +57,8 @@ class Readers:
         make_loop = make_loop or partial(ReaderLoop, wallet=desk.till.shown.wallet)
         self._loops = [make_loop(profile, self._rules, self._outcomes.put_nowait) for profile in profiles]
         self._lock = threading.Lock()
-        self._last = Scan(no=0, at_ms=0)
+        self._scans: deque[Scan] = deque(maxlen=MOST_KEPT)
+        self._no = 0
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -80,12 +83,16 @@ class Readers:
         """Each reader's counters."""
         return tuple(loop.health() for loop in self._loops)
 
-    def last(self, after: int) -> ScannedSaid:
-        """The last scan, if it is later than `after` and fresh; else only the cursor."""
+    def last(self, after: int | None) -> ScannedSaid:
+        """The first fresh scan later than `after`, so that none is passed over between two questions; without
+        `after` the last one. Only the cursor where there is none."""
+        now_ms = self._desk.clock.now().mono_ms
         with self._lock:
-            scan = self._last
-        if scan.no <= after or self._desk.clock.now().mono_ms - scan.at_ms > WAITS_MS:
-            return ScannedSaid(cursor=scan.no, scan=None)
+            fresh, newest = [scan for scan in self._scans if now_ms - scan.at_ms <= WAITS_MS], self._no
+        later = fresh[-1:] if after is None else [scan for scan in fresh if scan.no > after]
+        if not later:
+            return ScannedSaid(cursor=newest, scan=None)
+        scan = later[0]
         return ScannedSaid(cursor=scan.no, scan=scan.card, say=scan.say, code=scan.code)
 
     def take(self, outcome: Outcome) -> None:
@@ -112,7 +119,8 @@ class Readers:
     def _keep(self, card: CardSaid | None = None, say: str = "", code: str = "") -> None:
         at_ms = self._desk.clock.now().mono_ms
         with self._lock:
-            self._last = Scan(no=self._last.no + 1, at_ms=at_ms, card=card, say=say, code=code)
+            self._no += 1
+            self._scans.append(Scan(no=self._no, at_ms=at_ms, card=card, say=say, code=code))
         if say:
             self._desk.screens.tell(say, code)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import msgspec
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from edge.api.bodies import CommitBody, HoldBody, IdentifyBody, QuoteBody, ReturnBody, VoidBody
 from edge.counter.balances import balance_said
@@ -106,7 +106,7 @@ def _cards(app: Flask, desk: Desk, readers: Readers) -> None:
 
     @app.get("/v1/cards/last")
     def get_last_card() -> Response:
-        return answer(readers.last(number_of("after")))
+        return answer(readers.last(number_of("after") if "after" in request.args else None))
 
     @app.get("/v1/balance")
     def get_balance() -> Response:

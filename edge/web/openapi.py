@@ -61,7 +61,7 @@ _COPY = choice("copy", "false for the first print; every other one says that it 
 OPERATIONS = (
     Operation(method="post", path="/v1/cards/identify", summary="Say what was scanned.",
               takes=bodies.IdentifyBody, answers=answers.CardSaid, refuses=(409, 422, 429)),
-    Operation(method="get", path="/v1/cards/last", summary="The last thing that a reader of this till read.",
+    Operation(method="get", path="/v1/cards/last", summary="What a reader of this till read next.",
               answers=answers.ScannedSaid, query=(AFTER,)),
     Operation(method="post", path="/v1/quotes", summary="Price a basket. Nothing is written; ask as often as you like.",
               takes=bodies.QuoteBody, answers=answers.QuoteSaid, refuses=_SALE),

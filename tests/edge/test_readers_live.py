@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from edge.api.answers import ScannedSaid
 from edge.devices.readers import Readers
 from loyalty.cards.wallet_codes import sign_app_code
 from loyalty.programme.programme import read_programme
@@ -44,9 +45,9 @@ class Counter:
 
     def sends(self, data: bytes, reader: int = 0) -> dict:
         """What the POS finds of it."""
-        before = self.readers.last(0).cursor
+        before = self.readers.last(None).cursor
         os.write(self.lines[reader], data)
-        self.wait(lambda: self.readers.last(0).cursor > before)
+        self.wait(lambda: self.readers.last(None).cursor > before)
         said = self.readers.last(before)
         return {
             "code": said.code, "say": said.say, "outcome": said.scan.outcome if said.scan else "",
@@ -112,6 +113,20 @@ def test_a_card_that_nobody_can_look_up_does_not_end_the_reading(counter, caplog
     assert "could not look it up" in card["say"]
     assert till.sends(b"]E04006381333931\r")["outcome"] == "code"
     assert "DecodeError at " in caplog.text and CARD not in caplog.text
+
+
+def test_what_is_scanned_in_a_row_is_handed_to_the_pos_one_by_one(counter):
+    till = counter("generic")
+    os.write(till.lines[0], f"]E0{CARD}\r]E04006381333931\r]E02012345678904\r".encode())
+    till.wait(lambda: till.readers.health()[0].frames == 3 and till.readers.last(None).cursor == 3)
+    first, second, third = (till.readers.last(n) for n in range(3))
+    assert (first.cursor, first.scan.outcome) == (1, "card")
+    assert (second.cursor, second.scan.text) == (2, "4006381333931")
+    assert (third.cursor, third.scan, third.code) == (3, None, "card.check_digit")
+    nothing = ScannedSaid(cursor=3, scan=None)
+    assert (till.readers.last(None), till.readers.last(3)) == (third, nothing)
+    till.rim.clock.mono_ms += 60_001
+    assert till.readers.last(0) == till.readers.last(None) == nothing
 
 
 def test_the_status_tells_how_readers_are(counter):

@@ -239,10 +239,12 @@ def test_a_card_scanned_at_the_reader_waits_for_the_pos_and_shows_on_the_display
     status = requests.get(f"{service.url}/v1/status", timeout=5).json()
     assert [(one["name"], one["state"], one["payment_cards"]) for one in status["readers"]] == [("reader", "up", 1)]
 
-    os.write(scanner, b"]E04006381333931\r")
-    wait_for(lambda: requests.get(f"{last}?after=2", timeout=5).json()["cursor"] == 3)
-    goods = requests.get(f"{last}?after=2", timeout=5).json()["scan"]
-    assert (goods["outcome"], goods["text"], goods["aim"]) == ("code", "4006381333931", "]E0")
+    os.write(scanner, b"]E04006381333931\r]C0AB-12\r")
+    wait_for(lambda: requests.get(last, timeout=5).json()["cursor"] == 4)
+    goods = requests.get(f"{last}?after=2", timeout=5).json()
+    assert (goods["cursor"], goods["scan"]["outcome"]) == (3, "code")
+    assert (goods["scan"]["text"], goods["scan"]["aim"]) == ("4006381333931", "]E0")
+    assert requests.get(f"{last}?after=3", timeout=5).json()["scan"]["text"] == "AB-12"
     os.close(scanner)
     os.close(port)
 
