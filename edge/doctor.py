@@ -183,7 +183,7 @@ def _machinery(status: Mapping[str, Any]) -> Iterator[Ailment]:
             yield Ailment(
                 level="wrong", code="reader.down", about=reader["name"],
                 say=f"The card reader does not answer: {reader['trouble'] or reader['state']}.",
-                do="Look at its cable, and at reader_port.",
+                do="Look at its cable, and at its port in the settings: readers, or reader_port.",
             )  # fmt: skip
     yield from _peripherals(status)
 

@@ -137,6 +137,7 @@ def test_what_the_running_service_tells(rim: Rim, tmp_path: Path) -> None:
     assert found["clock.off"].say == "This machine's clock is off by 121 s."
     assert found["line.offline"].level == "advice"
     assert (found["reader.down"].about, found["chore.failing"].about) == ("front", "chain")
+    assert "at its port in the settings: readers," in found["reader.down"].do
     assert found["chore.failing"].level == "danger"
 
 

@@ -4,10 +4,13 @@ import logging
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from loyalty.cards.card_rules import AppKey, RotatingRule, WalletRule
 from loyalty.cards.cards import PaymentCard, Rejected
+from loyalty.cards.wallet_codes import sign_app_code
 from pos_adapters.readers.decoding import decode
 from pos_adapters.readers.profile import Profile
 from pos_adapters.readers.shipped import make_profile, shipped_names
@@ -17,7 +20,15 @@ from tests.pos_adapters.test_reader_frames import payment_numbers
 
 PROFILES = [make_profile({"profile": name, "port": "x", "max_bytes": 256}) for name in shipped_names()]
 EVERY = st.sampled_from(PROFILES)
-PIECES = [sample.wire for dialect in DIALECTS.values() for sample in dialect.samples]
+APP = Ed25519PrivateKey.from_private_bytes(b"A" * 32)
+WALLET = WalletRule(
+    static_allowed="none",
+    rotating=RotatingRule(pattern="TPW-{card}-{totp_timestamp_seconds}-{totp_value_0}"),
+    app_keys=(AppKey(key_no=1, public_key=APP.public_key().public_bytes_raw().hex()),),
+)
+WITH_WALLET = msgspec.structs.replace(RULES, wallet=WALLET)
+CODES = [sign_app_code(APP, 1, "2037215727383", 0).encode(), b"TPW-2037215727383-0-12345678"]
+PIECES = [*CODES, *(sample.wire for dialect in DIALECTS.values() for sample in dialect.samples)]
 SIGNS = [b"\r", b"\n", b"\t", b"\x02", b"\x03", b"\x1b", b"\x1d", b"]E0", b"%", b";", b"?", b"/2/", b"\x12\xf3", b"+48"]
 CHUNKS = st.lists(
     st.binary(max_size=40) | st.sampled_from(SIGNS) | st.sampled_from(PIECES).flatmap(
@@ -35,7 +46,7 @@ def held(bench: DialectBench) -> int:
 
 @given(EVERY, CHUNKS, PAUSES)
 def test_any_bytes_are_read_without_an_exception_and_in_bounded_room(profile, chunks, pauses):
-    bench, now_ms = DialectBench(profile), 0
+    bench, now_ms = DialectBench(profile, WITH_WALLET), 0
     for chunk, pause in zip(chunks, pauses, strict=False):
         now_ms += pause
         bench.wait(now_ms)
@@ -49,7 +60,7 @@ def test_any_bytes_are_read_without_an_exception_and_in_bounded_room(profile, ch
 
 @given(EVERY, CHUNKS)
 def test_any_bytes_give_the_same_outcomes_however_they_are_cut(profile, chunks):
-    whole, cut, single = DialectBench(profile), DialectBench(profile), DialectBench(profile)
+    whole, cut, single = (DialectBench(profile, WITH_WALLET) for _ in range(3))
     together = b"".join(chunks)
     whole.send(together, 0)
     for chunk in chunks:
