@@ -124,12 +124,20 @@ class Readers:
         if say:
             self._desk.screens.tell(say, code)
 
+    def _forget_old(self) -> None:
+        """What nobody may fetch any more is not kept either: it may be a licence."""
+        now_ms = self._desk.clock.now().mono_ms
+        with self._lock:
+            while self._scans and now_ms - self._scans[0].at_ms > WAITS_MS:
+                self._scans.popleft()
+
     def _run(self) -> None:
         while True:
             try:
                 outcome = self._outcomes.get(timeout=RULES_S)
             except queue.Empty:
                 self._follow_programme()
+                self._forget_old()
                 continue
             if outcome is None:
                 return

@@ -127,6 +127,7 @@ def test_what_is_scanned_in_a_row_is_handed_to_the_pos_one_by_one(counter):
     assert (till.readers.last(None), till.readers.last(3)) == (third, nothing)
     till.rim.clock.mono_ms += 60_001
     assert till.readers.last(0) == till.readers.last(None) == nothing
+    till.wait(lambda: not till.readers._scans)
 
 
 def test_the_status_tells_how_readers_are(counter):
