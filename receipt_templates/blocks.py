@@ -32,7 +32,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, tag="note.v1", tag_field="
     """A sentence to the customer, centred below an empty line, printed where there is room for it.
 
     Attributes:
-        rank: 0 is always printed; of the others the lowest number is the most important.
+        rank: 0 is always printed, and whole; of the others the lowest number is the most important.
         legal: never shortened and never left out, whatever the room.
     """
 

@@ -1,4 +1,4 @@
-"""Which sentences a receipt has room for: the most important first, a long one shortened, a legal one never.
+"""Which sentences a receipt has room for: the most important first, a long one shortened; one that must stand never.
 
 A receipt whose foot is longer than its goods is not read. Source: devices-and-receipts.md D5, "Pagination", and E.
 """
@@ -95,5 +95,5 @@ def _standing(note: Note, columns: int, caps: Caps) -> FittedNote:
 
 
 def _fitted(note: Note, columns: int, caps: Caps) -> FittedNote:
-    text = note.text if note.legal else shortened(note.text, columns, caps.one)
+    text = note.text if note.legal or note.rank == 0 else shortened(note.text, columns, caps.one)
     return FittedNote(text=text, lines=tuple(wrapped(text, columns, even=True)))

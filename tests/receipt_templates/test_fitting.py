@@ -1,11 +1,13 @@
 """The foot of a receipt keeps to its length: what matters least goes first, and what is legal stays whole."""
 
+import msgspec
 import pytest
 
 from receipt_templates.as_text import render_text
 from receipt_templates.blocks import Block, Feed, Note, Text
 from receipt_templates.compose import blocks_of
 from receipt_templates.fitting import Caps, fit, shortened
+from receipt_templates.sample_slips import sample_named
 from tests.receipt_templates.samples import harbour
 
 COLUMNS = 20
@@ -43,6 +45,22 @@ def test_what_is_always_printed_uses_up_the_room_of_the_others_and_is_never_left
 def test_a_legal_text_is_neither_shortened_nor_left_out_however_long_it_is():
     legal = "These are the terms. " * 12
     assert kept(note("offer", 2), note(legal, 1, legal=True)) == [legal]
+
+
+@pytest.mark.parametrize(
+    ("language", "points", "consent"),
+    [
+        ("en", "Your points are kept and will be confirmed.", "Without it we stay silent."),
+        ("pt-BR", "Seus pontos estão guardados e serão confirmados.", "Sem isso não enviamos nada."),
+        ("ru", "Баллы сохранены и будут подтверждены.", "Без этого мы не пишем."),
+        ("pl", "Punkty są zapisane i zostaną potwierdzone.", "Bez tego nie piszemy."),
+    ],
+)
+def test_what_must_be_said_is_said_to_its_end_on_the_narrowest_paper(language: str, points: str, consent: str):
+    sale = harbour(language=language, unconfirmed=True)
+    welcome = msgspec.structs.replace(sample_named("welcome"), language=language)
+    for view, wanted in ((sale, points), (welcome, consent)):
+        assert wanted in " ".join(render_text(blocks_of(view), 16).split())
 
 
 @pytest.mark.parametrize(
