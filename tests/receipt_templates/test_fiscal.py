@@ -45,7 +45,7 @@ TIERS = {
     "pl": ["Podwójne punkty za owoce w tym tygodniu.", 'Do poziomu "Złoty": jeszcze 2 zakupy.'],
     "pt-BR": ["Café em dobro: pontos 2x até domingo.", "Para chegar a Ouro: mais 3 compras.",
               "Faltaram R$ 4,52 para um café grátis."],
-    "ru": ["Двойные баллы за фрукты на этой неделе.", 'До уровня "Золотой": ещё 5 покупок.'],
+    "ru": ["Двойные баллы за фрукты на этой неделе.", 'Ещё 5 покупок до уровня "Золотой".'],
 }  # fmt: skip
 
 

@@ -326,7 +326,7 @@ def test_what_was_nearly_had_comes_after_everything_else_that_is_said():
     [
         ("en", "spend", "GBP 45.00 more to reach Gold."),
         ("pt-BR", "purchases", "Para chegar a Gold: mais 2 compras."),
-        ("ru", "purchases", 'До уровня "Gold": ещё 2 покупки.'),
+        ("ru", "purchases", 'Ещё 2 покупки до уровня "Gold".'),
         ("pl", "purchases", 'Do poziomu "Gold": jeszcze 2 zakupy.'),
     ],
 )
@@ -334,6 +334,11 @@ def test_the_next_tier_says_what_is_missing(language: str, measure: str, wanted:
     short = 4500 if measure == "spend" else 2
     tier = NextTier(name="Gold", measure=measure, short_of=short)  # type: ignore[arg-type]
     assert wanted in " ".join(rows(harbour(language=language, next_tier=tier)))
+
+
+def test_the_sign_of_the_rouble_and_the_end_of_its_sentence_are_not_two_dots():
+    russian = harbour(language="ru", currency="RUB", next_tier=NextTier(name="Gold", measure="spend", short_of=4500))
+    assert 'Ещё 45,00 руб. до уровня "Gold".' in " ".join(rows(russian))
 
 
 def test_an_approval_stands_below_the_cashier_with_its_reason():
