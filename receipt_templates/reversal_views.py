@@ -5,12 +5,13 @@ from typing import Literal
 
 import msgspec
 
+from loyalty.baskets import Tender
 from loyalty.facts.receipts import Receipt, ReceiptDetail, read_detail
 from loyalty.facts.returned_lines import ReturnLine, return_lines
 from loyalty.facts.reversals import VOID, Return, ReturnDetail, ReturnVoid, Void, VoidDetail
 from loyalty.pricing.messages import Said
 from loyalty.pricing.stored_value import stored_paid
-from receipt_templates.view import Shop, Slip, local_time, said_on_paper
+from receipt_templates.view import Shop, Slip, local_time, said_on_paper, stored_tenders
 
 
 class ReturnedLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,12 +47,16 @@ class ReturnView(Slip, frozen=True, kw_only=True, tag="return.v1", tag_field="sl
 class VoidView(Slip, frozen=True, kw_only=True, tag="void.v1", tag_field="slip"):
     """A receipt, return or exchange undone whole; `total_minor` is what it came to, points included.
 
-    What the customer pays again or is handed stands below it; of a receipt also what goes back to certificates and
-    wallet.
+    It adds up: total, less what was brought back, is what had been paid with points, what goes back to certificates and
+    wallet, and what is handed out, less what certificates and wallet (`stored`) and the customer pay again.
     """
 
     what: Literal["receipt", "return", "exchange"] = "receipt"
     total_minor: int = 0
+    brought_back_minor: int = 0
+    points_spent: int = 0
+    paid_with_points_minor: int = 0
+    stored: tuple[Tender, ...] = ()
     to_pay_minor: int = 0
     to_hand_out_minor: int = 0
     taken_back_points: int = 0
@@ -155,6 +160,8 @@ def view_of_void(
         approved_by=detail.override.supervisor if detail.override else "",
         reason=detail.override.reason if detail.override else "",
         total_minor=sold.net_minor + (spent.amount_minor if spent else 0),
+        points_spent=spent.points if spent else 0,
+        paid_with_points_minor=spent.amount_minor if spent else 0,
         to_hand_out_minor=sold.to_pay_minor,
         to_certificates_minor=stored.certificates_minor,
         to_wallet_minor=stored.wallet_minor,
@@ -193,6 +200,10 @@ def view_of_return_void(
         reason=detail.override.reason if detail.override else "",
         what="return",
         total_minor=void.net_minor,
+        stored=stored_tenders(
+            certificates_minor=sum(part.amount_minor for part in void.restored if part.code),
+            wallet_minor=sum(part.amount_minor for part in void.restored if not part.code),
+        ),
         to_pay_minor=void.paid_in_minor,
         taken_back_points=void.spent_points + sum(part.points for part in void.reversed),
         given_back_points=sum(part.points for part in void.earned),

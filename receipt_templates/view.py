@@ -170,7 +170,8 @@ def view_of_receipt(
     gross = sum(line.amount_minor for line in lines)
     discount = sum(off.amount_minor for line in lines for off in line.discounts)
     with_points = sum(figure.paid_with_points_minor for figure in detail.figures)
-    stored = _stored(receipt)
+    paid = stored_paid((*receipt.uses, *receipt.shared_uses))
+    stored = stored_tenders(certificates_minor=paid.certificates_minor, wallet_minor=paid.wallet_minor)
     tenders = tuple(tender for tender in detail.tenders if tender.kind not in OURS)
     given = sum(tender.amount_minor for tender in tenders)
     to_pay = receipt.net_minor - sum(tender.amount_minor for tender in stored)
@@ -234,18 +235,18 @@ def said_on_paper(messages: Sequence[Said]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(said.text for said in messages if said.place == "receipt" and said.text))
 
 
+def stored_tenders(*, certificates_minor: int, wallet_minor: int) -> tuple[Tender, ...]:
+    """What certificates and wallet pay, as tenders; none of those that pay nothing."""
+    both = ((CERTIFICATE, certificates_minor), (WALLET, wallet_minor))
+    return tuple(Tender(kind=kind, amount_minor=minor) for kind, minor in both if minor)
+
+
 def _lapsing(receipt: Receipt, detail: ReceiptDetail) -> tuple[Lapsing, ...]:
     """The member's points that lapse next, less what this sale spent, which is taken from just those first."""
     view, spent = detail.view, receipt.redemption.points if receipt.redemption else 0
     if view is None or view.lapsing_on is None or view.lapsing_points <= spent:
         return ()
     return (Lapsing(points=view.lapsing_points - spent, through=view.lapsing_on),)
-
-
-def _stored(receipt: Receipt) -> tuple[Tender, ...]:
-    paid = stored_paid((*receipt.uses, *receipt.shared_uses))
-    both = ((CERTIFICATE, paid.certificates_minor), (WALLET, paid.wallet_minor))
-    return tuple(Tender(kind=kind, amount_minor=minor) for kind, minor in both if minor)
 
 
 def _lines(detail: ReceiptDetail, names: Mapping[str, str], promotions: Mapping[str, str]) -> tuple[ViewLine, ...]:

@@ -123,9 +123,9 @@ class DayDesk:
         sold = desk.slips.of_void(told.sold, reader)
         back = desk.slips.of_return_void(told.back, sale_of(desk.till, told.back.void.of_receipt), reader)
         view = msgspec.structs.replace(
-            sold, number=exchange_id, what="exchange", to_hand_out_minor=max(0, told.net_minor),
-            to_pay_minor=max(0, -told.net_minor), taken_back_points=max(0, -told.points_net),
-            given_back_points=max(0, told.points_net), to_certificates_minor=0, to_wallet_minor=0,
+            sold, number=exchange_id, what="exchange", brought_back_minor=back.total_minor, stored=back.stored,
+            to_hand_out_minor=max(0, told.net_minor), to_pay_minor=max(0, -told.net_minor),
+            taken_back_points=max(0, -told.points_net), given_back_points=max(0, told.points_net),
         )  # fmt: skip
         if not told.replayed:
             desk.slips.print_new(view)

@@ -30,6 +30,13 @@ def bring(rim: Rim, name: str = "B1", *numbers: int, **more: Any) -> Any:
     return rim.post("/v1/returns", {"return_id": name, "of": "R1", "lines": lines, "sold_at": AT, **more}).json
 
 
+def slip_of(told: dict[str, Any]) -> list[str]:
+    """Its rows from the sum that is undone on, up to what becomes of points."""
+    rows = [" ".join(row.split()) for row in told["text"].splitlines()]
+    at = next(at for at, row in enumerate(rows) if row.startswith("VOIDED"))
+    return rows[at : next(n for n in range(at, len(rows)) if rows[n].startswith("---"))]
+
+
 def balance(rim: Rim) -> int:
     return int(rim.client.get(f"/v1/balance?card={CARD}").json["member"]["balance_points"])
 
@@ -262,6 +269,7 @@ def test_what_went_back_onto_a_certificate_is_paid_with_it_again(tmp_path: Path)
     assert (back["to_certificates_minor"], stands(rim)[1]) == (250, 5000)
     told = undo(rim).json
     assert (told["to_take_in_minor"], stands(rim)[1]) == (1050 - 250, 4750)
+    assert slip_of(told) == ["VOIDED EUR 10.50", "Gift certificate 2.50", "TO PAY EUR 8.00"]
 
 
 def test_the_void_of_a_sale_hands_out_what_no_certificate_paid(tmp_path: Path) -> None:
@@ -271,9 +279,7 @@ def test_the_void_of_a_sale_hands_out_what_no_certificate_paid(tmp_path: Path) -
     rim.post("/v1/receipts", commit(certificates=[{"code": GIFT, "amount_minor": 250}]))
     told = rim.post("/v1/receipts/R1/void", {"sold_at": AT}).json
     assert (told["to_hand_out_minor"], stands(rim)[1]) == (1050 - 250, 5000)
-    slip = [" ".join(row.split()) for row in told["text"].splitlines()]
-    at = slip.index("VOIDED EUR 10.50")
-    assert slip[at + 1 : at + 3] == ["Back on gift certificate 2.50", "PAID OUT EUR 8.00"]
+    assert slip_of(told) == ["VOIDED EUR 10.50", "Back on gift certificate 2.50", "PAID OUT EUR 8.00"]
     assert rim.post("/v1/receipts/R1/void", {"sold_at": AT}).json["to_hand_out_minor"] == 800
 
 
@@ -282,6 +288,7 @@ def test_points_that_a_voided_sale_spent_are_not_handed_out_as_money(tmp_path: P
     rim.post("/v1/receipts", commit(basket=basket(line(1, "lamp", 5000)), points_to_spend=1000))
     told = rim.post("/v1/receipts/R1/void", {"sold_at": AT}).json
     assert (told["to_hand_out_minor"], told["points_restored"]) == (4000, 1000)
+    assert slip_of(told) == ["VOIDED EUR 50.00", "1,000 points 10.00", "PAID OUT EUR 40.00"]
 
 
 # An exchange
@@ -295,6 +302,7 @@ def test_an_exchange_undone_leaves_everything_as_it_was(rim: Rim) -> None:
     told = done.json
     # The mug's 8.90 less the bread's 2.50: what the customer had paid.
     assert (told["to_hand_out_minor"], told["to_take_in_minor"], told["points_net"]) == (640, 0, 25 - 89)
+    assert slip_of(told) == ["VOIDED EUR 8.90", "Brought back -2.50", "PAID OUT EUR 6.40"]
     assert (told["receipt"]["points_reversed"], told["return"]["points_given"]) == (89, 25)
     assert told["return"]["event"]["seq"] == told["receipt"]["event"]["seq"] + 1
     assert balance(rim) == before
@@ -313,6 +321,25 @@ def test_an_exchange_for_less_undone_is_paid_for_again(rim: Rim) -> None:
     rim.post("/v1/exchanges", swap(line(1, "roll", 100)))
     told = rim.post("/v1/exchanges/X1/void", {"sold_at": AT}).json
     assert (told["to_hand_out_minor"], told["to_take_in_minor"], told["points_net"]) == (0, 150, 25 - 10)
+    assert slip_of(told) == ["VOIDED EUR 1.00", "Brought back -2.50", "TO PAY EUR 1.50"]
+
+
+def test_an_exchange_undone_says_what_certificates_get_back_and_what_they_pay_again(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.cache.load_programme(GIFTS)
+    hear(rim, 5000)
+    # 2.50 of the 10.50 came off the certificate, and go back onto it; of the mug's 8.90 it pays 3.00.
+    rim.post("/v1/receipts", commit(certificates=[{"code": GIFT, "amount_minor": 250}]))
+    sale = {"certificates": [{"code": GIFT, "amount_minor": 300}]}
+    done = rim.post("/v1/exchanges", swap(back={"lines": [{"line": 1}, {"line": 2}]}, sale=sale)).json
+    assert (done["to_hand_out_minor"], stands(rim)[1]) == (210, 5000 - 300)
+    told = rim.post("/v1/exchanges/X1/void", {"sold_at": AT}).json
+    assert stands(rim)[1] == 5000 - 250
+    # 8.90 less 10.50, and the 3.00 that go back: 4.60, of which the certificate pays 2.50 again.
+    assert slip_of(told) == [
+        "VOIDED EUR 8.90", "Brought back -10.50", "Back on gift certificate 3.00", "Gift certificate 2.50",
+        "TO PAY EUR 2.10",
+    ]  # fmt: skip
 
 
 def test_points_that_the_return_gave_and_the_sale_spent_go_round(tmp_path: Path) -> None:
