@@ -25,7 +25,12 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 @lru_cache(maxsize=16)  # of the sales at hand: quote and commit ask some four times
 def moment_of(place: Place) -> Moment:
     """Store time of a sale, from its instant and offset."""
-    local = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=place.sold_at_ms, minutes=place.offset_min)
+    since = timedelta(milliseconds=place.sold_at_ms, minutes=place.offset_min)
+    return moment_at(datetime.fromtimestamp(0, UTC) + since)
+
+
+def moment_at(local: datetime) -> Moment:
+    """Store time of what the clock of the store shows."""
     return Moment(on=local.date(), weekday=WEEKDAYS[local.weekday()], at=f"{local.hour:02}:{local.minute:02}")
 
 

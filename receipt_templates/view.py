@@ -13,12 +13,16 @@ import msgspec
 
 from loyalty.baskets import Place, Tender
 from loyalty.facts.receipts import Receipt, ReceiptDetail
+from loyalty.moments import moment_of
 from loyalty.pricing.effects import Effect
 from loyalty.pricing.leases import Kind
 from loyalty.pricing.messages import Said
+from loyalty.pricing.spending import last_day_to_spend
 from loyalty.pricing.stored_value import stored_paid
+from loyalty.programme.programme import Options
 
 CERTIFICATE, WALLET = "certificate", "wallet"
+PLAIN = Options()
 OURS = ("points", CERTIFICATE, WALLET)  # a POS may list these among the tenders; we print them ourselves
 
 
@@ -150,6 +154,7 @@ def view_of_receipt(
     next_tier: NextTier | None = None,
     legal: str = "",
     training: bool = False,
+    options: Options = PLAIN,
 ) -> ReceiptView:
     """The view of a sale.
 
@@ -164,6 +169,7 @@ def view_of_receipt(
         member: the card's last digits as `…1234`; empty for an anonymous sale.
         balance_points: after this sale, as known here.
         missed: promotions that were nearly had; what is said of them is less important.
+        options: of the programme, which say when on its last day a point lapses.
         others: as `Slip` has them.
     """
     lines = _lines(detail, names, promotions or {})
@@ -195,7 +201,7 @@ def view_of_receipt(
         approved_by=detail.override.supervisor if detail.override else "",
         reason=detail.override.reason if detail.override else "",
         legal=legal,
-        lapsing=_lapsing(receipt, detail),
+        lapsing=_lapsing(receipt, detail, options),
         next_tier=next_tier,
         lines=lines,
         gross_minor=gross,
@@ -241,12 +247,14 @@ def stored_tenders(*, certificates_minor: int, wallet_minor: int) -> tuple[Tende
     return tuple(Tender(kind=kind, amount_minor=minor) for kind, minor in both if minor)
 
 
-def _lapsing(receipt: Receipt, detail: ReceiptDetail) -> tuple[Lapsing, ...]:
+def _lapsing(receipt: Receipt, detail: ReceiptDetail, options: Options) -> tuple[Lapsing, ...]:
     """The member's points that lapse next, less what this sale spent, which is taken from just those first."""
     view, spent = detail.view, receipt.redemption.points if receipt.redemption else 0
     if view is None or view.lapsing_on is None or view.lapsing_points <= spent:
         return ()
-    return (Lapsing(points=view.lapsing_points - spent, through=view.lapsing_on),)
+    last_day = last_day_to_spend(view.lapsing_on, options, receipt.place.business_date, moment_of(receipt.place))
+    # A till that has not heard from head office since still has points in its row that are gone.
+    return () if last_day is None else (Lapsing(points=view.lapsing_points - spent, through=last_day),)
 
 
 def _lines(detail: ReceiptDetail, names: Mapping[str, str], promotions: Mapping[str, str]) -> tuple[ViewLine, ...]:

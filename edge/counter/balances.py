@@ -18,7 +18,7 @@ from edge.sale.till import Till
 from loyalty.members import counter
 from loyalty.moments import moment_of
 from loyalty.pricing.leases import NO_AUTHORITY, Authority
-from loyalty.pricing.spending import spendable
+from loyalty.pricing.spending import last_day_to_spend, spendable
 from loyalty.programme.programme import Programme
 from loyalty.programme.tiers import TierProgress, progress
 from receipt_templates.render import render
@@ -67,12 +67,19 @@ def enquire(till: Till, card: str) -> Enquired:
         # Head office is asked when the time comes, and gives what the account has.
         asked = Authority(kind="hold", points=view.spendable_points)
         allowed = asked if asked.points >= allowed.points else allowed
-    points = spendable(allowed, view, programme.options, on, moment_of(place))
+    moment = moment_of(place)
+    points = spendable(allowed, view, programme.options, on, moment)
     counters = {one.name: one.amount for one in view.counters or ()}
     return Enquired(
         told=msgspec.structs.replace(told, view=view),
         pending_points=max(0, view.balance_points - row.balance_points - _taken(till, row.account_id, row.own_seq)),
-        expiring=_expiring(((view.lapsing_on, view.lapsing_points), *row.lapsing_later), on),
+        expiring=tuple(
+            (last_day, lapsing)
+            for day, lapsing in ((view.lapsing_on, view.lapsing_points), *row.lapsing_later)
+            if day is not None
+            and lapsing > 0
+            and (last_day := last_day_to_spend(day, programme.options, on, moment)) is not None
+        ),
         spend=msgspec.structs.replace(allowed, points=points),
         tier=progress(programme, view, counters, on, net_minor=0) if programme.tiers else None,
         certificates_minor=sum(
@@ -141,10 +148,6 @@ def _taken(till: Till, account_id: int, own_seq: int) -> int:
     """What this till took since head office's last word, below 0: so that only what it granted is left."""
     own = till.journal.own_uses.after(account_id, own_seq)
     return -(counter(own, "points:spent") + counter(own, "points:reversed"))
-
-
-def _expiring(told: tuple[tuple[date | None, int], ...], on: date) -> tuple[tuple[date, int], ...]:
-    return tuple((day, points) for day, points in told if day is not None and points > 0 and day >= on)
 
 
 def _named(programme: Programme, tier: str) -> str:

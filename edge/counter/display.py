@@ -1,6 +1,7 @@
 """What the customer's display shows of a quote, a card or a finished sale."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -22,9 +23,11 @@ from edge.sale.asks import Committed, Identified, Quoted, Warn
 from loyalty.amounts import exponent_of, format_quantity
 from loyalty.baskets import Line
 from loyalty.members import MemberView, view_after
+from loyalty.moments import moment_at
 from loyalty.pricing.messages import Said
 from loyalty.pricing.quotes import Quote, QuoteLine
-from loyalty.programme.programme import Programme
+from loyalty.pricing.spending import last_day_to_spend
+from loyalty.programme.programme import Options, Programme
 
 MOST_OFFERS = 6
 
@@ -167,10 +170,18 @@ def _with_member(
         as_of=as_of,
         tier=tiers.get(view.tier) or view.tier,
         stored_minor=view.stored_minor,
-        lapsing_points=view.lapsing_points,
-        lapsing_on=view.lapsing_on.isoformat() if view.lapsing_on and view.lapsing_points else None,
+        **_lapsing(view, programme, blank.now),
         offers=_offers(view, programme, blank.now[:10]),
     )
+
+
+def _lapsing(view: MemberView, programme: Programme | None, now: str) -> dict[str, Any]:
+    """The points that lapse next and the last day to spend them; nothing of points that have lapsed."""
+    if view.lapsing_on is None or not view.lapsing_points:
+        return {}
+    moment, options = moment_at(datetime.fromisoformat(now)), programme.options if programme else Options()
+    last_day = last_day_to_spend(view.lapsing_on, options, moment.on, moment)
+    return {"lapsing_points": view.lapsing_points, "lapsing_on": last_day.isoformat()} if last_day else {}
 
 
 def _offers(view: MemberView, programme: Programme | None, today: str) -> tuple[ScreenOffer, ...]:

@@ -13,6 +13,7 @@ from edge.sale.asks import Committed, TakenBack, Unreturned, Voided
 from loyalty.facts.receipts import Receipt, ReceiptDetail, read_detail
 from loyalty.facts.reversals import VoidDetail
 from loyalty.pricing.quotes import Quote
+from loyalty.programme.programme import Options
 from receipt_templates.compose import AnyView
 from receipt_templates.languages import TONGUES
 from receipt_templates.profiles import PROFILES, PrinterProfile, profile_named
@@ -85,6 +86,7 @@ class Slips:
             next_tier=self._next_tier(told),
             legal=self._settings.receipt_legal,
             training=self._training,
+            options=self._options(detail.programme_version),
         )
         return msgspec.structs.replace(view, till_id=self.till_name)
 
@@ -152,6 +154,11 @@ class Slips:
             measure="purchases" if tier.measure == "purchases" else "spend",
             short_of=tier.short_of,
         )
+
+    def _options(self, version: str) -> Options:
+        """Of a programme; the usual ones once it has left this till."""
+        held = {compiled.version: compiled.programme.options for compiled in self._cache.programmes()}
+        return held.get(version, Options())
 
     def _named(self, version: str, part: Literal["promotions", "coupons", "tiers"]) -> Mapping[str, str]:
         """Names of a part of a programme by id; none once the programme has left this till."""

@@ -5,7 +5,7 @@ refused, as declared. Source: engine.md capabilities 13 and 22; docs/programme.m
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import msgspec
 
@@ -62,13 +62,20 @@ def spendable(
     """
     if authority.slices or view is None or not view.lapsing_points or view.lapsing_on is None:
         return authority.points
-    day = view.lapsing_on
-    lapsed = business_date > day
-    if options.expiry == "start_of_day":
-        lapsed = business_date >= day
-    elif options.expiry == "instant":
-        lapsed = (moment.on, moment.at) >= (day, options.expiry_at)
-    return min(authority.points, max(0, view.spendable_points - view.lapsing_points)) if lapsed else authority.points
+    if last_day_to_spend(view.lapsing_on, options, business_date, moment) is not None:
+        return authority.points
+    return min(authority.points, max(0, view.spendable_points - view.lapsing_points))
+
+
+def last_day_to_spend(valid_through: date, options: Options, business_date: date, moment: Moment) -> date | None:
+    """The last day on which points that are good through a day can be spent; none where they have lapsed.
+
+    Days are business days; an instant is one of the clock of the store.
+    """
+    if options.expiry == "instant":
+        return valid_through if (moment.on, moment.at) < (valid_through, options.expiry_at) else None
+    last_day = valid_through - timedelta(days=1) if options.expiry == "start_of_day" else valid_through
+    return last_day if business_date <= last_day else None
 
 
 def take_prizes(points: int, workings: Workings) -> tuple[list[PrizeTaken], list[RefusedCode]]:

@@ -38,6 +38,32 @@ def test_a_sale_says_what_lapses_what_the_next_tier_wants_and_what_was_nearly_ha
     assert whole.index("more to reach Gold") < whole.index("Only 19.50") < whole.index("Points have no cash value.")
 
 
+# Sold on 5 March at 18:30; 600 points lapse on a day of March.
+LAPSING = [
+    ("end_of_day", 5, "5 Mar 2026"),
+    ("end_of_day", 4, ""),
+    ("start_of_day", 6, "5 Mar 2026"),
+    ("start_of_day", 5, ""),
+    ('instant, expiry_at: "18:31"', 5, "5 Mar 2026"),
+    ('instant, expiry_at: "18:30"', 5, ""),
+]
+
+
+@pytest.mark.parametrize(("expiry", "day", "told"), LAPSING)
+def test_the_last_day_to_use_points_is_one_on_which_they_can_be_used(rim: Rim, expiry: str, day: int, told: str):
+    rim.cache.load_programme(read_programme(f"{TIERED}options: {{expiry: {expiry}}}\n"))
+    row = msgspec.structs.replace(member().row, lapsing_points=600, lapsing_on=date(2026, 3, day))
+    rim.cache.load_members([msgspec.structs.replace(member(), row=row, home=True)])
+    rim.post("/v1/cards/identify", {"card": CARD})
+    shown = rim.desk.screens.now()
+    assert (shown.lapsing_on, shown.lapsing_points) == (("2026-03-05", 600) if told else (None, 0))
+    asked, sold = rim.client.get(f"/v1/balance?card={CARD}").json, rim.post("/v1/receipts", commit()).json
+    assert asked["expiring"] == ([{"on": "2026-03-05", "points": 600}] if told else [])
+    for slip in (asked, sold):
+        use_by = [row for row in rows(slip) if row.startswith("Use by")]
+        assert use_by == ([f"Use by {told} 600 points"] if told else [])
+
+
 def test_without_a_name_of_the_shop_the_tills_own_heads_every_slip(tmp_path: Path):
     rim = Rim(tmp_path, shop_name="")
     sold, asked = rim.post("/v1/receipts", commit()).json, rim.client.get(f"/v1/balance?card={CARD}").json
