@@ -50,10 +50,10 @@ def test_a_legal_text_is_neither_shortened_nor_left_out_however_long_it_is():
 @pytest.mark.parametrize(
     ("language", "points", "consent"),
     [
-        ("en", "Your points are kept and will be confirmed.", "Without it we stay silent."),
-        ("pt-BR", "Seus pontos estão guardados e serão confirmados.", "Sem isso não enviamos nada."),
-        ("ru", "Баллы сохранены и будут подтверждены.", "Без этого мы не пишем."),
-        ("pl", "Punkty są zapisane i zostaną potwierdzone.", "Bez tego nie piszemy."),
+        ("en", "Head office will confirm the points.", "Without it we stay silent."),
+        ("pt-BR", "A central confirmará os pontos.", "Sem isso não enviamos nada."),
+        ("ru", "Центр подтвердит баллы.", "Без этого мы не пишем."),
+        ("pl", "Centrala potwierdzi punkty.", "Bez tego nie piszemy."),
     ],
 )
 def test_what_must_be_said_is_said_to_its_end_on_the_narrowest_paper(language: str, points: str, consent: str):

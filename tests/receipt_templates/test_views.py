@@ -168,7 +168,15 @@ def test_a_card_not_known_yet_earns_points_to_be_confirmed():
     view = aurora_offline()
     assert view.unconfirmed
     assert "Ganhos (a confirmar) +1.267" in rows(view)
-    assert "seu cartão. Seus pontos estão" in rows(view)
+    assert "Este caixa ainda não conhece o seu cartão. A central confirmará os pontos." in " ".join(rows(view))
+
+
+def test_points_that_are_taken_back_of_a_card_not_known_yet_are_not_said_to_be_kept():
+    for view in (harbour_return(), msgspec.structs.replace(aurora_void(), language="en")):
+        told = " ".join(rows(msgspec.structs.replace(view, unconfirmed=True)))
+        assert "Taken back -" in told
+        assert "This till does not know your card yet. Head office will confirm the points." in told
+        assert "kept" not in told
 
 
 def test_an_offline_sale_says_so_and_calls_its_balance_the_last_known():
