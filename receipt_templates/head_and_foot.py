@@ -42,6 +42,8 @@ def head(view: Slip, tongue: Tongue, title: str) -> Iterator[Block]:
         yield Pair(left=_kind_of_number(view, tongue, named), right=as_printed(view.number))
     if isinstance(view, ReturnView | ClaimView) and view.of_number:
         yield Pair(left=words.of_receipt, right=as_printed(view.of_number))
+    if view.exchange:
+        yield Pair(left=words.exchange_slip.capitalize(), right=as_printed(view.exchange))
     yield Pair(left=date_and_time(tongue, view.sold_at), right=as_printed(f"{words.till} {view.till_id}"))
     if view.cashier:
         yield Pair(left=words.cashier, right=as_printed(view.cashier))

@@ -107,6 +107,7 @@ def view_of_return(
         training=training,
         approved_by=detail.override.supervisor if detail.override else "",
         reason=detail.override.reason if detail.override else "",
+        exchange=detail.exchange,
         lines=tuple(
             ReturnedLine(
                 line=row.line,
@@ -159,6 +160,7 @@ def view_of_void(
         training=training,
         approved_by=detail.override.supervisor if detail.override else "",
         reason=detail.override.reason if detail.override else "",
+        exchange=detail.exchange,
         total_minor=sold.net_minor + (spent.amount_minor if spent else 0),
         points_spent=spent.points if spent else 0,
         paid_with_points_minor=spent.amount_minor if spent else 0,
@@ -198,6 +200,7 @@ def view_of_return_void(
         training=training,
         approved_by=detail.override.supervisor if detail.override else "",
         reason=detail.override.reason if detail.override else "",
+        exchange=detail.exchange,
         what="return",
         total_minor=void.net_minor,
         stored=stored_tenders(

@@ -47,6 +47,7 @@ class Slip(msgspec.Struct, frozen=True, kw_only=True):
         copy: a reprint says so.
         training: practised, and counts nowhere; says so at both ends.
         approved_by: the supervisor who approved it, as the shop numbers its people; empty for nobody.
+        exchange: the exchange that it is half of, whose other half paid for it or was paid by it.
     """
 
     language: str
@@ -68,6 +69,7 @@ class Slip(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     missed: tuple[str, ...] = ()
     legal: str = ""
+    exchange: str = ""
 
 
 class Lapsing(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,6 +203,7 @@ def view_of_receipt(
         approved_by=detail.override.supervisor if detail.override else "",
         reason=detail.override.reason if detail.override else "",
         legal=legal,
+        exchange=detail.exchange,
         lapsing=_lapsing(receipt, detail, options),
         next_tier=next_tier,
         lines=lines,

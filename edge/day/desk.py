@@ -123,7 +123,8 @@ class DayDesk:
         sold = desk.slips.of_void(told.sold, reader)
         back = desk.slips.of_return_void(told.back, sale_of(desk.till, told.back.void.of_receipt), reader)
         view = msgspec.structs.replace(
-            sold, number=exchange_id, what="exchange", brought_back_minor=back.total_minor, stored=back.stored,
+            sold, number=exchange_id, exchange="", what="exchange",
+            brought_back_minor=back.total_minor, stored=back.stored,
             to_hand_out_minor=max(0, told.net_minor), to_pay_minor=max(0, -told.net_minor),
             taken_back_points=max(0, -told.points_net), given_back_points=max(0, told.points_net),
         )  # fmt: skip
@@ -319,7 +320,7 @@ def _exchange_view(desk: Desk, told: Exchanged, language: Language | None, face:
     if not isinstance(returned, ReturnView):
         raise TypeError("the slip of a return is none")
     return ExchangeView(
-        **{name: getattr(sold, name) for name in Slip.__struct_fields__} | {"number": told.exchange_id},
+        **{name: getattr(sold, name) for name in Slip.__struct_fields__} | {"number": told.exchange_id, "exchange": ""},
         returned=returned,
         sold=sold,
         to_pay_minor=max(0, told.net_minor),

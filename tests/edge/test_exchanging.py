@@ -197,6 +197,19 @@ def test_one_slip_shows_both_and_is_printed_again(rim: Rim) -> None:
     assert rim.client.get("/v1/exchanges/X9").json["code"] == "exchange.unknown"
 
 
+def test_a_half_that_is_printed_by_itself_names_its_exchange(rim: Rim) -> None:
+    def names_it(told: dict[str, Any]) -> int:
+        return [" ".join(row.split()) for row in told["text"].splitlines()].count("Exchange X1")
+
+    whole = rim.post("/v1/exchanges", swap()).json
+    assert (names_it(whole), names_it(whole["receipt"]), names_it(whole["return"])) == (0, 1, 1)
+    undone = rim.post("/v1/exchanges/X1/void", {"sold_at": AT}).json
+    assert (names_it(undone), names_it(undone["receipt"]), names_it(undone["return"])) == (1, 1, 1)
+    for half in ("X1-sale", "X1-back", "void:X1-sale", "void:X1-back"):
+        assert names_it(rim.client.get(f"/v1/receipts/{half}").json) == 1
+    assert names_it(rim.client.get("/v1/receipts/R1").json) == 0
+
+
 def test_change_is_what_the_tenders_are_above_the_one_sum(rim: Rim) -> None:
     cash = {"tenders": [{"kind": "cash", "amount_minor": 1000}]}
     told = rim.post("/v1/exchanges", swap(sale=cash)).json
