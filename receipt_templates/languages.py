@@ -83,6 +83,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     welcome_note: str
     card_number: str
     confirm_note: str
+    confirm_by_code: str
     claim_slip: str
     claim_points: str
     claim_waits: str

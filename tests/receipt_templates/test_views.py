@@ -218,6 +218,22 @@ def test_a_sale_without_points_spent_says_no_step():
     assert not [row for row in rows(view) if "Offline" in row or "head office" in row]
 
 
+@pytest.mark.parametrize(
+    ("language", "scanned", "given"),
+    [
+        ("en", "Scan this", "Give this code at any till, if you agree to hear from us. Without it we stay silent."),
+        ("pt-BR", "Leia este código", "Informe este código em um caixa, se quer receber novidades. Sem isso não"),
+        ("ru", "Отсканируйте", "Назовите этот код на кассе, если согласны получать новости. Без этого мы не пишем."),
+        ("pl", "Zeskanuj", "Podaj ten kod w kasie, jeśli chcesz dostawać wiadomości. Bez tego nie piszemy."),
+    ],
+)
+def test_a_consent_without_a_link_is_not_asked_for_by_a_scan(language: str, scanned: str, given: str):
+    welcome = msgspec.structs.replace(sample_named("welcome"), language=language)
+    by_code = " ".join(rows(msgspec.structs.replace(welcome, confirm_url="")))
+    assert given in by_code and "k3pw 7q2m x9t0 4a" in by_code and scanned not in by_code
+    assert scanned in " ".join(rows(welcome))
+
+
 def test_a_reprint_says_at_both_ends_that_it_is_a_copy():
     assert rows(harbour(copy=True)).count("*** COPY ***") == 2
     assert rows(harbour()).count("*** COPY ***") == 0
