@@ -16,6 +16,7 @@ from loyalty.pricing.leases import Kind
 from receipt_templates.normalise import NO_BREAK
 
 FALLBACK = "en"
+USUAL = "EUR"  # two decimals
 Plural = Literal["one", "few", "many", "other"]
 
 
@@ -197,7 +198,8 @@ def number(tongue: Tongue, plain: str) -> str:
 
 
 def amount(tongue: Tongue, minor: int, currency: str) -> str:
-    """Minor units without their currency: `12,50`. Raises: UnknownCurrency."""
+    """Minor units without their currency: `12,50`; as most are written where none is known. Raises: UnknownCurrency."""
+    currency = currency or USUAL
     if -100_000 < minor < 100_000 and exponent_of(currency) == 2:  # of most lines; nothing in them is grouped
         return _short_amount(minor, tongue.numbers.decimal)
     return number(tongue, format_minor(minor, currency))
@@ -213,7 +215,7 @@ def money(tongue: Tongue, minor: int, currency: str) -> str:
     """Minor units with their currency, which no line break parts: `R$ 12,50`. Raises: UnknownCurrency."""
     symbol = tongue.numbers.symbols.get(currency, currency)
     written = tongue.numbers.money.format(symbol=symbol, amount=amount(tongue, minor, currency))
-    return written.replace(" ", NO_BREAK)
+    return written.strip().replace(" ", NO_BREAK)
 
 
 def quantity(tongue: Tongue, milli: int) -> str:

@@ -43,9 +43,12 @@ from edge.sale.asks import DayClosed
 from edge.sale.certificates import hold_certificates, let_go_certificates
 from edge.sale.exchanging import ExchangeAsk, Exchanged, exchange, exchange_again, find_exchange
 from edge.sale.taking_back import sale_of
+from edge.sale.till import Till
 from edge.sale.voiding_returns import void_exchange, void_return
 from loyalty.document import Language
 from loyalty.facts.day_totals import DayTotals, SaleTotal, TenderTotal
+from loyalty.facts.events import TillClose
+from loyalty.facts.receipts import Receipt, read_detail
 from loyalty.facts.reversals import VOID
 from receipt_templates.render import render
 from receipt_templates.reversal_views import ReturnView
@@ -279,7 +282,8 @@ class DayDesk:
         return self._close_said(desk, closed_day(desk.till, day), language)
 
     def _close_said(self, desk: Desk, told: DayClosed, language: Language | None) -> CloseSaid:
-        report = report_of(told, till=desk.label, currency=desk.currency())
+        currency = desk.currency() or _money_of(desk.till, told.close)
+        report = report_of(told, till=desk.label, currency=currency)
         view = _close_view(desk, told, report, language)
         if not told.replayed:
             desk.slips.print_new(view)
@@ -296,6 +300,13 @@ def _totals(body: DayCloseBody) -> DayTotals:
         for one in tenders
     )  # fmt: skip
     return DayTotals(**{**said, "tenders": paid})
+
+
+def _money_of(till: Till, close: TillClose) -> str:
+    """The currency of the day's last sale, for a till whose cache was lost with the programme; "" without a sale."""
+    written = reversed(till.journal.entries_after(close.first_seq - 1))
+    sales = (entry.event for entry in written if isinstance(entry.event, Receipt))
+    return next((read_detail(sale).currency for sale in sales), "")
 
 
 def _row_said(desk: Desk, till_id: str, till: str, row: ParkedRow) -> ParkedRowSaid:

@@ -15,6 +15,7 @@ from edge.sale.till import Till
 from loyalty.baskets import Place
 from loyalty.facts.day_totals import DayTotals
 from loyalty.facts.events import Event, TillClose, UnknownEvent
+from loyalty.programme.programme import read_programme
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import back, commit, hold, line, sale, void
 from tests.edge.rim import Rim, basket
@@ -244,6 +245,28 @@ def test_a_difference_in_money_may_want_a_supervisor(tmp_path: Path) -> None:
     told = shut(rim, totals={"net_minor": 950}, override={"supervisor": "91", "reason": "drawer was short"}).json
     assert told["report"]["approved_by"] == "91"
     assert "drawer was short" in told["text"]
+
+
+def test_a_till_that_lost_its_programme_closes_its_day_in_the_money_of_its_sales(tmp_path: Path) -> None:
+    rim = Rim(tmp_path, in_files=True)
+    yen = {"currency": "JPY", "lines": [rung(1, "tea", 1050)]}
+    rim.cache.load_programme(read_programme("id: cha\ncurrency: JPY\npromotions: []\n"))
+    assert rim.post("/v1/receipts", paid(basket=yen, card=None)).status_code == 201
+    rim.journal.close()
+    rim.cache.close()
+    (tmp_path / "cache.db").unlink()
+    rim = Rim(tmp_path, in_files=True, with_programme=False)
+    told = shut(rim, totals={"net_minor": 1000})
+    assert (told.status_code, told.json["report"]["currency"]) == (201, "JPY")
+    rows = [" ".join(row.split()) for row in told.json["text"].splitlines()]
+    at = rows.index("Sales, net 1,050")
+    assert rows[at + 1 : at + 3] == ["POS 1,000", "Difference +50"]
+
+
+def test_a_till_that_never_had_a_programme_closes_its_day(tmp_path: Path) -> None:
+    told = shut(Rim(tmp_path, with_programme=False))
+    assert told.status_code == 201
+    assert "Sales, net 0.00" in " ".join(told.json["text"].split())
 
 
 def test_a_close_of_an_earlier_version_is_still_read() -> None:

@@ -63,6 +63,8 @@ def test_only_english_uses_english_words(language: str):
         ("pl", 123450, "PLN", f"1{NB}234,50", f"1{NB}234,50{NB}zł"),
         ("ru", 123456789, "RUB", f"1{NB}234{NB}567,89", f"1{NB}234{NB}567,89{NB}руб."),
         ("ru", 1234, "KWD", "1,234", f"1,234{NB}KWD"),
+        ("en", 123450, "", "1,234.50", "1,234.50"),
+        ("pl", 1250, "", "12,50", "12,50"),
     ],
 )
 def test_money_is_written_as_its_readers_write_it(language: str, minor: int, currency: str, amount: str, money: str):
