@@ -50,6 +50,7 @@ from loyalty.facts.day_totals import DayTotals, SaleTotal, TenderTotal
 from loyalty.facts.events import TillClose
 from loyalty.facts.receipts import Receipt, read_detail
 from loyalty.facts.reversals import VOID
+from receipt_templates.compose import AnyView
 from receipt_templates.render import render
 from receipt_templates.reversal_views import ReturnView
 from receipt_templates.slip_views import CloseView, Control, ExchangeView, Figure
@@ -71,6 +72,18 @@ class DayDesk:
 
     def __init__(self, desk: Desk, lan: ParkedLan | None = None, office: ParkedOffice | None = None) -> None:
         self._desk, self._lan, self._office = desk, lan, office
+
+    def slip(self, event_id: str, *, language: Language | None, copy: bool = True, training: bool = False) -> AnyView:
+        """What this till printed under an id: of a sale, return or void, an exchange, or a close (`till_close:` and its
+        day). Raises: ReceiptUnknown."""
+        desk = self._desk.at(training)
+        entry = desk.till.journal.find(event_id)
+        if entry is None and desk.till.journal.exchanges.find(event_id) is not None:
+            return _exchange_view(desk, exchange_again(desk.till, event_id, language), language, NOBODY, copy)
+        if entry is not None and isinstance(entry.event, TillClose):
+            told = closed_day(desk.till, entry.event.place.business_date)
+            return _close_view(desk, told, _report_of(desk, told), language, copy)
+        return desk.slip(event_id, language=language, copy=copy)
 
     # Training
 
@@ -282,8 +295,7 @@ class DayDesk:
         return self._close_said(desk, closed_day(desk.till, day), language)
 
     def _close_said(self, desk: Desk, told: DayClosed, language: Language | None) -> CloseSaid:
-        currency = desk.currency() or _money_of(desk.till, told.close)
-        report = report_of(told, till=desk.label, currency=currency)
+        report = _report_of(desk, told)
         view = _close_view(desk, told, report, language)
         if not told.replayed:
             desk.slips.print_new(view)
@@ -341,7 +353,13 @@ def _exchange_view(desk: Desk, told: Exchanged, language: Language | None, face:
     )
 
 
-def _close_view(desk: Desk, told: DayClosed, report: CloseReport, language: Language | None) -> CloseView:
+def _report_of(desk: Desk, told: DayClosed) -> CloseReport:
+    return report_of(told, till=desk.label, currency=desk.currency() or _money_of(desk.till, told.close))
+
+
+def _close_view(
+    desk: Desk, told: DayClosed, report: CloseReport, language: Language | None, copy: bool = False
+) -> CloseView:
     ours, pos = figures_of(told.close), told.detail.pos or DayTotals()
     figures = [Control(figure=name, till=getattr(ours, name), pos=getattr(pos, name)) for name in get_args(Figure)]
     tenders = [Control(tender=one.kind, till=one.till, pos=one.pos) for one in report.tenders]
@@ -355,6 +373,7 @@ def _close_view(desk: Desk, told: DayClosed, report: CloseReport, language: Lang
         sold_at=place_time(told.close.place),
         cashier=report.cashier,
         record=told.record,
+        copy=copy,
         training=desk.till.is_training,
         approved_by=report.approved_by,
         reason=override.reason if override else "",

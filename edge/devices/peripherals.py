@@ -7,8 +7,8 @@ from edge.devices.pole_display import PoleDisplay
 from edge.devices.printing import NoPrinter, Printing
 from edge.devices.serial_line import LineSetup
 from edge.ports import Settings
-from loyalty.document import Language
 from receipt_templates.as_display import display_named
+from receipt_templates.compose import AnyView
 
 
 class PrintSaid(Answer, frozen=True, kw_only=True):
@@ -27,7 +27,6 @@ class Peripherals:
     """
 
     def __init__(self, settings: Settings, desk: Desk) -> None:
-        self._desk = desk
         self.printing = self.pole = None
         if settings.printer_port:
             line = LineSetup(port=settings.printer_port, baud=settings.printer_baud, flow=settings.printer_flow)
@@ -53,16 +52,11 @@ class Peripherals:
             if one is not None:
                 one.stop()
 
-    def print_again(self, receipt_id: str, *, language: Language | None, copy: bool, training: bool) -> PrintSaid:
-        """Put a sale, return or void, real or practised, in the printer's queue.
-
-        Raises:
-            NoPrinter, PrinterBusy, ReceiptUnknown.
-        """
+    def print_again(self, receipt_id: str, view: AnyView) -> PrintSaid:
+        """Put a slip, real or practised, in the printer's queue once more. Raises: NoPrinter, PrinterBusy."""
         if self.printing is None:
             raise NoPrinter("This till has no printer of its own; fetch the text and print it at the POS.")
-        waiting = self.printing.print_again(self._desk.at(training).slip(receipt_id, language=language, copy=copy))
-        return PrintSaid(receipt_id=receipt_id, waiting=waiting, copy=copy)
+        return PrintSaid(receipt_id=receipt_id, waiting=self.printing.print_again(view), copy=view.copy)
 
     def printer_said(self) -> PrinterSaid | None:
         """The printer for GET /v1/status; none where there is none."""

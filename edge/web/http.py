@@ -52,10 +52,11 @@ def till_app(
     _sales(app, desk)
     _reversals(app, desk)
     _cards(app, desk, readers)
-    add_day(app, DayDesk(desk, parked_lan, parked_office))
+    day = DayDesk(desk, parked_lan, parked_office)
+    add_day(app, day)
     add_certificates(app, desk)
     add_members(app, members or MembersDesk(desk, None))
-    add_printing(app, desk, peripherals or Peripherals(desk.settings, desk))
+    add_printing(app, desk, day, peripherals or Peripherals(desk.settings, desk))
     _watching(app, desk, health)
     add_pages(app, desk, sessions)
     return app

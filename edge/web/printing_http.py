@@ -5,20 +5,21 @@ from flask import Flask, Response
 from edge.api.slip_bodies import BalanceSlip, CertificateSlip, ClaimSlip, FiscalSaid, WelcomeSlip
 from edge.counter.desk import Desk
 from edge.counter.slips_asked import balance_slip, slip_asked
+from edge.day.desk import DayDesk
 from edge.devices.peripherals import Peripherals
 from edge.web.bodies import BadQuery, answer, choice_of, is_training, number_of, read
 from edge.web.words import LANGUAGES
 from receipt_templates.as_fiscal import COLUMNS, LINES, MOST_LINES, render_fiscal
 
 
-def add_printing(app: Flask, desk: Desk, peripherals: Peripherals) -> None:
+def add_printing(app: Flask, desk: Desk, day: DayDesk, peripherals: Peripherals) -> None:
     """Add `POST /v1/receipts/{receipt_id}/print`, `GET /v1/fiscal-lines/{receipt_id}` and `POST /v1/slips/…`."""
 
     @app.post("/v1/receipts/<path:receipt_id>/print")
     def post_print(receipt_id: str) -> Response:
         language, copy = choice_of("language", LANGUAGES) or None, choice_of("copy", ("true", "false")) != "false"
-        said = peripherals.print_again(receipt_id, language=language, copy=copy, training=is_training())
-        return answer(said, 202)
+        view = day.slip(receipt_id, language=language, copy=copy, training=is_training())
+        return answer(peripherals.print_again(receipt_id, view), 202)
 
     @app.get("/v1/fiscal-lines/<path:receipt_id>")
     def get_fiscal_lines(receipt_id: str) -> Response:

@@ -40,7 +40,8 @@ def register(commands: Any) -> None:
     what = show.add_mutually_exclusive_group()
     what.add_argument("--sample", help=f"one that ships: {', '.join(samples())}")
     what.add_argument("--json", type=Path, dest="file", help="a view in a file, in the form of a sample")
-    what.add_argument("--receipt", help="of the till under --settings, by its id; `void:` before it for its void")
+    what.add_argument("--receipt", help="of the till under --settings, or an exchange, by its id; `void:` before it "
+                      "for its void, `till_close:` before a day for its close")  # fmt: skip
     what.add_argument("--all", action="store_true", help="every sample on one page of HTML, written to --to")
     form = show.add_mutually_exclusive_group()
     form.add_argument("--html", action="store_const", dest="form", const="html", help="the page")

@@ -10,6 +10,7 @@ import msgspec
 
 from edge.cache.cache import Cache
 from edge.counter.desk import Desk
+from edge.day.desk import DayDesk
 from edge.identity import read_identity_file
 from edge.journal.journal import Journal
 from edge.line.enrol import CACHE_FILE, JOURNAL_FILE
@@ -26,7 +27,7 @@ class NotCopied(Fault):
 
 
 def slip_of_till(settings: Settings, receipt_id: str, language: Language | None, *, copy: bool) -> AnyView:
-    """A sale, return or void (`void:` and the receipt's id) as that till prints it.
+    """A sale, return or void (`void:` and the receipt's id), exchange or close as that till prints it.
 
     Raises:
         NotEnrolled, NotCopied, ReceiptUnknown, and the faults of journal and cache.
@@ -52,7 +53,7 @@ def slip_of_till(settings: Settings, receipt_id: str, language: Language | None,
                 is_offline=lambda: True,
             )
             desk = Desk(till=till, identity=identity, settings=settings, clock=clock, is_offline=lambda: True)
-            return desk.slip(receipt_id, language=language, copy=copy)
+            return DayDesk(desk).slip(receipt_id, language=language, copy=copy)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ from receipt_templates.profiles import PROFILES
 from receipt_templates.sample_slips import sample_named
 from tests.edge.paper import FarEnd, wait_until
 from tests.edge.rim import Rim, commit, furnish, identity, settings
+from tests.edge.test_exchanging import swap
 from tests.receipt_templates.escpos_decoder import Seen, decode_escpos, pages_of
 from tests.receipt_templates.samples import harbour
 
@@ -251,6 +252,10 @@ def codes(printer: FarEnd) -> list[tuple[str, str]]:
     return decode_escpos(printer.taken(), pages_of(PROFILES["epson-tm-t88v"])).codes
 
 
+def printed(printer: FarEnd) -> Seen:
+    return decode_escpos(printer.taken(), pages_of(PROFILES["epson-tm-t88v"]))
+
+
 def test_a_sale_prints_itself_once_and_a_retry_does_not(rim: Rim, printer: FarEnd):
     assert rim.post("/v1/receipts", commit()).status_code == 201
     assert rim.post("/v1/receipts", commit()).status_code == 200
@@ -280,6 +285,24 @@ def test_a_slip_is_printed_again_as_a_copy(rim: Rim, printer: FarEnd):
     assert (text.count("*** KOPIA ***"), text.count("COPY")) == (2, 0)
     assert rim.client.post("/v1/receipts/nothing/print").status_code == 404
     assert rim.client.post("/v1/receipts/R1/print?copy=perhaps").status_code == 400
+
+
+def test_an_exchange_and_the_close_of_a_day_are_printed_again(rim: Rim, printer: FarEnd):
+    rim.post("/v1/receipts", commit())
+    rim.post("/v1/exchanges", swap())
+    rim.post("/v1/day-close", {"business_date": "2026-03-05"})
+    wait_until(lambda: len(printed(printer).cuts) == 3, "three slips")
+    already = len(printed(printer).lines)
+    for name in ("X1", "till_close:2026-03-05"):
+        answer = rim.client.post(f"/v1/receipts/{name}/print")
+        assert (answer.status_code, answer.json["receipt_id"], answer.json["copy"]) == (202, name, True)
+    wait_until(lambda: len(printed(printer).cuts) == 5, "both again")
+    again = [" ".join(line.text.split()) for line in printed(printer).lines[already:]]
+    assert [again.index(row) for row in ("EXCHANGE", "TO PAY EUR 6.40", "TILL CLOSE", "Sales, net 19.40")] == sorted(
+        again.index(row) for row in ("EXCHANGE", "TO PAY EUR 6.40", "TILL CLOSE", "Sales, net 19.40")
+    )
+    assert again.count("*** COPY ***") == 4
+    assert rim.client.post("/v1/receipts/till_close:2026-03-06/print").status_code == 404
 
 
 def test_a_practised_slip_is_printed_again_where_it_is_asked_for_as_practised(rim: Rim, printer: FarEnd):

@@ -12,6 +12,7 @@ from receipt_templates.sample_slips import samples
 from tallypoint.cli import main
 from tallypoint.receipts.escpos_listing import list_job
 from tests.edge.rim import Rim, commit, identity
+from tests.edge.test_exchanging import swap
 from tests.receipt_templates.escpos_decoder import decode_escpos, pages_of
 
 SALE = ["receipts", "preview", "--sample", "sale-en"]
@@ -167,6 +168,21 @@ def test_a_receipt_of_a_till_is_shown_from_its_folder_while_the_till_runs(
     assert "VOID" in said(capsysbinary, "receipts", "preview", "--receipt", "void:R1")
     assert contents(tmp_path) == before
     assert main(["receipts", "preview", "--receipt", "R9"]) == 2
+
+
+def test_an_exchange_and_a_close_of_a_till_are_shown_too(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+):
+    rim = Rim(tmp_path, in_files=True)
+    write_identity_file(tmp_path, identity())
+    rim.post("/v1/receipts", commit())
+    rim.post("/v1/exchanges", swap())
+    rim.post("/v1/day-close", {"business_date": "2026-03-05"})
+    monkeypatch.setenv("TALLYPOINT_TILL_DATA_DIR", str(tmp_path))
+    exchange = said(capsysbinary, "receipts", "preview", "--receipt", "X1", "--language", "pl")
+    assert "WYMIANA" in exchange and "DOPŁATA                           6,40 EUR" in exchange
+    page = said(capsysbinary, "receipts", "preview", "--receipt", "till_close:2026-03-05", "--html")
+    assert "TILL CLOSE" in page and "19.40" in page
 
 
 def test_a_folder_without_a_till_is_said_so(
