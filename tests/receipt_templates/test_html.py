@@ -70,6 +70,14 @@ def test_a_receipt_page_names_its_language_and_its_number():
     assert len(blocks_of(aurora())) > 20
 
 
+def test_a_page_shows_every_sentence_where_paper_has_room_for_some():
+    said = tuple(f"Sentence {number}." for number in range(12))
+    page = render(aurora(messages=said), "html", PROFILES["generic-42"])
+    paper = render(aurora(messages=said), "text", PROFILES["generic-42"])
+    assert [sentence in page for sentence in said] == [True] * 12
+    assert [sentence in paper for sentence in said] == [True] * 9 + [False] * 3  # nine of two lines are eighteen
+
+
 def test_a_page_shows_each_coupon_with_its_days_and_its_code():
     read = outline(render(harbour_coupons(), "html", PROFILES["generic-42"]))
     texts = [text.replace("\u00a0", " ") for element, text in read.texts if element == "p"]

@@ -9,13 +9,14 @@ from loyalty.approvals import Override
 from loyalty.baskets import Line, Tender
 from loyalty.facts.receipts import Charged
 from loyalty.facts.returned_uses import StoredBack
-from loyalty.facts.reversals import Return, ReturnDetail, ReturnLine
+from loyalty.facts.reversals import Return, ReturnDetail, ReturnLine, VoidDetail, close_void
+from loyalty.lots import EventRef
 from loyalty.members import MemberView, Use
 from loyalty.pricing.earning import Earned
 from loyalty.pricing.messages import Said
 from receipt_templates.profiles import PROFILES
 from receipt_templates.render import render
-from receipt_templates.reversal_views import view_of_return
+from receipt_templates.reversal_views import view_of_return, view_of_void
 from receipt_templates.sample_slips import sample_named
 from receipt_templates.slip_views import Control
 from receipt_templates.view import Lapsing, NextTier, ReceiptView, ViewCoupon, ViewLine, view_of_receipt
@@ -295,6 +296,12 @@ def test_a_return_shows_what_is_not_paid_out_and_where_it_goes():
 def test_a_void_cancels_the_whole_receipt_points_included():
     view = aurora_void()
     assert (view.number, view.total_minor, view.taken_back_points) == ("0042-000917", 126762, 1267)
+    undone = close_void(HARBOUR_SALE, EventRef(till_id="3", epoch=1, seq=917), IN_LEITH)
+    with_points = view_of_void(undone, VoidDetail(), sold=HARBOUR_SALE, shop=HARBOUR, language="en")
+    told = rows(with_points)
+    at = told.index("VOIDED GBP 15.48")
+    assert told[at + 1 : at + 3] == ["200 points 2.00", "PAID OUT GBP 13.48"]
+    assert (with_points.taken_back_points, with_points.given_back_points) == (134, 200)
 
 
 def test_rendering_twice_gives_the_same_bytes():
