@@ -75,7 +75,10 @@ def judge_return(returned: Return, receipt: Receipt | None, programmes: Mapping[
     compiled = programmes.get(detail.programme_version)
     if detail.how != "pro_rata" and (detail.engine_no != ENGINE_NO or compiled is None):
         return SKIPPED
-    way = Way(how=detail.how, compiled=compiled, view=detail.view, place=returned.place, standing=detail.standing)
+    way = Way(
+        how=detail.how, compiled=compiled, view=detail.view, place=returned.place, standing=detail.standing,
+        shared=detail.shared,
+    )  # fmt: skip
     try:
         sold = read_detail(receipt)
         given = return_lines(receipt, sold, detail.earlier, detail.lines, way)

@@ -227,7 +227,10 @@ def _of_receipt(till: Till, ask: ReturnAsk, receipt_id: str) -> Return:
     earlier, standing = came_back(receipt, standing_returns(before))
     place = till.place(ask)
     view = member_now(till, receipt, place.business_date)
-    at_hand = AtHand(programmes=till.cache.programmes(), view=view, standing=standing)
+    programmes = till.cache.programmes()
+    counters = programmes[0].shared if programmes else ()
+    shared = till.journal.own_uses.shared(counters) if counters else None
+    at_hand = AtHand(programmes=programmes, view=view, standing=standing, shared=shared)
     return close_return(
         ask.return_id,
         receipt,

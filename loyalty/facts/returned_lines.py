@@ -11,7 +11,7 @@ import msgspec
 from loyalty.amounts import format_quantity, format_units
 from loyalty.certificates import CertificateSold
 from loyalty.facts.receipts import Funded, Receipt, ReceiptDetail, paid_in_money, points_paid
-from loyalty.facts.returned_points import PRO_RATA, Way, points_back
+from loyalty.facts.returned_points import PRO_RATA, StillCounted, Way, points_back
 from loyalty.facts.returned_uses import StoredBack, UsesBack, coupons_withdrawn, stored_back, uses_back, uses_left
 from loyalty.facts.withholding import withhold
 from loyalty.members import Use
@@ -88,7 +88,8 @@ def return_lines(
     def part(total: int, line: int) -> int:
         return after.of(total, line) - before.of(total, line)
 
-    reversed_, earned = points_back(receipt, detail, before, after, way, uses_left(receipt.uses, had))
+    counted = StillCounted(own=uses_left(receipt.uses, had), shared=uses_left(receipt.shared_uses, had))
+    reversed_, earned = points_back(receipt, detail, before, after, way, counted)
     restored_points = sum(part(n, line) for line, n in points_paid(detail, receipt.redemption).items())
     net_minor = sum(part(paid, line) for line, paid in paid_in_money(detail).items())
     there = None

@@ -10,7 +10,7 @@ import msgspec
 
 from loyalty.baskets import Basket, CertificateSale, Line, Place, Tender
 from loyalty.facts.receipts import Receipt, ReceiptDetail, basket_of, paid_in_money, points_paid
-from loyalty.members import MemberView, Use, add_uses
+from loyalty.members import MemberView, Use, add_uses, undone
 from loyalty.pricing.earning import Earned
 from loyalty.pricing.leases import Authority
 from loyalty.pricing.quotes import ENGINE_NO, quote_basket
@@ -29,11 +29,13 @@ class AtHand(msgspec.Struct, frozen=True, kw_only=True):
         view: the member as it knows them now; none for nobody, and where it does not.
         standing: what of the points of this receipt still stands, see `standing_of`; none where all does but for the
             share of what came back before.
+        shared: counters that everybody shares, as the till knows them; none where the programme in force looks at none.
     """
 
     programmes: tuple[Compiled, ...] = ()
     view: MemberView | None = None
     standing: tuple[Earned, ...] | None = None
+    shared: tuple[Use, ...] | None = None
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,7 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
         how: what was done; `pro_rata` too where the programme that the sale asks for was not at hand.
         compiled: the programme of the sale to recompute under, or the one in force to judge anew under.
         place: where and when the goods came back.
+        shared: as in `AtHand`; none in returns of tills that did not look at them, which granted what was used up.
         others: as in `AtHand`.
     """
 
@@ -51,15 +54,23 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     view: MemberView | None = None
     place: Place | None = None
     standing: tuple[Earned, ...] | None = None
+    shared: tuple[Use, ...] | None = None
 
 
 PRO_RATA = Way()
 
 
+class StillCounted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a receipt's uses still add to its member's counters, and to those that everybody shares."""
+
+    own: tuple[Use, ...]
+    shared: tuple[Use, ...]
+
+
 def way_of(detail: ReceiptDetail, at_hand: AtHand, place: Place) -> Way:
     """How the points of this sale can come back here: as it asks for, or pro rata where the programme is not here."""
     asked = detail.rules.points_on_return
-    way = Way(view=at_hand.view, place=place, standing=at_hand.standing)
+    way = Way(view=at_hand.view, place=place, standing=at_hand.standing, shared=at_hand.shared)
     if asked == "recompute":
         sold_under = (one for one in at_hand.programmes if one.version == detail.programme_version)
         compiled = next(sold_under, None) if detail.engine_no == ENGINE_NO else None
@@ -71,13 +82,13 @@ def way_of(detail: ReceiptDetail, at_hand: AtHand, place: Place) -> Way:
 
 
 def points_back(
-    receipt: Receipt, detail: ReceiptDetail, before: Shares, after: Shares, way: Way, own_uses: Iterable[Use]
+    receipt: Receipt, detail: ReceiptDetail, before: Shares, after: Shares, way: Way, counted: StillCounted
 ) -> tuple[tuple[Earned, ...], tuple[Earned, ...]]:
     """Points that are taken back, and points that the kept goods earn anew.
 
     Args:
         before, after: what had come back of the receipt, and what has now.
-        own_uses: what the receipt's own uses still add to the member's counters.
+        counted: of the receipt, before these goods come back.
     """
     gone, had_gone = _pro_rata(receipt, detail, after), _pro_rata(receipt, detail, before)
     share = {key: points - had_gone[key] for key, points in gone.items()}
@@ -95,7 +106,7 @@ def points_back(
     if way.how == "recompute":
         kept = _lots(_kept_earn(way.compiled, receipt, detail, after))
         return _earned({key: max(0, points - kept.get(key, 0)) for key, points in standing.items()}), ()
-    return _earned(standing), _judged_anew(way.compiled, receipt, detail, after, way, own_uses, standing)
+    return _earned(standing), _judged_anew(way.compiled, receipt, detail, after, way, counted, standing)
 
 
 def standing_of(receipt: Receipt, taken: Iterable[tuple[Iterable[Earned], Iterable[Earned]]]) -> tuple[Earned, ...]:
@@ -146,7 +157,7 @@ def _judged_anew(
     detail: ReceiptDetail,
     after: Shares,
     way: Way,
-    own_uses: Iterable[Use],
+    counted: StillCounted,
     standing: Lots,
 ) -> tuple[Earned, ...]:
     """What the kept goods earn as a sale of the return's day, as if the sale itself had never been.
@@ -164,18 +175,18 @@ def _judged_anew(
     on = msgspec.structs.replace(
         place, sold_at_ms=today.sold_at_ms, offset_min=today.offset_min, business_date=today.business_date
     )
-    view = detail.view if way.view is None else _without_sale(way.view, own_uses, sum(standing.values()))
+    view = detail.view if way.view is None else _without_sale(way.view, counted.own, sum(standing.values()))
     paid = receipt.redemption
     authority = Authority(kind=paid.authority, points=paid.points, lease_id=paid.lease_id) if paid else Authority()
-    return quote_basket(compiled, basket, on, view, authority=authority, explain=False).earned
+    shared = None if way.shared is None else add_uses(way.shared, undone(counted.shared))
+    return quote_basket(compiled, basket, on, view, authority=authority, shared=shared, explain=False).earned
 
 
 def _without_sale(view: MemberView, own_uses: Iterable[Use], points: int) -> MemberView:
     """A member without what the sale added to counters and balance; the date of the visit stays."""
     counters = view.counters
     if counters is not None:
-        off = (Use(name=use.name, amount=-use.amount) for use in own_uses if not use.name.startswith("last:"))
-        counters = add_uses(counters, off)
+        counters = add_uses(counters, undone(own_uses))
     return msgspec.structs.replace(view, counters=counters, balance_points=view.balance_points - points)
 
 

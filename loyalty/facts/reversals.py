@@ -83,6 +83,7 @@ class ReturnDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     Attributes:
         how: how the points came back; `pro_rata` where the sale asks otherwise says that its programme was not at hand.
         standing: what of the receipt's points stood by then, as the till knew; none where that makes no difference.
+        shared: counters that everybody shares, as the till knew them; none where no goods were judged anew under them.
         programme_version, engine_no: what the goods were judged under; `view`: the member as the till knew them.
         override: who approved it; `exchange`: the exchange that it is half of.
     """
@@ -100,6 +101,7 @@ class ReturnDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     standing: tuple[Earned, ...] | None = None
     override: Override | None = None
     exchange: str = ""
+    shared: tuple[Use, ...] | None = None
 
 
 class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void.v1", tag_field="type", omit_defaults=True):
@@ -201,6 +203,7 @@ def close_return(
         cashier=cashier,
         how=way.how,
         standing=None if rules.points_on_return == "pro_rata" else way.standing,
+        shared=way.shared if way.how == "claw_all" else None,
     )
     return Return(
         receipt_id=return_id,

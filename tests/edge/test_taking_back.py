@@ -10,13 +10,13 @@ from edge.refusals import GoodsMissing, IdReused, TrainingSale
 from edge.sale.asks import TakenBack
 from edge.sale.taking_back import reversal_again, sale_of, take_back, void_receipt
 from edge.sale.till import Till
-from loyalty.members import HotlistedCard
+from loyalty.members import HotlistedCard, Use
 from loyalty.programme.programme import read_programme
 from loyalty.trouble import Refusal
 from sync.lanes import LaneState
 from sync.wire import Page
 from tests.edge.conftest import OpenTill
-from tests.edge.counter import ANA, NOON_MS, back, commit, line, published, sale, token, void
+from tests.edge.counter import ANA, BEN, NOON_MS, back, commit, line, published, sale, token, void
 
 DAY = date(2026, 3, 5)
 
@@ -185,15 +185,15 @@ def test_a_return_is_answered_again_when_its_sale_is_forgotten(till: Till) -> No
 TEN_DAYS_MS = 10 * 86_400_000
 
 
-def under(till: Till, options: str, base: str = "points: 1") -> None:
-    """Put a programme of base points in force, with these options."""
+def under(till: Till, options: str, base: str = "points: 1", more: str = "") -> None:
+    """Put a programme of base points in force, with these options and perhaps more promotions."""
     text = f"""
 id: corner-shop
 currency: EUR
 options: {{{options}}}
 cards: {{ranges: [{{kind: ean13, prefix: "299"}}]}}
 lifetime: {{days: 90}}
-promotions: [{{id: base, who: {{card: true}}, then: [{{kind: earn, {base}, per_minor: 100}}]}}]
+promotions: [{{id: base, who: {{card: true}}, then: [{{kind: earn, {base}, per_minor: 100}}]}}{more}]
 spending: {{step_points: 1, step_minor: 1, offline: {{sale_points: 5000, card_points: 9000, till_points: 9000}}}}
 """
     till.cache.load_programme(read_programme(text))
@@ -219,6 +219,18 @@ def test_the_till_judges_kept_goods_anew_each_time_and_leaves_nothing_behind(til
     rest = take_back(till, msgspec.structs.replace(back("b2", "r1", (1, 2_000, 2_000)), **later))
     assert figures(rest) == (2_000, [40], [], 0)
     assert till.balance(ANA).view.balance_points == 1_000
+
+
+def test_goods_that_are_kept_are_not_granted_anew_what_this_till_gave_to_somebody_else(till: Till) -> None:
+    once = ", {id: once, limits: {times_in_all: 1}, then: [{kind: points, points: 40}]}"
+    under(till, "points_on_return: claw_all", more=once)
+    till.commit(commit("r1", sale(card=BEN)))
+    till.commit(commit("r2", sale(line(1, "bread", 3_000, 3_000))))
+    done = take_back(till, back("b1", "r2", (1, 1_000, 1_000)))
+    assert figures(done) == (1_000, [30], [20], 0)
+    assert done.detail.shared == (Use(name="promo:once", amount=1),)
+    own = take_back(till, back("b2", "r1", (1, 500, 500)))
+    assert figures(own) == (500, [50], [45], 0)  # the one that all may have is its own
 
 
 def test_the_till_recomputes_as_long_as_it_has_the_programme_of_the_sale(till: Till) -> None:

@@ -114,10 +114,14 @@ def quote_case(case: dict[str, Any]) -> Quote:
         view_of_case(case),
         authority=Authority(kind="float", points=allowed, lease_id="float-1") if allowed else NO_AUTHORITY,
         bearer=_items(case.get("bearer", [])),
-        shared=None if case.get("shared") is None else tuple(
-            Use(name=name, amount=case["shared"][name]) for name in sorted(case["shared"])
-        ),
+        shared=shared_of(case),
     )  # fmt: skip
+
+
+def shared_of(case: dict[str, Any]) -> tuple[Use, ...] | None:
+    """Counters that everybody shares, as the till was told before the sale."""
+    told = case.get("shared")
+    return None if told is None else tuple(Use(name=name, amount=told[name]) for name in sorted(told))
 
 
 def found_in(quote: Quote) -> dict[str, Any]:

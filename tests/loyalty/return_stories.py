@@ -9,7 +9,7 @@ A step is one of
     earn: 40              and earns some
 
 and what it `gives` is compared figure by figure; only what is named. Every figure is worked out by hand. The till knows
-the member's balance as the books have it, unless the step says `unknown_member: yes`.
+the member's balance as the books have it, unless the step says `unknown_member: yes`, and the counters that all share.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from loyalty.programme.compiled import Compiled, compile_programme
 from loyalty.programme.programme import programme_from
 from loyalty.trouble import Refusal
 from tests.loyalty.build import books, earned, key, place, post, ref, sale
-from tests.loyalty.case_runner import basket_of, compiled_of, place_of, quote_case, view_of_case
+from tests.loyalty.case_runner import basket_of, compiled_of, place_of, quote_case, shared_of, view_of_case
 
 FOLDER = Path(__file__).parent / "returns"
 ACCOUNT = 7
@@ -94,7 +94,10 @@ class Told:
             earlier=earlier,
             lines=lines,
             at_hand=AtHand(
-                programmes=tuple(self._at_hand(step)), view=self._member() if known else None, standing=standing
+                programmes=tuple(self._at_hand(step)),
+                view=self._member() if known else None,
+                standing=standing,
+                shared=add_uses(shared_of(self.story) or (), self.shared),
             ),
         )
         self.returns.append(returned)

@@ -82,6 +82,7 @@ def _rules(options: tuple[tuple[str, Any], ...]) -> Compiled:
         promotion("much", {"kind": "points", "points": 7},
                   when=[{"kind": "period_spend", "at_least_minor": 900_000, "period": "month"}]),
         promotion("gone", {"kind": "points", "points": 7}, when=[{"kind": "lapsed", "days": 90}]),
+        promotion("scarce", {"kind": "points", "points": 40}, funded_by="bolt", limits={"times_in_all": 1}),
         options=dict(options),
         spending={"step_points": 10, "step_minor": 7},
         certificates={"sold": {"tags": ["certificate"]}, "wallet": True},
@@ -121,10 +122,11 @@ def stocked(stock: dict[Any, int] = STOCK) -> Books:
     return on
 
 
-def sell(on: Books, under: Compiled, goods: Basket) -> Receipt:
+def sell(on: Books, under: Compiled, goods: Basket, others: tuple[Use, ...] = ()) -> Receipt:
+    """A sale at a till that knows what others had of the counters that all share."""
     view = the_member(on)
     quote = quote_basket(
-        under, goods, place(), view, bearer=(IN_HAND, BEARERS), shared=(), explain=False,
+        under, goods, place(), view, bearer=(IN_HAND, BEARERS), shared=others, explain=False,
         authority=Authority(kind="float", points=view.spendable_points, lease_id="float-1"),
     )  # fmt: skip
     return close_receipt(quote, goods, place(), compiled=under, card_token=None)
@@ -150,17 +152,20 @@ def in_parts(data: st.DataObject, sold: Receipt, most: int = 4) -> list[list[Ret
     return visits
 
 
-def take_back(on: Books, under: Compiled, sold: Receipt, visits: list[list[ReturnLine]]) -> list[Return]:
+def take_back(
+    on: Books, under: Compiled, sold: Receipt, visits: list[list[ReturnLine]], others: tuple[Use, ...] = ()
+) -> list[Return]:
     """Bring goods back at a till that knows everything, and post it."""
     made: list[Return] = []
     uses: tuple[Use, ...] = sold.uses
+    shared = add_uses(others, sold.shared_uses)
     for number, now in enumerate(visits):
         earlier, standing = came_back(sold, made)
-        at_hand = AtHand(programmes=(under,), view=the_member(on, uses), standing=standing)
+        at_hand = AtHand(programmes=(under,), view=the_member(on, uses), standing=standing, shared=shared)
         returned = close_return(
             f"B{number}", sold, ref(1), place(), earlier=earlier, lines=now, at_hand=at_hand
         )
-        uses = add_uses(uses, returned.uses)
+        uses, shared = add_uses(uses, returned.uses), add_uses(shared, returned.shared_uses)
         post(on, returned, 100 + number)
         made.append(returned)
     return made
@@ -232,6 +237,17 @@ def test_what_is_taken_back_less_what_is_granted_anew_is_what_the_sale_granted(r
             net.update({(part.issuer_id, part.valid_through): part.points for part in one.reversed})
             net.subtract({(part.issuer_id, part.valid_through): part.points for part in one.earned})
         assert +net == Counter({(part.issuer_id, part.valid_through): part.points for part in sold.earned})
+
+
+@given(LINES, ASKS, st.data())
+def test_nobody_is_granted_what_the_others_have_had_by_bringing_goods_back(rows, ask, data):
+    others = (Use(name="promo:scarce", amount=1),)
+    for way in ("recompute", "claw_all"):
+        under, on = rules({"points_on_return": way}), stocked()
+        sold = sell(on, under, goods_of(rows, ask), others)
+        post(on, sold, 1)
+        returns = take_back(on, under, sold, in_parts(data, sold), others)
+        assert {part.issuer_id for event in (sold, *returns) for part in event.earned} <= {"acme", "core"}
 
 
 @given(LINES, ASKS, st.data())
@@ -357,5 +373,5 @@ def test_the_laws_are_tried_on_sales_that_use_everything():
     sold = sell(on, rules({"points_on_return": "recompute"}), goods_of([(4_000, 2000), (3_000, 1000)], ask))
     names = {use.name.split(":")[0] for use in (*sold.uses, *sold.shared_uses)}
     assert names == {"budget", "cap", "certificate", "coupon", "last", "promo", "spend", "visits", "wallet"}
-    assert sold.redemption is not None and len(sold.earned) == 2 and len(sold.funded) == 2
+    assert sold.redemption is not None and len(sold.earned) == 3 and len(sold.funded) == 2
     assert msgspec.json.decode(sold.detail)["rules"]["points_on_return"] == "recompute"

@@ -1,0 +1,73 @@
+"""Goods that came back, worked out again at head office from what their till was told.
+
+A fleet is updated store by store. What a till of an earlier version was not told is not in its return, and decides
+nothing here: `returns_of_before.jsonl` holds events as that version wrote them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from central.recomputing.judging import SAME, Judged, judge_return
+from loyalty.facts.events import read_head
+from loyalty.facts.receipts import Receipt, close_receipt
+from loyalty.facts.returned_points import AtHand
+from loyalty.facts.reversals import Return, ReturnDetail, ReturnLine, close_return
+from loyalty.programme.compiled import Compiled, compile_programme
+from loyalty.programme.programme import programme_from
+from tests.loyalty.build import basket, compiled, earn, fixed, line, member, place, promotion, quote, ref, use
+
+KEPT = Path(__file__).with_name("returns_of_before.jsonl")
+STORIES: list[dict[str, Any]] = [msgspec.json.decode(row) for row in KEPT.read_text("utf-8").splitlines()]
+EACH = pytest.mark.parametrize("story", STORIES, ids=[story["story"] for story in STORIES])
+
+
+def as_written(story: dict[str, Any]) -> tuple[Return, Receipt | None, dict[str, Compiled]]:
+    returned = read_head(msgspec.json.encode(story["return"]))
+    receipt = read_head(msgspec.json.encode(story["receipt"])) if story["receipt"] else None
+    assert isinstance(returned, Return) and isinstance(receipt, Receipt | None)
+    rules = compile_programme(programme_from(story["programme"]))
+    return returned, receipt, {rules.version: rules}
+
+
+def causes(judged: Judged) -> list[str]:
+    return [cause for cause, _ in judged.findings]
+
+
+@EACH
+def test_what_an_older_till_took_back_is_no_finding(story: dict[str, Any]) -> None:
+    assert judge_return(*as_written(story)) == SAME
+
+
+@EACH
+def test_what_an_older_till_took_back_is_worked_out_all_the_same(story: dict[str, Any]) -> None:
+    returned, receipt, programmes = as_written(story)
+    wrong = msgspec.structs.replace(returned, net_minor=returned.net_minor + 1)
+    assert causes(judge_return(wrong, receipt, programmes)) == ["decision_differs"]
+
+
+def without(returned: Return, **told: Any) -> Return:
+    """The same return, with something else in its detail."""
+    detail = msgspec.json.decode(returned.detail, type=ReturnDetail)
+    return msgspec.structs.replace(
+        returned, detail=msgspec.Raw(msgspec.json.encode(msgspec.structs.replace(detail, **told)))
+    )
+
+
+def test_kept_goods_are_judged_by_the_counters_of_all_that_their_till_was_told() -> None:
+    rules = compiled(
+        promotion("base", earn(1, 100)),
+        promotion("once", fixed(40), limits={"times_in_all": 1}),
+        options={"points_on_return": "claw_all"},
+    )
+    asked = quote(rules, line(1, 3000, quantity_milli=3000), view=member(), shared=(use("promo:once"),))
+    sold = close_receipt(asked, basket(*asked.goods), place(), compiled=rules, card_token=None)
+    at_hand = AtHand(programmes=(rules,), view=member(balance_points=30), shared=(use("promo:once"),))
+    lines = (ReturnLine(line=1, quantity_milli=1000),)
+    returned = close_return("B1", sold, ref(1), place(), earlier=(), lines=lines, at_hand=at_hand)
+    assert [part.points for part in returned.earned] == [20]
+    programmes = {rules.version: rules}
+    assert judge_return(returned, sold, programmes) == SAME
+    assert causes(judge_return(without(returned, shared=None), sold, programmes)) == ["decision_differs"]
