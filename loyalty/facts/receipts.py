@@ -180,7 +180,9 @@ def close_sale(
         bearer=quote.bearer,
         shared=quote.shared,
         prizes_taken=quote.prizes,
-        rules=rules_of_sale(compiled.programme, (*quote.uses, *quote.shared_uses), _known_items(quote)),
+        rules=rules_of_sale(
+            compiled.programme, (*quote.uses, *quote.shared_uses), _known_items(quote), quote.certificate_lines
+        ),
     )
     receipt = Receipt(
         receipt_id=basket.receipt_id,

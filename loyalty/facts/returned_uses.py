@@ -3,9 +3,9 @@
 | counter | comes back |
 | --- | --- |
 | `promo:…`, `visits…`, `said:…`, `said_here:…`, and any other | with the last part |
-| `spend…` | by the share of the money that comes back |
+| `spend…` | by the share of the money for goods that comes back, certificates that were sold left out |
 | `cap:…`, `budget:…` | by the share of what their promotion did: its discounts, or else its points |
-| `certificate:…`, `wallet` | by the share of the money, one after the other |
+| `certificate:…`, `wallet` | by the share of the same money, one after the other |
 | `coupon:…` | with the last part, with the first, or never, as the sale's rules say |
 | `last:…`, and limits that the sale keeps when it is cancelled | never |
 
@@ -39,7 +39,7 @@ class UsesBack:
     def __init__(self, receipt: Receipt, detail: ReceiptDetail, shares: Shares) -> None:
         self._shares = shares
         self._rules = detail.rules
-        self._money = paid_in_money(detail)
+        self._money = _for_goods(detail)
         self._by_promotion = _by_promotion(detail)
         self._stored = _stored(receipt, self._money, shares)
 
@@ -97,6 +97,12 @@ def stored_back(uses: Iterable[Use]) -> tuple[StoredBack, ...]:
 
 def _is_stored(name: str) -> bool:
     return name == WALLET or name.startswith(_CERTIFICATE)
+
+
+def _for_goods(detail: ReceiptDetail) -> dict[int, int]:
+    """Money paid by line, without the lines that sold certificates."""
+    money, certificates = paid_in_money(detail), detail.rules.certificate_lines
+    return {line: paid for line, paid in money.items() if line not in certificates} if certificates else money
 
 
 def _stored(receipt: Receipt, money: Mapping[int, int], shares: Shares) -> dict[str, int]:

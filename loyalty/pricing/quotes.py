@@ -88,6 +88,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
         effects: which promotion did what to which line.
         uses, shared_uses: steps that this receipt adds to the member's counters, and to those that everybody shares.
         counters: the new values of the member's counters that it changes.
+        certificate_lines: lines that sell certificates, with a code or without.
         spends_own: whether its points are granted before others are spent.
     """
 
@@ -118,6 +119,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     certificates_refused: tuple[RefusedCode, ...]
     from_wallet_minor: int
     certificates_sold: tuple[CertificateSold, ...]
+    certificate_lines: tuple[int, ...]
     tier: TierProgress | None
     messages: tuple[Said, ...]
     why: tuple[Why, ...]
@@ -313,6 +315,7 @@ def _quote_of(
         certificates_refused=stored.refused,
         from_wallet_minor=stored.from_wallet_minor,
         certificates_sold=certificates_sold(workings),
+        certificate_lines=tuple([workings.lines[i].line for i in sorted(workings.sold)]),
         tier=progress(programme, view, workings.counters, workings.moment.on, net_minor=counted.spent_minor),
         messages=counted.messages,
         why=reasons_for(workings, priced.effects, _extras_said(extras)) if explain else (),

@@ -33,6 +33,9 @@ class ReturnRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         coupons: the coupons used that do not come back on a full return only.
         kept: names of uses that stay when the receipt is voided or returned whole.
         step_points, step_minor: what points are worth, for money withheld; 0 where points cannot be spent.
+        certificate_lines: lines that sold certificates, which count towards no spend, and of which certificates and
+            wallet paid nothing. Sales of before do not name them: what comes back of these goes by the share of all
+            lines.
     """
 
     points_on_return: PointsOnReturn = "pro_rata"
@@ -41,6 +44,7 @@ class ReturnRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     kept: tuple[str, ...] = ()
     step_points: int = 0
     step_minor: int = 0
+    certificate_lines: tuple[int, ...] = ()
 
     def of_coupon(self, name: str) -> CouponOnReturn:
         """When the use of this coupon comes back."""
@@ -50,7 +54,12 @@ class ReturnRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 PLAIN = ReturnRules()
 
 
-def rules_of_sale(programme: Programme, uses: Iterable[Use], coupons: Iterable[WalletItem]) -> ReturnRules:
+def rules_of_sale(
+    programme: Programme,
+    uses: Iterable[Use],
+    coupons: Iterable[WalletItem],
+    certificate_lines: tuple[int, ...] = (),
+) -> ReturnRules:
     """What the programme says about the return of a sale.
 
     Args:
@@ -71,6 +80,7 @@ def rules_of_sale(programme: Programme, uses: Iterable[Use], coupons: Iterable[W
         kept=tuple(sorted(name for name, promotion in limited.items() if promotion in keeping)),
         step_points=withheld.step_points if withheld else 0,
         step_minor=withheld.step_minor if withheld else 0,
+        certificate_lines=certificate_lines,
     )
     return PLAIN if rules == PLAIN else rules
 

@@ -11,13 +11,28 @@ import msgspec
 import pytest
 
 from central.recomputing.judging import SAME, Judged, judge_return
+from loyalty.baskets import CertificateAsk
 from loyalty.facts.events import read_head
-from loyalty.facts.receipts import Receipt, close_receipt
+from loyalty.facts.receipts import Receipt, close_receipt, read_detail
 from loyalty.facts.returned_points import AtHand
 from loyalty.facts.reversals import Return, ReturnDetail, ReturnLine, close_return
 from loyalty.programme.compiled import Compiled, compile_programme
 from loyalty.programme.programme import programme_from
-from tests.loyalty.build import basket, compiled, earn, fixed, line, member, place, promotion, quote, ref, use
+from loyalty.programme.return_rules import PLAIN
+from tests.loyalty.build import (
+    basket,
+    certificate,
+    compiled,
+    earn,
+    fixed,
+    line,
+    member,
+    place,
+    promotion,
+    quote,
+    ref,
+    use,
+)
 
 KEPT = Path(__file__).with_name("returns_of_before.jsonl")
 STORIES: list[dict[str, Any]] = [msgspec.json.decode(row) for row in KEPT.read_text("utf-8").splitlines()]
@@ -71,3 +86,22 @@ def test_kept_goods_are_judged_by_the_counters_of_all_that_their_till_was_told()
     programmes = {rules.version: rules}
     assert judge_return(returned, sold, programmes) == SAME
     assert causes(judge_return(without(returned, shared=None), sold, programmes)) == ["decision_differs"]
+
+
+def test_what_paid_is_given_back_as_the_sale_says() -> None:
+    rules = compiled(certificates={"sold": {"sku": ["gift"]}})
+    goods = (line(1, 1000), line(2, 5000, sku="gift"))
+    pays = (CertificateAsk(code="G1"),)
+    asked = quote(rules, *goods, certificates=pays, bearer=(certificate("G1", 2000),))
+    sold = close_receipt(asked, basket(*goods, certificates=pays), place(), compiled=rules, card_token=None)
+    lines = (ReturnLine(line=1, quantity_milli=1000),)
+    returned = close_return("B1", sold, ref(1), place(), earlier=(), lines=lines)
+    assert (returned.net_minor, returned.paid_out_minor) == (1000, 0)
+    assert judge_return(returned, sold, {}) == SAME
+    # A sale of before does not say which line sold a certificate: of the 60.00 a sixth came back.
+    detail = msgspec.structs.replace(read_detail(sold), rules=PLAIN)
+    of_before = msgspec.structs.replace(sold, detail=msgspec.Raw(msgspec.json.encode(detail)))
+    as_before = close_return("B1", of_before, ref(1), place(), earlier=(), lines=lines)
+    assert as_before.paid_out_minor == 834
+    assert judge_return(as_before, of_before, {}) == SAME
+    assert causes(judge_return(as_before, sold, {})) == ["decision_differs"]

@@ -196,6 +196,18 @@ def test_goods_that_come_back_put_the_money_back(till: Till) -> None:
     assert order(till, "enquire").standing.balance_minor == 4_100
 
 
+@pytest.mark.parametrize("sells", [[(2, OTHER)], []], ids=["with its code", "without"])
+def test_beside_a_new_certificate_goods_put_the_money_back_all_the_same(till: Till, sells: Any) -> None:
+    basket = asks(line(1, "bread", 1_800), gift(5_000, 2), pays=[(CODE, 0)], sells=sells)
+    till.commit(commit("r1", basket))
+    done = take_back(till, back("b1", "r1", (1, 1000, 1_800)))
+    assert (done.returned.net_minor, done.returned.paid_out_minor) == (1_800, 0)
+    assert order(till, "enquire").standing.balance_minor == 5_000
+    gone = take_back(till, back("b2", "r1", (2, 1000, 5_000)))
+    assert (gone.returned.net_minor, gone.returned.paid_out_minor) == (5_000, 5_000)
+    assert order(till, "enquire").standing.balance_minor == 5_000
+
+
 # Asking, topping up, blocking
 
 

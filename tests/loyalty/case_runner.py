@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from loyalty.baskets import Basket, CertificateAsk, Line, Place, Tender
+from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line, Place, Tender
 from loyalty.members import UNKNOWN_CARD, MemberView, Use, WalletItem
 from loyalty.pricing.leases import NO_AUTHORITY, Authority
 from loyalty.pricing.quotes import Quote, quote_basket
@@ -54,6 +54,7 @@ def basket_of(case: dict[str, Any]) -> Basket:
         prizes=tuple(asked.get("prizes", ())),
         certificates=tuple(CertificateAsk(code=c, amount_minor=a) for c, a in asked.get("certificates", [])),
         from_wallet_minor=asked.get("from_wallet", 0),
+        certificates_sold=tuple(CertificateSale(line=n, code=c) for n, c in asked.get("sells", [])),
     )
 
 

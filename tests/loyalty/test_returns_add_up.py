@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loyalty.baskets import Basket, CertificateAsk, Line
+from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
 from loyalty.facts.events import encode, own_uses, read_receipt, voided_uses
 from loyalty.facts.receipts import Receipt, close_receipt, read_detail
 from loyalty.facts.returned_points import AtHand
@@ -41,6 +41,7 @@ COUPON = WalletItem(code="C1", kind="coupon", of="tenth", account_id=7)
 IN_HAND = WalletItem(code="C2", kind="coupon", of="tenth")
 OWN_CERTIFICATE = WalletItem(code="G1", kind="certificate", account_id=7, balance_minor=700)
 BEARERS = WalletItem(code="G2", kind="certificate", balance_minor=1_100)
+SOLD_MINOR = 2_500  # the certificate of a sale that sells one
 STOCK = {key("2026-12-31"): 5_000, key("2026-06-30", "bolt", "bolt-1"): 3_000}
 NEVER = {"promo:kept:2026-03", "promo:kept"}
 
@@ -61,6 +62,7 @@ ASKS = st.fixed_dictionaries({
     "wallet": st.sampled_from([0, 0, 55, 400]),
     "prizes": st.sampled_from([(), ("mug",)]),
     "tenders": st.sampled_from([(), (cash(10_000),)]),
+    "sells": st.sampled_from(["", "", "with a code", "without"]),
 })  # fmt: skip
 
 
@@ -98,6 +100,9 @@ def rules(options: dict[str, Any]) -> Compiled:
 
 def goods_of(rows: list[tuple[int, int]], ask: dict[str, Any], receipt_id: str = "R1") -> Basket:
     lines: list[Line] = [line(n, amount, quantity_milli=milli) for n, (amount, milli) in enumerate(rows, 1)]
+    card = len(lines) + 1
+    if ask["sells"]:
+        lines.append(line(card, SOLD_MINOR, tags=("certificate",)))
     return basket(
         *lines,
         receipt_id=receipt_id,
@@ -107,6 +112,7 @@ def goods_of(rows: list[tuple[int, int]], ask: dict[str, Any], receipt_id: str =
         from_wallet_minor=ask["wallet"],
         prizes=ask["prizes"],
         tenders=ask["tenders"],
+        certificates_sold=(CertificateSale(line=card, code="c" * 32),) if ask["sells"] == "with a code" else (),
     )
 
 
@@ -135,6 +141,7 @@ def sell(on: Books, under: Compiled, goods: Basket, others: tuple[Use, ...] = ()
 def in_parts(data: st.DataObject, sold: Receipt, most: int = 4) -> list[list[ReturnLine]]:
     """What came back by visit: any lines, any quantities, in any order, all of it in the end."""
     left = {row.line: row.quantity_milli or 1000 for row in read_detail(sold).lines}
+    in_one = {one.line for one in sold.certificates_sold}
     visits = []
     for visit in range(most):
         there = [number for number, milli in left.items() if milli]
@@ -143,7 +150,10 @@ def in_parts(data: st.DataObject, sold: Receipt, most: int = 4) -> list[list[Ret
         last = visit == most - 1
         chosen = there if last else data.draw(st.lists(st.sampled_from(there), unique=True, min_size=1))
         now = [
-            ReturnLine(line=number, quantity_milli=left[number] if last else data.draw(st.integers(1, left[number])))
+            ReturnLine(
+                line=number,
+                quantity_milli=left[number] if last or number in in_one else data.draw(st.integers(1, left[number])),
+            )
             for number in chosen
         ]
         for row in now:
@@ -239,6 +249,22 @@ def test_what_is_taken_back_less_what_is_granted_anew_is_what_the_sale_granted(r
         assert +net == Counter({(part.issuer_id, part.valid_through): part.points for part in sold.earned})
 
 
+@given(LINES, ASKS, st.sampled_from(["with a code", "without"]), st.data())
+def test_no_money_of_certificates_and_wallet_is_handed_out(rows, ask, sells, data):
+    """Cash is only what was paid in cash for goods, and the price of the certificate that was sold."""
+    under, on = rules({}), stocked()
+    sold = sell(on, under, goods_of(rows, ask | {"sells": sells}))
+    post(on, sold, 1)
+    cash_left, back = sold.to_pay_minor - SOLD_MINOR, 0
+    visits = in_parts(data, sold)
+    for now, returned in zip(visits, take_back(on, under, sold, visits), strict=True):
+        before, back = back, back + sum(row.quantity_milli for row in now if row.line == len(rows) + 1)
+        for_certificate = SOLD_MINOR * back // 1000 - SOLD_MINOR * before // 1000
+        cash_left -= returned.paid_out_minor - for_certificate
+        assert cash_left >= 0
+    assert cash_left == 0
+
+
 @given(LINES, ASKS, st.data())
 def test_nobody_is_granted_what_the_others_have_had_by_bringing_goods_back(rows, ask, data):
     others = (Use(name="promo:scarce", amount=1),)
@@ -305,7 +331,7 @@ def test_points_are_as_they_were_once_everything_that_was_bought_has_come_back(s
     open_sales: dict[EventRef, tuple[Receipt, list[ReturnLine]]] = {}
     for seq, (what, which) in enumerate(steps, 10):
         if what == "sell":
-            ask = data.draw(ASKS) | {"coupons": [], "certificates": [], "wallet": 0}
+            ask = data.draw(ASKS) | {"coupons": [], "certificates": [], "wallet": 0, "sells": ""}
             sold = sell(on, under, goods_of(rows, ask, f"R{seq}"))
             post(on, sold, seq)
             open_sales[ref(seq)] = (sold, [])
@@ -369,7 +395,7 @@ def test_the_laws_are_tried_on_sales_that_use_everything():
     """So that no law holds because nothing happens."""
     on = stocked()
     ask = {"points": 700, "coupons": ["C1", "C2"], "certificates": [("G1", 0), ("G2", 77)], "wallet": 55,
-           "prizes": ("mug",), "tenders": (cash(10_000),)}  # fmt: skip
+           "prizes": ("mug",), "tenders": (cash(10_000),), "sells": "with a code"}  # fmt: skip
     sold = sell(on, rules({"points_on_return": "recompute"}), goods_of([(4_000, 2000), (3_000, 1000)], ask))
     names = {use.name.split(":")[0] for use in (*sold.uses, *sold.shared_uses)}
     assert names == {"budget", "cap", "certificate", "coupon", "last", "promo", "spend", "visits", "wallet"}
