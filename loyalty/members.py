@@ -260,6 +260,14 @@ def counter(counters: Iterable[Use], name: str) -> int:
     return next((use.amount for use in counters if use.name == name), 0)
 
 
+def here_already(view: MemberView, on: date) -> MemberView:
+    """The same member as if they had been here before on a day: what they do next is no visit of theirs."""
+    if view.counters is None:
+        return view
+    counters = add_uses(view.counters, (Use(name=LAST_VISIT, amount=on.toordinal()),))
+    return msgspec.structs.replace(view, counters=counters)
+
+
 def undone(uses: Iterable[Use]) -> tuple[Use, ...]:
     """The uses that take these back; the date of a visit stays."""
     return tuple(Use(name=use.name, amount=-use.amount) for use in uses if not use.name.startswith("last:"))

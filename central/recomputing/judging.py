@@ -119,7 +119,9 @@ def _unreferenced(returned: Return, detail: ReturnDetail, programmes: Mapping[st
     compiled = programmes.get(detail.programme_version)
     if detail.engine_no != ENGINE_NO or compiled is None:
         return SKIPPED
-    basket = Basket(receipt_id=returned.receipt_id, currency=detail.currency, lines=detail.goods)
+    basket = Basket(
+        receipt_id=returned.receipt_id, currency=detail.currency, lines=detail.goods, tax_included=detail.tax_included
+    )
     try:
         quote = quote_basket(compiled, basket, returned.place, detail.view, explain=False)
     except Refusal as refusal:

@@ -202,16 +202,19 @@ class ReturnedLine(Body, frozen=True, kw_only=True):
     unit_price_minor: Minor = 0
     discountable: bool = True
     accrual: bool = True
+    tax_bp: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 0
 
 
 class ReturnBody(When, frozen=True, kw_only=True):
-    """POST /v1/returns. `of` is the receipt's id, none where the customer has none."""
+    """POST /v1/returns. `of` is the receipt's id, none where the customer has none; then `tax_included` says whether
+    the amounts are with tax."""
 
     return_id: Id
     lines: tuple[ReturnedLine, ...]
     of: Id | None = None
     card: Scan | None = None
     currency: Currency | None = None
+    tax_included: bool = True
 
 
 class VoidBody(When, frozen=True, kw_only=True):
@@ -234,6 +237,7 @@ class ExchangedReturn(Body, frozen=True, kw_only=True):
     of: Id | None = None
     card: Scan | None = None
     currency: Currency | None = None
+    tax_included: bool = True
 
 
 class ExchangedSale(Body, frozen=True, kw_only=True):

@@ -135,7 +135,7 @@ def line_from(line: BasketLine | ReturnedLine) -> Line:
         discountable=line.discountable,
         accrual=line.accrual,
         floor_unit_minor=line.floor_unit_minor if isinstance(line, BasketLine) else 0,
-        tax_bp=line.tax_bp if isinstance(line, BasketLine) else 0,
+        tax_bp=line.tax_bp,
     )
 
 
@@ -200,6 +200,7 @@ def return_ask(body: ReturnBody, here: Here) -> ReturnAsk:
         goods=goods,
         currency=body.currency or "",
         card=body.card,
+        tax_included=body.tax_included,
     )
 
 

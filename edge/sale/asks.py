@@ -93,7 +93,8 @@ class VoidExchangeAsk(Asked, frozen=True, kw_only=True):
 
 class ReturnAsk(Asked, frozen=True, kw_only=True):
     """Goods that come back. With `of`, the receipt that sold them, `goods` and `card` are not looked at;
-    without it `goods` holds the returned goods in full, under the line numbers of `lines`."""
+    without it `goods` holds the returned goods in full, under the line numbers of `lines`, and `tax_included` says
+    whether their amounts are with tax."""
 
     return_id: str
     lines: tuple[ReturnLine, ...]
@@ -101,6 +102,7 @@ class ReturnAsk(Asked, frozen=True, kw_only=True):
     goods: tuple[Line, ...] = ()
     currency: str = ""
     card: str | None = None
+    tax_included: bool = True
 
 
 class Warn(msgspec.Struct, frozen=True, kw_only=True):

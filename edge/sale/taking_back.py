@@ -40,7 +40,7 @@ from loyalty.facts.reversals import (
     close_unreferenced,
     close_void,
 )
-from loyalty.members import MemberView
+from loyalty.members import MemberView, here_already
 from loyalty.pricing.quotes import quote_basket
 from loyalty.trouble import InvariantBroken
 from sync.chain import StreamHead
@@ -103,6 +103,7 @@ def take_back(till: Till, ask: ReturnAsk) -> TakenBack:
         ReturnOfUnknownReceipt: not of this till; the sentence says what to do.
         ReturnOfVoided, ReturnsMoreThanSold, UnknownLine.
         GoodsMissing: no line at all; without a reference, a line without its goods.
+        CertificateWithoutReceipt: without a reference, a line that sold a certificate.
         OverrideWanted, OverrideWrong, OverrideLocked: a supervisor must approve it.
         BadBasket, WrongCurrency, PaymentCardScanned, CardUnreadable, NotOurCard, NoProgramme.
     """
@@ -260,11 +261,15 @@ def _without_reference(till: Till, ask: ReturnAsk, token: str | None) -> Return:
     compiled = till.current()
     place = till.place(ask)
     known = know(till.journal, till.cache, token, till.clock.now(), on=place.business_date)
-    basket = Basket(receipt_id=ask.return_id, currency=ask.currency, lines=ask.goods)
-    quote = quote_basket(compiled, basket, place, known.view, language=till.language(ask.language, known))
-    return close_unreferenced(
-        ask.return_id, quote, place, compiled=compiled, card_token=token, lines=ask.lines, cashier=ask.cashier
+    basket = Basket(
+        receipt_id=ask.return_id, currency=ask.currency, lines=ask.goods, tax_included=ask.tax_included
     )
+    view = here_already(known.view, place.business_date) if known.view else None
+    quote = quote_basket(compiled, basket, place, view, language=till.language(ask.language, known))
+    return close_unreferenced(
+        ask.return_id, quote, place, compiled=compiled, card_token=token, lines=ask.lines,
+        tax_included=ask.tax_included, cashier=ask.cashier,
+    )  # fmt: skip
 
 
 def _taken_back_again(before: Entry, sha: str, earlier: Iterable[str]) -> TakenBack:

@@ -59,6 +59,10 @@ class CertificateInPart(Refusal):
     status = 422
 
 
+class CertificateWithoutReceipt(Refusal):
+    code = "return.certificate_without_receipt"
+
+
 def return_lines(
     receipt: Receipt,
     detail: ReceiptDetail,

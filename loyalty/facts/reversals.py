@@ -13,8 +13,8 @@ from loyalty.approvals import Override
 from loyalty.baskets import Line, Place
 from loyalty.certificates import CertificateSold
 from loyalty.facts.receipts import EMPTY, Funded, Receipt, funded_by_others, read_detail
+from loyalty.facts.returned_lines import CertificateWithoutReceipt, ReturnLine, return_lines, void_figures
 from loyalty.facts.returned_lines import ReturnFigures as ReturnFigures
-from loyalty.facts.returned_lines import ReturnLine, return_lines, void_figures
 from loyalty.facts.returned_lines import ReturnsMoreThanSold as ReturnsMoreThanSold
 from loyalty.facts.returned_lines import UnknownLine as UnknownLine
 from loyalty.facts.returned_points import AtHand, standing_of, way_of
@@ -84,7 +84,9 @@ class ReturnDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         how: how the points came back; `pro_rata` where the sale asks otherwise says that its programme was not at hand.
         standing: what of the receipt's points stood by then, as the till knew; none where that makes no difference.
         shared: counters that everybody shares, as the till knew them; none where no goods were judged anew under them.
-        programme_version, engine_no: what the goods were judged under; `view`: the member as the till knew them.
+        programme_version, engine_no: what the goods were judged under; `view`: the member as the till knew them,
+            without a reference as if they had been here before that day, for goods that come back are no visit.
+        tax_included: whether the amounts of `goods` are with tax.
         override: who approved it; `exchange`: the exchange that it is half of.
     """
 
@@ -102,6 +104,7 @@ class ReturnDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     override: Override | None = None
     exchange: str = ""
     shared: tuple[Use, ...] | None = None
+    tax_included: bool = True
 
 
 class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void.v1", tag_field="type", omit_defaults=True):
@@ -236,15 +239,25 @@ def close_unreferenced(
     compiled: Compiled,
     card_token: str | None,
     lines: Sequence[ReturnLine],
+    tax_included: bool = True,
     cashier: str = "",
 ) -> Return:
     """The fact that goods came back without a receipt: today's points of them are reversed, no use comes back.
 
     Args:
-        quote: the goods as a basket of today, without points to spend.
+        quote: the goods as a basket of today, without points to spend, of a member who is `here_already`.
         compiled: the programme of the quote.
         lines: with the amounts that the POS pays out; their sum is the money given back, less what is withheld.
+        tax_included: as in the basket of the quote.
+    Raises:
+        CertificateWithoutReceipt: nobody can say which certificate it was, so it would stay good.
     """
+    if quote.certificate_lines:
+        raise CertificateWithoutReceipt(
+            f"Line {quote.certificate_lines[0]} sold a certificate, which stays good. Take it as payment, or back with"
+            " its receipt; take the other goods back without it.",
+            line=quote.certificate_lines[0],
+        )
     detail = ReturnDetail(
         lines=tuple(lines),
         goods=quote.goods,
@@ -253,6 +266,7 @@ def close_unreferenced(
         currency=quote.currency,
         view=quote.view,
         cashier=cashier,
+        tax_included=tax_included,
     )
     rules = rules_of_sale(compiled.programme, (), ())
     paid_out = sum(line.amount_minor for line in lines)

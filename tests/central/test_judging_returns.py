@@ -15,7 +15,7 @@ from loyalty.baskets import CertificateAsk
 from loyalty.facts.events import read_head
 from loyalty.facts.receipts import Receipt, close_receipt, read_detail
 from loyalty.facts.returned_points import AtHand
-from loyalty.facts.reversals import Return, ReturnDetail, ReturnLine, close_return
+from loyalty.facts.reversals import Return, ReturnDetail, ReturnLine, close_return, close_unreferenced
 from loyalty.programme.compiled import Compiled, compile_programme
 from loyalty.programme.programme import programme_from
 from loyalty.programme.return_rules import PLAIN
@@ -63,7 +63,7 @@ def test_what_an_older_till_took_back_is_worked_out_all_the_same(story: dict[str
     assert causes(judge_return(wrong, receipt, programmes)) == ["decision_differs"]
 
 
-def without(returned: Return, **told: Any) -> Return:
+def told_otherwise(returned: Return, **told: Any) -> Return:
     """The same return, with something else in its detail."""
     detail = msgspec.json.decode(returned.detail, type=ReturnDetail)
     return msgspec.structs.replace(
@@ -85,7 +85,7 @@ def test_kept_goods_are_judged_by_the_counters_of_all_that_their_till_was_told()
     assert [part.points for part in returned.earned] == [20]
     programmes = {rules.version: rules}
     assert judge_return(returned, sold, programmes) == SAME
-    assert causes(judge_return(without(returned, shared=None), sold, programmes)) == ["decision_differs"]
+    assert causes(judge_return(told_otherwise(returned, shared=None), sold, programmes)) == ["decision_differs"]
 
 
 def test_what_paid_is_given_back_as_the_sale_says() -> None:
@@ -105,3 +105,18 @@ def test_what_paid_is_given_back_as_the_sale_says() -> None:
     assert as_before.paid_out_minor == 834
     assert judge_return(as_before, of_before, {}) == SAME
     assert causes(judge_return(as_before, sold, {})) == ["decision_differs"]
+
+
+def test_goods_without_a_receipt_are_judged_with_or_without_tax_as_their_till_was_told() -> None:
+    rules = compiled(promotion("base", earn(1, 100)), options={"earn_tax": "in"})
+    goods = line(1, 1200, tax_bp=2000)
+    asked = quote(rules, goods, view=member(), receipt_id="B1", tax_included=False)
+    lines = (ReturnLine(line=1, quantity_milli=1000, amount_minor=1200),)
+    returned = close_unreferenced(
+        "B1", asked, place(), compiled=rules, card_token=None, lines=lines, tax_included=False
+    )
+    assert [part.points for part in returned.reversed] == [14]  # of 14.40
+    programmes = {rules.version: rules}
+    assert judge_return(returned, None, programmes) == SAME
+    with_tax = told_otherwise(returned, tax_included=True)
+    assert causes(judge_return(with_tax, None, programmes)) == ["decision_differs"]

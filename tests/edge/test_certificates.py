@@ -27,7 +27,7 @@ from edge.sale.till import Till
 from loyalty.baskets import BadBasket, CertificateAsk, CertificateSale, Line
 from loyalty.certificates import CertificateRow
 from loyalty.facts.certificate_events import CertificateMoved
-from loyalty.facts.returned_lines import CertificateInPart
+from loyalty.facts.returned_lines import CertificateInPart, CertificateWithoutReceipt
 from loyalty.pricing.stored_value import CertificatesNotSold
 from loyalty.programme.programme import read_programme
 from sync.lanes import LaneState
@@ -300,6 +300,17 @@ def test_a_top_up_is_undone_before_head_office_has_heard_of_it_and_leaves_what_w
     tell(till, CODE, (THROUGH, 3_000), own_seq=till.journal.head().seq)
     void_receipt(till, void("r3"))
     assert order(till, "enquire").standing.may_pay_minor == 1_000
+
+
+def test_without_a_receipt_none_is_paid_out_for_it_would_stay_good(till: Till) -> None:
+    goods = (line(1, "bread", 900), gift(5_000, 2))
+    ask = back("b1", None, (1, 1000, 900), (2, 1000, 5_000), goods=goods, currency="EUR")
+    with pytest.raises(CertificateWithoutReceipt) as refused:
+        take_back(till, ask)
+    assert refused.value.figures == {"line": 2}
+    assert till.journal.find("b1") is None
+    bread = msgspec.structs.replace(ask, lines=ask.lines[:1], goods=goods[:1])
+    assert take_back(till, bread).returned.net_minor == 900
 
 
 def test_a_line_that_sold_one_comes_back_whole(till: Till) -> None:

@@ -135,6 +135,37 @@ def test_without_a_receipt_every_line_needs_its_goods(till: Till, goods: tuple[o
     assert refused.value.code == "return.goods_missing"
 
 
+def test_goods_without_a_receipt_are_no_visit_of_their_member(till: Till) -> None:
+    here = ", {id: here, trigger: {kind: event, event: visit}, then: [{kind: points, points: 5}]}"
+    under(till, "earn_tax: in", more=here)
+    for return_id in ("b1", "b2"):
+        ask = back(return_id, None, (1, 1_000, 1_000), goods=(line(1, "bread", 1_000),), currency="EUR", card=ANA)
+        assert figures(take_back(till, ask)) == (1_000, [10], [], 0)
+    # The visit is still to come.
+    assert [part.points for part in till.commit(commit("r1")).receipt.earned] == [15]
+
+
+@pytest.mark.parametrize(
+    ("options", "with_tax", "points"),
+    [
+        ("earn_tax: out", True, 10),
+        ("earn_tax: in", True, 12),
+        ("earn_tax: out", False, 12),
+        ("earn_tax: in", False, 14),
+    ],
+)
+def test_goods_without_a_receipt_are_measured_with_their_tax_or_without(
+    till: Till, options: str, with_tax: bool, points: int
+) -> None:
+    # 12.00 are 10.00 and a fifth of tax; where prices are without it they are 14.40 with it.
+    under(till, options)
+    goods = (msgspec.structs.replace(line(1, "bread", 1_200), tax_bp=2_000),)
+    ask = back("b1", None, (1, 1_000, 1_200), goods=goods, currency="EUR", card=ANA, tax_included=with_tax)
+    done = take_back(till, ask)
+    assert figures(done) == (1_200, [points], [], 0)
+    assert done.detail.tax_included is with_tax
+
+
 def test_a_blocked_card_may_bring_goods_back(till: Till) -> None:
     row = msgspec.Raw(msgspec.json.encode(HotlistedCard(card_token=token(ANA), reason="stolen")))
     page = Page(lane="hotlist", from_cursor="", to_cursor="1", version=1, more=False, rows=(row,))
