@@ -135,6 +135,10 @@ class VoidPointsSpent(Refusal):
     code = "void.points_spent"
 
 
+class VoidMoneySpent(Refusal):
+    code = "void.money_spent"
+
+
 class ReturnOfUnknownReceipt(Refusal):
     code = "return.receipt_unknown"
     status = 404

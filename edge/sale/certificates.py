@@ -287,6 +287,15 @@ def check_may_go_on(till: "Till", back: Iterable[CertificateSold], seq: int) -> 
             )
 
 
+def left_on(till: "Till", code: str, on: date) -> int | None:
+    """What is on a certificate by its token, in minor units, with all that was done here and that head office has not
+    heard of yet; None where it has told nothing of it."""
+    with till.journal.still():
+        row = till.cache.certificate(code)
+        own = till.journal.certificates.after(code, row.own_seq if row else 0)
+    return row.live_minor(on) + own.fresh_minor + own.used_minor if row else None
+
+
 def in_words(standing: Standing, currency: str) -> str:
     """How a certificate stands, in a sentence that ends with what to do."""
     money = format_minor(standing.balance_minor, currency)

@@ -6,10 +6,10 @@ Source: docs/till-api.md "Voiding a return", "An exchange"; docs/decisions/void-
 import msgspec
 
 from edge.journal.journal import Entry
-from edge.refusals import HasReturns, ReturnUnknown, VoidOfExchange, VoidPointsSpent
+from edge.refusals import HasReturns, ReturnUnknown, VoidMoneySpent, VoidOfExchange, VoidPointsSpent
 from edge.sale.approving import approve
 from edge.sale.asks import Unreturned, Voided, VoidExchangeAsk, VoidReturnAsk
-from edge.sale.certificates import check_may_go_on
+from edge.sale.certificates import check_may_go_on, left_on
 from edge.sale.exchanging import find_exchange
 from edge.sale.recalling import record_of
 from edge.sale.taking_back import check_day, member_now, read_return, sale_of, unreturned, write_void
@@ -52,7 +52,7 @@ def void_return(till: Till, ask: VoidReturnAsk) -> Unreturned:
         The void; the same again when it is undone already, whoever asks.
     Raises:
         ReturnUnknown: not a return of this till.
-        DayIsClosed, HasReturns, VoidOfCertificate, VoidPointsSpent: what to do instead.
+        DayIsClosed, HasReturns, VoidOfCertificate, VoidPointsSpent, VoidMoneySpent: what to do instead.
         VoidOfExchange: void the whole exchange.
         OverrideWanted, OverrideWrong, OverrideLocked: a supervisor must approve it.
         TrainingSale, BadTime.
@@ -100,6 +100,7 @@ def _write(
     approval = till.approver.wanted({"void": returned.net_minor}, approval)
     void = close_return_void(returned, entry.ref, till.place(ask), cashier=ask.cashier)
     _check_points(till, void)
+    _check_money(till, void)
     void = msgspec.structs.replace(void, detail=stamped(void.detail, approval, exchange))
     head = journal.append(void, of_id=returned.of_receipt or None)
     return Unreturned(
@@ -136,3 +137,19 @@ def _check_points(till: Till, void: ReturnVoid) -> None:
             asked=void.spent_points,
             left=max(0, there),
         )
+
+
+def _check_money(till: Till, void: ReturnVoid) -> None:
+    """Money that went back to certificates and wallet pays again, so it must be there, as far as this till knows."""
+    receipt = sale_of(till, void.of_receipt) if void.restored else None
+    on = void.place.business_date
+    view = member_now(till, receipt, on) if receipt else None
+    in_wallet = view.stored_minor if view else None
+    for part in void.restored:
+        left = left_on(till, part.code, on) if part.code else in_wallet
+        if left is not None and left < part.amount_minor:
+            raise VoidMoneySpent(
+                "Money that went back to a certificate or the wallet was spent since. Sell the goods again.",
+                asked_minor=part.amount_minor,
+                left_minor=max(0, left),
+            )

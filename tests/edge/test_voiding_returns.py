@@ -13,7 +13,7 @@ from loyalty.certificates import CertificateRow
 from loyalty.programme.programme import read_programme
 from sync.lanes import LaneState
 from sync.wire import Page
-from tests.edge.rim import CARD, PROGRAMME, Rim, basket, commit, line
+from tests.edge.rim import CARD, PROGRAMME, Rim, basket, commit, line, member
 from tests.edge.test_exchanging import AT, swap
 
 
@@ -270,6 +270,56 @@ def test_what_went_back_onto_a_certificate_is_paid_with_it_again(tmp_path: Path)
     told = undo(rim).json
     assert (told["to_take_in_minor"], stands(rim)[1]) == (1050 - 250, 4750)
     assert slip_of(told) == ["VOIDED EUR 10.50", "Gift certificate 2.50", "TO PAY EUR 8.00"]
+
+
+def test_money_that_went_back_onto_a_certificate_and_was_spent_since_keeps_the_return(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.cache.load_programme(GIFTS)
+    hear(rim, 5000)
+    rim.post("/v1/receipts", commit(certificates=[{"code": GIFT, "amount_minor": 250}]))
+    bring(rim, "B1", 1, 2)
+    lamp = commit(receipt_id="R2", basket=basket(line(1, "lamp", 4900)), certificates=[{"code": GIFT}])
+    assert rim.post("/v1/receipts", lamp).json["totals"]["to_pay_minor"] == 0
+    answer = undo(rim)
+    assert (answer.status_code, answer.json["code"]) == (409, "void.money_spent")
+    assert answer.json["figures"] == {"asked_minor": 250, "left_minor": 100}
+    rim.post("/v1/receipts/R2/void", {"sold_at": AT})
+    assert (undo(rim).status_code, stands(rim)[1]) == (201, 4750)
+
+
+@pytest.mark.parametrize(("heard", "status"), [
+    ((0, 2), 201),  # of the sale alone: what came back is on it besides
+    ((100, 2), 201),
+    ((0, 3), 409),  # of the return too, so it was spent elsewhere since
+    ((100, 3), 409),
+    ((250, 3), 201),
+])  # fmt: skip
+def test_what_head_office_said_of_a_certificate_is_counted_with_what_was_done_here(
+    tmp_path: Path, heard: tuple[int, int], status: int
+) -> None:
+    rim = Rim(tmp_path)
+    rim.cache.load_programme(GIFTS)
+    hear(rim, 250)
+    rim.post("/v1/receipts", commit(certificates=[{"code": GIFT}]))
+    bring(rim, "B1", 1, 2)
+    hear(rim, *heard)
+    assert undo(rim).status_code == status
+
+
+def test_money_that_went_back_into_the_wallet_and_was_spent_since_keeps_the_return(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.cache.load_programme(read_programme(PROGRAMME + "certificates: {sold: {sku: [gift]}, wallet: true}\n"))
+    ana = member()
+    row = msgspec.structs.replace(ana.row, stored_minor=300)
+    rim.cache.load_members([msgspec.structs.replace(ana, row=row)])
+    rim.post("/v1/receipts", commit(from_wallet_minor=250))
+    bring(rim, "B1", 1, 2)
+    rim.post("/v1/receipts", commit(receipt_id="R2", basket=basket(line(1, "lamp", 4900)), from_wallet_minor=280))
+    answer = undo(rim)
+    assert (answer.status_code, answer.json["code"]) == (409, "void.money_spent")
+    assert answer.json["figures"] == {"asked_minor": 250, "left_minor": 20}
+    rim.post("/v1/receipts/R2/void", {"sold_at": AT})
+    assert undo(rim).status_code == 201
 
 
 def test_the_void_of_a_sale_hands_out_what_no_certificate_paid(tmp_path: Path) -> None:
