@@ -123,7 +123,7 @@ def _unreferenced(returned: Return, detail: ReturnDetail, programmes: Mapping[st
         receipt_id=returned.receipt_id, currency=detail.currency, lines=detail.goods, tax_included=detail.tax_included
     )
     try:
-        quote = quote_basket(compiled, basket, returned.place, detail.view, explain=False)
+        quote = quote_basket(compiled, basket, returned.place, detail.view, shared=detail.shared, explain=False)
     except Refusal as refusal:
         return _differs("decision_differs", {"say": refusal.say[:200], "code": refusal.code})
     rules = rules_of_sale(compiled.programme, (), ())

@@ -40,8 +40,9 @@ from loyalty.facts.reversals import (
     close_unreferenced,
     close_void,
 )
-from loyalty.members import MemberView, here_already
+from loyalty.members import MemberView, Use, here_already
 from loyalty.pricing.quotes import quote_basket
+from loyalty.programme.compiled import Compiled
 from loyalty.trouble import InvariantBroken
 from sync.chain import StreamHead
 
@@ -229,8 +230,7 @@ def _of_receipt(till: Till, ask: ReturnAsk, receipt_id: str) -> Return:
     place = till.place(ask)
     view = member_now(till, receipt, place.business_date)
     programmes = till.cache.programmes()
-    counters = programmes[0].shared if programmes else ()
-    shared = till.journal.own_uses.shared(counters) if counters else None
+    shared = _shared(till, programmes[0]) if programmes else None
     at_hand = AtHand(programmes=programmes, view=view, standing=standing, shared=shared)
     return close_return(
         ask.return_id,
@@ -254,6 +254,11 @@ def member_now(till: Till, receipt: Receipt, on: date) -> MemberView | None:
     return known.view if known.member else None
 
 
+def _shared(till: Till, compiled: Compiled) -> tuple[Use, ...] | None:
+    """What limits and budgets of everybody together have had, as far as this till knows; none without any."""
+    return till.journal.own_uses.shared(compiled.shared) if compiled.shared else None
+
+
 def _without_reference(till: Till, ask: ReturnAsk, token: str | None) -> Return:
     """The goods as a basket of today. A blocked card may bring goods back: that takes points off it."""
     if not ask.lines or sorted(line.line for line in ask.lines) != sorted(line.line for line in ask.goods):
@@ -265,7 +270,7 @@ def _without_reference(till: Till, ask: ReturnAsk, token: str | None) -> Return:
         receipt_id=ask.return_id, currency=ask.currency, lines=ask.goods, tax_included=ask.tax_included
     )
     view = here_already(known.view, place.business_date) if known.view else None
-    quote = quote_basket(compiled, basket, place, view, language=till.language(ask.language, known))
+    quote = quote_basket(compiled, basket, place, view, shared=_shared(till, compiled), explain=False)
     return close_unreferenced(
         ask.return_id, quote, place, compiled=compiled, card_token=token, lines=ask.lines,
         tax_included=ask.tax_included, cashier=ask.cashier,

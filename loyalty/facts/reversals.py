@@ -83,7 +83,7 @@ class ReturnDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     Attributes:
         how: how the points came back; `pro_rata` where the sale asks otherwise says that its programme was not at hand.
         standing: what of the receipt's points stood by then, as the till knew; none where that makes no difference.
-        shared: counters that everybody shares, as the till knew them; none where no goods were judged anew under them.
+        shared: counters that everybody shares, as the till knew them; none where no goods were priced under them.
         programme_version, engine_no: what the goods were judged under; `view`: the member as the till knew them,
             without a reference as if they had been here before that day, for goods that come back are no visit.
         tax_included: whether the amounts of `goods` are with tax.
@@ -266,6 +266,7 @@ def close_unreferenced(
         currency=quote.currency,
         view=quote.view,
         cashier=cashier,
+        shared=quote.shared,
         tax_included=tax_included,
     )
     rules = rules_of_sale(compiled.programme, (), ())

@@ -120,3 +120,14 @@ def test_goods_without_a_receipt_are_judged_with_or_without_tax_as_their_till_wa
     assert judge_return(returned, None, programmes) == SAME
     with_tax = told_otherwise(returned, tax_included=True)
     assert causes(judge_return(with_tax, None, programmes)) == ["decision_differs"]
+
+
+def test_goods_without_a_receipt_are_judged_by_the_counters_of_all_that_their_till_was_told() -> None:
+    rules = compiled(promotion("base", earn(1, 100)), promotion("once", fixed(40), limits={"times_in_all": 1}))
+    asked = quote(rules, line(1, 1000), view=member(), receipt_id="B1", shared=(use("promo:once"),))
+    lines = (ReturnLine(line=1, quantity_milli=1000, amount_minor=1000),)
+    returned = close_unreferenced("B1", asked, place(), compiled=rules, card_token=None, lines=lines)
+    assert [part.points for part in returned.reversed] == [10]
+    programmes = {rules.version: rules}
+    assert judge_return(returned, None, programmes) == SAME
+    assert causes(judge_return(told_otherwise(returned, shared=None), None, programmes)) == ["decision_differs"]

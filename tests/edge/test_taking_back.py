@@ -19,6 +19,7 @@ from tests.edge.conftest import OpenTill
 from tests.edge.counter import ANA, BEN, NOON_MS, back, commit, line, published, sale, token, void
 
 DAY = date(2026, 3, 5)
+ONCE = ", {id: once, limits: {times_in_all: 1}, then: [{kind: points, points: 40}]}"
 
 RULES = """
     sell     S1          kept
@@ -145,6 +146,15 @@ def test_goods_without_a_receipt_are_no_visit_of_their_member(till: Till) -> Non
     assert [part.points for part in till.commit(commit("r1")).receipt.earned] == [15]
 
 
+def test_goods_without_a_receipt_take_no_points_of_an_offer_that_is_used_up(till: Till) -> None:
+    under(till, "earn_tax: in", more=ONCE)
+    till.commit(commit("r1", sale(card=BEN)))
+    goods = (line(1, "bread", 1_000),)
+    done = take_back(till, back("b1", None, (1, 1_000, 1_000), goods=goods, currency="EUR", card=ANA))
+    assert figures(done) == (1_000, [10], [], 0)
+    assert done.detail.shared == (Use(name="promo:once", amount=1),)
+
+
 @pytest.mark.parametrize(
     ("options", "with_tax", "points"),
     [
@@ -253,8 +263,7 @@ def test_the_till_judges_kept_goods_anew_each_time_and_leaves_nothing_behind(til
 
 
 def test_goods_that_are_kept_are_not_granted_anew_what_this_till_gave_to_somebody_else(till: Till) -> None:
-    once = ", {id: once, limits: {times_in_all: 1}, then: [{kind: points, points: 40}]}"
-    under(till, "points_on_return: claw_all", more=once)
+    under(till, "points_on_return: claw_all", more=ONCE)
     till.commit(commit("r1", sale(card=BEN)))
     till.commit(commit("r2", sale(line(1, "bread", 3_000, 3_000))))
     done = take_back(till, back("b1", "r2", (1, 1_000, 1_000)))
