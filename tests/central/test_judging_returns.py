@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from central.recomputing.judging import SAME, Judged, judge_return
 from loyalty.baskets import CertificateAsk
-from loyalty.facts.events import read_head
+from loyalty.facts.events import encode, read_head, read_receipt
 from loyalty.facts.receipts import Receipt, close_receipt, read_detail
 from loyalty.facts.returned_points import AtHand
 from loyalty.facts.reversals import Return, ReturnDetail, ReturnLine, close_return, close_unreferenced
@@ -28,11 +30,13 @@ from tests.loyalty.build import (
     line,
     member,
     place,
+    post,
     promotion,
     quote,
     ref,
     use,
 )
+from tests.loyalty.test_returns_add_up import ASKS, LINES, OPTIONS, goods_of, in_parts, rules, sell, stocked, take_back
 
 KEPT = Path(__file__).with_name("returns_of_before.jsonl")
 STORIES: list[dict[str, Any]] = [msgspec.json.decode(row) for row in KEPT.read_text("utf-8").splitlines()]
@@ -131,3 +135,16 @@ def test_goods_without_a_receipt_are_judged_by_the_counters_of_all_that_their_ti
     programmes = {rules.version: rules}
     assert judge_return(returned, None, programmes) == SAME
     assert causes(judge_return(told_otherwise(returned, shared=None), None, programmes)) == ["decision_differs"]
+
+
+@given(OPTIONS, LINES, ASKS, st.sampled_from([(), (use("promo:scarce"),)]), st.data())
+def test_whatever_comes_back_head_office_works_out_the_same(options, rows, ask, others, data) -> None:
+    under, on = rules(options), stocked()
+    sold = sell(on, under, goods_of(rows, ask), others)
+    post(on, sold, 1)
+    # As it arrives: from the bytes of the events.
+    arrived = read_receipt(encode(sold))
+    for returned in take_back(on, under, sold, in_parts(data, sold), others):
+        event = read_head(encode(returned))
+        assert isinstance(event, Return)
+        assert judge_return(event, arrived, {under.version: under}) == SAME
