@@ -90,10 +90,14 @@ class CertificateMoves:
         )
         return self._database.row(query, (code, self._epoch, seq)) is not None
 
-    def used_of_sale(self, code: str) -> int:
-        """Minor units that this till ever saw paid with a certificate, as far as it remembers."""
+    def used_since(self, code: str, of: EventRef | None) -> int:
+        """Minor units, below 0 where they were paid, that this till saw paid with a certificate since an event of its
+        own, as far as it remembers; of another epoch it counts all."""
+        epoch, seq = (of.epoch, of.seq) if of else (0, 0)
         found = self._database.rows(
-            "SELECT coalesce(sum(amount_minor), 0) FROM certificate_move WHERE code = ? AND what = 'used'", (code,)
+            "SELECT coalesce(sum(amount_minor), 0) FROM certificate_move WHERE code = ? AND what = 'used'"
+            " AND (epoch <> ? OR seq > ?)",
+            (code, epoch, seq),
         )
         return int(found[0][0])
 

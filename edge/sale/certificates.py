@@ -246,7 +246,7 @@ def order_certificate(till: "Till", ask: CertificateOrder) -> Certified:
 
 
 def check_unused(till: "Till", sold: Iterable[CertificateSold], of: EventRef | None) -> None:
-    """Refuse to undo the sale of a certificate of which something was spent, as far as this till knows.
+    """Refuse to undo the sale of a certificate with which something was paid since, as far as this till knows.
 
     Args:
         of: the place of that sale; what head office told before it had the sale says nothing of its money.
@@ -255,7 +255,7 @@ def check_unused(till: "Till", sold: Iterable[CertificateSold], of: EventRef | N
     """
     for one in sold:
         row = till.cache.certificate(one.code)
-        spent = till.journal.certificates.used_of_sale(one.code) < 0
+        spent = till.journal.certificates.used_since(one.code, of) < 0
         is_in = row is not None and not (of and of.epoch == till.journal.head().epoch and of.seq > row.own_seq)
         left = sum(amount for _, amount in row.parts) if row and is_in else one.amount_minor
         if spent or left < one.amount_minor:

@@ -313,6 +313,20 @@ def test_without_a_receipt_none_is_paid_out_for_it_would_stay_good(till: Till) -
     assert take_back(till, bread).returned.net_minor == 900
 
 
+def test_a_top_up_is_undone_though_the_certificate_paid_here_before_it(till: Till) -> None:
+    till.commit(commit("r1", asks(line(1, "bread", 1_800), pays=[(CODE, 0)])))
+    till.commit(commit("r2", asks(gift(5_000), sells=[(1, CODE)])))
+    assert void_receipt(till, void("r2")).void.certificates_back[0].amount_minor == 5_000
+    assert order(till, "enquire").standing.balance_minor == 3_200
+    till.commit(commit("r3", asks(gift(500), sells=[(1, CODE)])))
+    assert take_back(till, back("b1", "r3", (1, 1000, 500))).returned.net_minor == 500
+    # What is paid with it after the top-up may be of its money.
+    till.commit(commit("r4", asks(gift(500), sells=[(1, CODE)])))
+    till.commit(commit("r5", asks(line(1, "bread", 100), pays=[(CODE, 0)])))
+    with pytest.raises(CertificateUsed):
+        void_receipt(till, void("r4"))
+
+
 def test_a_line_that_sold_one_comes_back_whole(till: Till) -> None:
     till.commit(commit("r1", asks(gift(), sells=[(1, OTHER)])))
     with pytest.raises(CertificateInPart):
