@@ -234,6 +234,9 @@ def test_goods_without_a_receipt_are_exchanged_too(rim: Rim) -> None:
             "lines": [{"line": 1, "sku": "tea", "amount_minor": 300, "quantity": "1"}]}  # fmt: skip
     told = rim.post("/v1/exchanges", swap(back=back)).json
     assert (told["to_pay_minor"], told["points_net"]) == (590, 89 - 30)
+    without_tax = {**back, "return_id": "b2", "tax_included": False, "lines": [{**back["lines"][0], "tax_bp": 2000}]}
+    told = rim.post("/v1/exchanges", swap(exchange_id="X2", back=without_tax, sale={"receipt_id": "s2"})).json
+    assert (told["to_pay_minor"], told["points_net"]) == (590, 89 - 36)
 
 
 def test_an_exchange_is_practised_too(rim: Rim) -> None:

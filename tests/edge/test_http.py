@@ -159,6 +159,8 @@ def test_goods_come_back_without_a_receipt(rim: Rim):
     body = {"return_id": "B2", "of": None, "card": CARD, "currency": "EUR", "lines": [goods]}
     back = rim.post("/v1/returns", body).json
     assert (back["of"], back["net_minor"], back["points_reversed"]) == (None, 250, 25)
+    without_tax = {**body, "return_id": "B3", "tax_included": False, "lines": [{**goods, "tax_bp": 2000}]}
+    assert rim.post("/v1/returns", without_tax).json["points_reversed"] == 30  # of 3.00
 
 
 def test_a_card_nobody_knows_earns_and_says_so(rim: Rim):
