@@ -5,13 +5,15 @@ from edge.cache.cache import Cache
 from edge.refusals import ReturnOfUnknownReceipt
 from edge.sale.till import Till
 from loyalty.amounts import format_quantity
-from loyalty.facts.receipts import Receipt, read_detail
+from loyalty.facts.receipts import Receipt, paid_in_money, read_detail
 from loyalty.facts.return_voids import standing_returns
+from loyalty.facts.returned_lines import sold_quantities
 from loyalty.facts.reversals import Void, came_back
 
 
 class LineLeft(Answer, frozen=True, kw_only=True):
-    """One line: what was sold and paid for it, and how much of it has not come back yet."""
+    """One line: what was sold and paid for it in money, and how much of it has not come back yet. What was sold without
+    a quantity is one piece."""
 
     line: int
     sku: str
@@ -51,7 +53,7 @@ def recount(till: Till, receipt_id: str) -> ReceiptLeft:
     for part in earlier:
         back[part.line] = back.get(part.line, 0) + part.quantity_milli
     names = _names(till.cache, tuple(line.sku for line in detail.lines))
-    paid = {figure.line: figure.net_minor for figure in detail.figures}
+    paid, sold = paid_in_money(detail), sold_quantities(detail)
     return ReceiptLeft(
         receipt_id=receipt_id,
         currency=detail.currency,
@@ -62,8 +64,8 @@ def recount(till: Till, receipt_id: str) -> ReceiptLeft:
                 line=line.line,
                 sku=line.sku,
                 name=names.get(line.sku) or line.sku,
-                quantity=format_quantity(line.quantity_milli),
-                left=format_quantity(max(0, line.quantity_milli - back.get(line.line, 0))),
+                quantity=format_quantity(sold[line.line]),
+                left=format_quantity(max(0, sold[line.line] - back.get(line.line, 0))),
                 net_minor=paid.get(line.line, 0),
             )
             for line in detail.lines

@@ -8,7 +8,7 @@ import pytest
 from edge.api.answers import QuoteSaid
 from edge.api.bodies import QuoteBody
 from edge.counter.at_hand import AtHand, ChoiceBody
-from tests.edge.rim import CARD, PAYMENT, STRANGER, Rim, commit, quote
+from tests.edge.rim import CARD, PAYMENT, STRANGER, Rim, basket, commit, line, quote
 
 
 @pytest.fixture
@@ -121,6 +121,19 @@ def test_what_is_left_of_a_receipt_is_told_line_by_line(rim: Rim):
     rim.post("/v1/receipts", commit(receipt_id="R2"))
     rim.post("/v1/receipts/R2/void", {})
     assert rim.client.get("/v1/returnable?of=R2").json["is_void"] is True
+
+
+def test_a_fee_without_a_quantity_can_come_back_and_what_was_charged_is_what_was_paid(rim: Rim):
+    goods = basket(line(1, "fee", 500, quantity="0"), line(2, "bread", 1000))
+    sold = rim.post("/v1/receipts", commit(basket=goods, charged=[{"line": 2, "discount_minor": 300}]))
+    assert sold.status_code == 201
+    told = rim.client.get("/v1/returnable?of=R1").json["lines"]
+    assert [(one["quantity"], one["left"], one["net_minor"]) for one in told] == [
+        ("1.000", "1.000", 500), ("1.000", "1.000", 700),
+    ]  # fmt: skip
+    back = {"return_id": "B1", "of": "R1", "lines": [{"line": 1}, {"line": 2}]}
+    assert rim.post("/v1/returns", back).json["net_minor"] == 1200
+    assert [one["left"] for one in rim.client.get("/v1/returnable?of=R1").json["lines"]] == ["0.000", "0.000"]
 
 
 def test_a_card_chosen_before_the_first_line_is_shown_though_it_was_not_scanned(rim: Rim) -> None:
