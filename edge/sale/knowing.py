@@ -122,18 +122,20 @@ def know(
     *,
     but_hold: str | None = None,
     on: date | None = None,
+    account_id: int | None = None,
 ) -> Known:
     """What this till knows now: the published row, and what it did itself since.
 
     Args:
         on: the business date, from which birthday and anniversary are counted.
         but_hold: a hold whose points are not to be counted as held, because they are being spent.
+        account_id: whose row is meant, whoever has the card by now; without it the card says so.
     """
-    if token is None:
+    if token is None and account_id is None:
         return Known()
     # A page that came between the row and the uses would have made the journal forget what the row does not hold.
     with journal.still():
-        member = cache.member(token)
+        member = _told_of(cache, token, account_id)
         if member is None:
             return Known(card_token=token, view=UNKNOWN_CARD)
         row = member.row
@@ -146,6 +148,12 @@ def know(
         view=view_of(row, own, held_points=held, on=on),
         spent_points=spent + held,
     )
+
+
+def _told_of(cache: Cache, token: str | None, account_id: int | None) -> PublishedMember | None:
+    if account_id is not None:
+        return cache.member_of_account(account_id)
+    return cache.member(token) if token is not None else None
 
 
 def caps_of(programme: Programme, cache: Cache, now: Instant) -> OfflineCaps | None:

@@ -246,11 +246,7 @@ def _of_receipt(till: Till, ask: ReturnAsk, receipt_id: str) -> Return:
 
 def member_now(till: Till, receipt: Receipt, on: date) -> MemberView | None:
     """The member of a sale as this till knows them today, whoever brings the goods; none where it does not."""
-    token = receipt.card_token
-    if receipt.account_id is not None:
-        member = till.cache.member_of_account(receipt.account_id)
-        token = next(iter(member.cards), None) if member else None
-    known = know(till.journal, till.cache, token, till.clock.now(), on=on)
+    known = know(till.journal, till.cache, receipt.card_token, till.clock.now(), on=on, account_id=receipt.account_id)
     return known.view if known.member else None
 
 

@@ -294,6 +294,14 @@ def test_the_till_keeps_the_worth_of_points_that_the_member_has_not_any_more(til
     assert till.balance(ANA).view.balance_points == 0
 
 
+def test_goods_come_back_to_the_member_who_bought_them_whoever_has_the_card_by_now(till: Till) -> None:
+    """After a restore head office may say whose the card is now, and have nothing new to say of whose it was."""
+    under(till, "clawback_short: money")
+    till.commit(commit("r1", sale(line(1, "bread", 10_000))))  # 100 points on top of Ana's 1,000
+    till.cache.load_members([msgspec.structs.replace(published("ben", points=0), cards=(token(ANA), token(BEN)))])
+    assert figures(take_back(till, back("b1", "r1", (1, 1_000, 10_000)))) == (10_000, [100], [], 0)
+
+
 def test_points_of_a_card_that_the_till_does_not_know_are_never_kept_in_money(till: Till) -> None:
     under(till, "clawback_short: money")
     till.commit(commit("r1", sale(card="2990000000033")))
