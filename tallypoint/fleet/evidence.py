@@ -165,9 +165,7 @@ def copies_at(centre: sqlite3.Connection) -> dict[int, tuple[int, int, tuple[str
     for table in ("lot", "lease_slice"):
         for account, some in centre.execute(f"SELECT account_id, sum(points) FROM {table} GROUP BY 1"):
             points[account] += some
-    cards: dict[int, list[str]] = defaultdict(list)
-    for account, token in centre.execute("SELECT account_id, card_token FROM card ORDER BY card_token"):
-        cards[account].append(token)
+    cards = _cards_at(centre)
     versions = centre.execute("SELECT account_id, version FROM account WHERE status <> 'closed'")
     return {account: (version, points[account], tuple(cards[account])) for account, version in versions}
 
@@ -178,12 +176,19 @@ def blocked_at(disk: sqlite3.Connection, *, told: str = "WHERE lifted = 0") -> f
 
 
 def till_copies(cache: sqlite3.Connection) -> dict[int, tuple[int, int, tuple[str, ...]]]:
-    """What a till has of each member."""
-    found = {}
+    """What a till has of each member. Which cards lead to one its index of cards says, by which it finds whoever stands
+    there; a row names those of the day on which it was told."""
+    found, cards = {}, _cards_at(cache)
     for account, version, row in cache.execute("SELECT account_id, version, row FROM member"):
-        said = json.loads(row)
-        found[account] = (version, said["row"].get("balance_points", 0), tuple(said["cards"]))
+        found[account] = (version, json.loads(row)["row"].get("balance_points", 0), tuple(cards[account]))
     return found
+
+
+def _cards_at(disk: sqlite3.Connection) -> dict[int, list[str]]:
+    cards: dict[int, list[str]] = defaultdict(list)
+    for account, token in disk.execute("SELECT account_id, card_token FROM card ORDER BY card_token"):
+        cards[account].append(token)
+    return cards
 
 
 def uses_beyond(journal: sqlite3.Connection, cache: sqlite3.Connection, epoch: int) -> int:

@@ -216,6 +216,15 @@ def test_a_till_whose_copy_of_a_member_is_another_is_found():
     assert broken(fleet) == {"copies"}
 
 
+def test_a_till_that_finds_another_member_by_a_card_is_found():
+    fleet = played()
+    fleet.machines[1].cache_disk.writer.execute(
+        "UPDATE card SET account_id = (SELECT max(account_id) FROM member)"
+        " WHERE account_id = (SELECT min(account_id) FROM card)"
+    )
+    assert broken(fleet) == {"copies"}
+
+
 def test_a_card_number_on_a_disk_is_found():
     fleet = played()
     fleet.machines[0].cache_disk.writer.execute("INSERT INTO goods (sku, name) VALUES ('note', ?)", (fleet.cards[0],))
