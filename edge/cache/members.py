@@ -136,14 +136,18 @@ def digest_members(rows: Rows, span: Span, apart: frozenset[int]) -> tuple[int, 
 
 def _hash(found: tuple[Any, ...], cards: Mapping[int, list[str]], span: Span) -> int:
     account_id, version, home, row = found
-    try:
-        member = msgspec.json.decode(row, type=PublishedMember)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _strange(bytes(row))
-    if (member.row.account_id, member.row.version, member.home) != (account_id, version, bool(home)):
+    member = _read(row)
+    if member is None or (member.row.account_id, member.row.version, member.home) != (account_id, version, bool(home)):
         return _strange(bytes(row))
     looked_up = tuple(sorted(cards.get(account_id, [])))
     return row_hash(msgspec.structs.replace(member, cards=looked_up), span)
+
+
+def _read(row: bytes) -> PublishedMember | None:
+    try:
+        return msgspec.json.decode(row, type=PublishedMember)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def _strange(data: bytes) -> int:
@@ -171,11 +175,15 @@ def _is_fresh(member: PublishedMember, here: Held | None, span: Span, own_seq: i
 
 
 def _moved_away(writer: sqlite3.Connection, account_ids: Iterable[int]) -> None:
-    """They belong to another store now, which alone is told their counters; the chunks for everybody bring the rest."""
+    """They belong to another store now, which alone is told their counters and what lapses later; the chunks for
+    everybody bring the rest, and all of one whose row cannot be read."""
     for one in account_ids:
         (row,) = writer.execute("SELECT row FROM member WHERE account_id = ?", (one,)).fetchone()
-        member = msgspec.json.decode(row, type=PublishedMember)
-        lean = msgspec.structs.replace(member, home=False, row=msgspec.structs.replace(member.row, counters=None))
+        if (member := _read(row)) is None:
+            _forget(writer, [one])
+            continue
+        shared = msgspec.structs.replace(member.row, counters=None, lapsing_later=())
+        lean = msgspec.structs.replace(member, home=False, row=shared)
         writer.execute("UPDATE member SET home = 0, row = ? WHERE account_id = ?", (msgspec.json.encode(lean), one))
 
 

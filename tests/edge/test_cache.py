@@ -1,6 +1,7 @@
 """What head office told this till, and what becomes of it."""
 
 import os
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from loyalty.members import HotlistedCard, MemberRow, PublishedMember, Use
 from loyalty.programme.programme import BadProgramme, canonical, read_programme
 from sync.framing import sha256
 from sync.lanes import LaneState
-from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span, decode_chunk, encode_chunk
+from sync.snapshots import ChunkMark, ChunkRows, Manifest, Snapshot, Span, decode_chunk, encode_chunk, row_hash
 from sync.wire import Lane, Page
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import ANA, BEN, NOON_MS, PROGRAMME, FakeClock, identity, published, token
@@ -170,6 +171,26 @@ def test_a_member_who_moved_away_keeps_the_row_and_loses_the_counters(cache: Cac
     chunk_of(cache, OURS)
     left = cache.member(token(ANA))
     assert left and (left.row.balance_points, left.row.counters, left.home) == (40, None, False)
+
+
+def test_a_member_who_moved_away_is_as_head_office_tells_everybody_of_them(cache: Cache) -> None:
+    ana = at_home(published("ana", points=40, version=5, lapsing_later=((date(2026, 4, 30), 5),)))
+    cache.take_page(*page("members", ana, version=7))
+    cache.begin_snapshot()
+    chunk_of(cache, OURS)
+    told = row_hash(away(published("ana", points=40, version=5)), EVERYBODY)
+    assert cache.digest(EVERYBODY, frozenset()) == (1, f"{told:016x}")
+
+
+def test_a_row_that_a_bad_disk_changed_does_not_keep_the_members_of_the_store_from_coming(cache: Cache) -> None:
+    cache.take_page(*page("members", at_home(published("ana")), version=7))
+    with cache._database.writing() as writer:
+        writer.execute("UPDATE member SET row = ?", (b"\xff{",))
+    cache.begin_snapshot()
+    assert chunk_of(cache, OURS, at_home(published("ben")), own_seq=4) == [(2, 4)]
+    assert cache.counts()["member"] == 1
+    assert chunk_of(cache, EVERYBODY, away(published("ana", points=40)), own_seq=4) == [(1, 4)]
+    assert points_of(cache, ANA) == 40
 
 
 def test_a_snapshot_survives_a_restart_and_ends_where_its_oldest_chunk_stood(
