@@ -9,7 +9,7 @@ Source: sync.md section 3; house.md section 3; docs/decisions/chunk-says-how-far
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -38,6 +38,7 @@ from loyalty.moments import utc_date
 from loyalty.trouble import InvariantBroken
 from sync.framing import sha256
 from sync.ports import TillRecord
+from sync.refusals import TooLarge
 from sync.snapshots import ChunkMark, ChunkRows, Manifest, Span, digest_of, encode_chunk, part_of, row_hash
 
 ROWS = 10_000  # of a chunk, about
@@ -92,12 +93,13 @@ class SnapshotMaker:
     """Keeps chunks of all members, and of each store's own.
 
     Args:
-        rows: of a chunk, about.
+        rows: of a chunk, about; fewer where there is more to say of members than a chunk may hold.
         stale_ms: after which a chunk is made again if anything in it changed.
     """
 
     def __init__(self, engine: Engine, clock: Clock, *, rows: int = ROWS, stale_ms: int = STALE_MS) -> None:
         self._engine, self._clock, self._rows, self._stale_ms = engine, clock, rows, stale_ms
+        self._least_bits: dict[str, int] = {}  # by home; a new process finds out again
 
     def step(self) -> int:
         """Make the chunks that are due most, some at a time; how many. 0 when none are.
@@ -109,10 +111,29 @@ class SnapshotMaker:
             due, gone, untouched = self._plan(connection, now_ms)
             as_of, block_no = newest(connection).members, newest_block(connection).block_no
             heads = _heads(connection) if due or untouched else []
-            made = [_make(connection, span, utc_date(now_ms).isoformat()) for span in due[:AT_ONCE]]
+            made = self._make(connection, due[:AT_ONCE], utc_date(now_ms).isoformat())
+        if made is None:
+            return self.step()
         if made or gone or untouched:
             self._write(made, gone, untouched, heads, as_of, block_no, now_ms)
         return len(made)
+
+    def _make(self, connection: Connection, due: Iterable[Span], today: str) -> list[_Made] | None:
+        """These chunks; none where one of them would be too large, so that its members are to come in smaller ones.
+
+        Raises:
+            TooLarge: there are no smaller ones.
+        """
+        made = []
+        for span in due:
+            try:
+                made.append(_make(connection, span, today))
+            except TooLarge:
+                if span.bits == MOST_BITS:
+                    raise
+                self._least_bits[span.home] = span.bits + 1
+                return None
+        return made
 
     @replayable
     def _write(
@@ -137,7 +158,7 @@ class SnapshotMaker:
     def _plan(self, connection: Connection, now_ms: int) -> tuple[list[Span], list[Span], list[Span]]:
         """Spans whose chunks are due, the oldest first; those whose chunks are superseded; those as good as new."""
         held = {_span(row): row for row in ask(connection, _MARKS)}
-        wanted = _spans(connection, self._rows)
+        wanted = _spans(connection, self._rows, self._least_bits)
         version = newest(connection).members
         moved = _moved(connection, min((row.as_of for row in held.values()), default=version))
         lag = max(LEAST_LAG, sum(row.rows for span, row in held.items() if not span.home) // 10)
@@ -280,8 +301,8 @@ def _moved(connection: Connection, after: int) -> _Moved:
     return _Moved(connection.execute(joined.where(member_page.c.no > after)).all())
 
 
-def _spans(connection: Connection, rows: int) -> list[Span]:
-    """The spans that chunks are wanted of: everybody's, and each store's own members'."""
+def _spans(connection: Connection, rows: int, least_bits: Mapping[str, int]) -> list[Span]:
+    """The spans that chunks are wanted of: everybody's, and each store's own members'; `least_bits` by home."""
     everybody = connection.execute(select(func.count()).select_from(account)).scalar_one()
     homes = select(member.c.home_store_id, func.count()).where(member.c.home_store_id != "")
     grouped = homes.group_by(member.c.home_store_id)
@@ -289,6 +310,7 @@ def _spans(connection: Connection, rows: int) -> list[Span]:
     spans = []
     for home, count in counts.items():
         bits = next(bits for bits in range(MOST_BITS + 1) if count <= rows << bits or bits == MOST_BITS)
+        bits = max(bits, least_bits.get(home, 0))
         spans += [Span(home=home, bits=bits, part=part) for part in range(1 << bits)]
     return spans
 

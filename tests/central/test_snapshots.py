@@ -249,6 +249,29 @@ def test_no_chunk_stays_behind_what_pages_can_go_on_from(centre: Centre, maker: 
     assert answer_to(till, "members", str(begun.as_of)) is None
 
 
+def test_members_of_whom_there_is_more_to_say_than_a_chunk_may_hold_come_in_smaller_ones(
+    centre: Centre, maker: SnapshotMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = {*enter(centre, 40), *enter(centre, 4, 40, store="S1")}
+    till = centre.till("S1")
+    make(centre, maker)
+    spans = [Span(home="S1"), Span()]
+    assert [mark.span for mark in manifest(till).chunks] == spans
+    monkeypatch.setattr("sync.snapshots.MAX_RAW_BYTES", 400)  # below what 47 numbers and a head come to
+    enter(centre, 3, 44, store="S1")
+    centre.now += 6 * HOUR
+    assert make(centre, maker) > 0
+    chunks = manifest(till).chunks
+    assert [(mark.span.home, mark.span.bits) for mark in chunks] == [("S1", 0), ("", 1), ("", 1)]
+    assert all(mark.raw_bytes <= 400 for mark in chunks)
+    told = [row.row.account_id for mark in chunks[1:] for row in rows_of(centre, mark).rows]
+    assert len(told) == 47 and ids < set(told)
+    assert make(centre, maker) == 0
+    again = SnapshotMaker(centre.engine, CentreClock(centre), rows=50)  # head office starts anew
+    assert make(centre, again) == 0
+    assert [mark.sha256 for mark in manifest(till).chunks] == [mark.sha256 for mark in chunks]
+
+
 def test_finer_chunks_take_over_once_all_of_them_are_there(
     centre: Centre, maker: SnapshotMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
