@@ -14,6 +14,9 @@ from central.database.rows import find, put
 from central.database.tables import lane, partner, programme, release
 from loyalty.programme.compiled import Compiled, compile_programme
 from loyalty.programme.programme import BadProgramme, Programme, canonical, read_programme
+from sync.lanes import MAX_PAGE_RAW_BYTES
+
+MOST_BYTES = MAX_PAGE_RAW_BYTES - 1024  # of a document, which a page has whole beside its own fields
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,14 +30,17 @@ def publish(tx: Connection, text: str | bytes, now_ms: int, by: str = "") -> Pub
     """Check a programme and publish it to all tills; publishing the current one again changes nothing.
 
     Raises:
-        BadProgramme: not a programme, another currency, or a partner that is not in the coalition. Nothing changes.
+        BadProgramme: not a programme, another currency, a partner that is not in the coalition, or more than a page
+            brings to a till. Nothing changes.
     """
     told = read_programme(text)
     _check_fits(tx, told)
+    document = canonical(told)
+    _check_goes_down(document)
     version = told.version
     if (newest := _newest(tx)) is not None and newest.version == version:
         return Published(version=version, no=newest.no)
-    row = {"version": version, "document": canonical(told), "added_at_ms": now_ms}
+    row = {"version": version, "document": document, "added_at_ms": now_ms}
     if not find(tx, programme, [{"version": version}], ["version"]):
         tx.execute(programme.insert().values(row))
     no = next_no(tx, "programme")
@@ -54,6 +60,14 @@ def _check_fits(tx: Connection, told: Programme) -> None:
     named.update(name for one in told.promotions for name in one.where.partners)
     if known and (strange := sorted(named - known)):
         raise BadProgramme(f"The programme names {strange[0]}, which is no partner; load it first or mend the name.")
+
+
+def _check_goes_down(document: bytes) -> None:
+    if len(document) > MOST_BYTES:
+        raise BadProgramme(
+            f"The programme takes {len(document) // 1024} KiB, and a till can be sent {MOST_BYTES // 1024} KiB of it at"
+            " most; name goods by category, brand or tag instead of one by one, or leave out offers that are over."
+        )
 
 
 def current_programme(connection: Connection) -> Programme | None:

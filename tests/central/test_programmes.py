@@ -42,3 +42,12 @@ def test_a_programme_that_does_not_fit_changes_nothing(centre: Centre, change: d
         with pytest.raises(BadProgramme, match=says):
             publish(tx, msgspec.json.encode({**PROGRAMME, **change}), centre.now)
         assert (current_programme(tx), len(releases(tx))) == (before, 1)
+
+
+def test_a_programme_that_no_page_could_bring_to_a_till_is_not_published(centre: Centre) -> None:
+    skus = [f"590123{n:07}" for n in range(560_000)]  # 16 bytes each
+    offer = {"id": "offer", "then": [{"kind": "percent_off", "percent_bp": 500, "of": {"sku": skus}}]}
+    with writing(centre.engine) as tx:
+        with pytest.raises(BadProgramme, match=r"takes 87\d\d KiB.*8191 KiB.*by category, brand or tag"):
+            publish(tx, msgspec.json.encode({**PROGRAMME, "promotions": [offer]}), centre.now)
+        assert len(releases(tx)) == 1
