@@ -16,6 +16,7 @@ from central.database.tables import account, certificate, changed, hotlist, lane
 from loyalty.moments import DAY_MS
 from sync.wire import LANES, Lane, Lanes
 
+STAMPED: tuple[Lane, ...] = ("members", "certificates")  # whose rows wait for their numbers
 STAMPED_AT_ONCE = 20_000
 RESTORE_STEP = 1_000_000_000  # more numbers than a backup can be behind
 

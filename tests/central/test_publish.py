@@ -335,6 +335,21 @@ def test_a_blocked_card_reaches_the_tills_and_a_lifted_block_too(centre: Centre)
     assert len(till.page("hotlist").rows) == 1
 
 
+def test_a_blocked_card_is_told_before_members_who_changed_have_their_numbers(centre: Centre) -> None:
+    till = centre.till()
+    anna = centre.member(ANNA)
+    with writing(centre.engine) as tx:
+        block_card(tx, token_of(BEN), "lost", centre.now)
+    till.sell("R1", 1_000, told(anna))
+    till.upload()
+    (row,) = till.page("hotlist").rows
+    assert msgspec.json.decode(row, type=HotlistedCard).card_token == token_of(BEN)
+    till.page("programme")
+    assert {account for (account,) in centre.rows(select(changed.c.account_id))} == {anna}
+    assert anna in members(till.page("members"))
+    assert centre.rows(select(changed.c.account_id)) == []
+
+
 def test_the_last_two_programmes_go_down_as_they_were_published(centre: Centre) -> None:
     till = centre.till()
     first = till.page("programme")
