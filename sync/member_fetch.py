@@ -53,9 +53,11 @@ class MemberFetch:
             self._chunk, self._bytes = chunk.sha256, bytearray()
         return compose_chunk(speaker, now, chunk, len(self._bytes), wire_bytes)
 
-    def take(self, request: Request, body: bytes) -> tuple[int, bool]:
+    def take(self, request: Request, body: bytes, *, is_stopped: bool) -> tuple[int, bool]:
         """Take an answer.
 
+        Args:
+            is_stopped: as of `check_generation`.
         Returns:
             The centre's clock, and whether there is more to ask for at once.
         Raises:
@@ -63,7 +65,7 @@ class MemberFetch:
         """
         answers = sha256(request.body)
         if request.kind == "snapshot":
-            return self._take_manifest(body, answers)
+            return self._take_manifest(body, answers, is_stopped)
         if request.kind == "chunk":
             return self._take_part(request, body, answers)
         if request.kind == "digest":
@@ -95,7 +97,7 @@ class MemberFetch:
             return 0
         return len({mark.span for mark in snapshot.manifest.chunks} - {mark.span for mark in snapshot.done})
 
-    def _take_manifest(self, body: bytes, answers: str) -> tuple[int, bool]:
+    def _take_manifest(self, body: bytes, answers: str, is_stopped: bool) -> tuple[int, bool]:
         till_id = self._store.head().till_id
         header, manifest = open_manifest(body, till_id=till_id, answers=answers, keys=self._keys)
         have = self._store.lane("members").version
@@ -105,7 +107,7 @@ class MemberFetch:
                 version=manifest.version,
                 have=have,
             )
-        check_generation(manifest.generation, self._store)
+        check_generation(manifest.generation, self._store, is_stopped=is_stopped)
         self._store.take_manifest(manifest)
         self._manifest_wanted = False
         return header.server_at_ms, True
@@ -144,7 +146,11 @@ class MemberFetch:
             raise PageRefused("These rows are not those that were asked for.", lane=page.lane)
         if page.first != first or not first <= page.last <= span.last or (not page.more and page.last != span.last):
             raise PageRefused("These rows are not of the accounts that were asked for.", first=page.first)
-        check_generation(page.generation, self._store)
+        if page.generation > self._store.generation():
+            # A range is what there is, whatever was here: pages go first, and a digest finds it again.
+            self._range = None
+            self._tried.pop(span, None)
+        check_generation(page.generation, self._store, is_stopped=False)
         self._store.take_range(page, bool(span.home))
         self._range = (span, page.last + 1) if page.more and page.last < span.last else None
         return header.server_at_ms, True
@@ -153,11 +159,14 @@ class MemberFetch:
         return self._store.lane("members")
 
 
-def check_generation(generation: int, store: TillStore) -> None:
+def check_generation(generation: int, store: TillStore, *, is_stopped: bool) -> None:
     """Take no rows of a generation that no hello was answered with: events that head office lost are sent again first.
 
+    Args:
+        is_stopped: none are sent before a person has decided, so they are not waited for. Each row that lacks what
+            this till let be spent is left out by whoever keeps them.
     Raises:
         HelloFirst: head office was restored since.
     """
-    if generation > store.generation():
+    if generation > store.generation() and not is_stopped:
         raise HelloFirst("Head office was restored from a backup; a hello comes before its members are taken.")

@@ -161,6 +161,7 @@ class TillSession:
         self._counter_above = 0
         self._max_events = MAX_EVENTS
         self._suspended = ""
+        self._is_ahead = False  # the last members came of a later generation than any hello settled
         self._budget = LineBudget()
         self._members = MemberFetch(store, centre_keys)
         self._now_ms = 0
@@ -192,6 +193,9 @@ class TillSession:
             return fetch or self._ask(now, lane)
         if lane:
             return self._ask(now, lane)
+        if self._is_ahead and schedule.is_digest_due(now):
+            # Rows that hold more of this till's own than head office has stay as they are.
+            schedule.digest_done(now)
         if schedule.is_digest_due(now):
             place = now.wall_ms // max(1, self._settings.intervals.digest_ms)
             return compose_digest(self._speaker(), now, place)
@@ -336,7 +340,9 @@ class TillSession:
             body, till_id=self._store.head().till_id, answers=sha256(request.body), keys=self._live_keys()
         )
         state = apply_page(page, lane, self._store.lane(lane))
-        check_generation(page.generation, self._store)
+        if lane == "members":
+            check_generation(page.generation, self._store, is_stopped=bool(self._suspended))
+            self._is_ahead = page.generation > self._store.generation()
         # Done before it is kept: a cache that fails must not leave the lane due, for a hotlist overdue goes before
         # the events.
         self._schedule.lane_done(lane, now)
@@ -379,7 +385,7 @@ class TillSession:
             self._schedule.digest_done(now)
         else:
             self._schedule.lane_done("members", now)
-        server_at_ms, more = self._members.take(request, body)
+        server_at_ms, more = self._members.take(request, body, is_stopped=bool(self._suspended))
         self._budget = self._budget.after(len(body), now.mono_ms - request.sent.mono_ms)
         self._schedule.heard(request.sent, now, server_at_ms, error=self._suspended)
         if more:

@@ -14,7 +14,7 @@ from sync.provisional import FIRST
 from tests.central.recovering import Lane, apart, in_order, receipts
 from tests.central.test_recovered_tills import harm_payload
 from tests.central.test_told_leases import backup, put_back
-from tests.central.tills import Centre
+from tests.central.tills import BEN, Centre
 
 DAY_MS = 86_400_000
 
@@ -75,6 +75,18 @@ def test_what_is_beyond_retention_is_told_and_the_till_sells_on(lane: Lane, cent
     assert receipts(centre) == []
     lane.sell("later")
     assert lane.journal.find("later") is not None
+
+
+def test_a_till_beyond_retention_hears_of_members_and_is_not_offline_each_minute(lane: Lane, centre: Centre):
+    before = backup(centre)
+    live(lane, 20, Kept(days=14, events=0))
+    put_back(centre, before)
+    lane.settle()
+    assert lane.journal.outbox.suspended() == "sync.beyond_retention"
+    ben = centre.member(BEN)
+    lane.settle()
+    assert lane.cache.member_of_account(ben) is not None
+    assert not lane.uplink.is_offline()
 
 
 def test_an_epoch_that_is_over_is_brought_again_too(lane: Lane, centre: Centre):

@@ -6,6 +6,7 @@ import pytest
 from sync.blocks import BlockMark
 from sync.framing import open_signed, pack, read_json, sha256, split
 from sync.keys import Signer, one_key
+from sync.till_messages import Request
 from sync.till_session import WaitUntil
 from sync.wire import ACK_TAG, HELLO_ANSWER_TAG, Ack, Answer, BatchHeader, HelloAnswer
 from tests.sync.memory import CENTRE, KEY_A, KEY_B, TILL_A, TILL_B, MemoryCentre, grant
@@ -425,3 +426,29 @@ def test_members_of_a_restored_centre_are_taken_after_it_has_this_tills_events_a
     assert said.index("members") < said.index("hello") < said.index("batch")
     assert [had for lane, had in taken if lane == "members"] == [4]
     assert talk.status().line.last_error == ""
+
+
+def test_a_till_that_cannot_go_on_hears_of_members_though_head_office_was_restored(talk, monkeypatch):
+    """No hello settles where both stand before a person has decided."""
+    taken = []
+    monkeypatch.setattr(talk.till, "take_page", lambda page, state: taken.append((page.lane, page.generation)))
+    talk.sell(3)
+    talk.until_quiet()
+    talk.centre.generation += 1
+    del talk.heads()[2:]
+    talk.till.hash_at = lambda seq: None  # pruned
+    talk.now += 3_600_000
+    talk.until_quiet()
+    assert talk.status().suspended == "sync.beyond_retention"
+    assert ("members", 2) in taken and talk.till.generation() == 1
+    taken.clear()
+    talk.now += 60_000
+    assert sorted(talk.turns(2)) == ["hotlist", "members"]
+    assert taken == [("hotlist", 0), ("members", 2)]
+    assert (talk.status().line.state, talk.status().line.last_error) == ("online", "sync.beyond_retention")
+    talk.now += 600_000
+    asked = []
+    while isinstance(talk.next(), Request):
+        asked.append(talk.turn().kind)
+    # What a part comes to says nothing while rows stay here that hold more of this till's own.
+    assert "digest" not in asked and "range" not in asked
