@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from edge.cache.lanes import begin_run, end_run, keep_lane, run_of
-from edge.cache.members import digest_members, take_chunk, take_members, take_range
+from edge.cache.members import digest_members, read_member, take_chunk, take_members, take_range
 from edge.cache.rows import make_tables, take_certificates, take_hotlist, take_programmes
 from edge.cache.troubles import BadRow, CacheDamaged, trouble_of
 from edge.database import Database
@@ -139,16 +139,21 @@ class Cache:
     # Reading
 
     def member(self, card_token: str) -> PublishedMember | None:
-        """The member a card belongs to; None for a card that this till does not know."""
+        """The member a card belongs to; None for a card that this till does not know, and where the row cannot be
+        read: until that is found and fetched anew, the card is served by its token."""
         found = self._database.remembered(
             "SELECT m.row FROM card c JOIN member m USING (account_id) WHERE c.card_token = ?", (card_token,)
         )
-        return msgspec.json.decode(found[0][0], type=PublishedMember) if found else None
+        return read_member(found[0][0]) if found else None
+
+    def has_card(self, card_token: str) -> bool:
+        """Whether a card is somebody's, be their row readable or not."""
+        return bool(self._database.remembered("SELECT 1 FROM card WHERE card_token = ?", (card_token,)))
 
     def member_of_account(self, account_id: int) -> PublishedMember | None:
-        """The member whose lots lie on an account; None for one that this till does not know."""
+        """The member whose lots lie on an account; None as for a card."""
         found = self._database.row("SELECT row FROM member WHERE account_id = ?", (account_id,))
-        return msgspec.json.decode(found[0], type=PublishedMember) if found else None
+        return read_member(found[0]) if found else None
 
     def cards_of_accounts(self, account_ids: Iterable[int]) -> dict[int, list[str]]:
         """The cards that lead to accounts; those that this till does not know are left out."""

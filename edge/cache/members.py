@@ -136,14 +136,15 @@ def digest_members(rows: Rows, span: Span, apart: frozenset[int]) -> tuple[int, 
 
 def _hash(found: tuple[Any, ...], cards: Mapping[int, list[str]], span: Span) -> int:
     account_id, version, home, row = found
-    member = _read(row)
+    member = read_member(row)
     if member is None or (member.row.account_id, member.row.version, member.home) != (account_id, version, bool(home)):
         return _strange(bytes(row))
     looked_up = tuple(sorted(cards.get(account_id, [])))
     return row_hash(msgspec.structs.replace(member, cards=looked_up), span)
 
 
-def _read(row: bytes) -> PublishedMember | None:
+def read_member(row: bytes) -> PublishedMember | None:
+    """A row as it was told; none for one that a bad disk changed."""
     try:
         return msgspec.json.decode(row, type=PublishedMember)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -179,7 +180,7 @@ def _moved_away(writer: sqlite3.Connection, account_ids: Iterable[int]) -> None:
     everybody bring the rest, and all of one whose row cannot be read."""
     for one in account_ids:
         (row,) = writer.execute("SELECT row FROM member WHERE account_id = ?", (one,)).fetchone()
-        if (member := _read(row)) is None:
+        if (member := read_member(row)) is None:
             _forget(writer, [one])
             continue
         shared = msgspec.structs.replace(member.row, counters=None, lapsing_later=())

@@ -178,7 +178,7 @@ def _card(till: Till, card: Handed | None, event_id: str) -> _Card:
 
 
 def _is_given(till: Till, token: str) -> bool:
-    return till.cache.member(token) is not None or till.journal.members.given(token) is not None
+    return till.cache.has_card(token) or till.journal.members.given(token) is not None
 
 
 def _own_number(till: Till, event_id: str) -> _Card:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from edge.cache.cache import Cache
 from edge.journal.journal import Journal
+from edge.members.asks import CardTaken, EnrolAsk, Handed
+from edge.members.giving_cards import enrol_member
 from edge.ports import Settings
 from edge.refusals import (
     CardBlocked,
@@ -82,6 +84,18 @@ def test_a_card_nobody_told_us_of_earns_under_its_token_and_says_so(till: Till) 
     assert (receipt.account_id, receipt.card_token) == (None, token(BEN))
     with pytest.raises(NotEnoughPoints):
         till.commit(commit("r2", sale(card=BEN, points=100)))
+
+
+def test_a_member_whose_row_a_bad_disk_changed_is_served_by_the_card_and_nobody_else_gets_it(till: Till) -> None:
+    with till.cache._database.writing() as writer:
+        writer.execute("UPDATE member SET row = ?", (b"\xff{",))
+    quoted = till.quote(sale(card=ANA))
+    assert (quoted.known, quoted.quote.totals.points_earned, quoted.warnings[0].code) == (False, 10, "card.unknown")
+    receipt = till.commit(commit("r1", sale(card=ANA))).receipt
+    assert (receipt.account_id, receipt.card_token) == (None, token(ANA))
+    join = EnrolAsk(enrol_id="e1", asked_on="kiosk", card=Handed(token=token(ANA)), sold_at_ms=NOON_MS)
+    with pytest.raises(CardTaken):
+        enrol_member(till, join, None, None)
 
 
 def test_a_basket_without_a_card_earns_nothing_and_is_kept(till: Till) -> None:
