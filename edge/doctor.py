@@ -27,6 +27,7 @@ from sync.chain import StreamHead, next_head
 from sync.lanes import LaneState, is_expired
 from sync.refusals import Revoked
 from sync.transport import LineUntrusted
+from sync.wire import BEYOND_RETENTION
 
 Level = Literal["danger", "wrong", "advice"]
 LEVELS: tuple[Level, ...] = ("danger", "wrong", "advice")
@@ -326,6 +327,13 @@ def _read_journal(
             level="danger", code="till.revoked", say="Head office revoked this till: it serves no cards and no codes.",
             do="Sell without them. What it sold goes to head office, where a person looks at it; keep this machine's"
             " disk until then. To serve members again, enrol it anew with a code for its lane.",
+        )  # fmt: skip
+    elif suspended == BEYOND_RETENTION:
+        yield Ailment(
+            level="danger", code="stream.suspended",
+            say="Head office was put back from a backup, and asks for events that this till does not keep any more.",
+            do="Sell on, and keep this machine's disk. Head office puts a newer backup back, or gives a code to enrol"
+            " this till anew; what is still here goes there then, for a person to look at.",
         )  # fmt: skip
     elif suspended:
         yield Ailment(

@@ -67,6 +67,7 @@ from sync.till_messages import (
 )
 from sync.wire import (
     ACK_TAG,
+    BEYOND_RETENTION,
     GRANT_TAG,
     HELLO_ANSWER_TAG,
     LEASE_ANSWER_TAG,
@@ -84,7 +85,6 @@ from sync.wire import (
 
 M = TypeVar("M", bound=CentreMessage)
 
-BEYOND_RETENTION = "sync.beyond_retention"
 STOPS = frozenset(
     refusal.code
     for refusal in (

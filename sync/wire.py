@@ -51,6 +51,8 @@ PROBLEM_TAG = b"TP-NO1\0"
 Lane = Literal["hotlist", "programme", "members", "certificates"]
 LANES: tuple[Lane, ...] = ("hotlist", "programme", "certificates", "members")
 
+BEYOND_RETENTION = "sync.beyond_retention"  # a till's reason for sending nothing: what is asked for is gone there
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Backlog = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # with a place in the stream it is a whole number of SQL still
 Short = Annotated[str, msgspec.Meta(max_length=200)]

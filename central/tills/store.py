@@ -39,7 +39,7 @@ from sync.refusals import MustSnapshot
 from sync.rotation import NewKey
 from sync.snapshots import Manifest
 from sync.verdicts import Already, Take
-from sync.wire import BatchHeader, Claim, DigestAsk, Grant, Hello, Lane, LeaseAsk, Page, PageAsk
+from sync.wire import BEYOND_RETENTION, BatchHeader, Claim, DigestAsk, Grant, Hello, Lane, LeaseAsk, Page, PageAsk
 
 _log = logging.getLogger(__name__)
 MOST_KEPT_BYTES = 256 * 2**20  # of one till's uploads kept aside: far more than months of the busiest one
@@ -113,6 +113,8 @@ class SqlCentreStore:
         self.stamp()
         with writing(self.engine) as tx:
             hellos.note_hello(tx, hello, now_ms)
+            if hello.suspended == BEYOND_RETENTION:
+                raise_alarm(tx, BEYOND_RETENTION, hello.till_id, now_ms, epoch=hello.epoch)
             known_no = granting.newest_grant(tx, hello.till_id, hello.epoch)
             programme, whose = current_programme(tx), (hello.till_id, hello.epoch)
             granting.top_up(tx, programme, *whose, now_ms, self._randomness, taken=hello.grants)

@@ -99,6 +99,9 @@ WHY = {
     "and both are kept. Find out whether there are two machines; enrol it anew, or `central resume`.",
     "sync.rewind": "The till has fewer events than it once announced: its disk was put back, or lost some. Its uploads "
     "rest. Look for them at the till; enrol it anew, or `central resume`.",
+    "sync.beyond_retention": "This head office was put back to before what the till still keeps. Its uploads rest, and "
+    "what it sells stays there. If there is a newer backup, put that back; else enrol the till anew: what it still has "
+    "comes then and is kept apart (`central quarantine`), for nobody can say what lay between.",
     "sync.clone": "Two machines speak as one till. Uploads rest. Switch one off, and enrol the other one anew.",
     "sync.replayed": "A request of the till was seen before: a line that repeats, a disk that was put back, or "
     "somebody who recorded it. It was refused and changed nothing. If it goes on, look at this till.",

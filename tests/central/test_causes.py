@@ -10,6 +10,7 @@ from central.worklist.causes import OTHERWISE, WHY, why
 from loyalty.facts.events import UnknownEvent
 from loyalty.trouble import InvariantBroken
 from sync.refusals import CloneSuspected, CodeUsed, ForkFound, Replayed, RewindFound
+from sync.wire import BEYOND_RETENTION
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = re.compile(r'(?:cause=|raise_alarm\(tx, |strike\(\w+, |\.flag\((?:\w+, )?|findings=\(\()"([a-z_.]+)"')
@@ -28,7 +29,7 @@ def test_every_cause_that_stands_in_the_code_has_a_sentence_of_its_own() -> None
 
 
 @pytest.mark.parametrize("cause", [ForkFound.code, RewindFound.code, CloneSuspected.code, Replayed.code, CodeUsed.code,
-                                   UnknownEvent.code, InvariantBroken.code, REUSED])  # fmt: skip
+                                   UnknownEvent.code, InvariantBroken.code, REUSED, BEYOND_RETENTION])  # fmt: skip
 def test_every_alarm_of_a_stopped_till_or_a_spent_code_has_a_sentence_of_its_own(cause: str) -> None:
     assert why(cause) != OTHERWISE
 

@@ -73,8 +73,17 @@ def test_what_is_beyond_retention_is_told_and_the_till_sells_on(lane: Lane, cent
         lane.settle()
     assert lane.journal.outbox.suspended() == "sync.beyond_retention"
     assert receipts(centre) == []
+    assert (0, "sync.beyond_retention") in centre.flags()
     lane.sell("later")
     assert lane.journal.find("later") is not None
+    lane.settle()
+    assert (receipts(centre), apart(centre)) == ([], [])
+    enrol_again(lane)
+    lane.sell("after")
+    for _ in range(2):
+        lane.settle()
+    # What it still had is kept apart for a person: nobody can say what lay between.
+    assert (receipts(centre), apart(centre)) == ([("after", "posted")], ["sync.gap"])
 
 
 def test_a_till_beyond_retention_hears_of_members_and_is_not_offline_each_minute(lane: Lane, centre: Centre):

@@ -93,6 +93,11 @@ def test_a_stopped_stream_resting_leases_and_what_an_earlier_enrolment_left(rim:
     found = {one.code: one for one in look(rim, tmp_path).ailments}
     assert found["stream.suspended"].level == "danger"
     assert "clock.went_back" in found["leases.rest"].say
+    assert "central resume" in found["stream.suspended"].do
+    with sqlite3.connect(tmp_path / "journal.db") as other:
+        other.execute("UPDATE stream SET suspended = 'sync.beyond_retention'")
+    found = {one.code: one for one in look(rim, tmp_path).ailments}
+    assert "resume" not in found["stream.suspended"].do and "enrol this till anew" in found["stream.suspended"].do
     with sqlite3.connect(tmp_path / "journal.db") as other:
         other.execute("UPDATE stream SET suspended = 'sync.revoked', leases_suspended = 'sync.revoked'")
     found = {one.code: one for one in look(rim, tmp_path).ailments}
