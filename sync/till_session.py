@@ -161,6 +161,7 @@ class TillSession:
         self._counter_above = 0
         self._max_events = MAX_EVENTS
         self._suspended = ""
+        self._proof_after: int | None = None  # events behind this one prove a fork that the centre has not seen
         self._is_ahead = False  # the last members came of a later generation than any hello settled
         self._budget = LineBudget()
         self._members = MemberFetch(store, centre_keys)
@@ -182,8 +183,7 @@ class TillSession:
         # A long backlog must not keep the hotlist from a till: one small request among many batches.
         if schedule.is_hotlist_overdue(now):
             return self._ask(now, "hotlist")
-        has_events = not self._suspended and self._store.head().seq > self._centre_seq
-        if has_events and schedule.may_send_bulk(now) and (batch := self._batch(now)):
+        if schedule.may_send_bulk(now) and (batch := self._batch(now)):
             return batch
         lane = schedule.due_lane(now)
         if lane == "members":
@@ -199,7 +199,7 @@ class TillSession:
         if schedule.is_digest_due(now):
             place = now.wall_ms // max(1, self._settings.intervals.digest_ms)
             return compose_digest(self._speaker(), now, place)
-        return WaitUntil(mono_ms=schedule.next_due(has_events=has_events and not self._suspended))
+        return WaitUntil(mono_ms=schedule.next_due(has_events=self._sends_after() is not None))
 
     def _about_keys(self, now: Moment) -> Request | None:
         """Before anything else: whose word to believe, and a new key of our own, whose answer may have been lost."""
@@ -229,14 +229,21 @@ class TillSession:
     def _ask(self, now: Moment, lane: Lane) -> Request:
         return compose_ask(self._speaker(), now, lane, self._budget.wire_bytes)
 
+    def _sends_after(self) -> int | None:
+        """The event behind which an upload begins; none where there is nothing to send, or uploads rest, but for one
+        that proves a fork."""
+        after = self._proof_after if self._suspended else self._centre_seq
+        return after if after is not None and self._store.head().seq > after else None
+
     def _batch(self, now: Moment) -> Request | None:
-        if self._store.head().seq <= self._centre_seq:
+        after_seq = self._sends_after()
+        if after_seq is None:
             return None
-        after_hash = own_hash(self._store, self._centre_seq)
+        after_hash = own_hash(self._store, after_seq)
         if after_hash is None:
             self._suspended = BEYOND_RETENTION
             return None
-        after = msgspec.structs.replace(self._store.head(), seq=self._centre_seq, hash=after_hash)
+        after = msgspec.structs.replace(self._store.head(), seq=after_seq, hash=after_hash)
         clock = self._schedule.clock(now)
         return compose_batch(self._speaker(), now, after, self._max_events, clock.offset_ms if clock else 0)
 
@@ -291,14 +298,17 @@ class TillSession:
         answer = self._open(HELLO_ANSWER_TAG, request, body, HelloAnswer)
         self._check_stream(answer.head)
         ours = own_hash(self._store, answer.head.seq)
+        self._proof_after = None
         if ours == answer.head.hash:
             self._suspended = ""
             self._centre_seq = answer.head.seq
             self._store.take_hello(answer)
         elif answer.head.seq > self._store.head().seq:
             self._suspended = RewindFound.code
+        elif ours is None:
+            self._suspended = BEYOND_RETENTION
         else:
-            self._suspended = BEYOND_RETENTION if ours is None else ForkFound.code
+            self._suspended, self._proof_after = ForkFound.code, answer.head.seq
         if self._is_lost:
             self._is_lost, self._vouch = False, True  # for the present key, where the one of the paper spoke
         self._schedule.hello_done(now)
@@ -322,13 +332,14 @@ class TillSession:
         self._check_stream(ack.head)
         if ack.head.seq < request.last_seq or own_hash(self._store, ack.head.seq) != ack.head.hash:
             raise NotOurAnswer("The centre acknowledged a history that is not this till's.", seq=ack.head.seq)
-        is_restored = ack.generation > self._store.generation()
+        # Only a hello lifts a stop, and is answered with how much the centre still knows of what it granted.
+        wants_hello = bool(self._suspended) or ack.generation > self._store.generation()
+        self._proof_after = None
         self._store.take_ack(ack)
         self._centre_seq = ack.head.seq
         self._max_events = self._max_events * 2
         self._schedule.heard(request.sent, now, ack.server_at_ms)
-        if is_restored:
-            # Only a hello is answered with how much the centre still knows of what it granted.
+        if wants_hello:
             self._schedule.hello_now(now)
         self._take_terms(now, ack)
         self._take_grants(request, ack.grants)
@@ -435,7 +446,7 @@ class TillSession:
 
     def _stop(self, now: Moment, request: Request, problem: Problem, retry_after_s: int | None) -> None:
         """Uploads rest until a hello is answered well again; lanes go on, nothing is deleted."""
-        self._suspended = problem.code
+        self._suspended, self._proof_after = problem.code, None
         self._schedule.hello_done(now)
         self._schedule.heard(request.sent, now, problem.server_at_ms, error=problem.code)
         self._done(now, request)
@@ -445,9 +456,10 @@ class TillSession:
     def _resend_from(self, now: Moment, request: Request, problem: Problem) -> None:
         self._centre_seq = problem.need - 1
         self._schedule.heard(request.sent, now, problem.server_at_ms)
-        if self._centre_seq < self._store.acked().seq:
-            # The centre went back behind what it once acknowledged: let a hello settle where both stand.
+        if self._centre_seq < self._store.acked().seq or self._suspended:
+            # The centre went back behind what it once acknowledged, or said: let a hello settle where both stand.
             self._schedule.hello_now(now)
+        self._proof_after = None
 
     # Leases, asked while a sale waits: beside the one request at a time
 

@@ -148,6 +148,32 @@ def test_events_that_were_announced_and_are_lost_are_named_by_their_number(lane:
     assert centre.figures("stream_provisional") == {"epoch": FIRST + 2, "left_epoch": 1, "here": 2, "missing": 2}
 
 
+def test_a_till_that_went_back_unnoticed_and_sold_beyond_what_was_known_brings_the_proof(
+    centre: Centre, tmp_path: Path
+):
+    """It stands further than head office, whose word of where it stands tells the till alone that they differ."""
+    centre.member()
+    lane = Lane(centre, tmp_path / "till")
+    lane.sell("r1")
+    lane.settle()
+    lane.stop()
+    lane.copy(tmp_path / "image")
+    lane.start()
+    lane.sell("r2", "r3")
+    lane.settle()
+    lane.stop()
+    lane.put_back(tmp_path / "image")
+    lane.start()
+    lane.is_cut = True
+    lane.sell("x2", "x3", "x4", "x5")
+    lane.is_cut = False
+    for _ in range(3):
+        lane.settle()
+    assert (receipts(centre), apart(centre)) == (posted("r1", "r2", "r3"), ["sync.fork"])
+    assert (0, "sync.fork") in centre.flags()
+    assert lane.journal.outbox.suspended() in ("sync.fork", "sync.suspended")
+
+
 def test_a_till_without_a_tail_goes_on_as_before(centre: Centre, tmp_path: Path):
     centre.member()
     lane = Lane(centre, tmp_path / "till")

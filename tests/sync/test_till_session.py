@@ -278,6 +278,25 @@ def test_the_till_itself_notices_a_centre_with_another_history(talk):
     assert acked(talk) == 0
 
 
+def test_a_fork_that_only_the_till_can_see_is_proven_to_the_centre_once(talk):
+    """Its disk was put back, and it went further than the centre had come meanwhile: what it says fits either way."""
+    talk.sell(3)
+    talk.until_quiet()
+    del talk.till.heads[2:], talk.till.payloads[1:]
+    talk.till.centre = talk.till.heads[1]
+    for n in range(4):
+        talk.till.write(b'{"type":"receipt.v1","other":%d}' % n)
+    talk.start()
+    assert talk.turns(2) == ["hello", "batch"]
+    assert (talk.status().suspended, talk.centre.kept) == ("sync.fork", [(TILL_A, "sync.fork")])
+    talk.now += 3_600_000
+    said = []
+    while isinstance(talk.next(), Request):
+        said.append(talk.turn().kind)
+    assert "hello" in said and "batch" not in said
+    assert (len(talk.heads()), acked(talk)) == (4, 1)
+
+
 @pytest.mark.parametrize("events", [0, 1])
 def test_events_that_the_centre_needs_and_the_till_no_longer_has_stop_the_upload_loudly(talk, events):
     talk.sell(3)
