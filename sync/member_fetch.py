@@ -129,9 +129,11 @@ class MemberFetch:
             return said.server_at_ms, False
         span = Span(home=said.home, bits=said.bits, part=said.part)
         rows, digest = self._store.digest(span, frozenset(said.apart))
-        differs = (rows, digest) != (said.rows, said.digest)
+        if (rows, digest) == (said.rows, said.digest):
+            self._store.agree(span, frozenset(said.apart))
+            return said.server_at_ms, False
         # Fetched anew and still other than the centre says: a version between us, which fetching does not mend.
-        if not differs or self._tried.get(span) == (said.digest, digest):
+        if self._tried.get(span) == (said.digest, digest):
             return said.server_at_ms, False
         self._tried[span] = (said.digest, digest)
         self._range = span, span.first

@@ -106,6 +106,9 @@ class TillStore(Protocol):
     def digest(self, span: Span, apart: frozenset[int]) -> tuple[int, str]:
         """How many rows this till has of a span, and their digest as 16 hex characters, but for accounts apart."""
 
+    def agree(self, span: Span, apart: frozenset[int]) -> None:
+        """The centre has the same of a span, but for accounts apart: these rows are of its present generation."""
+
     def take_range(self, page: Page, home: bool) -> None:
         """Make the rows of the accounts from `page.first` to `page.last` those of the page, whatever they were; with
         `home`, those of the till's own store among them."""

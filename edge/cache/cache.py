@@ -14,7 +14,15 @@ from typing import TypeVar
 import msgspec
 
 from edge.cache.lanes import begin_run, end_run, keep_lane, run_of
-from edge.cache.members import digest_members, read_member, take_chunk, take_members, take_range
+from edge.cache.members import (
+    digest_members,
+    older_members,
+    read_member,
+    renew_members,
+    take_chunk,
+    take_members,
+    take_range,
+)
 from edge.cache.rows import make_tables, take_certificates, take_hotlist, take_programmes
 from edge.cache.troubles import BadRow, CacheDamaged, trouble_of
 from edge.database import Database
@@ -315,6 +323,13 @@ class Cache:
     def digest(self, span: Span, apart: frozenset[int]) -> tuple[int, str]:
         """How many rows this till has of a span, and their digest, but for accounts apart."""
         return digest_members(self._database.rows, span, apart)
+
+    def agree(self, span: Span, apart: frozenset[int], generation: int) -> None:
+        """Head office has the same of a span, but for accounts apart: these rows are of its generation. Writes only
+        where some were of an earlier one."""
+        if older := older_members(self._database.rows, span, apart, generation):
+            with self._database.writing() as writer:
+                renew_members(writer, older, generation)
 
     def take_range(self, page: Page, home: bool) -> list[tuple[int, int]]:
         """Make the rows of a range those of the page. Returns: as `take_chunk`. Raises: BadRow."""

@@ -134,6 +134,22 @@ def digest_members(rows: Rows, span: Span, apart: frozenset[int]) -> tuple[int, 
     return len(hashes), f"{digest_of(hashes):016x}"
 
 
+def older_members(rows: Rows, span: Span, apart: frozenset[int], generation: int) -> list[int]:
+    """Accounts of a span, but for those apart, whose rows are of an earlier generation. Of a member of our own store a
+    span of everybody does not say all."""
+    found = rows(
+        "SELECT account_id FROM member WHERE account_id BETWEEN ? AND ? AND home = ? AND generation < ?",
+        (span.first, span.last, bool(span.home), generation),
+    )
+    return [one for (one,) in found if one not in apart]
+
+
+def renew_members(writer: sqlite3.Connection, account_ids: Iterable[int], generation: int) -> None:
+    """These rows are as this generation has them."""
+    told = [(generation, one, generation) for one in account_ids]
+    writer.executemany("UPDATE member SET generation = ? WHERE account_id = ? AND generation < ?", told)
+
+
 def _hash(found: tuple[Any, ...], cards: Mapping[int, list[str]], span: Span) -> int:
     account_id, version, home, row = found
     member = read_member(row)

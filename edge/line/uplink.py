@@ -119,6 +119,9 @@ class JournalStore:
     def digest(self, span: Span, apart: frozenset[int]) -> tuple[int, str]:
         return self._cache.digest(span, apart)
 
+    def agree(self, span: Span, apart: frozenset[int]) -> None:
+        self._cache.agree(span, apart, self._journal.outbox.generation())
+
     def take_range(self, page: Page, home: bool) -> None:
         self._forget(self._cache.take_range(page, home))
 

@@ -74,3 +74,25 @@ def test_chunks_and_ranges_of_a_restored_centre_hold_too(cache: Cache) -> None:
     # What the range brought is of the eighth generation: the seventh is over.
     assert cache.take_page(page_of(7, published("ana", points=50, version=3, own_seq=4)), LaneState(version=9)) == []
     assert points_of(cache, ANA) == 10
+
+
+def test_rows_that_head_office_has_just_so_are_of_its_generation(cache: Cache) -> None:
+    """Nothing changed of them since it was put back, so no page tells of them."""
+    cache.take_page(page_of(0, published("ana", version=19, own_seq=4), published("ben", version=3)), LaneState())
+    cache.agree(Span(), frozenset({2}), 7)
+    assert cache.has_members_before(7)  # Ben was left apart
+    cache.take_page(page_of(7, published("ben", version=3)), LaneState())
+    assert not cache.has_members_before(7)
+    # From here on versions count.
+    assert cache.take_page(page_of(7, published("ana", points=5, version=18, own_seq=9)), LaneState()) == []
+    cache.agree(Span(), frozenset(), 3)
+    assert not cache.has_members_before(7)
+
+
+def test_of_a_member_of_our_own_store_a_part_of_everybody_says_too_little(cache: Cache) -> None:
+    ana = msgspec.structs.replace(published("ana"), home=True)
+    cache.take_page(page_of(0, ana), LaneState())
+    cache.agree(Span(), frozenset(), 7)
+    assert cache.has_members_before(7)
+    cache.agree(Span(home="S1"), frozenset(), 7)
+    assert not cache.has_members_before(7)

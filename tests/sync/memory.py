@@ -111,6 +111,9 @@ class MemoryTill:
     def digest(self, span: Span, apart: frozenset[int]) -> tuple[int, str]:
         return len(self.rows), "0" * 16
 
+    def agree(self, span: Span, apart: frozenset[int]) -> None:
+        """It tells no generations of rows apart."""
+
     def take_range(self, page: Page, home: bool) -> None:
         self.rows = [bytes(row) for row in page.rows]
 

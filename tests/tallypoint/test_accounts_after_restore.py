@@ -17,6 +17,7 @@ from central.members.members import AccountClosed, CardTaken, account_of, block_
 from central.ports import reading, writing
 from central.tills.forgotten_cards import FORGOTTEN, give_forgotten
 from central.tills.shown_accounts import take_shown
+from central.tills.snapshots import SnapshotMaker
 from central.verify.books import verify_books
 from central.worklist.worklist import FlagKey, UnknownFlag, settle_flag
 from edge.identity import read_identity_file
@@ -180,6 +181,25 @@ def test_an_account_whose_cards_are_two_members_is_left_for_a_person(shops: Shop
     assert shops.flags() == [("account_unknown", "settled"), ("card_has_points", "open")]
     bring_home(shops.engine, shops.clock.wall_ms(), shops.randomness)
     assert shops.points() == {shops.owner(made.card_token): 30}
+
+
+def test_nothing_more_is_shown_once_head_office_has_the_same_of_members_whom_nothing_changed(shops: Shops) -> None:
+    one, two = shops.counters
+    still = two.enrol(enrol_id="E-0", person={"name": "Ewa"})
+    shops.hear(one, two)
+    joined_and_lost(shops)
+    shops.hear(one, two)
+    shops.hear(one, two)
+    # Of Ewa head office has nothing new to say, so no page tells of her.
+    assert one.node.journal.told_accounts.through() is not None
+    SnapshotMaker(shops.engine, shops.clock).step()
+    shops.hear(one, two)
+    shops.clock.move(HOUR // 6)  # the next part is compared at other times
+    shops.hear(one, two)
+    assert one.node.journal.told_accounts.through() is None
+    one.sell("R-9", 1_000, still.card_number)
+    shops.hear(one, two)
+    assert one.node.till.balance(still.card_number).view.balance_points == 10
 
 
 def test_no_card_stays_in_the_journal_once_head_office_has_heard(shops: Shops) -> None:
