@@ -74,8 +74,9 @@ def last_day_to_spend(valid_through: date, options: Options, business_date: date
     """
     if options.expiry == "instant":
         return valid_through if (moment.on, moment.at) < (valid_through, options.expiry_at) else None
-    last_day = valid_through - timedelta(days=1) if options.expiry == "start_of_day" else valid_through
-    return last_day if business_date <= last_day else None
+    if options.expiry == "start_of_day":
+        return valid_through - timedelta(days=1) if business_date < valid_through else None
+    return valid_through if business_date <= valid_through else None
 
 
 def take_prizes(points: int, workings: Workings) -> tuple[list[PrizeTaken], list[RefusedCode]]:
