@@ -1,5 +1,6 @@
 """Fixtures that all folders share: databases, real receipts, a browser."""
 
+import logging
 import os
 import secrets
 import shutil
@@ -32,6 +33,13 @@ def in_a_hurry() -> Iterator[None]:
     """No test waits for a disk."""
     with hurried():
         yield
+
+
+@pytest.fixture(autouse=True)
+def loud_again() -> Iterator[None]:
+    """A till whose disk was short is quiet; the tests after it are not."""
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

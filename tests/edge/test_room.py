@@ -28,12 +28,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(autouse=True)
-def loud_again() -> Iterator[None]:
-    yield
-    logging.disable(logging.NOTSET)
-
-
 def fill(path: Path) -> None:
     """Somebody else's file takes all that is left."""
     with path.open("ab", buffering=0) as file:
