@@ -298,7 +298,7 @@ class SaleSum(Body, frozen=True, kw_only=True):
 
 
 class DayCloseBody(When, frozen=True, kw_only=True):
-    """POST /v1/day-close: the business date to close, today's where none is named; what the POS counted of it."""
+    """POST /v1/day-close: the business date to close, the open one where none is named; what the POS counted of it."""
 
     totals: TotalsBody | None = None
     sales: tuple[SaleSum, ...] | None = None

@@ -48,6 +48,12 @@ def day_of(entries: Iterable[Entry], business_date: date) -> Day:
     )
 
 
+def days_of(entries: Iterable[Entry]) -> set[date]:
+    """The business dates that sales, returns and voids bear."""
+    known = (_known(entry) for entry in entries)
+    return {event.place.business_date for event in known if isinstance(event, Moves)}
+
+
 def _known(entry: Entry) -> Event | None:
     """What an entry says; none where a later version wrote it, which this one took the place of: a day must close all
     the same, and head office, which can read it, says what the till did not count."""

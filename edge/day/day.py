@@ -1,8 +1,9 @@
 """The till close: counts and sums of a business day, for head office and the POS to compare.
 
 A shop that is open beyond midnight sells on the new day before it closes the old one, so a day's events are looked for
-from the close before the last one on. A close labels and changes nothing else, except that receipts of its day or an
-earlier one can no longer be voided (DECISIONS 6, 12), and that baskets still parked are thrown away.
+from the second close before it on, however late it is closed itself. A close labels and changes nothing else, except
+that receipts of its day or an earlier one can no longer be voided (DECISIONS 6, 12), and that baskets still parked are
+thrown away.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,8 +11,10 @@ from datetime import date
 
 import msgspec
 
-from edge.day.counts import Day, day_of
-from edge.journal.journal import Journal
+from edge.day.counts import Day, day_of, days_of
+from edge.instants import local_time
+from edge.journal.journal import Entry, Journal
+from edge.parking.at_office import LATE_MS
 from edge.parking.parking import expire
 from edge.refusals import ClosedOtherwise, DayNotClosed
 from edge.sale.approving import approve
@@ -37,6 +40,35 @@ from loyalty.trouble import InvariantBroken
 from sync.chain import StreamHead
 
 NOTHING = DayTotals()
+
+
+def day_meant(till: Till, ask: Asked) -> date:
+    """The business date that a close means which names none: a day lasts until five hours past its midnight.
+
+    Where nothing was sold on it, the one that was closed since it began (the same close, asked for again), else the
+    last one before it that nobody closed. Raises: BadTime.
+    """
+    journal, place = till.journal, till.place(ask)
+    day = _day_at(place)
+    with journal.still():
+        closes = journal.closes_after(0, most=2)
+        sold = {on for on in days_of(journal.entries_after(_second(closes))) if on <= place.business_date}
+        is_open = {on for on in sold if journal.find(f"till_close:{on}") is None}
+        if day in is_open or journal.find(f"till_close:{day}") is not None:
+            return day
+    for close in closes[:1]:
+        if isinstance(close.event, TillClose) and _day_at(close.event.place) == day:
+            return close.event.place.business_date
+    return max((on for on in is_open if on < day), default=max(is_open, default=day))
+
+
+def _day_at(place: Place) -> date:
+    return local_time(place.sold_at_ms - LATE_MS, place.offset_min).date()
+
+
+def _second(closes: Sequence[Entry]) -> int:
+    """The sequence number of the second of two closes, 0 where there is none."""
+    return closes[1].head.seq if len(closes) > 1 else 0
 
 
 def close_day(
@@ -66,8 +98,8 @@ def close_day(
         if (before := journal.find(close_id)) is not None:
             _check_same_totals(before.event, pos)
             return _answer(journal, before.event, before.head, replayed=True)
-        last, before_last = [*(close.head.seq for close in journal.closes_after(0, most=2)), 0, 0][:2]
-        day = day_of(journal.entries_after(before_last), business_date)
+        last = journal.last_close()
+        day = day_of(journal.entries_after(_second(journal.closes_before(business_date, most=2))), business_date)
         differences = compare_day(day.entries, pos, sales)
         own = totals_of_day(day.entries)
         detail = CloseDetail(
@@ -80,7 +112,7 @@ def close_day(
             offline_receipts=day.offline_receipts,
             parked_expired=expire(journal),
         )
-        close = _close(day, last + 1, journal.head().seq, till.place(asked))
+        close = _close(day, last.head.seq + 1 if last else 1, journal.head().seq, till.place(asked))
         if detail != CloseDetail():
             close = msgspec.structs.replace(close, detail=msgspec.Raw(msgspec.json.encode(detail)))
         head = journal.append(close)

@@ -32,14 +32,14 @@ from edge.api.day_answers import (
     TrainingSaid,
 )
 from edge.counter.desk import NOBODY, Desk, Face
-from edge.day.day import close_day, closed_day, figures_of
+from edge.day.day import close_day, closed_day, day_meant, figures_of
 from edge.day.telling import close_said, report_of
-from edge.instants import local_time, show_instant
+from edge.instants import show_instant
 from edge.parking.at_office import ParkedOffice
 from edge.parking.over_lan import Elsewhere, ParkedLan, row_of
 from edge.parking.parking import AWAY, drop, give, park, park_away, take_up
 from edge.refusals import ParkedNoLine
-from edge.sale.asks import DayClosed
+from edge.sale.asks import Asked, DayClosed
 from edge.sale.certificates import hold_certificates, let_go_certificates
 from edge.sale.exchanging import ExchangeAsk, Exchanged, exchange, exchange_again, find_exchange
 from edge.sale.taking_back import sale_of
@@ -283,8 +283,7 @@ class DayDesk:
         """Close a business day."""
         desk = self._desk.at(body.training)
         asked = contract.asked(body, desk.here())
-        offset_min = desk.settings.offset_min if asked["offset_min"] is None else asked["offset_min"]
-        day = body.business_date or local_time(asked["sold_at_ms"], offset_min).date()
+        day = body.business_date or day_meant(desk.till, Asked(**asked))
         sales = None if body.sales is None else [SaleTotal(**msgspec.structs.asdict(one)) for one in body.sales]
         told = close_day(desk.till, day, asked["cashier"], pos=_totals(body), sales=sales, override=asked["override"])
         return self._close_said(desk, told, body.language)

@@ -7,6 +7,7 @@ is written for either. Source: house.md section 3; sync.md sections 1, 8, 9.
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -264,6 +265,14 @@ class Journal:
         """Till closes of this epoch after a sequence number, the last first. Args: `most`: so many; -1 for all."""
         return self._entries(
             "kind = 'till_close.v1' AND place BETWEEN ? AND ?", *places_after(self._start.epoch, seq),
+            order=f"place DESC LIMIT {most}",
+        )  # fmt: skip
+
+    def closes_before(self, day: date, *, most: int) -> list[Entry]:
+        """Closes of this epoch of earlier business dates, the last written first. Args: `most`: so many."""
+        first, last = places_after(self._start.epoch, 0)
+        return self._entries(
+            "kind = 'till_close.v1' AND place BETWEEN ? AND ? AND receipt_id < ?", first, last, f"till_close:{day}",
             order=f"place DESC LIMIT {most}",
         )  # fmt: skip
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import requests
 from playwright.sync_api import Page, Route, expect
@@ -278,6 +279,15 @@ def test_the_close_shows_where_the_pos_differs(service: TillService, panel: Page
     expect(panel.locator("#slip-facts")).to_contain_text("€31.47")
     # The till has 31.47, the POS said 30.00.
     expect(panel.locator("#slip-list li").first).to_contain_text("1.47")
+
+
+@pytest.mark.parametrize(("now", "day"), [("06T00:30", "05"), ("06T04:59", "05"), ("06T05:00", "06")])
+def test_the_close_of_a_night_offers_the_day_that_was(service: TillService, panel: Page, now: str, day: str):
+    at = f"2026-03-{now}:00.000+01:00"
+    service.desk.screens.publish(lambda: msgspec.structs.replace(service.desk.blank_screen(), now=at))
+    settled(service, panel)
+    begin(panel, "close")
+    expect(panel.locator("#f-businessDate")).to_have_value(f"2026-03-{day}")
 
 
 def test_a_member_joins_has_a_card_replaced_and_claims_a_receipt(service: TillService, panel: Page):

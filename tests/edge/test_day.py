@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from edge.day.day import close_day, figures_of, read_close
+from edge.instants import read_instant
 from edge.journal import journal as journal_module
 from edge.refusals import DayIsClosed
 from edge.sale.taking_back import take_back, void_receipt
@@ -79,6 +80,59 @@ def test_a_day_that_was_closed_after_the_next_one_has_its_sales_too(till: Till) 
     till.commit(commit("r1"))
     assert close_day(till, date(2026, 3, 6)).close.receipts == 0
     assert close_day(till, DAY).close.receipts == 1
+
+
+def test_a_day_that_was_forgotten_has_its_sales_whenever_it_is_closed(till: Till) -> None:
+    till.commit(commit("r1"))
+    for no in (6, 7):
+        till.commit(commit(f"r{no}", on(date(2026, 3, no))))
+        close_day(till, date(2026, 3, no))
+    close = close_day(till, DAY).close
+    assert (close.receipts, close.net_minor, close.first_seq, close.last_seq) == (1, 1_000, 2, 6)
+
+
+# A close that names no day. The business date of a sale is the one that the POS names, else (-) its local date.
+
+CLOSES = """
+    sale  05 18:30  5       the shop is open late, and the POS counts its night to the day that was
+    sale  06 00:20  5
+    close 06 00:30  5       its answer is lost, and it is asked for again
+    close 06 00:31  5 again
+    sale  06 09:00  -       from here on the POS names no day
+    close 06 22:00  6
+    close 06 22:01  6 again
+    sale  07 23:50  -
+    sale  08 00:10  -       which is of the new day already
+    close 08 00:30  7
+    close 08 00:31  7 again
+    close 08 22:00  8
+    close 09 22:00  9       nothing was sold
+    sale  10 10:00  -       nobody closes this day
+    close 11 08:00  10
+    close 11 08:01  10 again
+    sale  11 10:00  -
+    sale  12 10:00  -       nor the one before
+    close 12 22:00  12
+    sale  14 00:10  -       open from midnight on
+    close 14 04:00  11      which nobody had closed
+    close 14 04:01  11 again
+    close 14 22:00  14
+"""
+
+
+def test_a_close_without_a_date_closes_the_day_that_is_open(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rows = [row.split() for row in CLOSES.strip().splitlines()]
+    for no, (act, day, time, named, *more) in enumerate(rows):
+        at = {"sold_at": f"2026-03-{day}T{time}:00+01:00"}
+        if act == "sale":
+            of = {} if named == "-" else {"business_date": f"2026-03-0{named}"}
+            rim.post("/v1/receipts", paid(receipt_id=f"R{no}", card=None, **at, **of))
+            continue
+        rim.clock.wall_ms = read_instant(at["sold_at"])[0]
+        said = rim.post("/v1/day-close", {} if no % 2 else at).json  # whether the POS says when, or the till knows
+        closed = (day, time, said["business_date"], said["replayed"])
+        assert closed == (day, time, f"2026-03-{int(named):02}", more[:1] == ["again"])
 
 
 def test_a_sale_is_voided_until_the_close_of_its_own_day(till: Till) -> None:

@@ -51,7 +51,7 @@ const FIGURES = [["receipts", "field.receipts", 0], ["voids", "field.voids", 0],
 
 const closed = {
   name: "close", key: "Z", isFinal: true,
-  draw: (desk) => [field("businessDate", { type: "date", value: desk.screen.now.slice(0, 10) }), lead(t("field.posTotals")), ...pairs(FIGURES.map(([name, words, isMoney]) => field(name, { label: words, mode: isMoney ? "decimal" : "numeric" })))],
+  draw: (desk) => [field("businessDate", { type: "date", value: businessDay(desk.screen.now) }), lead(t("field.posTotals")), ...pairs(FIGURES.map(([name, words, isMoney]) => field(name, { label: words, mode: isMoney ? "decimal" : "numeric" })))],
   async send(desk, values, step, { call }) {
     const totals = {};
     for (const [name, , isMoney] of FIGURES) if (values[name]) totals[name] = isMoney ? minor(values[name], desk.screen.exponent) : whole(values[name]);
@@ -62,6 +62,9 @@ const closed = {
     return { say, slip: { title: `${t("act.close")} · ${day(said.business_date)}`, facts, list: [...differences.map((one) => differenceOf(one, desk.screen)), ...warnings], text: said.text } };
   },
 };
+
+// A shop may be open until five hours past midnight: until then the day to close is mostly the one before.
+const businessDay = (now) => new Date(Date.parse(`${now.slice(0, 19)}Z`) - 5 * 3_600_000).toISOString().slice(0, 10);
 
 function pairs(fields) {
   const rows = [];
