@@ -108,6 +108,7 @@ class AtHand:
         self._cursor = 0
         self._chosen: Chosen | None = None
         self._chosen_ms = self._chosen_no = 0
+        self._chosen_for = ""  # the quote id of the basket that it was laid against
         self._is_of_language = False  # whether nothing but a language was chosen: card and points are the POS's own
         self._heard_no = 0  # the cursor that the POS had when it asked last
         self._codes: deque[tuple[int, int, str]] = deque(maxlen=MOST_CODES)  # cursor, when, code
@@ -124,18 +125,33 @@ class AtHand:
             self._sale, self._said = msgspec.structs.replace(body, card=token, cards=()), said
             self._kept_ms = self._mono_ms()
 
-    def leave(self) -> None:
-        """The sale is paid or parked: what was chosen for it goes with it."""
+    def leave(self, quote_id: str = "") -> bool:
+        """The sale is paid or parked: what was chosen for it goes with it.
+
+        Args:
+            quote_id: of the basket, where it is known.
+        Returns:
+            Whether it is gone; a basket that was quoted under another id since is at hand and stays so.
+        """
         with self._lock:
+            self._forget()
+            if self._sale is not None and self._sale.quote_id != quote_id and self._sale.quote_id and quote_id:
+                if self._chosen_for == quote_id:
+                    self._chosen = None
+                return False
             self._no += 1
             self._sale = self._said = self._chosen = None
+            return True
 
     def now(self) -> AtHandSaid:
         """The basket at hand."""
         with self._lock:
-            if self._mono_ms() - self._kept_ms >= FORGOTTEN_MS:
-                self._sale = self._said = None
+            self._forget()
             return AtHandSaid(no=self._no, sale=self._sale, quote=self._said)
+
+    def _forget(self) -> None:
+        if self._mono_ms() - self._kept_ms >= FORGOTTEN_MS:
+            self._sale = self._said = None
 
     def choose(self, body: ChoiceBody) -> ChoiceSaid:
         """Lay a card, points or a language against the sale at hand; the same id again is answered the same.
@@ -163,6 +179,7 @@ class AtHand:
         with self._lock:
             self._cursor += 1
             self._chosen, self._chosen_ms, self._chosen_no = chosen, self._mono_ms(), self._cursor
+            self._chosen_for = sale.quote_id if sale is not None else ""
             self._is_of_language = is_of_language and not _is_of_card(body)
             said = ChoiceSaid(choice_id=body.choice_id, cursor=self._cursor, chosen=chosen, quote=quote, replayed=False)
             self._note(body, said)

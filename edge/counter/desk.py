@@ -166,7 +166,7 @@ class Desk:
         view = self.slips.of_receipt(told, reader)
         if not told.replayed:
             self.cards.forget(body.quote_id)
-            self.show_paid(told, names, reader)
+            self.show_paid(told, names, reader, body.quote_id)
             self.slips.print_new(view)
         in_words = self.in_words(telling.spent_under(told.receipt))
         return self._as_training(telling.receipt_said(told, render(view, "text", self.slips.paper), in_words))
@@ -174,9 +174,10 @@ class Desk:
     def _commit_ask(self, body: CommitBody, before: Entry | None) -> CommitAsk:
         return contract.commit_ask(body, self._here_since(before))
 
-    def show_paid(self, told: Committed, names: Mapping[str, str], reader: Reader) -> None:
-        """The sale at hand is paid: the screens say so."""
-        self.at_hand.leave()
+    def show_paid(self, told: Committed, names: Mapping[str, str], reader: Reader, quote_id: str) -> None:
+        """A sale is paid: the screens say so, unless the next basket is on them already."""
+        if not self.at_hand.leave(quote_id):
+            return
         now, is_offline, programme = self.clock.now(), self.is_offline(), self._programme(told.detail.programme_version)
 
         def screen() -> Screen:
@@ -190,10 +191,10 @@ class Desk:
         if (entry := self.till.journal.find(receipt_id)) is not None:
             self.screens.take_off(record_of(entry.head))
 
-    def leave_sale(self) -> None:
-        """The sale at hand was laid aside: the screens go back to between sales."""
-        self.at_hand.leave()
-        self.screens.publish(self.blank_screen)
+    def leave_sale(self, quote_id: str = "") -> None:
+        """A sale was laid aside: the screens go back to between sales, unless the next basket is on them already."""
+        if self.at_hand.leave(quote_id):
+            self.screens.publish(self.blank_screen)
 
     def _as_training(self, said: Told) -> Told:
         return msgspec.structs.replace(said, training=True) if self.till.is_training else said

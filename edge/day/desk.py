@@ -119,7 +119,8 @@ class DayDesk:
         face = desk.face(sale.card)
         if not told.replayed:
             names = contract.names_in(sale)
-            desk.show_paid(told.sold, names, desk.reader(body.language, told.sold.receipt.account_id, face))
+            reader = desk.reader(body.language, told.sold.receipt.account_id, face)
+            desk.show_paid(told.sold, names, reader, sale.quote_id)
         return self._exchange_said(desk, told, body.language, face)
 
     def exchange_again(self, exchange_id: str, *, language: Language | None, training: bool) -> ExchangeSaid:
@@ -208,7 +209,7 @@ class DayDesk:
         if not told.replayed:
             let_go_certificates(desk.till, body.certificates)
             desk.remember_names(contract.names_in(body))
-            desk.leave_sale()
+            desk.leave_sale(body.quote_id)
         return ParkedSaid(
             park_id=body.park_id,
             parked_at=show_instant(told.basket.parked_ms, desk.settings.offset_min),

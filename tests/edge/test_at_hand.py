@@ -136,6 +136,45 @@ def test_a_fee_without_a_quantity_can_come_back_and_what_was_charged_is_what_was
     assert [one["left"] for one in rim.client.get("/v1/returnable?of=R1").json["lines"]] == ["0.000", "0.000"]
 
 
+@pytest.mark.parametrize("ends", ["receipt", "exchange", "parked"])
+def test_a_sale_that_ends_late_leaves_the_next_basket_where_it_is(rim: Rim, ends: str):
+    rim.post("/v1/receipts", commit(quote_id="", receipt_id="R0", card=None))
+    rim.post("/v1/quotes", quote(card=None))
+    rim.post("/v1/quotes", quote(quote_id="Q2", card=None, basket=basket(line(1, "tea", 300))))
+    choose(rim, "c1", card=CARD)
+    if ends == "exchange":
+        answer = rim.post("/v1/exchanges", {
+            "exchange_id": "X1", "return": {"return_id": "B1", "of": "R0", "lines": [{"line": 2}]},
+            "receipt": {"receipt_id": "R1", "quote_id": "Q1", "basket": basket()},
+        })  # fmt: skip
+    elif ends == "parked":
+        answer = rim.post("/v1/parked", {**quote(card=None), "park_id": "P1"})
+    else:
+        answer = rim.post("/v1/receipts", commit(card=None))
+    assert answer.status_code == 201
+    shown = rim.desk.screens.now()
+    assert (shown.phase, [one.name for one in shown.lines], shown.member) == ("sale", ["tea"], "…8903")
+    assert rim.client.get("/v1/at-hand").json["sale"]["quote_id"] == "Q2"
+    assert rim.client.get("/v1/choices?after=0").json["chosen"] is not None
+    rim.post("/v1/receipts", commit(quote_id="Q2", receipt_id="R2", basket=basket(line(1, "tea", 300))))
+    assert rim.desk.screens.now().phase == "done"
+    assert rim.client.get("/v1/at-hand").json["sale"] is None
+
+
+def test_what_was_chosen_for_a_sale_that_ends_late_is_not_laid_against_the_next(rim: Rim):
+    rim.post("/v1/quotes", quote(card=None))
+    choose(rim, "c1", card=CARD)
+    rim.post("/v1/quotes", quote(quote_id="Q2", card=None))
+    rim.post("/v1/receipts", commit(card=None))
+    assert rim.client.get("/v1/choices?after=0").json["chosen"] is None
+
+
+def test_a_sale_that_names_no_quote_takes_what_is_at_hand_off_the_screens(rim: Rim):
+    rim.post("/v1/quotes", quote())
+    rim.post("/v1/receipts", commit(quote_id=""))
+    assert rim.desk.screens.now().phase == "done"
+
+
 def test_a_card_chosen_before_the_first_line_is_shown_though_it_was_not_scanned(rim: Rim) -> None:
     token = rim.post("/v1/cards/identify", {"card": CARD}).json["card_token"]
     rim.desk.leave_sale()
