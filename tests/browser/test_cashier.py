@@ -205,6 +205,47 @@ def test_parked_here_and_resumed_the_basket_is_at_hand_again(service: TillServic
     assert requests.get(f"{service.url}/v1/parked", timeout=5).json()["parked"] == []
 
 
+def park_and_resume(service: TillService, panel: Page) -> None:
+    post(service, "/v1/parked", {**quote(basket=GOODS, coupons=["C-1"]), "park_id": "P1", "note": "blue jacket"})
+    begin(panel, "resume")
+    panel.click("#act-send")
+
+
+def test_a_resumed_basket_whose_card_is_refused_goes_on_without_it(service: TillService, panel: Page):
+    def block_first(route: Route) -> None:
+        if '"card":null' not in (route.request.post_data or ""):
+            post(service, "/v1/cards", {"card_id": "K1", "what": "block", "card": CARD, "reason": "stolen"})
+        route.continue_()
+
+    panel.route("**/v1/quotes", block_first)
+    park_and_resume(service, panel)
+    expect(panel.locator("#latest li").first).to_have_text("Scan the card once more. Scan 1 code once more.")
+    expect(panel.locator("#row-total dd")).to_have_text("€31.47")
+    expect(panel.locator("#m-title")).to_have_text("No card yet")
+
+
+@pytest.mark.parametrize("lost", ["**/v1/quotes", "**/resume"])
+def test_a_resumed_basket_that_cannot_be_priced_can_be_resumed_again(service: TillService, panel: Page, lost: str):
+    def refuse(route: Route) -> None:
+        if lost == "**/resume":
+            route.fetch()  # the till has done it, and its answer is lost
+            return route.abort()
+        return route.fulfill(status=409, json={"code": "basket.currency", "status": 409})
+
+    panel.route(lost, refuse)
+    park_and_resume(service, panel)
+    expect(panel.locator("#act-problem")).to_be_visible(timeout=20_000)
+    panel.click("#act-close")
+    panel.unroute(lost)
+    begin(panel, "resume")
+    expect(panel.locator(".pick")).to_contain_text("blue jacket")
+    panel.click("#act-send")
+    expect(panel.locator("#latest li").first).to_have_text("Scan 1 code once more.")
+    expect(panel.locator("#row-total dd")).to_have_text("€31.47")
+    begin(panel, "resume")
+    expect(panel.locator("#act-body .lead").first).to_have_text("Nothing is parked.")
+
+
 BREAD, MUG = line(1, "bread", 250), line(2, "mug", 300)
 
 

@@ -119,21 +119,41 @@ const parked = {
   },
 };
 
+// A basket that may have been taken up and was not priced yet: {one, id, training}. No till lists it any more, so it stays
+// in the list of this panel, to be taken up again under the same id.
+let unpriced = null;
+
+// Priced again, it is the sale at hand, where the POS finds it; where its card is refused, without. Answers whether a card is to be shown.
+async function price(sale) {
+  const basket = { ...sale, quote_id: sale.quote_id || newId("quote") };
+  try { await post("/v1/quotes", basket); return false; } catch (problem) {
+    if (!sale.card || !["card", "till"].includes(problem.code?.split(".")[0])) throw problem;
+    await post("/v1/quotes", { ...basket, card: null, points_to_spend: 0 });
+    return true;
+  }
+}
+
 const resumed = {
   name: "resume", key: "U", onlyShows: (step, { all }) => !all?.length,
   async draw(desk, values) {
-    const { parked: all, unheard, office_heard: heard } = await get(desk.asked("/v1/parked"));
-    values.all = all;
+    const { parked, unheard, office_heard: heard } = await get(desk.asked("/v1/parked"));
+    const waits = unpriced && unpriced.training === desk.stamp().training && !parked.some((one) => one.park_id === unpriced.one.park_id);
+    const all = values.all = waits ? [unpriced.one, ...parked] : parked;
     const rows = all.map((one, i) => pick("chosen", String(i), make("span", {}, one.note || one.park_id, make("small", {}, `${t("field.parkedAt", { t: one.till, l: one.lines, m: money(one.amount_minor, one.currency, desk.screen.exponent) })}`)), i === 0));
     return [rows.length ? picks(t("act.resume"), ...rows) : lead(t("say.nothingParked")), unheard.length ? make("p", { class: "notice" }, t("say.unheard", { t: unheard.join(", ") })) : null, heard ? null : lead(t("say.officeUnheard"))].filter(Boolean);
   },
   async send(desk, values, step, { id, call }) {
-    const one = values.all[Number(values.chosen)];
+    const one = values.all[Number(values.chosen)], { training } = desk.stamp();
     if (!one) return {};
-    const said = await call("POST", `/v1/parked/${encodeURIComponent(one.park_id)}/resume`, { resume_id: id, till_id: one.till_id, office: one.office, ...(desk.stamp().training ? { training: true } : {}) });
-    // Priced again, it is the sale at hand, where the POS finds it.
-    await post("/v1/quotes", { ...said.sale, quote_id: said.sale.quote_id || newId("quote") });
-    const again = [said.show_card ? t("say.showCard") : "", said.scan_again ? t("say.scanAgain", { n: said.scan_again }) : ""].filter(Boolean);
+    const before = unpriced?.one.park_id === one.park_id ? unpriced.id : id;
+    unpriced = { one, id: before, training };
+    const said = await call("POST", `/v1/parked/${encodeURIComponent(one.park_id)}/resume`, { resume_id: before, till_id: one.till_id, office: one.office, ...(training ? { training } : {}) }).catch((problem) => {
+      if (problem.status && problem.status < 500) unpriced = null;
+      throw problem;
+    });
+    const show = await price(said.sale);
+    unpriced = null;
+    const again = [said.show_card || show ? t("say.showCard") : "", said.scan_again ? t("say.scanAgain", { n: said.scan_again }) : ""].filter(Boolean);
     return { say: again.length ? again.join(" ") : t("say.resumed") };
   },
 };
