@@ -110,6 +110,14 @@ class CardReplacedSaid(Answer, frozen=True, kw_only=True):
     say: str
 
 
+class RedemptionSaid(MayRedeem, frozen=True, kw_only=True):
+    """The most points that a receipt may spend as it was quoted. `ask_points`, worth `ask_minor`, may be spent once
+    they were set aside by head office (`POST /v1/holds`), as far as it said last; 0 where that is no more."""
+
+    ask_points: int = 0
+    ask_minor: int = 0
+
+
 class QuoteSaid(Answer, frozen=True, kw_only=True):
     """What the basket would earn or could spend now. `as_of` is when the centre's figures reached this till."""
 
@@ -120,7 +128,7 @@ class QuoteSaid(Answer, frozen=True, kw_only=True):
     member: MemberSaid | None
     lines: tuple[LineSaid, ...]
     totals: Totals
-    redemption: MayRedeem
+    redemption: RedemptionSaid
     gifts: tuple[GiftGiven, ...]
     coupons: CouponsSaid
     messages: Said

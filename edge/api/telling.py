@@ -18,6 +18,7 @@ from edge.api.answers import (
     PrizesSaid,
     QuoteSaid,
     ReceiptSaid,
+    RedemptionSaid,
     ReturnSaid,
     ReturnVoidSaid,
     Said,
@@ -35,7 +36,7 @@ from loyalty.pricing import messages
 from loyalty.pricing.coupons import RefusedCode
 from loyalty.pricing.effects import Effect
 from loyalty.pricing.leases import Kind
-from loyalty.pricing.quotes import Quote, QuoteLine, Totals
+from loyalty.pricing.quotes import MayRedeem, Quote, QuoteLine, Totals
 from loyalty.pricing.stored_value import CertificatePaid, stored_paid
 
 Coded = TypeVar("Coded", RefusedCode, CertificatePaid)
@@ -66,7 +67,7 @@ def quote_said(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int 
         member=member_said(quote.view, told.known, last4),
         lines=lines_said(quote.lines, quote.effects),
         totals=quote.totals,
-        redemption=quote.redemption,
+        redemption=_redemption_said(quote.redemption, told.on_asking),
         gifts=quote.gifts,
         coupons=_coupons(quote, told.entered),
         messages=said_by_place(quote.messages),
@@ -82,6 +83,15 @@ def quote_said(told: Quoted, quote_id: str, *, last4: str = "", offset_min: int 
         ),
         tier=quote.tier,
     )
+
+
+def _redemption_said(may: MayRedeem, on_asking: MayRedeem | None) -> RedemptionSaid:
+    said = RedemptionSaid(**msgspec.structs.asdict(may))
+    if on_asking is None:
+        return said
+    points = on_asking.most_points
+    say = f"{may.say} Set points aside first: head office may let {points} be spent." if may.say else ""
+    return msgspec.structs.replace(said, ask_points=points, ask_minor=sum(on_asking.per_line_minor), say=say)
 
 
 def receipt_said(told: Committed, text: str, authority_say: str = "") -> ReceiptSaid:

@@ -17,7 +17,7 @@ from edge.sale.knowing import authority, know
 from edge.sale.till import Till
 from loyalty.members import counter
 from loyalty.moments import moment_of
-from loyalty.pricing.leases import NO_AUTHORITY, Authority
+from loyalty.pricing.leases import NO_AUTHORITY, Authority, widest
 from loyalty.pricing.spending import last_day_to_spend, spendable
 from loyalty.programme.programme import Programme
 from loyalty.programme.tiers import TierProgress, progress
@@ -63,10 +63,7 @@ def enquire(till: Till, card: str) -> Enquired:
         )  # fmt: skip
     row = known.member.row
     allowed = authority(programme, till.journal, till.cache, known, None, now, place)
-    if programme.spending and programme.spending.online and not till.is_offline():
-        # Head office is asked when the time comes, and gives what the account has.
-        asked = Authority(kind="hold", points=view.spendable_points)
-        allowed = asked if asked.points >= allowed.points else allowed
+    allowed = widest(till.may_ask(programme, known), allowed)
     moment = moment_of(place)
     points = spendable(allowed, view, programme.options, on, moment)
     counters = {one.name: one.amount for one in view.counters or ()}

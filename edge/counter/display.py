@@ -61,7 +61,9 @@ def screen_of_quote(
         would_earn: what the basket would earn with a card; asked only while it has none.
     """
     quote = told.quote
-    may = quote.redemption.most_points if not quote.totals.points_spent else 0
+    most = told.on_asking or quote.redemption
+    most_minor = sum(most.per_line_minor)
+    may = most.most_points if not quote.totals.points_spent else 0
     screen = _with_member(blank, "sale", quote.view, told.known, last4, as_of, programme)
     said = said_by_place(quote.messages)
     return msgspec.structs.replace(
@@ -71,15 +73,16 @@ def screen_of_quote(
         **_lines(lines, quote.lines, names),
         totals=quote.totals,
         may_spend_points=may,
-        may_spend_minor=sum(quote.redemption.per_line_minor) if may else 0,
-        authority=quote.authority.kind if may or quote.totals.points_spent else "none",
+        may_spend_minor=most_minor if may else 0,
+        authority=quote.authority.kind if quote.totals.points_spent else most.authority if may else "none",
         **_to_come(quote, names, programme),
         messages=said.customer,
         missed=_missed(quote),
         kiosk=said.kiosk,
-        step_points=max(1, quote.redemption.step),
-        most_points=quote.redemption.most_points,
-        most_minor=sum(quote.redemption.per_line_minor),
+        step_points=max(1, most.step),
+        most_points=most.most_points,
+        most_minor=most_minor,
+        to_ask=told.on_asking is not None and may > 0,
         would_earn=would_earn() if quote.view is None else 0,
         offline=told.offline,
         training=training,

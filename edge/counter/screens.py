@@ -101,6 +101,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
         authority: the step at which points may be spent, or were: asked of head office (`hold`), or offline.
         record: of a paid sale, eight digits that a complaint quotes.
         most_points, most_minor: what could be spent on this basket at all, in multiples of `step_points`; its worth.
+        to_ask: head office has yet to say whether: it is asked when the points are set aside.
         stored_minor: in the member's wallet.
         lapsing_points, lapsing_on: the points that lapse next, and their last valid day.
         offers: coupons of the member; `missed`: those of the messages that tell what was nearly had.
@@ -140,6 +141,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     step_points: int = 1
     most_points: int = 0
     most_minor: int = 0
+    to_ask: bool = False
     stored_minor: int = 0
     lapsing_points: int = 0
     lapsing_on: str | None = None

@@ -20,7 +20,7 @@ from loyalty.facts.returned_lines import ReturnLine
 from loyalty.facts.reversals import Return, ReturnDetail, ReturnVoid, Void
 from loyalty.members import MemberView
 from loyalty.pricing.leases import Kind
-from loyalty.pricing.quotes import Quote
+from loyalty.pricing.quotes import MayRedeem, Quote
 from sync.chain import StreamHead
 
 
@@ -143,7 +143,8 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
     """A quote, and how far to trust what it was told of the member.
 
     `entered` says what the POS sent where the quote has something that stands for it; `besides`, by the same, how much
-    is on a certificate that may not pay here now.
+    is on a certificate that may not pay here now. `on_asking` is what could be spent once head office has set it aside,
+    by its last word; none where that is no more.
     """
 
     quote: Quote
@@ -154,6 +155,7 @@ class Quoted(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Warn, ...] = ()
     entered: dict[str, str] = {}
     besides: dict[str, int] = {}
+    on_asking: MayRedeem | None = None
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):

@@ -239,6 +239,10 @@ def not_covered(
     programme: Programme, cache: Cache, known: Known, now: Instant, *, asked: int, most: int
 ) -> SpendingOff | MemberStale | NotEnoughPoints:
     """Why points cannot be spent, and what to do instead."""
+    if programme.spending is not None and programme.spending.online and programme.spending.offline is None:
+        return SpendingOff(
+            "Points are spent at head office's word alone. Set them aside first, or take another tender."
+        )
     if programme.spending is None or programme.spending.offline is None:
         return SpendingOff("Points cannot be spent at this till. Take another tender.")
     if known.member is not None and is_stale(cache, now):

@@ -52,8 +52,8 @@ from loyalty.document import Language
 from loyalty.facts.receipts import ClosedSale, Receipt, close_sale, points_drawn, read_detail
 from loyalty.members import UNKNOWN_CARD
 from loyalty.moments import DAY_MS
-from loyalty.pricing.leases import Authority
-from loyalty.pricing.quotes import Quote
+from loyalty.pricing.leases import NO_AUTHORITY, Authority
+from loyalty.pricing.quotes import MayRedeem, Quote
 from loyalty.programme.compiled import Compiled
 from loyalty.programme.programme import Programme
 from sync.chain import StreamHead
@@ -239,8 +239,11 @@ class Till:
         presented = present(compiled, ask.basket, known.view, self.journal, self.identity, place, self.cache)
         hold_certificates(self, ask.basket.certificates)
         presented = lay_down(self, compiled, presented, place.business_date)
+        told = self._told(compiled, ask, place, presented, known, allowed)
+        quote = self.priced.quote(told)
         return Quoted(
-            quote=self.priced.quote(self._told(compiled, ask, place, presented, known, allowed)),
+            quote=quote,
+            on_asking=self._on_asking(told, quote, known) if hold is None else None,
             entered=presented.entered,
             besides=presented.besides,
             card_token=token,
@@ -249,6 +252,23 @@ class Till:
             offline=self.is_offline(),
             warnings=warnings_for(self.cache, known, now),
         )
+
+    def may_ask(self, programme: Programme, known: Known) -> Authority:
+        """What head office may let this member spend, by its last word: it is asked when points are set aside. Nothing
+        where it is not asked."""
+        asks = programme.spending is not None and programme.spending.online and self.ask_points is not None
+        if not asks or known.member is None or known.view is None or self.is_offline():
+            return NO_AUTHORITY
+        asked = Authority(kind="hold", points=known.view.spendable_points)
+        return self.shown.limited(programme.cards, known.card_token, asked)
+
+    def _on_asking(self, told: Told, quote: Quote, known: Known) -> MayRedeem | None:
+        """What could be spent of a basket once head office has set it aside, where that is more than without."""
+        asked = self.may_ask(told.compiled.programme, known)
+        if asked.points <= told.authority.points:
+            return None
+        may = self.priced.anew(msgspec.structs.replace(told, authority=asked)).redemption
+        return may if may.most_points > quote.redemption.most_points else None
 
     def hold(self, ask: HoldAsk) -> Held:
         """Set points aside for fifteen minutes, drawn on the till's float.

@@ -12,9 +12,11 @@ from playwright.sync_api import Page, Route, expect
 from edge.sale.approving import hash_of_code
 from edge.service import TillService
 from loyalty.cards.cards import PaymentCard
+from loyalty.programme.programme import read_programme
+from sync.wire import LeaseAnswer
 from tests.browser.conftest import OpenPage
 from tests.browser.counter import GOODS, LANGUAGES, SIZES, post, richer, settled, sign_in, start, welcoming
-from tests.edge.rim import CARD, STRANGER, basket, commit, line, quote
+from tests.edge.rim import CARD, PROGRAMME, STRANGER, basket, commit, line, quote
 
 pytestmark = pytest.mark.browser
 
@@ -86,6 +88,29 @@ def test_a_card_is_scanned_or_found_by_number_for_the_sale_at_hand(service: Till
     chosen = requests.get(f"{service.url}/v1/choices", timeout=5).json()["chosen"]
     assert len(chosen["card"]) == 32
     assert chosen["points_to_spend"] == 0
+
+
+def test_points_that_head_office_is_asked_for_can_be_spent_at_the_panel(service: TillService, panel: Page):
+    offline = "offline: {sale_points: 1000, card_points: 2000, till_points: 5000}"
+    service.cache.load_programme(read_programme(PROGRAMME.replace(offline, "online: true")))
+    till, asked = service.desk.till, []
+
+    def ask(hold_id: str, account_id: int, points: int, partial: bool) -> LeaseAnswer:
+        asked.append(points)
+        return LeaseAnswer(
+            key_no=1, answers="0" * 64, server_at_ms=0, request_id="", granted=0, available=400,
+            refused="redemption.not_enough_points",
+        )  # fmt: skip
+
+    till.ask_points, till.is_offline = ask, lambda: False
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    settled(service, panel)
+    expect(panel.locator("#facts")).to_contain_text("Head office is asked first")
+    begin(panel, "spend")
+    expect(panel.locator("#f-points")).to_have_value("1200")  # of 1,240, in hundreds
+    panel.click("#act-send")
+    expect(panel.locator("#act-problem")).to_contain_text("400")
+    assert asked == [1200]
 
 
 def test_a_lost_answer_is_asked_for_again_under_the_same_id(service: TillService, panel: Page):

@@ -61,6 +61,8 @@ def test_what_can_be_spent_now_is_what_the_step_at_hand_allows(till: Till) -> No
     till.cache.load_programme(read_programme(online))
     assert asked(till).spend.kind == "float"  # head office cannot be reached
     till.is_offline = lambda: False
+    assert asked(till).spend.kind == "float"  # nor is it ever asked, as in training
+    till.ask_points = lambda hold_id, account_id, points, partial: None
     assert (asked(till).spend.kind, asked(till).spend.points) == ("hold", 1_000)
 
 

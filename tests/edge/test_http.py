@@ -37,7 +37,7 @@ def test_a_sale_goes_from_scan_to_printed_receipt(rim: Rim):
     # 10.00 over 8.00 and 2.50: 7.62 and 2.38.
     assert told["redemption"] == {
         "most_points": 1000, "step": 100, "authority": "float", "bound_by": "authority",
-        "per_line_minor": [762, 238], "say": "",
+        "per_line_minor": [762, 238], "say": "", "ask_points": 0, "ask_minor": 0,
     }  # fmt: skip
     assert [(why["promotion"], why["applied"], why["short_of"]) for why in told["why"]] == [
         ("coffee", True, ""), ("base", True, ""), ("basket-30", False, "19.50"),

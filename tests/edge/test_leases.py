@@ -13,6 +13,7 @@ from edge.journal.giving_back import give_back
 from edge.journal.journal import Journal
 from edge.journal.suspending import notice_clock, resume_leases, suspend_leases
 from edge.ports import Settings
+from edge.refusals import SpendingOff
 from edge.sale.taking_back import void_receipt
 from edge.sale.till import Till
 from loyalty.facts.lease_events import LeaseMoved
@@ -313,6 +314,38 @@ def test_head_office_sets_more_points_aside_than_a_till_may_promise(online: Till
     assert (paid.authority, paid.lease_id, points_in(paid.slices)) == ("hold", "hold h1", 800)
     # The receipt itself gives the other 150 back.
     assert (left(online), given_back(online)) == (0, [])
+
+
+WORD_ALONE = ALONE.replace("spending: {", "spending: {online: true, ")
+
+
+def test_what_only_head_office_lets_be_spent_is_told_before_it_is_asked(till: Till) -> None:
+    ask = sale(line(1, "bread", 700), points=100)
+    till.cache.load_programme(read_programme(WORD_ALONE))
+    centre_that(till, [said(600, 600)])
+    assert till.quote(ask).on_asking is None  # head office is out of reach
+    till.is_offline = lambda: False
+    told = till.quote(ask)
+    assert (told.quote.redemption.most_points, told.quote.totals.points_spent) == (0, 0)
+    # Ana has 1,000 points; 7.00 takes 700 of them.
+    assert told.on_asking is not None
+    assert (told.on_asking.most_points, sum(told.on_asking.per_line_minor)) == (700, 700)
+    with pytest.raises(SpendingOff, match="Set them aside first"):
+        till.commit(commit("r1", ask))
+    till.hold(hold("h1", 600))
+    held = till.quote(msgspec.structs.replace(ask, hold_id="h1"))
+    assert (held.quote.redemption.most_points, held.on_asking) == (600, None)
+
+
+def test_head_office_may_let_more_be_spent_than_a_till_promises(online: Till) -> None:
+    centre_that(online, [])
+    online.is_offline = lambda: False
+    told = online.quote(sale(line(1, "bread", 700)))
+    assert (told.quote.redemption.most_points, told.on_asking and told.on_asking.most_points) == (500, 700)
+    assert online.quote(sale(line(1, "bread", 400))).on_asking is None  # the goods are worth no more
+    assert online.quote(sale(line(1, "bread", 700), card=None)).on_asking is None
+    online.ask_points = None  # as in training
+    assert online.quote(sale(line(1, "bread", 700))).on_asking is None
 
 
 def test_a_hold_that_is_let_go_goes_back_at_once(online: Till) -> None:

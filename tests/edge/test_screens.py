@@ -237,6 +237,23 @@ def test_points_worth_less_than_a_step_are_worth_what_they_would_pay(rim: Rim):
     assert (shown.may_spend_points, shown.may_spend_minor) == (999, 666)
 
 
+def test_points_that_head_office_is_asked_for_are_told_to_pos_cashier_and_customer(rim: Rim):
+    offline = "offline: {sale_points: 1000, card_points: 2000, till_points: 5000}"
+    rim.cache.load_programme(read_programme(PROGRAMME.replace(offline, "online: true")))
+    rim.desk.till.ask_points = lambda hold_id, account_id, points, partial: None
+    rim.desk.till.is_offline = lambda: False
+    told = rim.post("/v1/quotes", quote(points_to_spend=500)).json["redemption"]
+    # 1,240 points in hundreds, and 10.50 to pay.
+    assert (told["most_points"], told["ask_points"], told["ask_minor"]) == (0, 1000, 1000)
+    assert told["say"] == (
+        "At most 0 points can be spent on this sale; none are spent. "
+        "Set points aside first: head office may let 1000 be spent."
+    )
+    shown = rim.desk.screens.now()
+    assert (shown.may_spend_points, shown.may_spend_minor, shown.most_points) == (1000, 1000, 1000)
+    assert (shown.authority, shown.to_ask) == ("hold", True)
+
+
 def test_a_retry_of_an_old_sale_does_not_disturb_the_customer_at_the_till(rim: Rim):
     rim.post("/v1/receipts", commit())
     rim.post("/v1/quotes", quote(card=None))

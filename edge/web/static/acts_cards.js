@@ -5,7 +5,7 @@ import { get, post, release } from "./api.js";
 import { drawAgreements } from "./consents.js";
 import { make } from "./dom.js";
 import { paperOf } from "./paper.js";
-import { cash } from "./sale.js";
+import { cash, sureOf } from "./sale.js";
 import { cardOf, claimOf, refusalOf } from "./told.js";
 import { day, language, moment, points, t } from "./tongue.js";
 
@@ -75,7 +75,7 @@ const spend = {
   draw(desk, values) {
     if (!desk.screen.most_points) return [lead(t(desk.card() ? "say.nothingToSpend" : "cashier.noMemberLead"))];
     const most = desk.screen.most_points, step = desk.screen.step_points;
-    return [lead(t("cashier.maySpend", { p: points(most), m: cash(desk.screen.most_minor, desk.screen) })), lead(t(`tier.${desk.screen.authority}`)),
+    return [lead(t("cashier.maySpend", { p: points(most), m: cash(desk.screen.most_minor, desk.screen) })), lead(sureOf(desk.screen)),
       field("points", { mode: "numeric", value: values.points ?? String(most || ""), hint: t("field.pointsHint", { p: points(most), s: step }), required: true })];
   },
   async send(desk, values, step, { id, call }) {

@@ -6,7 +6,7 @@ import { $, icon, make, row, show } from "./dom.js";
 import { follow } from "./live.js";
 import { ACTS } from "./acts.js";
 import { open, isOpen, takeScan } from "./act.js";
-import { cash, fillLines, newsOf, offersOf } from "./sale.js";
+import { cash, fillLines, newsOf, offersOf, sureOf } from "./sale.js";
 import { noticeOf, refusalOf, replacedOf } from "./told.js";
 import { count, day, learn, moment, points, t, use } from "./tongue.js";
 import { onScan } from "./scanning.js";
@@ -100,7 +100,7 @@ function drawMember(screen) {
     [t(screen.phase === "done" ? "cashier.earned" : "cashier.earns"), totals?.points_earned ? `+${points(totals.points_earned)}` : ""],
     [t("cashier.spent"), totals?.points_spent ? `−${points(totals.points_spent)}` : ""],
     [t("cashier.spendable"), screen.most_points ? `${points(screen.most_points)} · ${cash(screen.most_minor, screen)}` : ""],
-    [t("cashier.authority"), screen.authority === "none" ? "" : t(`tier.${screen.authority}`)],
+    [t("cashier.authority"), screen.authority === "none" ? "" : sureOf(screen)],
     [t("cashier.wallet"), screen.stored_minor ? cash(screen.stored_minor, screen) : ""],
     [t("cashier.tier"), screen.tier],
     [t("cashier.lapses"), screen.lapsing_on ? t("cashier.lapsesOn", { p: points(screen.lapsing_points), d: day(screen.lapsing_on) }) : ""],

@@ -3,7 +3,7 @@
 import { offerComfort, say } from "./comfort.js";
 import { $, make, row, show } from "./dom.js";
 import { follow } from "./live.js";
-import { asOf, cash, fillLines, lapsingOf, newsOf, offersOf, pointWord } from "./sale.js";
+import { asOf, cash, fillLines, lapsingOf, newsOf, offersOf, pointWord, sureOf } from "./sale.js";
 import { count, language, learn, points, t, use } from "./tongue.js";
 
 const BLANK_MS = 18000; // after the till fell silent
@@ -44,7 +44,7 @@ function drawFigures(screen) {
 function drawSpend(screen) {
   const may = screen.may_spend_points, spent = screen.totals?.points_spent ?? 0;
   show("spend", may ? t("customer.spend", { p: points(may), m: cash(screen.may_spend_minor, screen) }) : spent ? t("customer.spent", { p: points(spent) }) : "");
-  const sure = t(`tier.${screen.authority}`);
+  const sure = sureOf(screen);
   if ((may || spent) && sure) $("spend").append(make("small", {}, sure));
 }
 

@@ -7,7 +7,7 @@ import { askConsents, drawAgreements, ticked } from "./consents.js";
 import { follow } from "./live.js";
 import { keepPatience } from "./patience.js";
 import { drawSale } from "./kiosk_sale.js";
-import { asOf, cash, lapsingOf, newsOf, offersOf } from "./sale.js";
+import { asOf, cash, lapsingOf, newsOf, offersOf, sureOf } from "./sale.js";
 import { has, language, learn, points, t, use } from "./tongue.js";
 import { onScan } from "./scanning.js";
 
@@ -201,7 +201,7 @@ function drawSpending() {
   const n = Number($("spend-range").value), worth = worthOf(n);
   $("spend-points").textContent = points(n);
   $("spend-worth").textContent = [t("kiosk.worth", { m: cash(worth, screen) }), screen.totals ? t("kiosk.leaves", { m: cash(Math.max(0, beforePoints() - worth), screen) }) : ""].filter(Boolean).join(" · ");
-  $("spend-sure").textContent = t(`tier.${screen.authority}`);
+  $("spend-sure").textContent = sureOf(screen);
   $("spend-range").setAttribute("aria-valuetext", `${points(n)}, ${t("kiosk.worth", { m: cash(worth, screen) })}`);
   $("spend-now").textContent = n ? t("kiosk.use", { p: points(n) }) : t("kiosk.useNone");
 }

@@ -58,3 +58,6 @@ export function tierOf(screen) {
 }
 
 export const asOf = (screen) => (screen.as_of ? t("customer.asOf", { t: moment(screen.as_of, screen.now) }) : "");
+
+// How sure it is that points may be spent.
+export const sureOf = (screen) => t(`tier.${screen.to_ask ? "asked" : screen.authority}`);
