@@ -75,7 +75,7 @@ def confirm_consent(till: Till, ask: ConfirmAsk) -> Consented:
     """
     check_id(ask.confirm_id)
     if ask.asked_on == "cashier":
-        raise _not_by_cashier()
+        raise not_by_cashier()
     ask, approval = approve(till.approver, till.journal, ask, ask.confirm_id)
     sha = ask_sha256(ask)
     with till.journal.writing():
@@ -121,12 +121,19 @@ def check_given(till: Till, said: ConsentAnswer, asked_on: AskedOn) -> None:
             channel=said.channel,
         )
     if said.given and asked_on == "cashier" and said.purpose not in BY_WORD:
-        raise _not_by_cashier()
+        raise not_by_cashier()
     if said.given and _text_of(till, said) is None:
         raise ConsentOtherText(
             "The text of this consent has changed. Show the customer the present one and ask again.",
             version=asked.version,
         )
+
+
+def not_by_cashier() -> ConsentNotByCashier:
+    """The refusal for a cashier who would agree to something in the customer's place."""
+    return ConsentNotByCashier(
+        "Only the customer can agree to this: on the customer display, at the kiosk, or on the printed slip."
+    )
 
 
 def as_said(till: Till, said: ConsentAnswer, event_id: str, language: Language | None) -> ConsentSaid:
@@ -208,12 +215,6 @@ def _text_of(till: Till, said: ConsentAnswer) -> ConsentAsked | None:
     """The text of this version, of whichever programme this till has; None for one that it does not know."""
     held = (one.programme.members.consent(said.purpose, said.channel) for one in till.cache.programmes())
     return next((one for one in held if one and one.version == said.version), None)
-
-
-def _not_by_cashier() -> ConsentNotByCashier:
-    return ConsentNotByCashier(
-        "Only the customer can agree to this: on the customer display, at the kiosk, or on the printed slip."
-    )
 
 
 def _detail(till: Till, ask: Asked, approval: Override | None) -> msgspec.Raw:

@@ -52,7 +52,7 @@ from edge.members.asks import (
 from edge.members.claiming import claim_now, claim_receipt
 from edge.members.consenting import confirm_consent, consents_now, give_consent
 from edge.members.giving_cards import change_card, enrol_member, mark_of_person
-from edge.refusals import NotOurCard
+from edge.refusals import BadTime, NotOurCard
 from edge.sale.card_names import check_has_keys
 from edge.sale.knowing import token_of
 from edge.sale.shown_cards import too_weak
@@ -60,9 +60,12 @@ from edge.sale.till import Till
 from loyalty.cards.confirming import read_confirm_code_of
 from loyalty.document import Language
 from loyalty.facts.member_events import ReceiptNamed
+from loyalty.moments import DAY_MS
 from loyalty.trouble import BadInput
 from sync.desk import Person
 
+AHEAD_MS = 600_000
+OLDEST_MS = 7 * DAY_MS  # a POS may have kept it while the till was down
 _WHAT: dict[str, Any] = {"issue": "issued", "replace": "replaced", "block": "blocked"}
 _SAY_CARD = {
     "issued": "The card is the member's. It earns at once.",
@@ -133,8 +136,9 @@ class MembersDesk:
         """A new member."""
         till, line = self._at(body.training)
         person = _person(body.person)
+        asked = self._said(body, body.enrol_id) if body.consents else self._asked(body, body.enrol_id)
         ask = EnrolAsk(
-            **self._asked(body, body.enrol_id),
+            **asked,
             enrol_id=body.enrol_id,
             asked_on=body.asked_on,
             card=handed(till, body.card) if body.card is not None else None,
@@ -194,7 +198,7 @@ class MembersDesk:
         """A consent given or withdrawn."""
         till, _ = self._at(body.training)
         ask = ConsentAsk(
-            **self._asked(body, body.consent_id),
+            **self._said(body, body.consent_id),
             consent_id=body.consent_id,
             card_token=self._token(till, body.card),
             said=ConsentAnswer(purpose=body.purpose, channel=body.channel, version=body.version, given=body.given),
@@ -209,7 +213,7 @@ class MembersDesk:
         if number is None:
             raise ConsentWrongCode("This code is not right. Compare it with the slip and type it again.")
         ask = ConfirmAsk(
-            **self._asked(body, body.confirm_id), confirm_id=body.confirm_id, number=number, asked_on=body.asked_on
+            **self._said(body, body.confirm_id), confirm_id=body.confirm_id, number=number, asked_on=body.asked_on
         )
         return self._consent_done(confirm_consent(till, ask), body.confirm_id)
 
@@ -271,6 +275,21 @@ class MembersDesk:
 
     def _asked(self, body: Any, event_id: str) -> dict[str, Any]:
         return contract.asked(body, self._desk.at(body.training).here(event_id))
+
+    def _said(self, body: Any, event_id: str) -> dict[str, Any]:
+        """As `_asked`, of a consent: the later word holds, so none may be of a time that cannot be. A clock of the POS
+        that is a little ahead of ours is taken for ours. Raises: BadTime."""
+        desk = self._desk.at(body.training)
+        here, is_written = desk.here(event_id), desk.till.journal.find(event_id) is not None
+        asked = contract.asked(body, here)
+        ahead_ms = asked["sold_at_ms"] - here.now_ms
+        if not is_written and not -OLDEST_MS <= ahead_ms <= AHEAD_MS:
+            raise BadTime(
+                "The time of this consent cannot be. Check the clock of the POS, or send it without sold_at.",
+                sold_at_ms=asked["sold_at_ms"],
+                now_ms=here.now_ms,
+            )
+        return asked | ({"sold_at_ms": here.now_ms} if 0 < ahead_ms <= AHEAD_MS else {})
 
     def _token(self, till: Till, card: str) -> str:
         token = token_of(till.current().programme, till.identity, card, till.shown)

@@ -22,7 +22,7 @@ from edge.web.door import answer_troubles, guard
 from edge.web.health import Health
 from edge.web.members_http import add_members
 from edge.web.openapi import JSON, openapi
-from edge.web.page_sessions import PageSessions
+from edge.web.page_sessions import COOKIE, PageSessions
 from edge.web.pages import add_pages
 from edge.web.printing_http import add_printing
 from edge.web.short_way import ShortWay
@@ -55,7 +55,7 @@ def till_app(
     day = DayDesk(desk, parked_lan, parked_office)
     add_day(app, day)
     add_certificates(app, desk)
-    add_members(app, members or MembersDesk(desk, None))
+    add_members(app, members or MembersDesk(desk, None), lambda: sessions.is_panel(request.cookies.get(COOKIE)))
     add_printing(app, desk, day, peripherals or Peripherals(desk.settings, desk))
     _watching(app, desk, health)
     add_pages(app, desk, sessions)

@@ -137,6 +137,11 @@ class PageSessions:
             self._sessions[key] = session = msgspec.structs.replace(session, used_ms=now_ms)
             return session
 
+    def is_panel(self, key: str | None) -> bool:
+        """Whether a cookie is that of a cashier panel; never where the API is open to this machine anyway."""
+        session = self.find(key) if self._has_token else None
+        return session is not None and session.page == "cashier"
+
     def close(self, key: str | None) -> None:
         """Sign out."""
         with self._lock:

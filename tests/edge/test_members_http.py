@@ -97,6 +97,42 @@ def test_a_consent_is_kept_in_the_language_of_the_text_that_was_read(rim: Rim):
     assert said.event.said.language == "en"
 
 
+def consent(rim: Rim, consent_id: str, *, given: bool, sold_at: str | None = None) -> Any:
+    when = {} if sold_at is None else {"sold_at": sold_at}
+    return rim.post("/v1/consents", {"consent_id": consent_id, "card": CARD, "purpose": "terms", "version": "v1",
+                                     "given": given, "asked_on": "kiosk", **when})  # fmt: skip
+
+
+@pytest.mark.parametrize("sold_at", ["2099-01-01T00:00:00Z", "2026-03-05T17:40:01Z", "2026-02-26T17:29:59Z"])
+def test_a_consent_of_a_time_that_cannot_be_is_refused(rim: Rim, sold_at: str):
+    # The till's clock says 17:30 on 5 March. What is said to be of 2099 would outlast every withdrawal.
+    terms = {"purpose": "terms", "version": "v1", "given": True}
+    for refused in (
+        consent(rim, "K-1", given=True, sold_at=sold_at),
+        rim.post("/v1/members", {"enrol_id": "K-1", "consents": [terms], "sold_at": sold_at}),
+    ):
+        assert (refused.status_code, refused.json["code"]) == (422, "sale.bad_time")
+        assert "without sold_at" in refused.json["detail"]
+    assert rim.journal.find("K-1") is None
+
+
+@pytest.mark.parametrize("ahead", ["2026-03-05T17:30:00Z", "2026-03-05T17:40:00Z"])
+def test_a_consent_by_a_clock_that_is_ahead_is_withdrawn_by_one_that_is_not(rim: Rim, ahead: str):
+    first = consent(rim, "K-1", given=True, sold_at=ahead)
+    assert first.status_code == 201
+    rim.clock.move(1_000)
+    assert consent(rim, "K-1", given=True, sold_at=ahead).json == {**first.json, "replayed": True}
+    consent(rim, "K-2", given=False)
+    stands = rim.client.get(f"/v1/consents?card={CARD}").json["consents"]
+    assert [one["state"] for one in stands] == ["withdrawn"]
+
+
+def test_a_consent_that_the_pos_kept_while_the_till_was_down_is_of_its_own_time(rim: Rim):
+    consent(rim, "K-1", given=True, sold_at="2026-03-01T09:00:00Z")
+    stands = rim.client.get(f"/v1/consents?card={CARD}").json["consents"]
+    assert stands[0]["since"] == "2026-03-01T10:00:00.000+01:00"
+
+
 def test_a_replaced_card_is_not_served_and_its_new_one_earns(rim: Rim):
     done = rim.post("/v1/cards", {"card_id": "C-1", "what": "replace", "old_card": CARD, "reason": "lost"}).json
     assert (len(done["card_number"]), done["card_number"][-4:]) == (13, done["last4"])

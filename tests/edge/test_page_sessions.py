@@ -10,7 +10,10 @@ from edge.api.page_bodies import SignInBody
 from edge.ports import BadSettings
 from edge.sale.approving import hash_of_code
 from edge.web.page_sessions import COOKIE, PageSessions, SignInLocked, SignInWrong
+from loyalty.programme.programme import read_programme
 from tests.edge.rim import CARD, Rim, commit, quote, settings
+from tests.edge.rim import PROGRAMME as PLAIN
+from tests.edge.test_members_http import MEMBERS
 
 PIN = hash_of_code("2580", b"p" * 16)
 
@@ -53,6 +56,24 @@ def test_five_wrong_pins_lock_the_sign_in_for_a_minute(tmp_path: Path, mono: Mon
     assert refused.value.figures == {"wait_s": 1}
     mono.now_ms = 60_000
     assert door.find(door.sign_in(SignInBody(cashier="4", pin="2580"))).who == "4"  # type: ignore[union-attr]
+
+
+def test_at_the_panel_nobody_agrees_in_the_customers_place_whatever_place_is_named(tmp_path: Path):
+    rim = guarded(tmp_path, cashiers={"4": PIN})
+    rim.cache.load_programme(read_programme(PLAIN + MEMBERS))
+    asked = {"consent_id": "K-1", "card": CARD, "purpose": "marketing", "channel": "email", "version": "v1",
+             "given": True, "asked_on": "kiosk"}  # fmt: skip
+    panel = signed_in(rim)
+    for path, body in (
+        ("/v1/consents", asked),
+        ("/v1/consents/confirm", {"confirm_id": "F-1", "code": "x", "asked_on": "print"}),
+        ("/v1/members", {"enrol_id": "E-1", "asked_on": "customer_display"}),
+    ):
+        refused = panel.post(path, json=body)
+        assert (refused.status_code, refused.json["code"]) == (403, "consent.not_by_cashier")
+    withdrawn = panel.post("/v1/consents", json={**asked, "given": False, "asked_on": "cashier"})
+    assert (withdrawn.status_code, withdrawn.json["consent"]["state"]) == (201, "withdrawn")
+    assert rim.post("/v1/consents", {**asked, "consent_id": "K-2"}, Authorization="Bearer s3cret").status_code == 201
 
 
 def test_without_pins_a_number_is_enough_only_where_the_api_is_open(tmp_path: Path, mono: Mono):
