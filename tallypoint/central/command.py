@@ -19,7 +19,7 @@ from central.coalition.tickets import ticket_ansi
 from central.console.overview import overview
 from central.keys.card_keys import ring_of
 from central.keys.centre_keys import centre_keys, centre_signer
-from central.login import create_user
+from central.login import create_user, unlock
 from central.members.members import FACTS, import_members
 from central.ports import read_key, reading, writing
 from central.service import run_central
@@ -76,6 +76,8 @@ def register(commands: Any) -> None:
     user.add_argument("--login", required=True)
     user.add_argument("--role", required=True, choices=("head_office", "partner_finance"))
     user.add_argument("--partner", default="")
+    free = action("unlock", run_unlock, "end the wait of a login after too many wrong passwords")
+    free.add_argument("--login", required=True)
     close = action("close", run_close, "close the open period and issue its statements")
     close.add_argument("--through", required=True, type=date.fromisoformat, help="its last business date, YYYY-MM-DD")
     close.add_argument(
@@ -201,6 +203,13 @@ def run_user(args: argparse.Namespace) -> int:
         engine, login=args.login, password=password, role=args.role, partner_id=args.partner, now_ms=CLOCK.wall_ms()
     )
     return say(args, {"login": args.login}, f"{args.login} may log in as {args.role}.")
+
+
+def run_unlock(args: argparse.Namespace) -> int:
+    """Let a person try their password again; again changes nothing."""
+    _, engine = open_office(args)
+    person = unlock(engine, args.login)
+    return say(args, {"login": person.login}, f"{person.login} may try the password again.")
 
 
 def run_close(args: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from central.console.base import Console
 from central.console.console import HEAD_OFFICE, PUBLIC, RIGHTS, console_pages
 from central.database.tables import console_session, console_user
-from central.login import BadUser, Logins, LoginTaken, WrongLogin, create_user
+from central.login import BadUser, Logins, LoginTaken, WrongLogin, create_user, unlock
 from central.ports import reading, writing
 from loyalty.trouble import Refusal
 from tests.central.settling import SmallCentre
@@ -77,6 +77,26 @@ def test_five_wrong_tries_lock_a_login_for_a_while_even_for_the_right_password(
         logins.sign_in("ana", PASSWORD)
     centre.clock.now_ms += 30_001
     assert logins.session_of(logins.sign_in("ana", PASSWORD))
+
+
+def test_a_login_that_is_unlocked_may_try_at_once_and_starts_from_five_tries_again(
+    centre: SmallCentre, logins: Logins
+) -> None:
+    add(centre)
+    add(centre, "ben")
+    for login in ("ana", "ben"):
+        for _ in range(7):
+            with pytest.raises(WrongLogin):
+                logins.sign_in(login, "guess")
+    assert unlock(centre.engine, "Ana ").login == "ana"
+    for _ in range(4):
+        with pytest.raises(WrongLogin):
+            logins.sign_in("ana", "guess")
+    assert logins.session_of(logins.sign_in("ana", PASSWORD))
+    with pytest.raises(WrongLogin):
+        logins.sign_in("ben", PASSWORD)
+    with pytest.raises(BadUser, match="Nobody has the login cleo"):
+        unlock(centre.engine, "cleo")
 
 
 def test_each_further_round_of_guessing_locks_longer(centre: SmallCentre, logins: Logins) -> None:

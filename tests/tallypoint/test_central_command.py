@@ -58,6 +58,15 @@ def test_head_office_is_set_up_in_a_few_commands(office, tmp_path):
     )
 
 
+def test_a_login_that_waits_is_unlocked_by_its_name(office, typed):
+    office("init")
+    typed("a long enough password")
+    assert office("user", "--login", "ana", "--role", "head_office") == (0, {"login": "ana"})
+    assert office("unlock", "--login", "Ana") == (0, {"login": "ana"})
+    status, said = office("unlock", "--login", "ben")
+    assert (status, said["code"]) == (2, "login.malformed_user")
+
+
 def test_the_fingerprint_stays_the_same(office):
     assert office("init") == office("init")
 
