@@ -17,6 +17,7 @@ from loyalty.facts.events import Event, TillClose
 from loyalty.facts.member_events import CardChanged
 from loyalty.facts.reversals import ReturnLine, close_void
 from loyalty.lots import EventRef
+from tests.central.test_claims_at_once import at_once
 from tests.central.tills import DAY, TODAY, Centre, Till, told
 
 BOSS = Override(supervisor="91", reason="wrong size", actions=("void", "return"))
@@ -127,6 +128,23 @@ def test_very_many_in_a_day_are_a_row_of_the_worklist_once(centre: Centre) -> No
     sold(till, "R20")
     till.upload()
     assert len(centre.rows(select(flag.c.cause))) == 1
+
+
+def test_the_tenth_of_a_cashier_is_told_once_though_two_tills_bring_it_at_once(centre: Centre) -> None:
+    one, two = centre.till(), centre.till()
+    for turn in range(4):
+        cashier = f"4{turn}"
+        for n in range(8):
+            sold(one, f"R{turn}-{n}", cashier)
+        one.upload()
+        for n in range(2):
+            sold(one, f"S{turn}-{n}", cashier)
+            sold(two, f"T{turn}-{n}", cashier)
+        at_once(one.upload, two.upload)
+    told = centre.rows(select(flag.c.cause, flag.c.receipt_id))
+    assert sorted((cause, receipt_id[1]) for cause, receipt_id in told) == [
+        ("overrides_many", str(turn)) for turn in range(4)
+    ]
 
 
 @pytest.mark.parametrize("harm", ["changed", "gone", "invented"])
