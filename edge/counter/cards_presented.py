@@ -41,7 +41,7 @@ class CardsPresented:
         """
         if not body.cards and not (body.hold_id and body.card and body.quote_id):
             return body, None, False
-        scans = [*body.cards, *([body.card] if body.card else [])]
+        scans = _scans(body)
         tokens = [self._token(scan) for scan in scans]
         last = tokens[-1]
         first = next((token for token in reversed(tokens[:-1]) if token != last), None)
@@ -58,11 +58,15 @@ class CardsPresented:
         self._keep(quote_id, token)
         return before if before != token else None
 
+    def last(self, body: AnySale) -> AnySale:
+        """The body with its card, the one presented last, and no others."""
+        return msgspec.structs.replace(body, card=_scans(body)[-1], cards=()) if body.cards else body
+
     def the_one(self, body: AnySale) -> AnySale:
         """The body of a commit with its card. Raises: TwoCards."""
         if not body.cards:
             return body
-        scans = [*body.cards, *([body.card] if body.card else [])]
+        scans = _scans(body)
         if len({self._token(scan) for scan in scans}) > 1:
             raise TwoCards(
                 "Two cards are on this sale. Send it with the card that the quote answered, or ask the customer.",
@@ -101,6 +105,10 @@ class CardsPresented:
         with journal.writing():
             let_go(journal, hold.hold_id, self._till.clock.now())
         return True
+
+
+def _scans(body: SaleBody) -> list[str]:
+    return [*body.cards, *([body.card] if body.card else [])]
 
 
 def replaced_said(was: str, now: str, released: bool) -> CardReplacedSaid:

@@ -203,6 +203,7 @@ class DayDesk:
         desk = self._desk.at(body.training)
         # When and where are not kept; what cannot be is refused as in a quote, and not when the basket comes back.
         contract.asked(body, desk.here())
+        body = desk.cards.last(body)
         is_away = body.anywhere and not body.training
         end = desk.face(body.card).last4
         told = park_away(desk.till, body, self._at_office().leave, end) if is_away else park(desk.till, body, end)

@@ -29,7 +29,7 @@ from sync.rights import RightsAsk, pack_rights
 from sync.transport import LineDown
 from sync.wire import Answer, Peer
 from tests.edge.counter import FakeClock, identity
-from tests.edge.rim import CARD, PAYMENT, Rim, basket, commit, line, quote
+from tests.edge.rim import CARD, PAYMENT, STRANGER, Rim, basket, commit, line, quote
 
 TILLS = ("11" * 16, "22" * 16, "33" * 16)
 
@@ -230,6 +230,16 @@ def test_whose_card_a_basket_has_is_shown_again_where_it_is_taken_up(tmp_path: P
     said = rim.post("/v1/quotes", {**sale, "sold_at": quote()["sold_at"]}).json
     assert said["member"]["card"] == "…8903"
     assert rim.client.get("/v1/screen").json["member"] == "…8903"
+
+
+@pytest.mark.parametrize("card", [None, CARD])
+def test_of_two_cards_the_one_presented_last_is_parked_with_the_basket(rim: Rim, card: str | None) -> None:
+    cards = [STRANGER] if card else [STRANGER, CARD]
+    rim.post("/v1/parked", parked(card=card, cards=cards))
+    assert rim.client.get("/v1/parked").json["parked"][0]["has_card"] is True
+    sale = resumed(rim).json["sale"]
+    assert (sale["card"], sale["cards"]) == (rim.post("/v1/cards/identify", {"card": CARD}).json["card_token"], [])
+    assert rim.post("/v1/parked", parked(card=CARD)).json["replayed"] is True
 
 
 def test_settled_baskets_are_forgotten_in_time(rim: Rim) -> None:
