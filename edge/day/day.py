@@ -2,12 +2,12 @@
 
 A shop that is open beyond midnight sells on the new day before it closes the old one, so a day's events are looked for
 from the second close before it on, however late it is closed itself. A close labels and changes nothing else, except
-that receipts of its day or an earlier one can no longer be voided (DECISIONS 6, 12), and that baskets still parked are
-thrown away.
+that receipts of its day or an earlier one can no longer be voided (DECISIONS 6, 12), and that baskets parked before it
+was over are thrown away.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
 
@@ -66,6 +66,12 @@ def _day_at(place: Place) -> date:
     return local_time(place.sold_at_ms - LATE_MS, place.offset_min).date()
 
 
+def _end_of(place: Place) -> int:
+    """When the business day of a place is over, in milliseconds since 1970."""
+    midnight = datetime.combine(place.business_date + timedelta(days=1), time(), UTC)
+    return int(midnight.timestamp()) * 1000 - place.offset_min * 60_000 + LATE_MS
+
+
 def _second(closes: Sequence[Entry]) -> int:
     """The sequence number of the second of two closes, 0 where there is none."""
     return closes[1].head.seq if len(closes) > 1 else 0
@@ -110,7 +116,7 @@ def close_day(
             differences=differences,
             overrides=day.overrides,
             offline_receipts=day.offline_receipts,
-            parked_expired=expire(journal),
+            parked_expired=expire(journal, _end_of(till.place(asked))),
         )
         close = _close(day, last.head.seq + 1 if last else 1, journal.head().seq, till.place(asked))
         if detail != CloseDetail():

@@ -191,9 +191,10 @@ def drop(till: Till, park_id: str) -> None:
             till.journal.parked.end(park_id, "dropped")
 
 
-def expire(journal: Journal) -> int:
-    """The day is closed: nothing waits any longer. Inside the close's transaction; how many were thrown away."""
-    baskets = journal.parked.open()
+def expire(journal: Journal, before_ms: int) -> int:
+    """The day is closed: nothing that was parked before its end waits any longer. Inside the close's transaction; how
+    many were thrown away."""
+    baskets = [one for one in journal.parked.open() if one.parked_ms < before_ms]
     for basket in baskets:
         journal.parked.end(basket.park_id, "expired")
     return len(baskets)

@@ -211,6 +211,20 @@ def test_the_close_of_the_day_throws_away_what_is_still_parked(rim: Rim) -> None
         "parked.gone", "This basket was thrown away when the day was closed. Ring the goods up again.")  # fmt: skip
 
 
+def test_the_late_close_of_a_day_leaves_what_was_parked_since(rim: Rim) -> None:
+    rim.post("/v1/parked", parked())  # at half past six
+    rim.clock.move(11 * 3_600_000)  # half past five of the next day
+    rim.post("/v1/parked", parked(park_id="P2"))
+    assert rim.post("/v1/day-close", {"business_date": "2026-03-05"}).json["report"]["parked_expired"] == 1
+    assert (resumed(rim).json["code"], resumed(rim, "P2").status_code) == ("parked.gone", 201)
+
+
+def test_the_close_of_a_night_throws_away_what_was_parked_after_midnight(rim: Rim) -> None:
+    rim.clock.move(10 * 3_600_000)  # half past four
+    rim.post("/v1/parked", parked())
+    assert rim.post("/v1/day-close", {"business_date": "2026-03-05"}).json["report"]["parked_expired"] == 1
+
+
 def test_the_display_goes_back_to_between_sales(rim: Rim) -> None:
     rim.post("/v1/quotes", quote())
     assert rim.client.get("/v1/screen").json["phase"] == "sale"
