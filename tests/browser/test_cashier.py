@@ -295,6 +295,20 @@ def test_an_exchange_takes_the_old_goods_and_sells_those_at_hand(service: TillSe
     expect(panel.locator("#slip-list li")).to_have_text("The customer pays €7.05.")
 
 
+def test_an_exchange_is_of_the_business_day_and_in_the_language_of_its_sale(service: TillService, panel: Page):
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    post(service, "/v1/quotes", quote(quote_id="Q2", business_date="2026-03-04", channel="app", language="pl"))
+    begin(panel, "exchange")
+    panel.fill("#f-receipt", "R1")
+    panel.click("#act-send")
+    panel.check("#f-line2")
+    panel.click("#act-send")
+    expect(panel.locator("#slip-text")).to_contain_text("DOPŁATA")
+    back, sale = (entry.event for entry in service.journal.entries_after(service.journal.head().seq - 2))
+    assert [str(one.place.business_date) for one in (back, sale)] == ["2026-03-04"] * 2
+    assert sale.place.channel == "app"
+
+
 def test_an_exchange_sells_what_was_rung_up_while_its_lines_were_chosen_too(service: TillService, panel: Page):
     bring_back_for(service, panel, BREAD)
     panel.check("#f-line2")

@@ -94,7 +94,7 @@ const exchanged = {
     if (step === 0) { values.atHand = null; return "next"; } // more may be rung up while the lines are chosen
     const { sold_at, business_date, cashier, store_id, till_id, channel, language, training, override, cards, ...goods } = sale;
     const said = await call("POST", "/v1/exchanges", {
-      exchange_id: id, ...desk.stamp(),
+      exchange_id: id, business_date, channel, language, ...desk.stamp(),
       return: { return_id: `${id}-back`, of: values.receipt, lines: linesOf(desk, values) },
       receipt: { ...goods, receipt_id: `${id}-sale`, programme_version: quote.programme_version, digest: quote.digest },
     }).catch((problem) => {
