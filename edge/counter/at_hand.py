@@ -16,7 +16,7 @@ import msgspec
 from edge.api.answers import Answer, QuoteSaid
 from edge.api.bodies import Body, Id, QuoteBody, Scan
 from edge.counter.screens import FORGOTTEN_MS
-from edge.refusals import PaymentCardScanned
+from edge.refusals import PaymentCardScanned, TrainingSale
 from loyalty.amounts import Whole
 from loyalty.cards.payment_ranges import holds_payment
 from loyalty.document import Language
@@ -35,6 +35,7 @@ class ChoiceBody(Body, frozen=True, kw_only=True):
 
     `without_language`: as where nobody chose one.
     `code` is something scanned at the page that is no card of ours: goods, a coupon. It goes to the POS untouched.
+    `training`: it is practised, and for a basket of training alone.
     """
 
     choice_id: Id
@@ -45,6 +46,7 @@ class ChoiceBody(Body, frozen=True, kw_only=True):
     language: Language | None = None
     without_language: bool = False
     code: Annotated[str, msgspec.Meta(max_length=2048)] = ""
+    training: bool = False
 
 
 class Chosen(Answer, frozen=True, kw_only=True):
@@ -110,6 +112,8 @@ class AtHand:
         self._chosen_ms = self._chosen_no = 0
         self._chosen_for = ""  # the quote id of the basket that it was laid against
         self._is_of_language = False  # whether nothing but a language was chosen: card and points are the POS's own
+        self._is_practised = False  # whether it was chosen for a basket of training
+        self._practised, self._practised_ms = Chosen(), 0  # in training before the first line: for such a basket alone
         self._heard_no = 0  # the cursor that the POS had when it asked last
         self._codes: deque[tuple[int, int, str]] = deque(maxlen=MOST_CODES)  # cursor, when, code
         self._done: OrderedDict[str, tuple[ChoiceBody, ChoiceSaid]] = OrderedDict()
@@ -117,13 +121,23 @@ class AtHand:
     def keep(self, body: QuoteBody, token: str | None, said: QuoteSaid) -> None:
         """A basket was quoted: it is at hand now, with its card as a token."""
         with self._lock:
-            if self._heard_no >= self._chosen_no:
+            if self._heard_no >= self._chosen_no or (self._is_practised and not body.training):
                 self._chosen = None
             elif self._chosen is not None and self._is_of_language:
                 self._chosen = _of(body, token, self._chosen.language)
+            if body.training and token is None:
+                self._begin_practised(body.quote_id)
             self._no += 1
             self._sale, self._said = msgspec.structs.replace(body, card=token, cards=()), said
             self._kept_ms = self._mono_ms()
+
+    def _begin_practised(self, quote_id: str) -> None:
+        """The first line of training: what was chosen in training before it is for the POS now."""
+        chosen, self._practised = self._practised, Chosen()
+        if chosen != Chosen() and self._mono_ms() - self._practised_ms < FORGOTTEN_MS:
+            self._cursor += 1
+            self._chosen, self._chosen_ms, self._chosen_no = chosen, self._mono_ms(), self._cursor
+            self._chosen_for, self._is_practised, self._is_of_language = quote_id, True, chosen.card is None
 
     def leave(self, quote_id: str = "") -> bool:
         """The sale is paid or parked: what was chosen for it goes with it.
@@ -158,6 +172,7 @@ class AtHand:
 
         Raises:
             ChoiceReused: another choice under the same id.
+            TrainingSale: it is practised, and the sale at hand is not.
             What `token` and `quote` raise.
         """
         token = self._token(body.card) if body.card is not None else None
@@ -171,6 +186,10 @@ class AtHand:
         if body.code:
             return self._pass_on(body)
         sale = self.now().sale
+        if body.training and sale is None:
+            return self._practise(body)
+        if body.training and sale is not None and not sale.training:
+            raise TrainingSale("A real sale is at hand. Leave training to go on with it, or practise after it.")
         before, is_of_language = self._standing(sale)
         chosen = _merged(body, before)
         quote = self._quote(_with(sale, chosen, before)) if sale is not None else None
@@ -180,9 +199,21 @@ class AtHand:
             self._cursor += 1
             self._chosen, self._chosen_ms, self._chosen_no = chosen, self._mono_ms(), self._cursor
             self._chosen_for = sale.quote_id if sale is not None else ""
+            self._is_practised = sale is not None and sale.training
             self._is_of_language = is_of_language and not _is_of_card(body)
             said = ChoiceSaid(choice_id=body.choice_id, cursor=self._cursor, chosen=chosen, quote=quote, replayed=False)
             self._note(body, said)
+        return said
+
+    def _practise(self, body: ChoiceBody) -> ChoiceSaid:
+        """Keep what was chosen in training before the first line: a real sale must not begin with it."""
+        with self._lock:
+            chosen = self._practised = _merged(body, self._practised)
+            self._practised_ms = self._mono_ms()
+            said = ChoiceSaid(choice_id=body.choice_id, cursor=self._cursor, chosen=chosen, quote=None, replayed=False)
+            self._note(body, said)
+        if body.card is not None or body.without_card:
+            self._show(body.card)
         return said
 
     def _pass_on(self, body: ChoiceBody) -> ChoiceSaid:

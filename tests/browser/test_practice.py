@@ -10,7 +10,7 @@ from edge.service import TillService
 from tests.browser.conftest import OpenPage
 from tests.browser.counter import GOODS, post, sign_in, welcoming
 from tests.browser.test_cashier import begin
-from tests.edge.rim import CARD, commit, line, quote
+from tests.edge.rim import CARD, STRANGER, commit, line, quote
 
 pytestmark = pytest.mark.browser
 
@@ -52,6 +52,25 @@ def test_a_basket_is_parked_and_resumed_in_practice_beside_a_real_one(service: T
     expect(practising.locator("#row-total dd")).to_have_text("€31.47")
     assert [one["park_id"] for one in ask(service, "/v1/parked")["parked"]] == ["P-real"]
     assert ask(service, "/v1/parked", training="true")["parked"] == []
+
+
+def test_practice_beside_a_real_sale_leaves_that_sale_alone(service: TillService, practising: Page):
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    expect(practising.locator("#row-total dd")).to_have_text("€31.47")
+    begin(practising, "enrol")
+    practising.fill("#f-card", STRANGER)
+    practising.click("#act-send")
+    expect(practising.locator("#latest li").first).to_contain_text("Member …9998 has joined.")
+    practising.click("#slip-close")
+    begin(practising, "park")
+    practising.click("#act-send")
+    expect(practising.locator("#act-problem")).to_have_text(
+        "Training and real sales are kept apart. Switch training on or off to match this one."
+    )
+    practising.click("#act-close")
+    at_hand = ask(service, "/v1/at-hand")["sale"]
+    assert (at_hand["quote_id"], at_hand["card"]) == ("Q1", None)
+    assert ask(service, "/v1/choices")["chosen"] is None
 
 
 def test_goods_of_a_practised_sale_come_back_in_practice(service: TillService, practising: Page):

@@ -169,6 +169,35 @@ def test_what_was_chosen_for_a_sale_that_ends_late_is_not_laid_against_the_next(
     assert rim.client.get("/v1/choices?after=0").json["chosen"] is None
 
 
+def test_what_is_practised_before_the_first_line_is_laid_against_no_real_sale(rim: Rim):
+    assert choose(rim, "c1", card=CARD, training=True)["chosen"]["card"] is not None
+    assert rim.desk.screens.now().member == "…8903"
+    assert rim.client.get("/v1/choices?after=0").json["chosen"] is None
+    rim.post("/v1/quotes", quote(card=None))
+    assert rim.client.get("/v1/choices?after=0").json["chosen"] is None
+    refused = rim.post("/v1/choices", {"choice_id": "c2", "card": CARD, "training": True})
+    assert (refused.status_code, refused.json["code"]) == (422, "receipt.training")
+    assert rim.client.get("/v1/at-hand").json["sale"]["card"] is None
+
+
+def test_what_was_chosen_for_a_practised_sale_is_not_laid_against_the_real_one_after_it(rim: Rim):
+    rim.post("/v1/quotes", quote(card=None, training=True))
+    choose(rim, "c1", card=STRANGER)
+    rim.post("/v1/quotes", quote(quote_id="Q2", card=None))
+    assert rim.client.get("/v1/choices?after=0").json["chosen"] is None
+    assert choose(rim, "c2", language="pl")["chosen"]["card"] is None
+
+
+def test_what_is_practised_before_the_first_line_is_laid_against_the_practised_sale(rim: Rim):
+    choose(rim, "c1", card=CARD, training=True)
+    choose(rim, "c2", language="pl", training=True)
+    rim.post("/v1/quotes", quote(card=None, training=True))
+    told = rim.client.get("/v1/choices?after=0").json
+    assert (len(told["chosen"]["card"]), told["chosen"]["language"]) == (32, "pl")
+    said = choose(rim, "c3", points_to_spend=300, training=True)
+    assert (said["quote"]["training"], said["quote"]["member"]["card"]) == (True, "…8903")
+
+
 def test_a_sale_that_names_no_quote_takes_what_is_at_hand_off_the_screens(rim: Rim):
     rim.post("/v1/quotes", quote())
     rim.post("/v1/receipts", commit(quote_id=""))

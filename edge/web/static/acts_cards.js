@@ -79,6 +79,7 @@ const spend = {
       field("points", { mode: "numeric", value: values.points ?? String(most || ""), hint: t("field.pointsHint", { p: points(most), s: step }), required: true })];
   },
   async send(desk, values, step, { id, call }) {
+    desk.practise();
     const n = Number(values.points);
     if (!Number.isInteger(n) || n < 1) throw new Error(t("field.pointsHint", { p: points(desk.screen.most_points), s: desk.screen.step_points }));
     const { cashier, ...training } = desk.stamp(), { sale } = await get("/v1/at-hand");
@@ -123,7 +124,7 @@ const enrol = {
       ...(Object.keys(person).length ? { person } : {}),
       consents: terms.map(({ purpose, channel, version }) => ({ purpose, channel, version, given: true })),
     });
-    await desk.choose({ card: said.card_token });
+    if (!desk.isAside()) await desk.choose({ card: said.card_token });
     const confirming = said.consents.filter((one) => one.confirm_code);
     const paper = await paperOf("welcome", desk, { ...welcomeOf(said), number: said.enrol_id, confirm_code: confirming[0]?.confirm_code ?? "", confirm_url: confirming[0]?.confirm_url ?? "" });
     return { say: t("say.enrolled", { c: `…${said.last4}` }), slip: { title: t("act.enrol"), facts: [[t("kiosk.number"), said.card_number || `…${said.last4}`], ...confirming.map((one) => [t("kiosk.confirmCode"), one.confirm_code])], list: [t("told.welcome"), ...paper.list], text: paper.text } };
@@ -154,7 +155,7 @@ const trouble = {
   async send(desk, values, step, { id, call }) {
     const card = values.newCard || null, { token } = await tokenOf(values.card);
     const bodies = { replace: { old_card: token, card, reason: values.reason }, block: { card: token, reason: values.reason }, issue: { member_card: token, card } };
-    const isAtHand = token === desk.card(); // before the answer, which may come with another state
+    const isAtHand = token === desk.card() && !desk.isAside(); // before the answer, which may come with another state
     const said = await call("POST", "/v1/cards", { card_id: id, what: values.what, ...desk.stamp(), ...bodies[values.what] });
     // A card that is good no more is taken from the sale; the new one earns in its place.
     if (isAtHand && values.what !== "issue") await desk.choose(values.what === "block" ? { without_card: true } : { card: said.card_token });

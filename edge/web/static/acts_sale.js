@@ -89,6 +89,7 @@ const exchanged = {
     return linesToReturn(desk, values);
   },
   async send(desk, values, step, { id, call }) {
+    desk.practise();
     const { sale, quote } = values.atHand ??= await get("/v1/at-hand");
     if (!sale) { values.atHand = null; throw new Error(`${t("cashier.noSale")}. ${t("say.ringUpFirst")}`); }
     if (step === 0) { values.atHand = null; return "next"; } // more may be rung up while the lines are chosen
@@ -112,6 +113,7 @@ const parked = {
   draw: () => [field("note", { hint: t("field.noteHint") }),
     make("label", { class: "check", for: "f-anywhere" }, make("input", { type: "checkbox", id: "f-anywhere", name: "anywhere" }), make("span", {}, t("field.anywhere")), make("span", { class: "hint" }, t("field.anywhereHint")))],
   async send(desk, values, step, { id, call }) {
+    desk.practise();
     const { sale } = values.atHand ??= await get("/v1/at-hand");
     if (!sale) { values.atHand = null; throw new Error(t("cashier.noSale")); }
     await call("POST", "/v1/parked", { ...sale, ...desk.stamp(), park_id: id, note: values.note, anywhere: values.anywhere });
@@ -143,6 +145,7 @@ const resumed = {
     return [rows.length ? picks(t("act.resume"), ...rows) : lead(t("say.nothingParked")), unheard.length ? make("p", { class: "notice" }, t("say.unheard", { t: unheard.join(", ") })) : null, heard ? null : lead(t("say.officeUnheard"))].filter(Boolean);
   },
   async send(desk, values, step, { id, call }) {
+    desk.practise();
     const one = values.all[Number(values.chosen)], { training } = desk.stamp();
     if (!one) return {};
     const before = unpriced?.one.park_id === one.park_id ? unpriced.id : id;

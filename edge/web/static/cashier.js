@@ -23,8 +23,11 @@ export const desk = {
   stamp: () => ({ cashier: desk.who, ...(desk.training || desk.screen?.training ? { training: true } : {}) }),
   // What is asked for without a body is told in the query that it is practised.
   asked: (path) => (desk.stamp().training ? `${path}${path.includes("?") ? "&" : "?"}training=true` : path),
+  // Whether a real sale is at hand while the panel practises: what is practised is laid against no such sale.
+  isAside: () => desk.training && desk.screen?.phase === "sale" && !desk.screen.training,
+  practise: () => { if (desk.isAside()) throw new Error(t("refusal.receipt_training")); },
   choose: async (more) => {
-    const said = await post("/v1/choices", { choice_id: newId("choice"), ...more });
+    const { training } = desk.stamp(), said = await post("/v1/choices", { choice_id: newId("choice"), ...(training ? { training } : {}), ...more });
     // A card that takes the place of another is worth a word to the customer.
     if (said.quote?.card_replaced) note(replacedOf(said.quote.card_replaced));
     return said;
