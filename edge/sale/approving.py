@@ -5,6 +5,7 @@ training gives more tries. Source: fraud-privacy.md section 1, "Refund or void",
 """
 
 import hmac
+import threading
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -60,6 +61,7 @@ class Approver:
         self.limits = settings.approvals
         self._codes = {who: read_hash(text) for who, text in settings.supervisors.items()}
         self._journal, self._clock = journal, clock
+        self._turn = threading.Lock()  # those who try at the same moment have no more tries than one after the other
 
     def check(self, ask: OverrideAsk) -> Override:
         """The approval without its code.
@@ -70,6 +72,11 @@ class Approver:
         """
         if not self._codes:
             return Override(supervisor=ask.supervisor, reason=ask.reason, by_pos=True)
+        with self._turn:
+            self._try(ask)
+        return Override(supervisor=ask.supervisor, reason=ask.reason)
+
+    def _try(self, ask: OverrideAsk) -> None:
         tries, now_ms = self._journal.tries, self._clock.now().wall_ms
         if (wait_ms := tries.wait_ms(now_ms)) > 0:
             raise OverrideLocked(
@@ -86,7 +93,6 @@ class Approver:
                 tries_left=left,
             )
         tries.forget()
-        return Override(supervisor=ask.supervisor, reason=ask.reason)
 
     def wanted(self, found: Mapping[Action, int], approval: Override | None) -> Override | None:
         """The approval with the rules that wanted it.

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import threading
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +172,23 @@ def test_wrong_codes_make_everybody_wait(rim: Rim) -> None:
         body = commit(receipt_id=f"R{n}", override={**BOSS, "code": code}, sold_at=None)
         answer = rim.post("/v1/receipts", body)
         assert (answer.json.get("code") or "ok") == outcome, step
+
+
+def test_who_tries_at_once_has_no_more_tries(rim: Rim) -> None:
+    """Closes, claims and voids, each in a thread of its own as the server has them."""
+    rim.post("/v1/receipts", commit())
+    gate = threading.Barrier(12)
+
+    def guess(no: int) -> str:
+        body = {"override": {"supervisor": "91", "code": f"00{no:02}"}}
+        gate.wait()
+        with rim.app.test_client() as client:
+            path = "/v1/day-close" if no % 2 else "/v1/receipts/R1/void"
+            return str(client.post(path, json=body).json["code"])
+
+    with ThreadPoolExecutor(12) as pool:
+        said = list(pool.map(guess, range(12)))
+    assert (said.count("override.wrong"), said.count("override.locked")) == (5, 7)
 
 
 def test_neither_a_restart_nor_training_gives_more_tries(tmp_path: Path) -> None:
