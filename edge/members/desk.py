@@ -4,6 +4,7 @@ Sentences are the cashier's; each names the next step. Source: docs/members.md.
 """
 
 import re
+import threading
 from typing import Any
 
 from edge.api import contract
@@ -102,6 +103,7 @@ class MembersDesk:
 
     def __init__(self, desk: Desk, line: CounterLine | None, confirm_url: str = "") -> None:
         self._desk, self._line, self._confirm_url = desk, line, confirm_url
+        self._writing = threading.Lock()  # as the desk's; another one, for head office may be asked meanwhile
 
     def offers(self, language: Language | None) -> EnrolmentSaid:
         """What a customer may be asked now."""
@@ -136,16 +138,17 @@ class MembersDesk:
         """A new member."""
         till, line = self._at(body.training)
         person = _person(body.person)
-        asked = self._said(body, body.enrol_id) if body.consents else self._asked(body, body.enrol_id)
-        ask = EnrolAsk(
-            **asked,
-            enrol_id=body.enrol_id,
-            asked_on=body.asked_on,
-            card=handed(till, body.card) if body.card is not None else None,
-            person_mark=mark_of_person(till, person),
-            consents=tuple(_answer(one) for one in body.consents),
-        )
-        done = enrol_member(till, ask, None if till.is_training else person, line)
+        with self._writing:
+            asked = self._said(body, body.enrol_id) if body.consents else self._asked(body, body.enrol_id)
+            ask = EnrolAsk(
+                **asked,
+                enrol_id=body.enrol_id,
+                asked_on=body.asked_on,
+                card=handed(till, body.card) if body.card is not None else None,
+                person_mark=mark_of_person(till, person),
+                consents=tuple(_answer(one) for one in body.consents),
+            )
+            done = enrol_member(till, ask, None if till.is_training else person, line)
         self._desk.remember_end(done.card_token, done.last4)
         return MemberMade(
             enrol_id=body.enrol_id,
@@ -167,15 +170,17 @@ class MembersDesk:
         if (body.what == "block" and body.card is None) or (body.what != "block" and other is None):
             named = {"issue": "member_card", "replace": "old_card", "block": "card"}[body.what]
             raise CardWanted(f"Name the card under {named}; find it by telephone where the member has none with them.")
-        ask = CardAsk(
-            **self._asked(body, body.card_id),
-            card_id=body.card_id,
-            what=_WHAT[body.what],
-            card=handed(till, body.card) if body.card is not None else None,
-            other_token=handed(till, other).token if other is not None else None,
-            reason=contract.without_payment(body.reason),
-        )
-        return self._card_done(body, till, change_card(till, ask, line))
+        with self._writing:
+            ask = CardAsk(
+                **self._asked(body, body.card_id),
+                card_id=body.card_id,
+                what=_WHAT[body.what],
+                card=handed(till, body.card) if body.card is not None else None,
+                other_token=handed(till, other).token if other is not None else None,
+                reason=contract.without_payment(body.reason),
+            )
+            done = change_card(till, ask, line)
+        return self._card_done(body, till, done)
 
     def find(self, body: FindBody) -> FoundAll:
         """Whose telephone or e-mail it is."""
@@ -197,14 +202,16 @@ class MembersDesk:
     def consent(self, body: ConsentAskBody) -> ConsentDone:
         """A consent given or withdrawn."""
         till, _ = self._at(body.training)
-        ask = ConsentAsk(
-            **self._said(body, body.consent_id),
-            consent_id=body.consent_id,
-            card_token=self._token(till, body.card),
-            said=ConsentAnswer(purpose=body.purpose, channel=body.channel, version=body.version, given=body.given),
-            asked_on=body.asked_on,
-        )
-        return self._consent_done(give_consent(till, ask), body.consent_id)
+        with self._writing:
+            ask = ConsentAsk(
+                **self._said(body, body.consent_id),
+                consent_id=body.consent_id,
+                card_token=self._token(till, body.card),
+                said=ConsentAnswer(purpose=body.purpose, channel=body.channel, version=body.version, given=body.given),
+                asked_on=body.asked_on,
+            )
+            done = give_consent(till, ask)
+        return self._consent_done(done, body.consent_id)
 
     def confirm(self, body: ConfirmBody) -> ConsentDone:
         """A consent confirmed by its code."""
@@ -212,10 +219,12 @@ class MembersDesk:
         number = read_confirm_code_of(till.identity.card_keys.accepted, body.code)
         if number is None:
             raise ConsentWrongCode("This code is not right. Compare it with the slip and type it again.")
-        ask = ConfirmAsk(
-            **self._said(body, body.confirm_id), confirm_id=body.confirm_id, number=number, asked_on=body.asked_on
-        )
-        return self._consent_done(confirm_consent(till, ask), body.confirm_id)
+        with self._writing:
+            ask = ConfirmAsk(
+                **self._said(body, body.confirm_id), confirm_id=body.confirm_id, number=number, asked_on=body.asked_on
+            )
+            done = confirm_consent(till, ask)
+        return self._consent_done(done, body.confirm_id)
 
     def consents(self, card: str, *, training: bool = False) -> ConsentsSaid:
         """What stands of a card's consents."""
@@ -251,14 +260,16 @@ class MembersDesk:
             )  # fmt: skip
         else:
             named = ReceiptNamed(receipt_id=body.receipt_id or "", record=body.record)
-        ask = ClaimAsk(
-            **self._asked(body, body.claim_id),
-            claim_id=body.claim_id,
-            card=handed(till, body.card),
-            named=named,
-            of_ours=body.printed is None,
-        )
-        return self._claim_said(body.claim_id, claim_receipt(till, ask))
+        with self._writing:
+            ask = ClaimAsk(
+                **self._asked(body, body.claim_id),
+                claim_id=body.claim_id,
+                card=handed(till, body.card),
+                named=named,
+                of_ours=body.printed is None,
+            )
+            made = claim_receipt(till, ask)
+        return self._claim_said(body.claim_id, made)
 
     def claim_again(self, claim_id: str, *, training: bool = False) -> ClaimSaid:
         """A claim as it stands."""

@@ -16,16 +16,17 @@ def certificate_said(desk: Desk, body: CertificateOrderBody) -> CertificateSaid:
     """Answer a body. Raises: as `order_certificate`."""
     desk = desk.at(body.training)
     code = contract.certificate_code(body.code)
-    ask = CertificateOrder(
-        **contract.asked(body, desk.here(body.request_id)),
-        request_id=body.request_id,
-        action=body.action,
-        code=code,
-        amount_minor=body.amount_minor,
-        currency=body.currency or "",
-        reason=contract.without_payment(body.reason),
-    )
-    told = order_certificate(desk.till, ask)
+    with desk.writing:
+        ask = CertificateOrder(
+            **contract.asked(body, desk.here(body.request_id)),
+            request_id=body.request_id,
+            action=body.action,
+            code=code,
+            amount_minor=body.amount_minor,
+            currency=body.currency or "",
+            reason=contract.without_payment(body.reason),
+        )
+        told = order_certificate(desk.till, ask)
     return _said(desk, body, told, code[-SHOWN:])
 
 

@@ -1,5 +1,7 @@
 """Members, cards, consents and claims over HTTP: once each, whatever is sent again, and nothing in clear."""
 
+import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,47 @@ def test_each_request_is_answered_once_and_again_the_same(rim: Rim):
     said = rim.post("/v1/consents/confirm", {"confirm_id": "F-1", "asked_on": "kiosk", "code": rim.post(
         "/v1/members", asks["/v1/members"]).json["consents"][0]["confirm_code"]})  # fmt: skip
     assert (said.status_code, said.json["consent"]["state"]) == (201, "confirmed")
+
+
+@pytest.mark.parametrize(
+    ("path", "works", "body"),
+    [
+        ("members", "edge.members.desk.enrol_member", {"enrol_id": "X-1"}),
+        ("cards", "edge.members.desk.change_card", {"card_id": "X-1", "what": "replace", "old_card": CARD}),
+        ("consents", "edge.members.desk.give_consent", {"consent_id": "X-1", "card": CARD, "purpose": "terms",
+                                                        "version": "v1", "given": True, "asked_on": "kiosk"}),
+        ("claims", "edge.members.desk.claim_receipt", {"claim_id": "X-1", "card": STRANGER, "receipt_id": "R1"}),
+        ("certificates", "edge.web.certificates_http.order_certificate", {
+            "request_id": "X-1", "action": "activate", "code": "GC-7781-0042", "amount_minor": 500, "currency": "EUR"}),
+    ],
+)  # fmt: skip
+def test_a_request_that_is_sent_again_while_it_is_worked_on_is_the_same_request(
+    rim: Rim, monkeypatch: pytest.MonkeyPatch, path: str, works: str, body: dict[str, Any]
+):
+    rim.cache.load_programme(read_programme(PLAIN + MEMBERS + "certificates: {sold: {tags: [gift-card]}}\n"))
+    rim.post("/v1/receipts", commit(card=None))
+    module, name = works.rsplit(".", 1)
+    work = getattr(import_module(module), name)
+    told: list[Any] = []
+
+    def ask() -> None:
+        with rim.app.test_client() as client:
+            told.append(client.post(f"/v1/{path}", json=body))
+
+    second = threading.Thread(target=ask)
+
+    def slow(*args: Any) -> Any:
+        if second.ident is None:  # the POS waits no longer than two seconds
+            rim.clock.move(2_000)
+            second.start()
+            second.join(0.5)
+        return work(*args)
+
+    monkeypatch.setattr(works, slow)
+    ask()
+    second.join()
+    assert sorted(one.status_code for one in told) == [200, 201]
+    assert [one.json["replayed"] for one in sorted(told, key=lambda one: one.status_code)] == [True, False]
 
 
 def test_an_id_of_one_thing_is_not_one_of_another(rim: Rim):
