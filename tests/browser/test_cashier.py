@@ -217,6 +217,9 @@ def test_what_a_supervisor_must_approve_is_sent_again_with_the_approval(tmp_path
         service.stop()
 
 
+BREAD, MUG = line(1, "bread", 250), line(2, "mug", 300)
+
+
 def test_parked_here_and_resumed_the_basket_is_at_hand_again(service: TillService, panel: Page):
     post(service, "/v1/quotes", quote(basket=GOODS))
     begin(panel, "park")
@@ -228,6 +231,22 @@ def test_parked_here_and_resumed_the_basket_is_at_hand_again(service: TillServic
     panel.click("#act-send")
     expect(panel.locator("#row-total dd")).to_have_text("€31.47")
     assert requests.get(f"{service.url}/v1/parked", timeout=5).json()["parked"] == []
+
+
+def test_a_basket_whose_parking_was_refused_is_parked_with_what_is_rung_up_by_the_next_try(
+    service: TillService, panel: Page
+):
+    post(service, "/v1/quotes", quote(basket=basket(BREAD)))
+    begin(panel, "park")
+    panel.check("#f-anywhere")
+    panel.click("#act-send")
+    expect(panel.locator("#act-problem")).to_be_visible()  # there is no head office
+    post(service, "/v1/quotes", quote(basket=basket(BREAD, MUG)))
+    panel.uncheck("#f-anywhere")
+    panel.click("#act-send")
+    expect(panel.locator("#latest li").first).to_contain_text("Parked.")
+    (parked,) = requests.get(f"{service.url}/v1/parked", timeout=5).json()["parked"]
+    assert (parked["lines"], parked["amount_minor"]) == (2, 550)
 
 
 def park_and_resume(service: TillService, panel: Page) -> None:
@@ -269,9 +288,6 @@ def test_a_resumed_basket_that_cannot_be_priced_can_be_resumed_again(service: Ti
     expect(panel.locator("#row-total dd")).to_have_text("€31.47")
     begin(panel, "resume")
     expect(panel.locator("#act-body .lead").first).to_have_text("Nothing is parked.")
-
-
-BREAD, MUG = line(1, "bread", 250), line(2, "mug", 300)
 
 
 def bring_back_for(service: TillService, panel: Page, new: dict[str, Any]) -> None:

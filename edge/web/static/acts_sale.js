@@ -99,14 +99,19 @@ const exchanged = {
       return: { return_id: `${id}-back`, of: values.receipt, lines: linesOf(desk, values) },
       receipt: { ...goods, receipt_id: `${id}-sale`, programme_version: quote.programme_version, digest: quote.digest },
     }).catch((problem) => {
-      // Refused, it is tried again with what is rung up by then; where nobody knows, it stays the very same.
-      if (problem.status && problem.status < 500) values.atHand = null;
+      forget(problem, values);
       throw problem;
     });
     const say = said.to_pay_minor ? t("say.exchangedPay", { m: cashOf(desk, said.to_pay_minor) }) : said.to_hand_out_minor ? t("say.exchangedOut", { m: cashOf(desk, said.to_hand_out_minor) }) : t("say.exchangedEven");
     return { say, slip: { title: t("act.exchange"), list: [say], text: said.text } };
   },
 };
+
+// What was refused is tried again with what is rung up by then; where nobody knows, it stays the very same. Without the line
+// it has another id by the next try, and the till withdraws what head office may have of the first.
+function forget(problem, values) {
+  if (problem.status && (problem.status < 500 || problem.code === "parked.no_line")) values.atHand = null;
+}
 
 const parked = {
   name: "park", key: "K",
@@ -116,7 +121,10 @@ const parked = {
     desk.practise();
     const { sale } = values.atHand ??= await get("/v1/at-hand");
     if (!sale) { values.atHand = null; throw new Error(t("cashier.noSale")); }
-    await call("POST", "/v1/parked", { ...sale, ...desk.stamp(), park_id: id, note: values.note, anywhere: values.anywhere });
+    await call("POST", "/v1/parked", { ...sale, ...desk.stamp(), park_id: id, note: values.note, anywhere: values.anywhere }).catch((problem) => {
+      forget(problem, values);
+      throw problem;
+    });
     return { say: t(values.anywhere ? "say.parkedAnywhere" : "say.parked") };
   },
 };
