@@ -177,6 +177,7 @@ class Desk:
     def show_paid(self, told: Committed, names: Mapping[str, str], reader: Reader, quote_id: str) -> None:
         """A sale is paid: the screens say so, unless the next basket is on them already."""
         if not self.at_hand.leave(quote_id):
+            self.screens.begin_anew()
             return
         now, is_offline, programme = self.clock.now(), self.is_offline(), self._programme(told.detail.programme_version)
 
@@ -195,6 +196,8 @@ class Desk:
         """A sale was laid aside: the screens go back to between sales, unless the next basket is on them already."""
         if self.at_hand.leave(quote_id):
             self.screens.publish(self.blank_screen)
+        else:
+            self.screens.begin_anew()
 
     def _as_training(self, said: Told) -> Told:
         return msgspec.structs.replace(said, training=True) if self.till.is_training else said

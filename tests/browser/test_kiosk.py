@@ -440,6 +440,23 @@ def test_what_was_typed_and_ticked_before_paying_is_not_there_for_the_next_custo
     assert [page.input_value(f"#j-{name}") for name in names] == ["", "", ""]
 
 
+def test_whoever_paid_late_is_forgotten_though_the_next_basket_is_rung_up(service: TillService, open_page: OpenPage):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    at(page, "sale")
+    page.click('[data-language="pl"]')
+    page.click("#to-card")
+    page.click("#to-join")
+    expect(page.locator("#j-checks input")).to_have_count(2)
+    post(service, "/v1/quotes", quote(quote_id="Q2", card=None, basket=GOODS))
+    post(service, "/v1/receipts", commit(card=None, basket=GOODS))
+    at(page, "sale")
+    expect(page.locator("#j-checks input")).to_have_count(0)
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert service.desk.screens.now().phase == "sale"
+
+
 def test_a_number_that_comes_after_the_sale_was_paid_is_not_shown_to_the_next_customer(
     service: TillService, open_page: OpenPage
 ):

@@ -254,6 +254,18 @@ def test_points_that_head_office_is_asked_for_are_told_to_pos_cashier_and_custom
     assert (shown.authority, shown.to_ask) == ("hold", True)
 
 
+def test_pages_are_told_that_a_sale_is_over_which_the_next_one_has_overtaken(rim: Rim):
+    rim.post("/v1/quotes", quote())
+    rim.post("/v1/quotes", quote(quote_id="Q2", card=None))
+    page = rim.desk.screens.stream("kiosk")
+    next(page)
+    rim.post("/v1/receipts", commit())
+    over, now = said(next(page)), said(next(page))
+    assert (over["phase"], over["member"], over["totals"], over["beside"]) == ("done", "", None, None)
+    assert (now["phase"], now["beside"]["quote_id"]) == ("sale", "Q2")
+    assert now["no"] > over["no"]
+
+
 def test_a_retry_of_an_old_sale_does_not_disturb_the_customer_at_the_till(rim: Rim):
     rim.post("/v1/receipts", commit())
     rim.post("/v1/quotes", quote(card=None))
