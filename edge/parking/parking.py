@@ -174,7 +174,8 @@ def take_up(till: Till, body: bytes) -> TakenUp:
     if card is not None:
         till.shown.came(card, parked.ways)
     show_card = parked.sale.card is not None and card is None
-    sale = msgspec.structs.replace(parked.sale, card=card)
+    # Who goes on with it, and on which day, is for whoever takes it up to say.
+    sale = msgspec.structs.replace(parked.sale, card=card, cashier="", business_date=None)
     last4, scan_again = parked.last4, parked.scan_again
     return TakenUp(sale=sale, note=parked.note, show_card=show_card, scan_again=scan_again, last4=last4)
 

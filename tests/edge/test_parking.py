@@ -256,6 +256,13 @@ def test_of_two_cards_the_one_presented_last_is_parked_with_the_basket(rim: Rim,
     assert rim.post("/v1/parked", parked(card=CARD)).json["replayed"] is True
 
 
+def test_a_resumed_sale_is_of_the_day_and_the_cashier_that_go_on_with_it(rim: Rim) -> None:
+    rim.post("/v1/parked", parked(business_date="2026-03-05", channel="app", language="pl"))
+    assert rim.client.get("/v1/parked").json["parked"][0]["cashier"] == "4"
+    sale = resumed(rim).json["sale"]
+    assert (sale["cashier"], sale["business_date"], sale["channel"], sale["language"]) == ("", None, "app", "pl")
+
+
 def test_settled_baskets_are_forgotten_in_time(rim: Rim) -> None:
     for park_id in ("P1", "P2"):
         rim.post("/v1/parked", parked(park_id=park_id))
