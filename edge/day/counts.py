@@ -30,7 +30,7 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
     offline_receipts: int
 
 
-def day_of(entries: Iterable[Entry], business_date: date) -> Day:
+def events_of(entries: Iterable[Entry], business_date: date) -> Day:
     """What bears a business date: sales, returns and voids, and how much of anything was approved."""
     known = [(entry.head.seq, event) for entry in entries if (event := _known(entry))]
     kept = [(seq, event) for seq, event in known if _day_of(event) == business_date]

@@ -11,12 +11,12 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import msgspec
 
-from edge.day.counts import Day, day_of, days_of
+from edge.day.counts import Day, days_of, events_of
 from edge.instants import local_time
 from edge.journal.journal import Entry, Journal
 from edge.parking.at_office import LATE_MS
 from edge.parking.parking import expire
-from edge.refusals import ClosedOtherwise, DayNotClosed
+from edge.refusals import BadTime, ClosedOtherwise, DayNotClosed
 from edge.sale.approving import approve
 from edge.sale.asks import Asked, DayClosed, OverrideAsk, Warn
 from edge.sale.recalling import record_of
@@ -42,23 +42,41 @@ from sync.chain import StreamHead
 NOTHING = DayTotals()
 
 
-def day_meant(till: Till, ask: Asked) -> date:
+def day_of(till: Till, ask: Asked) -> date:
+    """The business date that a close is of: the one that it names, else the one that is open.
+
+    Raises:
+        BadTime: the day is still to come, and nothing was sold on it: closed now, it could not be closed any more.
+    """
+    journal, today = till.journal, till.place(msgspec.structs.replace(ask, business_date=None))
+    named = ask.business_date
+    with journal.still():
+        closes = journal.closes_after(0, most=2)
+        sold = days_of(journal.entries_after(_second(closes)))
+        if named is None:
+            return _open_day(journal, closes, sold, today)
+        is_to_come = named > max(sold, default=today.business_date) and named > today.business_date
+        if is_to_come and journal.find(f"till_close:{named}") is None:
+            raise BadTime(
+                f"{named} is still to come, and nothing was sold on it. Close the day that is over.",
+                business_date=named.isoformat(),
+            )
+    return named
+
+
+def _open_day(journal: Journal, closes: Sequence[Entry], sold: Iterable[date], now: Place) -> date:
     """The business date that a close means which names none: a day lasts until five hours past its midnight.
 
     Where nothing was sold on it, the one that was closed since it began (the same close, asked for again), else the
-    last one before it that nobody closed. Raises: BadTime.
+    last one before it that nobody closed.
     """
-    journal, place = till.journal, till.place(ask)
-    day = _day_at(place)
-    with journal.still():
-        closes = journal.closes_after(0, most=2)
-        sold = {on for on in days_of(journal.entries_after(_second(closes))) if on <= place.business_date}
-        is_open = {on for on in sold if journal.find(f"till_close:{on}") is None}
-        if day in is_open or journal.find(f"till_close:{day}") is not None:
-            return day
-    for close in closes[:1]:
-        if isinstance(close.event, TillClose) and _day_at(close.event.place) == day:
-            return close.event.place.business_date
+    day = _day_at(now)
+    is_open = {on for on in sold if on <= now.business_date and journal.find(f"till_close:{on}") is None}
+    if day in is_open or journal.find(f"till_close:{day}") is not None:
+        return day
+    last = closes[0].event if closes else None
+    if isinstance(last, TillClose) and _day_at(last.place) == day:
+        return last.place.business_date
     return max((on for on in is_open if on < day), default=max(is_open, default=day))
 
 
@@ -105,7 +123,7 @@ def close_day(
             _check_same_totals(before.event, pos)
             return _answer(journal, before.event, before.head, replayed=True)
         last = journal.last_close()
-        day = day_of(journal.entries_after(_second(journal.closes_before(business_date, most=2))), business_date)
+        day = events_of(journal.entries_after(_second(journal.closes_before(business_date, most=2))), business_date)
         differences = compare_day(day.entries, pos, sales)
         own = totals_of_day(day.entries)
         detail = CloseDetail(

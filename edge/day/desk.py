@@ -32,7 +32,7 @@ from edge.api.day_answers import (
     TrainingSaid,
 )
 from edge.counter.desk import NOBODY, Desk, Face
-from edge.day.day import close_day, closed_day, day_meant, figures_of
+from edge.day.day import close_day, closed_day, day_of, figures_of
 from edge.day.telling import close_said, report_of
 from edge.instants import show_instant
 from edge.parking.at_office import ParkedOffice
@@ -285,7 +285,7 @@ class DayDesk:
         """Close a business day."""
         desk = self._desk.at(body.training)
         asked = contract.asked(body, desk.here())
-        day = body.business_date or day_meant(desk.till, Asked(**asked))
+        day = day_of(desk.till, Asked(**asked))
         sales = None if body.sales is None else [SaleTotal(**msgspec.structs.asdict(one)) for one in body.sales]
         told = close_day(desk.till, day, asked["cashier"], pos=_totals(body), sales=sales, override=asked["override"])
         return self._close_said(desk, told, body.language)

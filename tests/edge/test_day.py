@@ -135,6 +135,17 @@ def test_a_close_without_a_date_closes_the_day_that_is_open(tmp_path: Path) -> N
         assert closed == (day, time, f"2026-03-{int(named):02}", more[:1] == ["again"])
 
 
+def test_a_day_that_is_still_to_come_is_not_closed_but_one_that_was_sold_on_already_is(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)  # it is 5 March
+    rim.post("/v1/receipts", paid(card=None))
+    refused = shut(rim, business_date="2026-03-06")
+    assert (refused.status_code, refused.json["code"]) == (422, "sale.bad_time")
+    rim.post("/v1/receipts", paid(receipt_id="R2", card=None, business_date="2026-03-06"))
+    assert shut(rim, business_date="2026-03-06").json["receipts"] == 1
+    assert shut(rim, business_date="2026-03-06").json["replayed"] is True
+    assert shut(rim).json["receipts"] == 1
+
+
 def test_a_sale_is_voided_until_the_close_of_its_own_day(till: Till) -> None:
     till.commit(commit("r1"))
     till.commit(commit("r2", on(date(2026, 3, 6))))
@@ -218,7 +229,7 @@ TOTALS = {
 
 
 def shut(rim: Rim, **more: Any) -> Any:
-    return rim.post("/v1/day-close", {"business_date": DATE, "cashier": "4", **more})
+    return rim.post("/v1/day-close", {"business_date": DATE, "cashier": "4"} | more)
 
 
 def test_totals_that_agree_are_said_to_agree(rim: Rim) -> None:
