@@ -6,7 +6,7 @@ that this till can work out are told as provisional. Source: docs/members.md "A 
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import msgspec
 
@@ -20,6 +20,7 @@ from edge.sale.asks import ask_sha256
 from edge.sale.recalling import check_id, check_same, record_of
 from edge.sale.till import Till
 from loyalty.approvals import stamped
+from loyalty.baskets import Place
 from loyalty.facts.claiming import NotPriceable, claimed_points
 from loyalty.facts.member_events import Claimed, DeskDetail
 from loyalty.facts.receipts import Receipt, read_detail
@@ -96,7 +97,7 @@ def claim_receipt(till: Till, ask: ClaimAsk) -> ClaimMade:
             raise ClaimsOff("Receipts cannot be claimed later here. Scan the card before paying the next time.")
         if reason := till.names.blocked(ask.card.token):
             raise CardBlocked("This card is blocked. Send the member to customer service.", reason=reason)
-        place = till.place(ask)
+        place = _place(till, ask)
         on = place.business_date.isoformat()
         so_far = till.journal.members.claims_on(ask.card.token, on)
         if so_far >= rules.per_card_per_day:
@@ -104,7 +105,7 @@ def claim_receipt(till: Till, ask: ClaimAsk) -> ClaimMade:
                 f"This card has claimed {so_far} receipts today, as many as it may. Bring the others tomorrow.",
                 claimed=so_far,
             )
-        points = _look(till, ask, rules)
+        points = _look(till, ask, place.business_date, rules)
         approval = till.approver.wanted({"claim": so_far}, approval)
         detail = DeskDetail(cashier=ask.cashier, offline=till.is_offline())
         event = Claimed(
@@ -138,7 +139,20 @@ def claim_now(till: Till, claim_id: str, line: CounterLine | None) -> ClaimMade:
     return msgspec.structs.replace(made, state=state, points=points, reason=reason)
 
 
-def _look(till: Till, ask: ClaimAsk, rules: ClaimRules) -> int | None:
+def _place(till: Till, ask: ClaimAsk) -> Place:
+    """Where and when it is claimed. A POS may begin its next day before midnight: what it sold then is claimed on that
+    day, and not on the one before. Raises: BadTime."""
+    place = till.place(ask)
+    entry = till.journal.find(ask.named.receipt_id) if ask.of_ours and ask.business_date is None else None
+    if entry is None or not isinstance(entry.event, Receipt):
+        return place
+    sold = entry.event.place
+    if sold.sold_at_ms <= place.sold_at_ms and sold.business_date > place.business_date:
+        return msgspec.structs.replace(place, business_date=sold.business_date)
+    return place
+
+
+def _look(till: Till, ask: ClaimAsk, on: date, rules: ClaimRules) -> int | None:
     """What can be said of the receipt here: its points, or none where this till does not have it. Raises: a Refusal."""
     named = ask.named
     if not ask.of_ours:
@@ -162,12 +176,12 @@ def _look(till: Till, ask: ClaimAsk, rules: ClaimRules) -> int | None:
         raise ClaimHasCard("This receipt was made with a card already; its points are with that card.")
     if till.journal.members.claim_of(named.receipt_id) is not None:
         raise _claimed_before()
-    _check_age(till, ask, receipt, rules)
+    _check_age(receipt, on, rules)
     return _points(till, entry, receipt)
 
 
-def _check_age(till: Till, ask: ClaimAsk, receipt: Receipt, rules: ClaimRules) -> None:
-    sold_on, on = receipt.place.business_date, till.place(ask).business_date
+def _check_age(receipt: Receipt, on: date, rules: ClaimRules) -> None:
+    sold_on = receipt.place.business_date
     if not sold_on <= on <= sold_on + timedelta(days=rules.within_days):
         raise ClaimTooOld(
             f"Receipts can be claimed for {rules.within_days} days; this one is of {sold_on}. Tell the customer so.",

@@ -176,6 +176,17 @@ def test_a_consent_that_the_pos_kept_while_the_till_was_down_is_of_its_own_time(
     assert stands[0]["since"] == "2026-03-01T10:00:00.000+01:00"
 
 
+def test_a_receipt_of_a_business_day_that_began_in_the_evening_is_claimed_that_evening(rim: Rim):
+    rim.post("/v1/receipts", commit(card=None, business_date="2026-03-06"))
+    ask = {"claim_id": "L-1", "card": STRANGER, "receipt_id": "R1", "sold_at": "2026-03-05T18:35:00+01:00"}
+    early = rim.post("/v1/claims", {**ask, "business_date": "2026-03-05"})
+    assert (early.status_code, early.json["code"]) == (409, "claim.too_old")
+    assert rim.post("/v1/claims", ask).status_code == 201
+    assert rim.post("/v1/claims", ask).json["replayed"] is True
+    claimed = rim.journal.find("L-1").event
+    assert str(claimed.place.business_date) == "2026-03-06"
+
+
 def test_a_replaced_card_is_not_served_and_its_new_one_earns(rim: Rim):
     done = rim.post("/v1/cards", {"card_id": "C-1", "what": "replace", "old_card": CARD, "reason": "lost"}).json
     assert (len(done["card_number"]), done["card_number"][-4:]) == (13, done["last4"])
