@@ -58,7 +58,7 @@ def set_aside(
     if known.member is None or points < (1 if ask.partial else ask.points):
         if told is not None and told.refused == NotEnoughPoints.code:
             raise not_enough(asked=ask.points, most=max(allowed.points, told.available))
-        raise not_covered(programme, cache, known, now, asked=ask.points, most=allowed.points)
+        raise not_covered(programme, cache, known, now, asked=ask.points, most=allowed.points, is_hold=True)
     hold = Hold(
         hold_id=ask.hold_id,
         account_id=known.member.row.account_id,

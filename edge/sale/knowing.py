@@ -236,14 +236,17 @@ def lease_allows(programme: Programme, lease: HeldLease, place: Place, *, most: 
 
 
 def not_covered(
-    programme: Programme, cache: Cache, known: Known, now: Instant, *, asked: int, most: int
+    programme: Programme, cache: Cache, known: Known, now: Instant, *, asked: int, most: int, is_hold: bool = False
 ) -> SpendingOff | MemberStale | NotEnoughPoints:
-    """Why points cannot be spent, and what to do instead."""
-    if programme.spending is not None and programme.spending.online and programme.spending.offline is None:
+    """Why points cannot be spent, or set aside, and what to do instead."""
+    rule = programme.spending
+    if rule is not None and rule.online and rule.offline is None and known.member is not None:
         return SpendingOff(
-            "Points are spent at head office's word alone. Set them aside first, or take another tender."
+            "Points are spent at head office's word alone, and it cannot be asked now. Take another tender."
+            if is_hold
+            else "Points are spent at head office's word alone. Set them aside first, or take another tender."
         )
-    if programme.spending is None or programme.spending.offline is None:
+    if rule is None or rule.offline is None:
         return SpendingOff("Points cannot be spent at this till. Take another tender.")
     if known.member is not None and is_stale(cache, now):
         return MemberStale("Head office was not heard for 30 days, so points cannot be spent. Take another tender.")

@@ -322,8 +322,10 @@ WORD_ALONE = ALONE.replace("spending: {", "spending: {online: true, ")
 def test_what_only_head_office_lets_be_spent_is_told_before_it_is_asked(till: Till) -> None:
     ask = sale(line(1, "bread", 700), points=100)
     till.cache.load_programme(read_programme(WORD_ALONE))
-    centre_that(till, [said(600, 600)])
+    centre_that(till, [None, said(600, 600)])
     assert till.quote(ask).on_asking is None  # head office is out of reach
+    with pytest.raises(SpendingOff, match="cannot be asked now"):
+        till.hold(hold("h0", 600))
     till.is_offline = lambda: False
     told = till.quote(ask)
     assert (told.quote.redemption.most_points, told.quote.totals.points_spent) == (0, 0)
