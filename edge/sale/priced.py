@@ -85,11 +85,11 @@ class Priced:
             while len(self._answered) > MOST_ANSWERED:
                 self._answered.popitem(last=False)
 
-    def anew(self, told: Told) -> Quote:
-        """Price a basket. Raises: as `quote_basket`."""
+    def anew(self, told: Told, *, explain: bool = True) -> Quote:
+        """Price a basket. Args, raises: as `quote_basket`."""
         return self._price(
             told.compiled, told.basket, told.place, told.view, authority=told.authority, bearer=told.bearer,
-            shared=told.shared, language=told.language,
+            shared=told.shared, language=told.language, explain=explain,
         )  # fmt: skip
 
 

@@ -267,7 +267,7 @@ class Till:
         asked = self.may_ask(told.compiled.programme, known)
         if asked.points <= told.authority.points:
             return None
-        may = self.priced.anew(msgspec.structs.replace(told, authority=asked)).redemption
+        may = self.priced.anew(msgspec.structs.replace(told, authority=asked), explain=False).redemption
         return may if may.most_points > quote.redemption.most_points else None
 
     def hold(self, ask: HoldAsk) -> Held:
