@@ -17,7 +17,7 @@ from loyalty.facts.receipts import Receipt
 from loyalty.facts.reversals import Void
 from loyalty.ledger.books import NOBODY
 from loyalty.lots import EventRef
-from loyalty.members import LEASED, SPENT, Use, add_uses, counter
+from loyalty.members import LEASED, SPENT, Use, add_uses, counter, coupon_use
 from sync.chain import StreamHead
 
 WRITTEN_AT_ONCE = 100  # events; a start reads fewer than that
@@ -190,9 +190,14 @@ class OwnUses:
         return [uses for whose, seq, uses in self.standing.young if whose == account_id and seq > own_seq]
 
     def _uses_of(self, event: Event) -> list[tuple[int, Uses]]:
-        """What an event adds, by account; no account to which it adds nothing."""
+        """What an event adds, by account; no account to which it adds nothing.
+
+        Coupons of members are counted as nobody's too: of a member of another store no row ever tells that one was
+        used here.
+        """
         account_id, shared = getattr(event, "account_id", None), getattr(event, "shared_uses", ())
         uses = own_uses(event) if account_id is not None else ()
+        shared += tuple(use for use in uses if use.name.startswith(coupon_use("")))
         if account_id is not None and isinstance(event, Void):
             uses += voided_uses(self._sold(event.of))
         return [(whose, told) for whose, told in ((account_id, uses), (NOBODY, shared)) if told]

@@ -128,7 +128,9 @@ def _spoiled(item: WalletItem, workings: Workings) -> str:
     reason = spoiled_for(item, workings.view, workings.place.business_date)
     if reason:
         return reason
-    known = workings.counters if item.account_id is not None else workings.shared
+    # Of a member of another store a till knows what it took itself, and no more.
+    is_told = item.account_id is not None and workings.counters is not None
+    known = workings.counters if is_told else workings.shared
     return "used_before" if item.used or (known or {}).get(coupon_use(item.code), 0) > 0 else ""
 
 

@@ -15,10 +15,12 @@ from edge.sale.taking_back import take_back, void_receipt
 from edge.sale.till import Till
 from loyalty.cards.card_keys import CardKey, CardKeys
 from loyalty.facts.receipts import Receipt
-from loyalty.members import WalletItem
+from loyalty.members import PublishedMember, WalletItem
 from loyalty.pricing.leases import NotEnoughPoints
 from loyalty.programme.programme import read_programme
 from loyalty.trouble import Refusal
+from sync.lanes import LaneState
+from sync.wire import Page
 from tests.edge.conftest import OpenTill
 from tests.edge.counter import (
     ANA,
@@ -177,6 +179,31 @@ def test_a_personal_coupon_serves_the_card_it_was_given_to(till: Till) -> None:
     assert cake(ANA) == (0, ["used_before"])
 
 
+def test_of_a_member_of_another_store_a_till_knows_which_coupons_it_took_itself(
+    till: Till, open_till: OpenTill
+) -> None:
+    code = personal_of(till)
+    till.cache.load_members([published("ana", version=2, counters=None)])
+    ask = laying(("cake", 380), coupons=(code,))
+
+    def cake(at: Till) -> tuple[int, list[str]]:
+        told = at.quote(ask).quote
+        return told.totals.discount_minor, [one.reason for one in told.coupons_refused]
+
+    assert cake(till) == (380, [])
+    till.commit(committed("r1", ask))
+    assert cake(till) == (0, ["used_before"])
+    # Head office tells of her once more: without counters, and the till forgets what else she did here.
+    heard = published("ana", version=3, own_seq=till.journal.head().seq, counters=None)
+    till.journal.own_uses.forget(till.cache.take_page(*page_of(heard)))
+    assert cake(till) == (0, ["used_before"])
+    till.journal.close()
+    again = open_till()
+    assert cake(again) == (0, ["used_before"])
+    void_receipt(again, void("r1"))
+    assert cake(again) == (380, [])
+
+
 def test_coupons_of_before_a_new_card_key_serve_until_the_old_one_is_retired(till: Till, clock: FakeClock) -> None:
     bearers, personal = coupon_of(till), personal_of(till, "p0")
     first, second = CardKey(key_id="1", key="1e" * 32), CardKey(key_id="2", key="4c" * 32)
@@ -220,6 +247,12 @@ def test_a_void_and_a_return_of_everything_give_the_coupon_back(till: Till) -> N
     till.commit(committed("r2", ask))
     take_back(till, back("b1", "r2", (1, 1_000, 0)))
     assert tried(till, code) == (200, (code,), [])
+
+
+def page_of(member: PublishedMember) -> tuple[Page, LaneState]:
+    rows = (msgspec.Raw(msgspec.json.encode(member)),)
+    page = Page(lane="members", from_cursor="", to_cursor="9", version=9, more=False, rows=rows)
+    return page, LaneState(cursor="9", version=9)
 
 
 # What is kept

@@ -342,8 +342,9 @@ def test_a_use_that_this_till_was_told_of_as_a_counter_counts():
     # A personal coupon is counted with its member.
     assert judged(coupon("C1", account_id=7), view=member(counters=used)) == "used_before"
     assert judged(coupon("C1", account_id=7), view=member(), shared=used) == "used"
-    # Of a member of another store nothing is known here, and the sale goes on.
+    # Of a member of another store only what this till took itself is known here, and the sale goes on.
     assert judged(coupon("C1", account_id=7), view=member(counters=None)) == "used"
+    assert judged(coupon("C1", account_id=7), view=member(counters=None), shared=used) == "used_before"
 
 
 def test_a_coupon_is_counted_with_whom_it_belongs_to():
