@@ -7,6 +7,11 @@ from loyalty.pricing.quotes import quote_basket
 
 
 def would_earn(till: Till, ask: SaleAsk) -> int:
-    """Points for this basket and a card of which nothing is known yet; nothing is written, no code is read."""
-    quote = quote_basket(till.current(), ask.basket, till.place(ask), UNKNOWN_CARD, explain=False)
+    """Points for this basket and a card of which nothing is known yet, none at a till that serves no cards any more;
+    nothing is written, no code is read."""
+    if till.identity.is_wiped:
+        return 0
+    compiled = till.current()
+    given_out = till.journal.own_uses.shared(compiled.shared) if compiled.shared else ()
+    quote = quote_basket(compiled, ask.basket, till.place(ask), UNKNOWN_CARD, shared=given_out, explain=False)
     return quote.totals.points_earned

@@ -11,6 +11,7 @@ import pytest
 
 from edge.counter import screens as module
 from edge.counter.screens import Screen, Screens, TooManyScreens
+from edge.line.wiping import WIPED
 from loyalty.cards.cards import PaymentCard
 from loyalty.members import WalletItem
 from loyalty.programme.programme import read_programme
@@ -313,6 +314,23 @@ def test_without_a_card_the_display_tells_what_one_would_earn(rim: Rim):
     assert rim.desk.screens.now().would_earn == 105
     rim.post("/v1/quotes", quote())
     assert rim.desk.screens.now().would_earn == 0
+
+
+def test_nobody_is_told_of_points_that_are_all_given_out(rim: Rim):
+    first = "  - {id: first, limits: {times_in_all: 1}, then: [{kind: points, points: 500}]}\n"
+    rim.cache.load_programme(read_programme(PROGRAMME + first))
+    rim.post("/v1/quotes", quote(card=None))
+    assert rim.desk.screens.now().would_earn == 605
+    assert rim.post("/v1/receipts", commit()).json["totals"]["points_earned"] == 605
+    rim.post("/v1/quotes", quote(quote_id="Q2", card=None))
+    assert rim.desk.screens.now().would_earn == 105
+
+
+def test_a_till_that_serves_no_cards_any_more_tells_nobody_what_one_would_earn(rim: Rim):
+    wiped = msgspec.structs.replace(rim.identity.granted, card_key_id=WIPED)
+    rim.desk.till.use_identity(msgspec.structs.replace(rim.identity, granted=wiped))
+    rim.post("/v1/quotes", quote(card=None))
+    assert (rim.desk.screens.now().phase, rim.desk.screens.now().would_earn) == ("sale", 0)
 
 
 def test_what_was_nearly_had_is_told_apart_from_what_was_had(rim: Rim):
