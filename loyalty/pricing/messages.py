@@ -15,7 +15,9 @@ from loyalty.amounts import format_minor, format_units
 from loyalty.document import Language
 from loyalty.members import Use
 from loyalty.moments import in_period
+from loyalty.pricing.conditions import budget_left
 from loyalty.pricing.effects import Effect
+from loyalty.pricing.when_conditions import may_still_hold
 from loyalty.pricing.workings import Reason, Workings
 from loyalty.programme.compiled import Compiled, Rule
 from loyalty.programme.promotion import Message
@@ -151,9 +153,19 @@ def _speaking(workings: Workings) -> Iterator[Rule]:
     for no in speaking & workings.acted.keys():
         yield rules[no]
     for no in (speaking & workings.unmet.keys()) - workings.acted.keys():
-        reason = workings.unmet[no]
-        if reason.short_of_minor or reason.short_of_milli:
+        if _was_nearly_had(rules[no], workings):
             yield rules[no]
+
+
+def _was_nearly_had(rule: Rule, workings: Workings) -> bool:
+    """Whether more goods alone would have brought it: nobody is tempted with what they could not get."""
+    reason = workings.unmet[rule.no]
+    if not (reason.short_of_minor or reason.short_of_milli):
+        return False
+    if workings.view is None and rule.points and not (rule.money or rule.extras):
+        return False
+    left = budget_left(rule, workings)
+    return (left is None or left > 0) and may_still_hold(rule, workings)
 
 
 def _in_turn(rules: Iterable[Rule], workings: Workings) -> list[Rule]:

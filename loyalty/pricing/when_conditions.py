@@ -31,6 +31,16 @@ def first_condition_unmet(rule: Rule, workings: Workings) -> Reason | None:
     return None
 
 
+def may_still_hold(rule: Rule, workings: Workings) -> bool:
+    """Whether more goods, or another way to pay, could make every condition hold in this basket."""
+    for condition, number in zip(rule.promotion.when, rule.when, strict=True):
+        reason = _CHECKS[type(condition)](condition, number, rule, workings)
+        is_short = reason is None or reason.short_of_minor or reason.short_of_milli
+        if not is_short and not isinstance(condition, TenderIs | PointsSpent):
+            return False
+    return True
+
+
 def _spend(condition: SpendIs, number: int, rule: Rule, workings: Workings) -> Reason | None:
     looks_at = condition.looks_at or rule.options.spend_looks_at
     costs = workings.remaining

@@ -101,6 +101,45 @@ def test_a_near_miss_is_one_that_goods_can_make_good():
     assert told(when=[{"kind": "period_spend", "at_least_minor": 1000}]) == []
 
 
+def nearly(*benefits, view=BALANCE, shared=None, **facts):
+    """What is said of a promotion that 3.20 are missing for, and maybe something else."""
+    missed = [{"place": "receipt", "case": "missed", "text": {"en": "{short_of}"}}]
+    rules = compiled(promotion("p", *(benefits or [amount_off(100)]), messages=missed, **facts))
+    asked = quote(rules, line(1, 680), view=view, shared=shared)
+    return [one.text for one in asked.messages]
+
+
+BUDGET = {"limits": {"budget_minor": 500}, "when": [spend(1000)]}
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"kind": "balance", "at_least_points": 41}, []),  # there are 40
+        ({"kind": "balance", "at_least_points": 40}, ["3.20"]),
+        ({"kind": "purchase", "number": 1}, ["3.20"]),
+        ({"kind": "purchase", "number": 2}, []),
+        ({"kind": "spend", "at_most_minor": 600}, []),
+        ({"kind": "quantity", "at_least_milli": 2000}, ["3.20"]),
+        ({"kind": "tender", "kinds": ["app"]}, ["3.20"]),  # how it is paid is still open
+    ],
+)
+def test_nobody_is_tempted_with_what_more_goods_would_not_bring(other, told):
+    assert nearly(when=[spend(1000), other]) == told
+
+
+def test_nobody_is_tempted_with_a_budget_that_is_spent():
+    assert nearly(shared=(use("budget:p", 499),), **BUDGET) == ["3.20"]
+    assert nearly(shared=(use("budget:p", 500),), **BUDGET) == []
+
+
+def test_without_a_card_nobody_is_tempted_with_points():
+    when = [spend(1000)]
+    assert nearly(fixed(50), when=when) == ["3.20"]
+    assert nearly(fixed(50), view=None, when=when) == []
+    assert nearly(fixed(50), amount_off(100), view=None, when=when) == ["3.20"]
+
+
 def message(text, place="customer", **facts):
     return {"place": place, "text": {"en": text}} | facts
 
