@@ -35,12 +35,12 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figures(NamedTuple):
-    """What a sentence may name: plain decimals for money, whole points."""
+    """What a sentence may name: plain decimals for money, whole points. No balance where none is known."""
 
-    saved: str = ""
-    points: int = 0
-    short_of: str = ""
-    balance: int = 0
+    saved: str
+    points: int
+    short_of: str
+    balance: int | None
 
 
 class Heard(NamedTuple):
@@ -75,7 +75,7 @@ def speak(workings: Workings, effects: Sequence[Effect], language: Language | No
     here: list[Use] = []
     for turn in (*_of_promotions(workings, effects), *_of_programme(workings, effects)):
         message = turn.message
-        if room.get(message.place) == 0:
+        if room.get(message.place) == 0 or (turn.figures.balance is None and _names_balance(message)):
             continue
         if message.at_most is not None:
             use = _use_of(turn, workings)
@@ -104,7 +104,7 @@ def short_of(reason: Reason, currency: str) -> str:
 
 def _of_promotions(workings: Workings, effects: Iterable[Effect]) -> Iterator[_Turn]:
     currency = workings.compiled.programme.currency
-    balance = workings.view.balance_points if workings.view else 0
+    balance = _balance(workings)
     rules = _in_turn(_speaking(workings), workings)
     sums = _sums(effects, {rule.promotion.id for rule in rules}) if rules else {}
     for rule in rules:
@@ -128,11 +128,22 @@ def _of_programme(workings: Workings, effects: Iterable[Effect]) -> Iterator[_Tu
     for effect in effects:
         saved += effect.amount_minor
         points += effect.points
-    balance = workings.view.balance_points if workings.view else 0
+    balance = _balance(workings)
     total = Figures(format_minor(saved, programme.currency), points, "", balance)
     for n, message in enumerate(programme.messages):
         if message.case != "missed":
             yield _Turn("", n, message, total)
+
+
+def _balance(workings: Workings) -> int | None:
+    """The member's; none without a card, and of one that this till does not know yet."""
+    view = workings.view
+    return None if view is None or view.account_id is None else view.balance_points
+
+
+def _names_balance(message: Message) -> bool:
+    # In any language: what is counted must not depend on the one that is spoken.
+    return any("{balance}" in text for text in message.text.values())
 
 
 def _sums(effects: Iterable[Effect], names: Iterable[str]) -> dict[str, tuple[int, int]]:

@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+from loyalty.members import UNKNOWN_CARD
 from loyalty.pricing.messages import counters_here
 from tests.loyalty.build import (
     amount_off,
@@ -42,6 +43,17 @@ def test_figures_that_there_are_none_of_are_left_empty():
     assert said({"text": {"en": "[{short_of}]"}}) == ["[]"]
     always = {"case": "always", "text": {"en": "[{saved}] [{points}]"}}
     assert said(always, case="missed") == ["[] [0]"]
+
+
+@pytest.mark.parametrize("nobody", [None, UNKNOWN_CARD])
+def test_nobody_is_told_a_balance_that_is_not_known(nobody):
+    told = [message("Hello"), message("You have {balance} points", at_most={"each": "till"})]
+    rules = compiled(promotion("p", amount_off(1), messages=told), messages=[message("Now {balance}")])
+    asked = quote(rules, line(1, 1000), view=nobody)
+    assert ([one.text for one in asked.messages], asked.shared_uses) == (["Hello"], ())
+    assert heard(rules) == ["Hello", "You have 40 points", "Now 40"]
+    # A member who has none is told so.
+    assert heard(rules, view=member())[1:] == ["You have 0 points", "Now 0"]
 
 
 def test_a_brace_that_names_nothing_stays_a_brace():
@@ -282,7 +294,7 @@ def test_the_programmes_own_sentence_sums_up_the_receipt_and_is_never_missed():
         messages=[message("{saved} {points} {balance} [{short_of}]"), message("never", case="missed")],
     )  # fmt: skip
     assert heard(rules) == ["1.00 7 40 []"]
-    assert heard(rules, view=None) == ["1.00 0 0 []"]
+    assert heard(rules, view=None) == []  # without a card there is no balance to tell
 
 
 def test_yen_have_no_decimals():
