@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from edge.cache.lanes import begin_run, end_run, keep_lane, run_of
+from edge.cache.lanes import Heard, begin_run, end_run, keep_lane, run_of
 from edge.cache.members import (
     digest_members,
     older_members,
@@ -195,11 +195,20 @@ class Cache:
 
     def lane(self, lane: Lane) -> LaneState:
         """How far this till is in a lane."""
-        return self._lanes[lane][0]
+        return self._lanes[lane].state
 
     def heard_ms(self, lane: Lane) -> int:
         """When a page of a lane last came, by the wall clock and to the hour; 0 for never."""
-        return self._lanes[lane][1]
+        return self._lanes[lane].at_ms
+
+    def whole_ms(self, lane: Lane) -> int:
+        """When a lane was last told to its end, as `heard_ms`."""
+        return self._lanes[lane].whole_ms
+
+    def as_of_ms(self) -> int:
+        """How old what is known of members may be, as `heard_ms`: while they come after a long time away, whoever has
+        not come yet is known as of before that."""
+        return self.whole_ms("members") or self.heard_ms("members")
 
     def lane_status(self) -> tuple[LaneStatus, ...]:
         """Every lane, for health and screens."""
@@ -207,12 +216,12 @@ class Cache:
         return tuple(
             LaneStatus(
                 lane=lane,
-                version=state.version,
-                expires_ms=state.expires_ms,
-                taken_ms=taken_ms,
-                expired=is_expired(state, wall_ms, taken_ms),
+                version=heard.state.version,
+                expires_ms=heard.state.expires_ms,
+                taken_ms=heard.at_ms,
+                expired=is_expired(heard.state, wall_ms, heard.at_ms),
             )
-            for lane, (state, taken_ms) in self._lanes.items()
+            for lane, heard in self._lanes.items()
         )
 
     def member_count(self) -> int:
@@ -237,9 +246,10 @@ class Cache:
             BadRow, BadProgramme: a row that this version cannot read; nothing of the page was taken.
         """
         now_ms = self._clock.now().wall_ms
-        before, heard_ms = self._lanes[page.lane]
-        if not page.rows and not page.restart and state == before and 0 <= now_ms - heard_ms < _TOUCH_MS:
+        before = self._lanes[page.lane]
+        if not page.rows and not page.restart and state == before.state and 0 <= now_ms - before.at_ms < _TOUCH_MS:
             return []
+        heard = Heard(state, now_ms, before.whole_ms if page.more else now_ms)
         taken: list[tuple[int, int]] = []
         with self._database.writing() as writer:
             if page.restart:
@@ -255,8 +265,8 @@ class Cache:
                 take_programmes(writer, [programme_from(row) for row in _read_rows(page, dict)])
             if sweeps and not page.more:
                 end_run(writer, page.lane, run)
-            keep_lane(writer, page.lane, state, now_ms)
-        self._lanes[page.lane] = (state, now_ms)
+            keep_lane(writer, page.lane, heard)
+        self._lanes[page.lane] = heard
         if page.lane == "programme":
             self._compile()
         return taken
@@ -291,7 +301,7 @@ class Cache:
         Returns:
             (account_id, own_seq) of the rows that were taken, as of a page.
         """
-        now_ms, state = self._clock.now().wall_ms, self.lane("members")
+        heard = self._lanes["members"]._replace(at_ms=self._clock.now().wall_ms)
         snapshot = self.snapshot()
         generation = snapshot.manifest.generation if snapshot and snapshot.manifest else 0
         with self._database.writing() as writer:
@@ -302,8 +312,8 @@ class Cache:
                 "INSERT OR REPLACE INTO chunk_done (home, bits, part, mark) VALUES (?, ?, ?, ?)",
                 (span.home, span.bits, span.part, msgspec.json.encode(mark)),
             )
-            keep_lane(writer, "members", state, now_ms)
-        self._lanes["members"] = (state, now_ms)
+            keep_lane(writer, "members", heard)
+        self._lanes["members"] = heard
         return taken
 
     def end_snapshot(self) -> None:
@@ -312,13 +322,14 @@ class Cache:
         if snapshot is None:
             return
         chunks = snapshot.manifest.chunks if snapshot.manifest else ()
-        before, heard_ms = self._lanes["members"]
-        state = msgspec.structs.replace(before, cursor=str(snapshot.as_of()) if chunks else "")
+        before = self._lanes["members"]
+        cursor = str(snapshot.as_of()) if chunks else ""
+        heard = before._replace(state=msgspec.structs.replace(before.state, cursor=cursor))
         with self._database.writing() as writer:
             for table in ("snapshot", "chunk_done"):
                 writer.execute(f"DELETE FROM {table}")
-            keep_lane(writer, "members", state, heard_ms)
-        self._lanes["members"] = (state, heard_ms)
+            keep_lane(writer, "members", heard)
+        self._lanes["members"] = heard
 
     def digest(self, span: Span, apart: frozenset[int]) -> tuple[int, str]:
         """How many rows this till has of a span, and their digest, but for accounts apart."""
@@ -355,7 +366,7 @@ class Cache:
         with self._database.writing() as writer:
             for where in ("member", "card", "snapshot", "chunk_done", "lane WHERE lane = 'members'"):
                 writer.execute(f"DELETE FROM {where}")
-        self._lanes["members"] = (LaneState(), 0)
+        self._lanes["members"] = Heard()
         return True
 
     def put_aside(self) -> list[Path]:
@@ -430,12 +441,13 @@ class Cache:
                 writer.execute(f"DELETE FROM {table}")
             writer.execute("INSERT INTO owner (till_id, epoch) VALUES (?, ?)", owner)
 
-    def _read_lanes(self) -> dict[Lane, tuple[LaneState, int]]:
-        lanes: dict[Lane, tuple[LaneState, int]] = {lane: (LaneState(), 0) for lane in LANES}
-        for lane, cursor, version, expires_ms, taken_ms in self._database.rows(
-            "SELECT lane, cursor, version, expires_ms, taken_ms FROM lane"
+    def _read_lanes(self) -> dict[Lane, Heard]:
+        lanes: dict[Lane, Heard] = dict.fromkeys(LANES, Heard())
+        for lane, cursor, version, expires_ms, taken_ms, whole_ms in self._database.rows(
+            "SELECT lane, cursor, version, expires_ms, taken_ms, whole_ms FROM lane"
         ):
-            lanes[lane] = (LaneState(cursor=cursor, version=version, expires_ms=expires_ms), taken_ms)
+            state = LaneState(cursor=cursor, version=version, expires_ms=expires_ms)
+            lanes[lane] = Heard(state, taken_ms, whole_ms)
         return lanes
 
 

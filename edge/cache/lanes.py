@@ -1,6 +1,7 @@
 """How far each lane in cache.db is, and the runs in which one begins anew. All of it inside a transaction."""
 
 import sqlite3
+from typing import NamedTuple
 
 from edge.cache.members import sweep_members
 from edge.cache.rows import sweep_certificates, sweep_hotlist
@@ -8,13 +9,22 @@ from sync.lanes import LaneState
 from sync.wire import Lane
 
 
-def keep_lane(writer: sqlite3.Connection, lane: Lane, state: LaneState, taken_ms: int) -> None:
-    """Note how far a lane is, and when it was heard (wall)."""
+class Heard(NamedTuple):
+    """How far a lane is; when something of it last came, and when it was last told to its end (wall, 0 for never)."""
+
+    state: LaneState = LaneState()
+    at_ms: int = 0
+    whole_ms: int = 0
+
+
+def keep_lane(writer: sqlite3.Connection, lane: Lane, heard: Heard) -> None:
+    """Note how far a lane is, and when it was heard."""
+    state = heard.state
     writer.execute(
-        "INSERT INTO lane (lane, cursor, version, expires_ms, taken_ms) VALUES (?, ?, ?, ?, ?)"
+        "INSERT INTO lane (lane, cursor, version, expires_ms, taken_ms, whole_ms) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (lane) DO UPDATE SET cursor = excluded.cursor, version = excluded.version,"
-        " expires_ms = excluded.expires_ms, taken_ms = excluded.taken_ms",
-        (lane, state.cursor, state.version, state.expires_ms, taken_ms),
+        " expires_ms = excluded.expires_ms, taken_ms = excluded.taken_ms, whole_ms = excluded.whole_ms",
+        (lane, state.cursor, state.version, state.expires_ms, heard.at_ms, heard.whole_ms),
     )
 
 

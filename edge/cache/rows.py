@@ -88,6 +88,13 @@ def generations(tables: Database) -> None:
     tables.table("member").add_column("generation", int, not_null_default=0)
 
 
+@_cache()
+def whole_runs(tables: Database) -> None:
+    """When each lane was last told to its end: before that, what is here of it may be of long ago."""
+    tables.table("lane").add_column("whole_ms", int, not_null_default=0)
+    tables.execute("UPDATE lane SET whole_ms = taken_ms")
+
+
 def take_hotlist(writer: sqlite3.Connection, cards: Iterable[HotlistedCard], run: int) -> None:
     """Block cards, and serve again those whose block was lifted."""
     for card in cards:

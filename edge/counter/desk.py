@@ -123,7 +123,7 @@ class Desk:
             return
         self._remember(told)
         if self.screens.now().phase in ("idle", "done", "member"):
-            as_of = show_known(self._members_as_of_ms(), self.settings.offset_min)
+            as_of = show_known(self.till.cache.as_of_ms(), self.settings.offset_min)
             blank = self.blank_screen(told.language)
             programmes = self.till.cache.programmes()
             programme = programmes[0].programme if programmes else None
@@ -414,6 +414,3 @@ class Desk:
     def _programme(self, version: str) -> Programme | None:
         programmes = self.till.cache.programmes()
         return next((compiled.programme for compiled in programmes if compiled.version == version), None)
-
-    def _members_as_of_ms(self) -> int:
-        return next((lane.taken_ms for lane in self.till.cache.lane_status() if lane.lane == "members"), 0)

@@ -202,8 +202,8 @@ class MembersKept:
         found = self._database.remembered("SELECT reason FROM own_block WHERE card_token = ?", (card_token,))
         return str(found[0][0]) if found else None
 
-    def settle_blocks(self, acked_seq: int, now_ms: int, hotlist_heard_ms: int) -> int:
-        """Let head office's hotlist speak for blocks that it has; how many that were."""
+    def settle_blocks(self, acked_seq: int, now_ms: int, hotlist_whole_ms: int) -> int:
+        """Let head office's hotlist, once it was told to its end, speak for blocks that it has; how many that were."""
         writer = self._database.writer
         # Of an earlier epoch: what that brought over is there too, or is not ours to say any more.
         writer.execute(
@@ -212,7 +212,7 @@ class MembersKept:
         )
         gone = writer.execute(
             "DELETE FROM own_block WHERE settled_ms > 0 AND settled_ms < ? AND settled_ms < ?",
-            (hotlist_heard_ms, now_ms),
+            (hotlist_whole_ms, now_ms),
         )
         return gone.rowcount
 

@@ -141,5 +141,5 @@ class CounterLine:
     def _settle_blocks(self) -> None:
         with self._journal.writing():
             self._journal.members.settle_blocks(
-                self._journal.outbox.acked().seq, self._clock.now().wall_ms, self._cache.heard_ms("hotlist")
+                self._journal.outbox.acked().seq, self._clock.now().wall_ms, self._cache.whole_ms("hotlist")
             )

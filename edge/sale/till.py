@@ -218,7 +218,7 @@ class Till:
             known=known.member is not None,
             view=known.view or UNKNOWN_CARD,
             language=self.language(None, known),
-            as_of_ms=self.cache.heard_ms("members"),
+            as_of_ms=self.cache.as_of_ms(),
         )
 
     def quote(self, ask: SaleAsk) -> Quoted:
@@ -248,7 +248,7 @@ class Till:
             besides=presented.besides,
             card_token=token,
             known=known.member is not None,
-            as_of_ms=self.cache.heard_ms("members"),
+            as_of_ms=self.cache.as_of_ms(),
             offline=self.is_offline(),
             warnings=warnings_for(self.cache, known, now),
         )

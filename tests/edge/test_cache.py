@@ -267,6 +267,32 @@ def test_an_empty_page_is_noted_once_an_hour(cache: Cache, clock: FakeClock) -> 
     assert cache.heard_ms("members") == NOON_MS + 3_600_000
 
 
+def test_what_is_known_is_as_of_when_everybody_was_told_of_last(
+    cache: Cache, tmp_path: Path, clock: FakeClock
+) -> None:
+    def heard(at: Cache) -> tuple[int, int]:
+        return at.heard_ms("members") - NOON_MS, at.as_of_ms() - NOON_MS
+
+    first, state = page("members", published("ben"), version=3)
+    cache.take_page(msgspec.structs.replace(first, more=True), state)
+    assert heard(cache) == (0, 0)  # nobody is here of whom it was said longer ago
+    cache.take_page(*page("members", published("ana", points=40), version=3))
+    # Back after ten days: first the others come, in pages or in a chunk, and Ana is known as she was.
+    clock.pass_ms(864_000_000)
+    cache.take_page(msgspec.structs.replace(first, more=True), state)
+    assert heard(cache) == (864_000_000, 0)
+    cache.begin_snapshot()
+    clock.pass_ms(5_000)
+    chunk_of(cache, EVERYBODY, published("ben", version=2))
+    cache.end_snapshot()
+    assert heard(cache) == (864_005_000, 0)
+    cache.close()
+    cache = Cache.open(tmp_path / "cache.db", identity(), clock)
+    assert heard(cache) == (864_005_000, 0)
+    cache.take_page(*page("members", published("ana", points=60, version=2), version=12))
+    assert heard(cache) == (864_005_000, 864_005_000)
+
+
 def test_a_new_epoch_begins_with_an_empty_cache_but_keeps_the_programme(
     cache: Cache, tmp_path: Path, clock: FakeClock
 ) -> None:

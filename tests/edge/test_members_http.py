@@ -5,12 +5,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from edge.line.counter_line import CounterLine
 from edge.sale.approving import hash_of_code
 from loyalty.cards.card_numbers import NumberSpan
 from loyalty.facts.member_events import ConsentChanged, Enrolled
+from loyalty.members import HotlistedCard
 from loyalty.programme.programme import read_programme
+from sync.lanes import LaneState
+from sync.wire import Ack, Lanes, Page
 from tests.edge.rim import CARD, PAYMENT, STRANGER, TILL, Rim, commit
 from tests.edge.rim import PROGRAMME as PLAIN
 
@@ -193,6 +198,38 @@ def test_a_replaced_card_is_not_served_and_its_new_one_earns(rim: Rim):
     assert rim.post("/v1/cards/identify", {"card": CARD}).json["code"] == "card.blocked"
     paid = rim.post("/v1/receipts", commit(card=done["card_number"]))
     assert paid.json["totals"]["points_earned"] == 105
+
+
+def test_a_card_blocked_here_stays_so_while_the_hotlist_is_told_in_part_only(rim: Rim):
+    rim.post("/v1/cards", {"card_id": "C-1", "what": "block", "card": CARD, "reason": "stolen"})
+    blocked = rim.journal.find("C-1").event.card_token
+    rim.journal.outbox.take_ack(Ack(
+        key_no=1, answers="00" * 32, server_at_ms=0, head=rim.journal.head(), generation=0, block_no=0,
+        block_hash="00" * 32, lanes=Lanes(),
+    ))  # fmt: skip
+    line = CounterLine(
+        journal=rim.journal, cache=rim.cache, identity=rim.identity, clock=rim.clock, ask=lambda wanted: None,
+        random_bytes=bytes,
+    )  # fmt: skip
+
+    def tell(to: str, *cards: HotlistedCard) -> None:
+        rim.clock.move(5_000)
+        rows = tuple(msgspec.Raw(msgspec.json.encode(card)) for card in cards)
+        page = Page(lane="hotlist", from_cursor="", to_cursor=to, version=9, more=to != "9", rows=rows)
+        rim.cache.take_page(page, LaneState(cursor=to, version=0 if page.more else 9))
+        rim.clock.move(5_000)
+        line.keep()
+
+    def told() -> Any:
+        return rim.post("/v1/cards/identify", {"card": CARD}).json.get("code")
+
+    line.keep()
+    tell("3", HotlistedCard(card_token="0" * 32, reason="lost"))
+    assert told() == "card.blocked"  # its own row is on the page after this one
+    tell("9", HotlistedCard(card_token=blocked, reason="stolen"))
+    assert told() == "card.blocked"
+    tell("9", HotlistedCard(card_token=blocked, reason="stolen", lifted=True))
+    assert told() is None
 
 
 def test_a_gsrn_that_was_given_is_sent_and_typed_as_it_was_answered(rim: Rim):

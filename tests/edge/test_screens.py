@@ -13,8 +13,10 @@ from edge.counter import screens as module
 from edge.counter.screens import Screen, Screens, TooManyScreens
 from edge.line.wiping import WIPED
 from loyalty.cards.cards import PaymentCard
-from loyalty.members import WalletItem
+from loyalty.members import MemberRow, PublishedMember, WalletItem
 from loyalty.programme.programme import read_programme
+from sync.lanes import LaneState
+from sync.wire import Page
 from tests.edge.rim import CARD, PROGRAMME, STRANGER, Rim, basket, commit, line, member, quote
 from tests.edge.test_exchanging import AT, swap
 
@@ -306,6 +308,19 @@ def test_a_card_that_a_reader_refused_is_said_on_the_screens_that_listen(rim: Ri
     told = next(stream)
     assert told.startswith(b"event: notice\n")
     assert said(told)["code"] == "card.payment_card"
+
+
+def test_while_members_come_after_a_long_time_away_a_balance_is_as_of_before_that(rim: Rim):
+    rim.clock.move(864_000_000)
+    told = PublishedMember(row=MemberRow(account_id=78, version=1), cards=())
+    page = Page(lane="members", from_cursor="", to_cursor="3", version=9, more=True,
+                rows=(msgspec.Raw(msgspec.json.encode(told)),))  # fmt: skip
+    rim.cache.take_page(page, LaneState(cursor="3"))
+    rim.post("/v1/cards/identify", {"card": CARD})
+    assert rim.desk.screens.now().as_of == "2026-03-05T18:30:00.000+01:00"
+    assert rim.post("/v1/quotes", quote()).json["as_of"] == "2026-03-05T18:30:00.000+01:00"
+    rim.cache.take_page(msgspec.structs.replace(page, more=False, rows=()), LaneState(cursor="9", version=9))
+    assert rim.post("/v1/quotes", quote()).json["as_of"] == "2026-03-15T18:30:00.000+01:00"
 
 
 def test_without_a_card_the_display_tells_what_one_would_earn(rim: Rim):
