@@ -262,8 +262,12 @@ class Screens:
                     f"{MOST_SCREENS} screens listen already; close one, or read /v1/screen.", screens=len(self._queues)
                 )
             self._queues.append(waiting)
-        # What is shown meanwhile comes after it, with a higher number.
-        return _Stream(self, waiting, self.now(), place)
+        try:
+            # What is shown meanwhile comes after it, with a higher number.
+            return _Stream(self, waiting, self.now(), place)
+        except BaseException:
+            self.leave(waiting)
+            raise
 
     def close(self) -> None:
         """End every stream, so that the server can stop."""

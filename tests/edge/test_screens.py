@@ -12,6 +12,7 @@ import pytest
 from edge.counter import screens as module
 from edge.counter.screens import Screen, Screens, TooManyScreens
 from edge.line.wiping import WIPED
+from loyalty.baskets import BadBasket
 from loyalty.cards.cards import PaymentCard
 from loyalty.members import MemberRow, PublishedMember, WalletItem
 from loyalty.programme.programme import read_programme
@@ -122,6 +123,19 @@ def test_the_ninth_screen_is_refused_until_one_leaves(screens: Screens):
     close(streams[3])
     assert screens.count() == 7
     screens.stream()
+
+
+def test_a_screen_whose_first_state_cannot_be_worked_out_takes_nobodys_place(screens: Screens):
+    def broken() -> Screen:
+        raise BadBasket("This basket cannot be.")
+
+    screens.publish(broken)
+    for _ in range(module.MOST_SCREENS):  # a page tries again and again
+        with pytest.raises(BadBasket):
+            screens.stream()
+    assert screens.count() == 0
+    screens.publish(lambda: Screen(phase="sale"))
+    assert said(next(screens.stream()))["phase"] == "sale"
 
 
 def test_a_paid_sale_is_forgotten_after_fifteen_seconds_and_an_open_one_after_three_minutes(
