@@ -110,7 +110,7 @@ class AtHand:
         self._cursor = 0
         self._chosen: Chosen | None = None
         self._chosen_ms = self._chosen_no = 0
-        self._chosen_for = ""  # the quote id of the basket that it was laid against
+        self._chosen_for = ""  # the quote id of the basket that it was chosen for, "" before there is one
         self._is_of_language = False  # whether nothing but a language was chosen: card and points are the POS's own
         self._is_practised = False  # whether it was chosen for a basket of training
         self._practised, self._practised_ms = Chosen(), 0  # in training before the first line: for such a basket alone
@@ -119,9 +119,13 @@ class AtHand:
         self._done: OrderedDict[str, tuple[ChoiceBody, ChoiceSaid]] = OrderedDict()
 
     def keep(self, body: QuoteBody, token: str | None, said: QuoteSaid) -> None:
-        """A basket was quoted: it is at hand now, with its card as a token."""
+        """A basket was quoted: it is at hand now, with its card as a token. What was chosen for another one is not
+        for this one."""
         with self._lock:
-            if self._heard_no >= self._chosen_no or (self._is_practised and not body.training):
+            self._chosen_for = self._chosen_for or body.quote_id
+            is_of_other = body.quote_id != "" and body.quote_id != self._chosen_for
+            is_of_other = is_of_other or (self._is_practised and not body.training)
+            if self._heard_no >= self._chosen_no or is_of_other:
                 self._chosen = None
             elif self._chosen is not None and self._is_of_language:
                 self._chosen = _of(body, token, self._chosen.language)

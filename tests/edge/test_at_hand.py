@@ -237,6 +237,32 @@ def test_a_card_of_somebody_who_went_away_is_not_laid_against_the_next_basket(ri
     assert (said["quote"]["member"]["card"], said["quote"]["totals"]["points_spent"]) == ("…8903", 300)
 
 
+def test_what_was_chosen_for_a_basket_that_was_given_up_is_not_laid_against_the_next_one(rim: Rim) -> None:
+    rim.post("/v1/quotes", quote(card=None))
+    choose(rim, "c1", card=CARD)
+    # Its customer has left, and the POS had not asked yet.
+    rim.post("/v1/quotes", quote(quote_id="Q2", card=None))
+    assert rim.client.get("/v1/choices?after=0").json["chosen"] is None
+    said = choose(rim, "c2", language="pl")
+    assert (said["chosen"]["card"], said["quote"]["member"], rim.desk.screens.now().member) == (None, None, "")
+
+
+def test_a_card_chosen_before_the_first_line_is_for_the_basket_that_begins_then(rim: Rim) -> None:
+    choose(rim, "c1", card=CARD)
+    for _ in range(2):
+        rim.post("/v1/quotes", quote(card=None))
+        assert len(rim.client.get("/v1/choices?after=0").json["chosen"]["card"]) == 32
+    rim.post("/v1/quotes", quote(quote_id="Q2", card=None))
+    assert rim.client.get("/v1/choices?after=0").json["chosen"] is None
+
+
+def test_a_pos_that_names_no_baskets_is_told_of_a_choice_as_long_as_it_is_fresh(rim: Rim) -> None:
+    rim.post("/v1/quotes", quote(quote_id="", card=None))
+    choose(rim, "c1", card=CARD)
+    rim.post("/v1/quotes", quote(quote_id="", card=None))
+    assert len(rim.client.get("/v1/choices?after=0").json["chosen"]["card"]) == 32
+
+
 def test_who_goes_away_takes_the_card_from_the_sale_and_from_the_screens(rim: Rim) -> None:
     choose(rim, "c1", card=CARD)
     assert rim.client.get("/v1/screen").json["phase"] == "member"
