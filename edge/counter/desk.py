@@ -57,10 +57,9 @@ _log = logging.getLogger(__name__)
 
 
 class Face(msgspec.Struct, frozen=True, kw_only=True):
-    """What a screen may show of a card, and the language it is spoken to in."""
+    """What a screen may show of a card."""
 
     last4: str = ""
-    language: str = ""
 
 
 NOBODY = Face()
@@ -287,10 +286,11 @@ class Desk:
         )
 
     def _show(self, told: Quoted, ask: SaleAsk, names: Mapping[str, str], face: Face, quote_id: str) -> None:
-        lines, now, is_offline = ask.basket.lines, self.clock.now(), self.is_offline()
+        lines, now, is_offline, view = ask.basket.lines, self.clock.now(), self.is_offline(), told.quote.view
 
         def screen() -> Screen:
-            blank = self._blank_at(now, is_offline, ask.language or face.language)
+            language = self.till.language_of(view.account_id if view else None, ask.language)
+            blank = self._blank_at(now, is_offline, language)
             nameless = tuple({line.sku for line in lines if line.sku not in names})
             return display.screen_of_quote(
                 told,
@@ -356,7 +356,7 @@ class Desk:
 
     def _remember(self, told: Identified) -> Face:
         """Keep the end of a card by its token, never by its number."""
-        face = Face(last4=told.last4, language=told.language)
+        face = Face(last4=told.last4)
         if told.card_token:
             self._keep_face(told.card_token, face)
         return face

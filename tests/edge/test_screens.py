@@ -309,6 +309,18 @@ def test_the_display_speaks_as_the_pos_asks(rim: Rim):
     assert rim.desk.screens.now().messages[0] == "Tydzień kawy: 2,00 taniej"
 
 
+def test_the_display_speaks_as_its_sentences_do_to_a_card_that_was_not_read_here(rim: Rim):
+    anna = msgspec.structs.replace(member(), language="pl")
+    rim.cache.load_members([anna])
+    rim.post("/v1/quotes", quote(card=anna.cards[0]))  # the POS has her token from before the till was started
+    shown = rim.desk.screens.now()
+    assert (shown.language, shown.messages[0]) == ("pl", "Tydzień kawy: 2,00 taniej")
+    rim.post("/v1/quotes", quote(card=anna.cards[0], language="en"))
+    assert rim.desk.screens.now().language == "en"
+    rim.post("/v1/quotes", quote(card=None))
+    assert rim.desk.screens.now().language == "en"
+
+
 def test_a_long_basket_shows_its_last_forty_lines(rim: Rim):
     rim.post("/v1/quotes", quote(basket=basket(*(line(i, f"sku{i}", 100) for i in range(1, 101)))))
     shown = rim.desk.screens.now()
