@@ -17,6 +17,7 @@ from loyalty.members import Use
 from loyalty.moments import in_period
 from loyalty.pricing.conditions import budget_left
 from loyalty.pricing.effects import Effect
+from loyalty.pricing.taking_off import left_of
 from loyalty.pricing.when_conditions import may_still_hold
 from loyalty.pricing.workings import Reason, Workings
 from loyalty.programme.compiled import Compiled, Rule
@@ -175,8 +176,18 @@ def _was_nearly_had(rule: Rule, workings: Workings) -> bool:
         return False
     if workings.view is None and rule.points and not (rule.money or rule.extras):
         return False
-    left = budget_left(rule, workings)
-    return (left is None or left > 0) and may_still_hold(rule, workings)
+    return not _is_used_up(rule, workings) and may_still_hold(rule, workings)
+
+
+def _is_used_up(rule: Rule, workings: Workings) -> bool:
+    """Whether its budget or its caps leave nothing of all that it does."""
+    budget = budget_left(rule, workings)
+    if budget is not None and budget <= 0:
+        return True
+    if not rule.promotion.caps or rule.extras:
+        return False
+    units, amount, points = (left_of(rule, what, workings) for what in ("units", "amount", "points"))
+    return not (rule.money and 0 not in (units, amount)) and not (rule.points and points != 0)
 
 
 def _in_turn(rules: Iterable[Rule], workings: Workings) -> list[Rule]:

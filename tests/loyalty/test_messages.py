@@ -145,6 +145,19 @@ def test_nobody_is_tempted_with_a_budget_that_is_spent():
     assert nearly(shared=(use("budget:p", 500),), **BUDGET) == []
 
 
+CAPPED = {"when": [spend(1000)], "caps": [{"of": "points", "most": 50, "per": "month"}]}
+
+
+@pytest.mark.parametrize(("had", "benefits", "told"), [
+    (49, [fixed(50)], ["3.20"]),
+    (50, [fixed(50)], []),
+    (50, [fixed(50), amount_off(100)], ["3.20"]),  # the money is not capped
+])  # fmt: skip
+def test_nobody_is_tempted_with_what_a_cap_leaves_nothing_of(had, benefits, told):
+    view = member(balance_points=40, counters=(use("cap:p:points:2026-03", had),))
+    assert nearly(*benefits, view=view, **CAPPED) == told
+
+
 def test_without_a_card_nobody_is_tempted_with_points():
     when = [spend(1000)]
     assert nearly(fixed(50), when=when) == ["3.20"]
