@@ -92,7 +92,7 @@ def enquire(till: Till, card: str) -> Enquired:
 def balance_said(desk: Desk, card: str) -> BalanceSaid:
     """The answer, with the slip as text. Raises: as `enquire`."""
     found = enquire(desk.till, card)
-    told, offset_min = found.told, desk.settings.offset_min
+    told, offset_min = found.told, desk.offset_min
     last4 = desk.face(card).last4
     member = member_said(told.view, told.known, last4)
     assert member is not None
@@ -119,14 +119,14 @@ def balance_said(desk: Desk, card: str) -> BalanceSaid:
 
 def slip_of(desk: Desk, found: Enquired, last4: str) -> BalanceView:
     """The enquiry as a slip; nothing was written, so it has no record."""
-    settings, told = desk.settings, found.told
+    told = found.told
     return BalanceView(
         language=told.language,
         shop=desk.slips.shop(found.currency),
         currency=found.currency,
         number="",
         till_id=desk.slips.till_name,
-        sold_at=local_time(desk.clock.now().wall_ms, settings.offset_min),
+        sold_at=local_time(desk.clock.now().wall_ms, desk.offset_min),
         member=ending_of(last4),
         balance_points=told.view.balance_points if told.known else None,
         unconfirmed=not told.known,
@@ -137,7 +137,7 @@ def slip_of(desk: Desk, found: Enquired, last4: str) -> BalanceView:
         tier=_named(desk.till.current().programme, told.view.tier),
         next_tier=_next(desk.till.current().programme, found.tier),
         wallet_minor=told.view.stored_minor + found.certificates_minor,
-        as_of=local_time(told.as_of_ms, settings.offset_min) if told.as_of_ms else None,
+        as_of=local_time(told.as_of_ms, desk.offset_min) if told.as_of_ms else None,
     )
 
 

@@ -92,8 +92,15 @@ class Desk:
         self.cards = CardsPresented(till)
         self.training = Training(self._desk_of_training, clock)
         self._faces: OrderedDict[str, Face] = OrderedDict()
+        self._sent_offset_min: int | None = None
         self._lock = threading.Lock()
         self.writing = threading.Lock()  # so that nobody writes between the look for an id and its event
+
+    @property
+    def offset_min(self) -> int:
+        """Of the time on screens and enquiries: as the POS sent it last, for it knows when summer begins; else that of
+        the settings."""
+        return self.settings.offset_min if self._sent_offset_min is None else self._sent_offset_min
 
     def at(self, training: bool) -> "Desk":
         """Where a body is answered: here, or at the till of training."""
@@ -122,7 +129,7 @@ class Desk:
             return
         self._remember(told)
         if self.screens.now().phase in ("idle", "done", "member"):
-            as_of = show_known(self.till.cache.as_of_ms(), self.settings.offset_min)
+            as_of = show_known(self.till.cache.as_of_ms(), self.offset_min)
             blank = self.blank_screen(told.language)
             programmes = self.till.cache.programmes()
             programme = programmes[0].programme if programmes else None
@@ -137,9 +144,10 @@ class Desk:
         body, first, released = self.cards.settle(body)
         ask = contract.sale_ask(body, self.here())
         told = self.till.quote(ask)
+        self._hear_offset(ask)
         face = self.face(body.card, told.card_token)
         self._show(told, ask, contract.names_in(body), face, body.quote_id)
-        said = telling.quote_said(told, body.quote_id, last4=face.last4, offset_min=self.settings.offset_min)
+        said = telling.quote_said(told, body.quote_id, last4=face.last4, offset_min=self.offset_min)
         if (was := self.cards.quoted(body.quote_id, told.card_token, first)) is not None:
             replaced = replaced_said(self.face(was).last4, face.last4, released)
             said = msgspec.structs.replace(said, card_replaced=replaced)
@@ -171,7 +179,14 @@ class Desk:
         return self._as_training(telling.receipt_said(told, render(view, "text", self.slips.paper), in_words))
 
     def _commit_ask(self, body: CommitBody, before: Entry | None) -> CommitAsk:
-        return contract.commit_ask(body, self._here_since(before))
+        ask = contract.commit_ask(body, self._here_since(before))
+        if before is None:
+            self._hear_offset(ask.sale)
+        return ask
+
+    def _hear_offset(self, ask: SaleAsk) -> None:
+        if ask.offset_min is not None:
+            self._sent_offset_min = ask.offset_min
 
     def show_paid(self, told: Committed, names: Mapping[str, str], reader: Reader, quote_id: str) -> None:
         """A sale is paid: the screens say so, unless the next basket is on them already."""
@@ -279,7 +294,7 @@ class Desk:
             language=language or self.settings.language,
             currency=currency,
             exponent=exponent_of(currency) if currency else 2,
-            now=show_instant(now.wall_ms, self.settings.offset_min),
+            now=show_instant(now.wall_ms, self.offset_min),
             offline=is_offline,
             untrusted=is_offline and self.is_untrusted(),
             training=self.till.is_training,
@@ -298,7 +313,7 @@ class Desk:
                 lines=lines,
                 names={**self.till.cache.names(nameless), **names} if nameless else names,
                 last4=face.last4,
-                as_of=show_known(told.as_of_ms, self.settings.offset_min),
+                as_of=show_known(told.as_of_ms, self.offset_min),
                 programme=self._programme(told.quote.programme_version),
                 training=ask.training,
                 quote_id=quote_id,

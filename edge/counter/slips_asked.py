@@ -48,7 +48,7 @@ def _view(desk: Desk, body: AnySlip) -> AnyView:
         "currency": currency,
         "number": without_payment(body.number),
         "till_id": desk.slips.till_name,
-        "sold_at": local_time(desk.clock.now().wall_ms, desk.settings.offset_min),
+        "sold_at": local_time(desk.clock.now().wall_ms, desk.offset_min),
         "cashier": without_payment(body.cashier),
         "record": body.record,
         "member": ending_of(body.last4),

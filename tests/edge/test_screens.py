@@ -349,6 +349,21 @@ def test_while_members_come_after_a_long_time_away_a_balance_is_as_of_before_tha
     assert rim.post("/v1/quotes", quote()).json["as_of"] == "2026-03-15T18:30:00.000+01:00"
 
 
+def test_screens_are_in_the_time_that_the_pos_sends(tmp_path: Path):
+    rim = Rim(tmp_path, offset_min=0)  # only a POS that sends none needs one
+    rim.post("/v1/cards/identify", {"card": CARD})
+    assert rim.desk.screens.now().as_of == "2026-03-05T17:30:00.000+00:00"
+    told = rim.post("/v1/quotes", quote())
+    shown = rim.desk.screens.now()
+    assert (told.json["as_of"], shown.as_of, shown.now) == ("2026-03-05T18:30:00.000+01:00",) * 3
+    rim.post("/v1/receipts", commit(sold_at="2026-03-30T18:30:00+02:00"))  # summer time has begun
+    rim.post("/v1/cards/identify", {"card": CARD})
+    assert rim.desk.screens.now().as_of == "2026-03-05T19:30:00.000+02:00"
+    rim.post("/v1/quotes", quote(sold_at=None))
+    assert rim.desk.screens.now().as_of == "2026-03-05T19:30:00.000+02:00"
+    assert rim.client.get(f"/v1/balance?card={CARD}").json["as_of"] == "2026-03-05T19:30:00.000+02:00"
+
+
 def test_without_a_card_the_display_tells_what_one_would_earn(rim: Rim):
     rim.post("/v1/quotes", quote(card=None))
     # 10.50 at a point for every 10 cents; nothing of it is quoted to the POS.
