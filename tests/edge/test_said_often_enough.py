@@ -6,10 +6,11 @@ import pytest
 from edge.cache.cache import Cache
 from edge.journal.journal import Journal, open_epoch
 from edge.ports import Settings
+from edge.sale.taking_back import take_back, void_receipt
 from edge.sale.till import Till
 from loyalty.members import PublishedMember, Use
 from loyalty.programme.programme import read_programme
-from tests.edge.counter import ANA, BEN, FakeClock, commit, identity, published, sale
+from tests.edge.counter import ANA, BEN, FakeClock, back, commit, identity, published, sale, void
 
 RULES = """
 id: corner-shop
@@ -58,6 +59,18 @@ def test_a_member_hears_it_so_often_a_week_and_a_quote_alone_does_not_count(cloc
     ]  # fmt: skip
     clock.pass_ms(4 * DAY_MS)  # from Thursday to Monday
     assert told(till, "R5") == ["customer", "kiosk"]
+
+
+@pytest.mark.parametrize("of", [ANA, None])
+def test_a_sale_that_was_undone_was_not_told_anything(clock: FakeClock, of: str | None):
+    till = a_till(clock, "01" * 16, published("ana"))
+    told_first = told(till, "R0", of)
+    void_receipt(till, void("R0"))
+    told(till, "R1", of)
+    take_back(till, back("B1", "R1", (1, 1_000, 0)))
+    # Twice a week to a member, three times a day at the till: neither has begun.
+    spoken = [told(till, f"S{n}", of) for n in range(4)]
+    assert spoken == [told_first] * (2 if of else 3) + ([["kiosk"], []] if of else [[]])
 
 
 def test_another_till_that_was_told_does_not_begin_again(clock: FakeClock):
