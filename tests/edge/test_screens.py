@@ -290,6 +290,35 @@ def test_a_retry_of_an_old_sale_does_not_disturb_the_customer_at_the_till(rim: R
     assert (rim.desk.screens.now().phase, rim.desk.screens.now().member) == ("sale", "")
 
 
+def test_a_sale_that_comes_late_shows_nothing_of_its_customer_to_the_next_one(rim: Rim):
+    rim.post("/v1/quotes", quote())
+    rim.post("/v1/quotes", quote(quote_id="Q2", card=None))  # the POS has not got through with Q1's receipt yet
+    rim.post("/v1/choices", {"choice_id": "c-1", "language": "pl"})
+    assert rim.post("/v1/receipts", commit()).status_code == 201
+    shown = rim.desk.screens.now()
+    assert (shown.phase, shown.member, shown.balance_points) == ("sale", "", None)
+    # What the next customer chose still waits for the POS.
+    assert rim.client.get("/v1/choices?after=0").json["chosen"]["language"] == "pl"
+    rim.post("/v1/parked", {**quote(), "park_id": "P1"})
+    assert rim.desk.screens.now().phase == "sale"
+    rim.post("/v1/receipts", commit(quote_id="Q2", receipt_id="R2", card=None))
+    assert (rim.desk.screens.now().phase, rim.desk.screens.now().has_card) == ("done", False)
+
+
+@pytest.mark.parametrize(("quoted", "paid"), [("Q1", ""), ("", "Q1"), ("Q1", "Q1")])
+def test_a_sale_of_which_nobody_can_tell_that_it_is_another_is_thanked_for(rim: Rim, quoted: str, paid: str):
+    rim.post("/v1/quotes", quote(quote_id=quoted))
+    rim.post("/v1/receipts", commit(quote_id=paid))
+    assert rim.desk.screens.now().phase == "done"
+
+
+def test_a_basket_left_lying_is_nobodys_any_more_when_another_is_paid(rim: Rim):
+    rim.post("/v1/quotes", quote(quote_id="Q2"))
+    rim.clock.move(180_000)
+    rim.post("/v1/receipts", commit())
+    assert rim.desk.screens.now().phase == "done"
+
+
 def test_a_card_scanned_mid_sale_leaves_the_basket_on_the_display(rim: Rim):
     rim.post("/v1/quotes", quote(card=None))
     rim.post("/v1/cards/identify", {"card": CARD})
