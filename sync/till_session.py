@@ -353,7 +353,9 @@ class TillSession:
         state = apply_page(page, lane, self._store.lane(lane))
         if lane == "members":
             check_generation(page.generation, self._store, is_stopped=bool(self._suspended))
-            self._is_ahead = page.generation > self._store.generation()
+            was_ahead, self._is_ahead = self._is_ahead, page.generation > self._store.generation()
+            if self._suspended and self._is_ahead and not was_ahead:
+                self._schedule.hello_now(now)  # a stop may be over that the last hello still heard of
         # Done before it is kept: a cache that fails must not leave the lane due, for a hotlist overdue goes before
         # the events.
         self._schedule.lane_done(lane, now)
