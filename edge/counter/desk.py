@@ -42,6 +42,8 @@ from edge.sale.recalling import record_of
 from edge.sale.taking_back import reversal_again, sale_of, take_back, void_receipt
 from edge.sale.till import Till
 from loyalty.amounts import exponent_of
+from loyalty.cards.cards import Code, read_card
+from loyalty.cards.payment_ranges import holds_payment
 from loyalty.document import Language
 from loyalty.facts.reversals import VOID
 from loyalty.pricing.leases import Kind
@@ -122,6 +124,13 @@ class Desk:
         told = self.till.identify(body.card, body.aim, source="keyed" if body.keyed else "scan")
         self.greet(told)
         return telling.card_said(told)
+
+    def is_card(self, text: str) -> bool:
+        """Whether a text is the number of a card, ours or one that pays."""
+        programmes = self.till.cache.programmes()
+        if not programmes:
+            return holds_payment(text)
+        return not isinstance(read_card(programmes[0].programme.cards, text), Code)
 
     def greet(self, told: Identified) -> None:
         """A card was read: keep its end in memory and show it, where no sale is on the display."""

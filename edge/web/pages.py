@@ -12,7 +12,7 @@ from edge.counter.at_hand import ChoiceBody
 from edge.counter.desk import Desk
 from edge.counter.recounting import recount
 from edge.web.bodies import answer, choice_of, is_training, number_of, read, wanted
-from edge.web.page_sessions import COOKIE, PageSessions
+from edge.web.page_sessions import COOKIE, PageSessions, SignInWrong
 from edge.web.words import LANGUAGES, teller
 
 HELP_SAY = "A customer at the self-checkout asks for help."
@@ -21,7 +21,7 @@ HELP_SAY = "A customer at the self-checkout asks for help."
 def add_pages(app: Flask, desk: Desk, sessions: PageSessions) -> None:
     """The pages themselves, and what only they ask."""
     _pages(app, desk, sessions)
-    _sessions(app, sessions)
+    _sessions(app, desk, sessions)
     _at_hand(app, desk)
 
 
@@ -52,10 +52,13 @@ def _pages(app: Flask, desk: Desk, sessions: PageSessions) -> None:
         return _page("cashier.html", desk, who=who, wants=sessions.wants)
 
 
-def _sessions(app: Flask, sessions: PageSessions) -> None:
+def _sessions(app: Flask, desk: Desk, sessions: PageSessions) -> None:
     @app.post("/session")
     def post_session() -> Response:
         body = read(SignInBody)
+        # Who signs in stands on receipts and in events: a card that was scanned there must not.
+        if sessions.wants == "number" and desk.is_card(body.cashier):
+            raise SignInWrong("That is the number of a card. Type your cashier number.")
         key = sessions.sign_in(body)
         said = answer(SessionSaid(page="cashier", cashier=body.cashier), 201)
         _set_cookie(said, key)

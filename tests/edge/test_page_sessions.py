@@ -11,7 +11,7 @@ from edge.ports import BadSettings
 from edge.sale.approving import hash_of_code
 from edge.web.page_sessions import COOKIE, PageSessions, SignInLocked, SignInWrong
 from loyalty.programme.programme import read_programme
-from tests.edge.rim import CARD, Rim, commit, quote, settings
+from tests.edge.rim import CARD, PAYMENT, Rim, commit, quote, settings
 from tests.edge.rim import PROGRAMME as PLAIN
 from tests.edge.test_members_http import MEMBERS
 
@@ -191,3 +191,17 @@ def test_what_is_the_cashiers_is_told_to_no_other_page(tmp_path: Path):
     kiosk.get("/kiosk")
     beside = kiosk.get("/v1/screen?for=kiosk").json["beside"]
     assert (beside["card_token"], beside["say"], beside["warnings"]) == (token, [], [])
+
+
+@pytest.mark.parametrize("number", [CARD, PAYMENT, "%B4111111111111111^DOE/JOHN^29122010000000000000?"])
+def test_nobody_signs_in_as_a_card(tmp_path: Path, number: str):
+    rim = Rim(tmp_path)
+    refused = rim.client.post("/session", json={"cashier": number[:40]})
+    assert (refused.status_code, refused.json["code"]) == (403, "page.sign_in")
+    assert number not in refused.text
+    assert rim.client.post("/session", json={"cashier": "4"}).status_code == 201
+
+
+def test_nobody_signs_in_as_a_payment_card_before_there_is_a_programme(tmp_path: Path):
+    rim = Rim(tmp_path, with_programme=False)
+    assert rim.client.post("/session", json={"cashier": PAYMENT}).status_code == 403

@@ -167,6 +167,7 @@ function signIn() {
       location.reload();
     } catch (problem) {
       show("in-problem", refusalOf(problem));
+      if (!$("in-pin")) $("in-who").value = ""; // it may be a card that was scanned
       ($("in-pin") ?? $("in-who")).select();
     }
   });
