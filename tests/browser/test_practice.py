@@ -38,6 +38,16 @@ def ask(service: TillService, path: str, **query: str) -> dict[str, Any]:
     return told
 
 
+def test_practising_goes_on_when_the_page_is_loaded_anew_and_ends_with_its_cashier(practising: Page):
+    practising.reload()
+    expect(practising.locator("#training")).to_have_text("Training")
+    expect(practising.locator('[data-act="training"]')).to_have_attribute("aria-pressed", "true")
+    practising.click("#sign-out")
+    expect(practising.locator("#sign-in")).to_be_visible()
+    sign_in(practising)
+    expect(practising.locator("#training")).to_be_hidden()
+
+
 def test_a_basket_is_parked_and_resumed_in_practice_beside_a_real_one(service: TillService, practising: Page):
     real = {"currency": GOODS["currency"], "lines": [line(1, "mug", 300)]}
     post(service, "/v1/parked", {**quote(basket=real), "park_id": "P-real", "note": "red hat"})

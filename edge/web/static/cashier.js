@@ -13,11 +13,12 @@ import { onScan } from "./scanning.js";
 import { toast, clearToasts, dropUndo } from "./toast.js";
 
 const MOST_LATEST = 20;
+const PRACTISING = "tallypoint practising"; // in the tab, so that a page that is loaded anew practises on; who it was
 const body = document.body;
 
 // What every act works with.
 export const desk = {
-  who: body.dataset.who, screen: null, training: false, drawnLines: 0,
+  who: body.dataset.who, screen: null, training: sessionStorage.getItem(PRACTISING) === body.dataset.who, drawnLines: 0,
   card: () => desk.screen?.beside?.card_token || "",
   // Who and when, as every body that writes has it.
   stamp: () => ({ cashier: desk.who, ...(desk.training || desk.screen?.training ? { training: true } : {}) }),
@@ -45,6 +46,8 @@ function note(text, view) {
 
 function train(on) {
   desk.training = on;
+  if (on) sessionStorage.setItem(PRACTISING, desk.who);
+  else sessionStorage.removeItem(PRACTISING);
   body.classList.toggle("training", on || Boolean(desk.screen?.training));
   show("training", on || desk.screen?.training ? t("common.training") : "");
   document.querySelector('[data-act="training"]').setAttribute("aria-pressed", String(on));
@@ -159,6 +162,7 @@ function keys(event) {
 }
 
 function signIn() {
+  sessionStorage.removeItem(PRACTISING);
   const form = $("sign-in");
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
