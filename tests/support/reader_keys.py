@@ -13,6 +13,7 @@ _PRESS = """([keys, from, gap]) => {
     Object.defineProperty(event, "timeStamp", { value: first + i * gap });
     const at = document.activeElement ?? document.body, sign = press.key;
     if (at.dispatchEvent(event) && sign.length === 1 && "setRangeText" in at) {
+      at.dispatchEvent(new InputEvent("beforeinput", { inputType: "insertText", data: sign, bubbles: true }));
       at.setRangeText(sign, at.selectionStart, at.selectionEnd, "end");
       at.dispatchEvent(new Event("input", { bubbles: true }));
     } else if (!event.defaultPrevented && sign === "Enter" && at.form) at.form.requestSubmit();

@@ -61,7 +61,7 @@ function read() {
   const values = {};
   for (const one of $("act-body").querySelectorAll("[name]")) {
     if (one.type === "radio") { if (one.checked) values[one.name] = one.value; }
-    else values[one.name] = one.type === "checkbox" ? one.checked : one.dataset.token || one.value.trim();
+    else values[one.name] = one.type === "checkbox" ? one.checked : isCard(one) ? one.dataset.token : one.value.trim();
   }
   return values;
 }
@@ -157,36 +157,44 @@ function approval(problem) {
   });
 }
 
-// A scan while a dialog is open goes into the act's field for one that has the caret, else into the first: a card as a
-// token, shown by its end. Where there is none it is said so. Whether the scan is done with.
+// A scan while a dialog is open goes into the act's field for what it is. Where there is none it is said so. Whether the
+// scan is done with.
 export function takeScan(text) {
   if ($("override")?.open) { $("o-code").value = text; return true; }
   if (!isOpen()) return false;
-  const field = $("act-body").querySelector("[data-scan]:focus") ?? $("act-body").querySelector("[data-scan]");
+  const fields = [...$("act-body").querySelectorAll("[data-scan]")].filter((one) => one.offsetParent);
   if (!$("act").open) show("slip-problem", t("say.scanNotTaken"));
-  else if (field) fill(field, text);
+  else if (fields.length) fill(fields, text);
   else tell(new Error(t("say.scanNotTaken")));
   return true;
 }
 
-async function fill(field, text) {
-  if (field.dataset.scan === "code") { field.value = text; return; }
+// What fields take: the member's card as a token, a card that is handed over, the number of a receipt, a certificate.
+const OF_A_CARD = ["card", "newCard", "certificate"], OF_A_CODE = ["number", "certificate"];
+
+// Of the fields that take such a scan the one with the caret, else the first that is empty, else the first: two cards in a
+// row are an old one and a new one. The till looks at it before it stands anywhere, for it may be a payment card.
+async function fill(fields, text) {
+  const caret = fields.find((one) => one === document.activeElement);
   try {
-    const said = await looked(text, field.dataset.scan === "certificate");
-    if (field.dataset.scan === "certificate") { field.value = text; tell(null); return; }
-    if (field.dataset.scan === "number") {
-      // Of a receipt, by the code printed on it. The till looks at it first: no payment card stands in a field.
-      if (said.outcome !== "code") throw new Error(t("refusal.receipt_id_reserved"));
-      field.value = said.text;
-      tell(null);
-      return;
-    }
-    if (said.outcome !== "card") throw new Error(t("refusal.card_not_ours"));
-    field.dataset.token = said.card_token;
-    field.value = said.member?.card ?? "…";
+    const said = await looked(text, fields[0].dataset.scan === "certificate");
+    const takes = said?.outcome === "code" ? OF_A_CODE : OF_A_CARD;
+    const field = [caret, ...fields.filter((one) => !one.value), ...fields].find((one) => one && takes.includes(one.dataset.scan));
+    if (!field) throw new Error(t((caret ?? fields[0]).dataset.scan === "number" ? "refusal.receipt_id_reserved" : "refusal.card_not_ours"));
+    if (field.dataset.scan === "card") standCard(field, said.card_token, said.member?.card);
+    else field.value = field.dataset.scan === "number" ? said.text : text;
+    fields.find((one) => !one.value)?.focus(); // for the next scan, or key
     tell(null);
   } catch (problem) { fail(problem); }
 }
+
+// A card stands in a field by its end, and counts as long as that stands there.
+function standCard(input, token, end) {
+  input.value = end || "…";
+  Object.assign(input.dataset, { token, end: input.value });
+}
+
+const isCard = (input) => Boolean(input.dataset.token) && input.value === input.dataset.end;
 
 // What the till says of a scan. A certificate may look like a card that the till would not serve; a payment card is none.
 async function looked(text, isCertificate) {
@@ -205,14 +213,13 @@ export function field(name, { label = `field.${name}`, value = "", hint = "", ty
   const input = make("input", { id, name, type, value, autocomplete: "off", spellcheck: "false", inputmode: mode, "data-scan": scan, required, pattern, "aria-describedby": hint ? `${id}-hint` : null });
   if (scan) input.addEventListener("focus", () => input.select());
   // What is typed takes the place of a card that stood there by its end, wherever the caret is.
-  input.addEventListener("beforeinput", (event) => { if (input.dataset.token && event.inputType !== "insertLineBreak") { delete input.dataset.token; input.value = ""; } });
+  input.addEventListener("beforeinput", (event) => { if (isCard(input) && event.inputType !== "insertLineBreak") input.value = ""; });
   return make("div", { class: "field" }, make("label", { for: id }, t(label)), input, hint ? make("p", { class: "hint", id: `${id}-hint` }, hint) : null);
 }
 
 export function cardField(desk, name = "card", more = {}) {
   const box = field(name, { label: "field.card", hint: t("field.cardHint"), scan: "card", required: !more.empty, ...more });
-  const input = box.querySelector("input");
-  if (desk.card() && !more.empty) { input.dataset.token = desk.card(); input.value = desk.screen.member || "…"; }
+  if (desk.card() && !more.empty) standCard(box.querySelector("input"), desk.card(), desk.screen.member);
   return box;
 }
 

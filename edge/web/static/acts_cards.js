@@ -109,7 +109,7 @@ const enrol = {
     const terms = asked.consents.filter((one) => one.purpose === "terms");
     return [
       asked.say ? make("p", { class: "notice" }, t("told.noNumbers")) : null,
-      field("card", { label: "field.newCard", scan: "code", hint: t("field.newCardHint") }),
+      field("card", { label: "field.newCard", scan: "newCard", hint: t("field.newCardHint") }),
       ...(asked.may_seal ? [two(field("name"), field("phone", { type: "tel" })), two(field("email", { type: "email" }), field("birthday", { hint: t("kiosk.birthdayHint"), pattern: MONTH_DAY })), lead(t("kiosk.sealed"))] : [make("p", { class: "notice" }, t("kiosk.noSeal"))]),
       ...terms.map((one, i) => make("label", { class: "check", for: `f-terms${i}` }, make("input", { type: "checkbox", id: `f-terms${i}`, name: `terms${i}` }), make("span", { lang: one.language }, one.text), make("span", { class: "hint" }, t("field.terms")))),
       lead(t("field.marketingElsewhere")),
@@ -147,15 +147,16 @@ const claim = {
 
 const trouble = {
   name: "replace", key: "T",
-  draw(desk) {
-    const card = field("newCard", { scan: "code", hint: t("field.newCardHint") }), reason = select("reason", [["lost", t("field.lost")], ["stolen", t("field.stolen")], ["damaged", t("field.damaged")]]);
+  draw(desk, values) {
+    values.atHand = desk.card(); // a new card that is scanned meanwhile is shown in its place
+    const card = field("newCard", { scan: "newCard", hint: t("field.newCardHint") }), reason = select("reason", [["lost", t("field.lost")], ["stolen", t("field.stolen")], ["damaged", t("field.damaged")]]);
     const what = select("what", [["replace", t("field.replaceIt")], ["block", t("field.blockIt")], ["issue", t("field.issueOne")]]);
-    return [only(what, [card, ["replace", "issue"]], [reason, ["replace", "block"]]), cardField(desk), two(card, reason)];
+    return [only(what, [card, ["replace", "issue"]], [reason, ["replace", "block"]]), cardField(desk, "card", { label: "field.membersCard" }), two(card, reason)];
   },
   async send(desk, values, step, { id, call }) {
     const card = values.newCard || null, { token } = await tokenOf(values.card);
     const bodies = { replace: { old_card: token, card, reason: values.reason }, block: { card: token, reason: values.reason }, issue: { member_card: token, card } };
-    const isAtHand = token === desk.card() && !desk.isAside(); // before the answer, which may come with another state
+    const isAtHand = [values.atHand, desk.card()].includes(token) && !desk.isAside(); // before the answer, which may come with another state
     const said = await call("POST", "/v1/cards", { card_id: id, what: values.what, ...desk.stamp(), ...bodies[values.what] });
     // A card that is good no more is taken from the sale; the new one earns in its place.
     if (isAtHand && values.what !== "issue") await desk.choose(values.what === "block" ? { without_card: true } : { card: said.card_token });
