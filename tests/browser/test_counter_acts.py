@@ -95,7 +95,7 @@ def test_a_certificate_is_asked_about_topped_up_and_blocked_with_a_slip_each(pan
 
 def test_a_certificate_that_is_sold_goes_onto_the_slip_whole_for_its_buyer(panel: Page):
     certificate(panel, "activate", FRESH, "twenty")
-    expect(panel.locator("#act-problem")).to_have_text("Type an amount such as 12.50.")
+    expect(panel.locator("#act-problem")).to_have_text("Check: Amount. Type an amount such as 12.50.")
     panel.fill("#f-amountOn", "20")
     panel.click("#act-send")
     expect(panel.locator("#slip-text")).to_contain_text(FRESH)
@@ -278,7 +278,7 @@ def test_a_receipt_is_claimed_once_and_the_second_time_it_is_said_why(service: T
         panel.fill(f"#f-{field}", value)
     panel.fill("#f-total", "one")
     panel.click("#act-send")
-    expect(panel.locator("#act-problem")).to_have_text("Type an amount such as 12.50.")
+    expect(panel.locator("#act-problem")).to_have_text("Check: Total printed. Type an amount such as 12.50.")
     panel.fill("#f-total", "1,50")
     panel.fill("#f-soldAt", f"{datetime.now(tz=UTC).date()}T00:01")
     panel.click("#act-send")
@@ -492,7 +492,7 @@ def test_a_figure_of_the_close_that_cannot_be_read_is_not_left_out(panel: Page):
     begin(panel, "close")
     panel.fill("#f-points_earned", "some")
     panel.click("#act-send")
-    expect(panel.locator("#act-problem")).to_have_text("Type a whole number such as 1340.")
+    expect(panel.locator("#act-problem")).to_have_text("Check: Points earned. Type a whole number such as 1340.")
     panel.fill("#f-points_earned", "1 340")
     panel.fill("#f-points_spent", "1.000")
     panel.click("#act-send")

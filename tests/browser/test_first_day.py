@@ -1,13 +1,17 @@
 """What a cashier does on her first day: scans into whatever is open, types as it is printed, presses Enter too soon."""
 
+import re
+from pathlib import Path
+
 import pytest
 import requests
 from playwright.sync_api import Page, expect
 
+from edge.sale.approving import hash_of_code
 from edge.service import TillService
 from tests.browser.conftest import OpenPage
-from tests.browser.counter import GOODS, post, settled, sign_in, welcoming
-from tests.browser.test_cashier import begin
+from tests.browser.counter import GOODS, post, settled, sign_in, start, welcoming
+from tests.browser.test_cashier import begin, sent
 from tests.browser.test_kiosk import scan
 from tests.edge.rim import CARD, PAYMENT, STRANGER, commit, quote
 
@@ -110,3 +114,126 @@ def test_a_card_that_is_scanned_at_the_sign_in_is_nobodys_number_and_does_not_st
         expect(page.locator("#in-who")).to_have_value("")
         page.evaluate("() => { document.getElementById('in-problem').hidden = true }")
     sign_in(page)
+
+
+# Members
+
+
+def test_who_cannot_be_served_stands_in_the_way_of_nobody_else(service: TillService, panel: Page):
+    blocked = token_of(service, STRANGER)
+    post(service, "/v1/cards", {"card_id": "C1", "what": "block", "card": STRANGER, "reason": "lost"})
+    found = {"found": [{"card_token": blocked, "last4": "9998"}]}
+    panel.route("**/v1/members/find", lambda route: route.fulfill(json=found))
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    open_act(panel, "card")
+    panel.fill("#f-phone", "+44 131 496 0188")
+    panel.press("#f-phone", "Enter")
+    expect(panel.locator("#act-problem")).to_contain_text("This card is blocked.")
+    panel.fill("#f-card", CARD)
+    panel.press("#f-card", "Enter")
+    expect(panel.locator("#latest li").first).to_have_text("Card …8903 is with the sale.")
+
+
+def test_what_is_printed_at_another_till_is_not_claimed_as_a_receipt_of_this_one(service: TillService, panel: Page):
+    post(service, "/v1/receipts", SOLD)  # 31.47, to somebody else
+    bodies = sent(panel, "/v1/claims")
+    open_act(panel, "claim")
+    panel.fill("#f-card", CARD)
+    panel.fill("#f-receipt", "R1")
+    panel.click("summary")
+    panel.fill("#f-total", "9,99")
+    panel.press("#f-total", "Enter")
+    expect(panel.locator("#act-problem")).to_have_text(
+        "Type what is printed: receipt number, date, time and total, or the record of 8 signs."
+    )
+    panel.fill("#f-soldAt", "2026-11-27T10:00")
+    panel.press("#f-total", "Enter")
+    expect(panel.locator("#latest li").first).to_contain_text("Head office works the points out")
+    assert [body["printed"]["receipt_id"] for body in bodies] == ["R1", "R1"]
+    assert bodies[1]["printed"]["total_minor"] == 999
+
+
+# Figures
+
+
+@pytest.mark.parametrize("quantity", ["", "0", "1,5,0", "two", "-1"])
+def test_what_is_no_quantity_is_said_to_be_none(service: TillService, panel: Page, quantity: str):
+    post(service, "/v1/receipts", SOLD)
+    bodies = sent(panel, "/v1/returns")
+    open_act(panel, "return")
+    panel.fill("#f-receipt", "R1")
+    panel.keyboard.press("Enter")
+    panel.check("#f-line3")
+    panel.fill('[name="quantity3"]', quantity)
+    panel.keyboard.press("Enter")
+    expect(panel.locator("#act-problem")).to_have_text("A quantity cannot be read. Type it like 2 or 0.350.")
+    assert bodies == []
+
+
+def test_points_are_typed_as_the_panel_shows_them(service: TillService, panel: Page):
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    settled(service, panel)
+    open_act(panel, "spend")
+    panel.fill("#f-points", "1,000")
+    panel.keyboard.press("Enter")
+    expect(panel.locator("#latest li").first).to_contain_text(re.compile(r"Set aside until .*: 1,000 points\."))
+
+
+def test_of_many_figures_the_one_that_cannot_be_read_is_named_and_has_the_caret(panel: Page):
+    bodies = sent(panel, "/v1/day-close")
+    open_act(panel, "close")
+    for name, text, said in (
+        ("net_minor", "1.234,50", "Check: Sales, net. Type an amount such as 12.50."),
+        ("voids", "none", "Check: Voids. Type a whole number such as 1340."),
+        ("businessDate", "", "Fill in: Business date."),
+    ):
+        panel.fill(f"#f-{name}", text)
+        panel.press("#f-points_spent", "Enter")
+        expect(panel.locator("#act-problem")).to_have_text(said)
+        expect(panel.locator(f"#f-{name}")).to_be_focused()
+        panel.fill(f"#f-{name}", "")
+    panel.keyboard.press("Escape")
+    open_act(panel, "certificate")
+    panel.fill("#f-code", "GC-1")
+    panel.keyboard.press("Enter")
+    expect(panel.locator("#act-problem")).to_have_text("Check: Code of the certificate.")
+    panel.fill("#f-code", "GC-7781-0042")
+    panel.select_option("#f-action", "activate")
+    panel.press("#f-code", "Enter")
+    expect(panel.locator("#act-problem")).to_have_text("Fill in: Amount.")
+    expect(panel.locator("#f-amountOn")).to_be_focused()
+    assert bodies == []
+
+
+# Supervisors and slips
+
+
+def test_enter_after_the_supervisors_number_costs_no_try(tmp_path: Path, open_page: OpenPage):
+    service = start(tmp_path, approvals={"void": 0}, supervisors={"91": hash_of_code("4711", b"s" * 16)})
+    try:
+        post(service, "/v1/receipts", SOLD)
+        page = open_page(f"{service.url}/cashier")
+        sign_in(page)
+        open_act(page, "void")
+        page.fill("#f-receipt", "R1")
+        page.keyboard.press("Enter")
+        page.fill("#o-who", "91")
+        page.press("#o-who", "Enter")
+        expect(page.locator("#o-code")).to_be_focused()
+        expect(page.locator("#o-problem")).to_be_hidden()
+        page.fill("#o-code", "4711")
+        page.press("#o-code", "Enter")
+        expect(page.locator("#latest li").first).to_contain_text("Receipt R1 is void.")
+    finally:
+        service.stop()
+
+
+def test_a_slip_opens_at_its_top_however_small_the_page(service: TillService, panel: Page):
+    post(service, "/v1/receipts", SOLD)
+    panel.set_viewport_size({"width": 390, "height": 600})
+    open_act(panel, "close")
+    panel.click("#act-send")
+    expect(panel.locator("#slip")).to_be_visible()
+    overflows, top = panel.evaluate("() => { const at = document.getElementById('slip');"
+                                    " return [at.scrollHeight > at.clientHeight, at.scrollTop] }")  # fmt: skip
+    assert (overflows, top) == (True, 0)

@@ -68,10 +68,24 @@ function read() {
 
 // A field that is empty and may not be, or is not of its form: {input, say}.
 function firstWrong() {
-  const input = [...$("act-body").querySelectorAll("input")].find((one) => one.offsetParent && !one.checkValidity());
+  const inputs = [...$("act-body").querySelectorAll("input")];
+  for (const one of inputs) one.setCustomValidity(misread(one));
+  const input = inputs.find((one) => one.offsetParent && !one.checkValidity());
   if (!input) return null;
-  const name = input.labels[0].textContent, hint = document.getElementById(input.getAttribute("aria-describedby"))?.textContent;
-  return { input, say: input.validity.valueMissing ? t("field.missing", { f: name }) : [t("field.wrong", { f: name }), hint].filter(Boolean).join(" ") };
+  const name = input.labels[0].textContent, { valueMissing, customError } = input.validity;
+  if (valueMissing) return { input, say: t("field.missing", { f: name }) };
+  const form = customError ? input.validationMessage : document.getElementById(input.getAttribute("aria-describedby"))?.textContent;
+  return { input, say: [t("field.wrong", { f: name }), form].filter(Boolean).join(" ") };
+}
+
+// Why what stands in a field is no amount or no whole number, where it is to be one.
+function misread({ value, dataset: { form } }) {
+  if (!form || !value.trim()) return "";
+  try {
+    if (form === "money") minor(value, at.desk.screen.exponent);
+    else whole(value);
+    return "";
+  } catch (problem) { return problem.message; }
 }
 
 async function send(event) {
@@ -146,6 +160,7 @@ function approval(problem) {
     $("override-form").onsubmit = (event) => {
       event.preventDefault();
       if (!$("o-who").value.trim()) return $("o-who").focus();
+      if (!$("o-code").value && document.activeElement === $("o-who")) return $("o-code").focus(); // a try without it is one of five
       const told = { supervisor: $("o-who").value.trim(), reason: $("o-reason").value.trim(), ...($("o-code").value ? { code: $("o-code").value } : {}) };
       $("o-code").value = "";
       dialog.onclose = null;
@@ -206,11 +221,13 @@ async function looked(text, isCertificate) {
   }
 }
 
-// Fields
+// Fields. What is of the form "money" or "count" is read as such before anything is sent.
 
-export function field(name, { label = `field.${name}`, value = "", hint = "", type = "text", mode = null, scan = null, required = false, pattern = null } = {}) {
+const MODES = { money: "decimal", count: "numeric" };
+
+export function field(name, { label = `field.${name}`, value = "", hint = "", type = "text", mode = null, scan = null, required = false, pattern = null, form = null } = {}) {
   const id = `f-${name}`;
-  const input = make("input", { id, name, type, value, autocomplete: "off", spellcheck: "false", inputmode: mode, "data-scan": scan, required, pattern, "aria-describedby": hint ? `${id}-hint` : null });
+  const input = make("input", { id, name, type, value, autocomplete: "off", spellcheck: "false", inputmode: mode ?? MODES[form], "data-form": form, "data-scan": scan, required, pattern, "aria-describedby": hint ? `${id}-hint` : null });
   if (scan) input.addEventListener("focus", () => input.select());
   // What is typed takes the place of a card that stood there by its end, wherever the caret is.
   input.addEventListener("beforeinput", (event) => { if (isCard(input) && event.inputType !== "insertLineBreak") input.value = ""; });

@@ -1,6 +1,6 @@
 // Acts about members and cards.
 
-import { cardField, field, lead, minor, only, select, two } from "./act.js";
+import { cardField, field, lead, minor, only, select, two, whole } from "./act.js";
 import { get, post, release } from "./api.js";
 import { drawAgreements } from "./consents.js";
 import { make } from "./dom.js";
@@ -29,16 +29,17 @@ const findCard = {
     ? [cardField(desk, "card", { empty: true }), two(field("phone", { type: "tel" }), field("email", { type: "email" }))]
     : [picks(t("kiosk.chooseCard"), ...values.found.map((one, i) => pick("chosen", one.card_token, `…${one.last4}`, i === 0)))],
   async send(desk, values, step) {
-    if (step === 0 && !values.card) {
+    let chosen = step ? values.chosen : values.card;
+    if (!chosen) {
       const sought = values.phone ? { phone: values.phone } : { email: values.email };
       if (!values.phone && !values.email) throw new Error(t("field.cardHint"));
       const { found } = await post("/v1/members/find", sought);
       if (!found.length) throw new Error(t("told.nobody"));
       values.found = found;
       if (found.length > 1) return "next";
-      values.chosen = found[0].card_token;
+      chosen = found[0].card_token;
     }
-    const { token, card } = await tokenOf(values.chosen || values.card);
+    const { token, card } = await tokenOf(chosen);
     await desk.choose({ card: token });
     return { say: t("say.cardAtHand", { c: card }) };
   },
@@ -76,12 +77,12 @@ const spend = {
     if (!desk.screen.most_points) return [lead(t(desk.card() ? "say.nothingToSpend" : "cashier.noMemberLead"))];
     const most = desk.screen.most_points, step = desk.screen.step_points;
     return [lead(t("cashier.maySpend", { p: points(most), m: cash(desk.screen.most_minor, desk.screen) })), lead(sureOf(desk.screen)),
-      field("points", { mode: "numeric", value: values.points ?? String(most || ""), hint: t("field.pointsHint", { p: points(most), s: step }), required: true })];
+      field("points", { form: "count", value: values.points ?? String(most || ""), hint: t("field.pointsHint", { p: points(most), s: step }), required: true })];
   },
   async send(desk, values, step, { id, call }) {
     desk.practise();
-    const n = Number(values.points);
-    if (!Number.isInteger(n) || n < 1) throw new Error(t("field.pointsHint", { p: points(desk.screen.most_points), s: desk.screen.step_points }));
+    const n = whole(values.points);
+    if (n < 1) throw new Error(t("field.pointsHint", { p: points(desk.screen.most_points), s: desk.screen.step_points }));
     const { cashier, ...training } = desk.stamp(), { sale } = await get("/v1/at-hand");
     if (sale?.hold_id && sale.hold_id !== id) {
       // What was set aside for this sale before is not needed any more, and may be part of what is wanted now.
@@ -134,10 +135,14 @@ const enrol = {
 const claim = {
   name: "claim", key: "L",
   draw: (desk, values) => [cardField(desk), two(field("receipt", { value: values.receipt ?? "", scan: "number", required: true }), field("record")),
-    make("details", {}, make("summary", {}, t("field.printed")), two(field("store"), field("tillName")), two(field("soldAt", { type: "datetime-local" }), field("total", { mode: "decimal", hint: t("field.money") })))],
+    make("details", {}, make("summary", {}, t("field.printed")), two(field("store"), field("tillName")), two(field("soldAt", { type: "datetime-local" }), field("total", { form: "money", hint: t("field.money") })))],
   async send(desk, values, step, { id, call }) {
     const { token } = await tokenOf(values.card);
-    const printed = values.tillName && { store: values.store, till: values.tillName, receipt_id: values.receipt, sold_at: values.soldAt, total_minor: minor(values.total, desk.screen.exponent) };
+    // Whatever is said of another till's paper: by its number alone it could be a receipt of this till.
+    const printed = [values.store, values.tillName, values.soldAt, values.total].some(Boolean) && {
+      store: values.store, till: values.tillName, receipt_id: values.receipt, sold_at: values.soldAt, record: values.record,
+      total_minor: values.total ? minor(values.total, desk.screen.exponent) : null,
+    };
     const body = printed ? { printed } : { receipt_id: values.receipt, ...(values.record ? { record: values.record } : {}) };
     const said = await call("POST", "/v1/claims", { claim_id: id, card: token, ...desk.stamp(), ...body });
     const paper = await paperOf("claim", desk, { number: said.claim_id, of_number: said.of_receipt || values.receipt, points: said.points, state: said.state, record: said.record, offline: said.offline });

@@ -10,9 +10,9 @@ import { count, day, money, t } from "./tongue.js";
 const certificate = {
   name: "certificate", key: "G",
   draw() {
-    const amount = field("amountOn", { mode: "decimal", hint: t("field.money") }), reason = field("reason", { hint: t("field.optional") });
+    const amount = field("amountOn", { form: "money", hint: t("field.money"), required: true }), reason = field("reason", { hint: t("field.optional") });
     const action = select("action", [["enquire", t("field.enquire")], ["activate", t("field.activate")], ["top_up", t("field.topUp")], ["block", t("field.block")]]);
-    return [field("code", { scan: "certificate", required: true }), two(only(action, [amount, ["activate", "top_up"]], [reason, ["block"]]), amount, reason)];
+    return [field("code", { scan: "certificate", required: true, pattern: ".{5,200}" }), two(only(action, [amount, ["activate", "top_up"]], [reason, ["block"]]), amount, reason)];
   },
   async send(desk, values, step, { id, call }) {
     const moves = ["activate", "top_up"].includes(values.action), { currency, exponent } = desk.screen;
@@ -51,7 +51,7 @@ const FIGURES = [["receipts", "field.receipts", 0], ["voids", "field.voids", 0],
 
 const closed = {
   name: "close", key: "Z", isFinal: true,
-  draw: (desk) => [field("businessDate", { type: "date", value: businessDay(desk.screen.now) }), lead(t("field.posTotals")), ...pairs(FIGURES.map(([name, words, isMoney]) => field(name, { label: words, mode: isMoney ? "decimal" : "numeric" })))],
+  draw: (desk) => [field("businessDate", { type: "date", value: businessDay(desk.screen.now), required: true }), lead(t("field.posTotals")), ...pairs(FIGURES.map(([name, words, isMoney]) => field(name, { label: words, form: isMoney ? "money" : "count" })))],
   async send(desk, values, step, { call }) {
     const totals = {};
     for (const [name, , isMoney] of FIGURES) if (values[name]) totals[name] = isMoney ? minor(values[name], desk.screen.exponent) : whole(values[name]);

@@ -41,7 +41,7 @@ function undone(desk, what, number, said) {
 
 // Lines of a receipt to tick, with how many come back and what is handed out for them.
 async function linesToReturn(desk, values) {
-  if (!values.receipt) return [lead(t("field.withoutReceipt")), two(field("sku", { required: true }), field("quantity", { value: "1", mode: "decimal" })), two(field("amount", { mode: "decimal", hint: t("field.money"), required: true }), cardField(desk, "card", { required: false }))];
+  if (!values.receipt) return [lead(t("field.withoutReceipt")), two(field("sku", { required: true }), field("quantity", { value: "1", mode: "decimal" })), two(field("amount", { form: "money", hint: t("field.money"), required: true }), cardField(desk, "card", { required: false }))];
   values.left = await get(desk.asked(`/v1/returnable?of=${encodeURIComponent(values.receipt)}`));
   if (values.left.is_void) throw new Error(t("say.isVoid"));
   const rows = values.left.lines.filter((line) => Number(line.left) > 0).map((line) => rowOf(desk, line));
@@ -51,6 +51,10 @@ async function linesToReturn(desk, values) {
 
 // A quantity as it may be typed, with a comma too.
 const pointed = (text) => text.replace(",", ".");
+const exact = (text) => {
+  if (!/^\d{1,9}([.,]\d{1,3})?$/.test(text) || !Number(pointed(text))) throw new Error(t("refusal.quantity_malformed"));
+  return Number(pointed(text)).toFixed(3);
+};
 
 function rowOf(desk, line) {
   const share = (quantity) => typed(plain(Math.round((line.net_minor * Number(quantity)) / Number(line.quantity)), desk.screen.exponent));
@@ -61,7 +65,6 @@ function rowOf(desk, line) {
 }
 
 function linesOf(desk, values) {
-  const exact = (text) => Number(pointed(text)).toFixed(3);
   if (!values.receipt) {
     const amount = values.amount ? minor(values.amount, desk.screen.exponent) : 0;
     return [{ line: 1, sku: values.sku, quantity: exact(values.quantity), amount_minor: amount }];

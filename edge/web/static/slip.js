@@ -11,6 +11,7 @@ export function showSlip({ title, facts = [], list = [], text = "" }) {
   show("slip-problem", "");
   $("slip-print").hidden = !text;
   $("slip").showModal();
+  $("slip").scrollTop = 0; // opening looks for what takes keys, which may lie beneath the figures
   $("slip-close").focus({ preventScroll: true });
 }
 
