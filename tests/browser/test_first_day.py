@@ -134,6 +134,21 @@ def test_who_cannot_be_served_stands_in_the_way_of_nobody_else(service: TillServ
     expect(panel.locator("#latest li").first).to_have_text("Card …8903 is with the sale.")
 
 
+def test_a_card_that_is_blocked_in_a_sale_leaves_no_points_set_aside(service: TillService, panel: Page):
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    settled(service, panel)
+    open_act(panel, "spend")
+    panel.fill("#f-points", "500")
+    panel.keyboard.press("Enter")
+    expect(panel.locator("#row-points dd")).to_have_text("€5.00")
+    open_act(panel, "replace")
+    panel.select_option("#f-what", "block")
+    panel.click("#act-send")
+    expect(panel.locator("#latest li").first).to_contain_text("The card is blocked.")
+    expect(panel.locator("#row-points")).to_be_hidden()
+    assert service.journal.open_holds() == ()
+
+
 def test_what_is_printed_at_another_till_is_not_claimed_as_a_receipt_of_this_one(service: TillService, panel: Page):
     post(service, "/v1/receipts", SOLD)  # 31.47, to somebody else
     bodies = sent(panel, "/v1/claims")

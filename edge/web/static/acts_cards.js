@@ -164,11 +164,19 @@ const trouble = {
     const isAtHand = [values.atHand, desk.card()].includes(token) && !desk.isAside(); // before the answer, which may come with another state
     const said = await call("POST", "/v1/cards", { card_id: id, what: values.what, ...desk.stamp(), ...bodies[values.what] });
     // A card that is good no more is taken from the sale; the new one earns in its place.
-    if (isAtHand && values.what !== "issue") await desk.choose(values.what === "block" ? { without_card: true } : { card: said.card_token });
+    if (isAtHand && values.what === "block") await takeOff(desk);
+    if (isAtHand && values.what === "replace") await desk.choose({ card: said.card_token });
     const paper = values.what === "block" ? { text: "", list: [] } : await paperOf("welcome", desk, { ...welcomeOf(said), number: said.card_id });
     return { say: cardOf(said), slip: { quiet: !said.card_number, title: t("act.replace"), facts: [[t("kiosk.number"), said.card_number || (said.last4 ? `…${said.last4}` : "")]], list: [cardOf(said), ...paper.list], text: paper.text } };
   },
 };
+
+// No card is with the sale any more, and the points that were set aside with it go back.
+async function takeOff(desk) {
+  const { sale } = await get("/v1/at-hand");
+  if (sale?.hold_id) await release(sale.hold_id, desk.stamp().training);
+  await desk.choose({ without_card: true });
+}
 
 const consent = {
   name: "consent", key: "O", onlyShows: (step) => step === 1,
