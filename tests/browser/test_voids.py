@@ -99,6 +99,30 @@ def test_an_answer_that_was_lost_is_told_with_its_money(service: TillService, pa
     expect(panel.locator("#latest li").first).to_contain_text("Receipt R2 is void. Hand out €31.47.", timeout=10_000)
 
 
+def test_a_void_that_was_left_and_begun_again_is_paid_out_once(service: TillService, panel: Page) -> None:
+    post(service, "/v1/receipts", commit(receipt_id="R2", card=None, basket=GOODS, sold_at=None))
+    asked: list[Route] = []
+
+    def hang(route: Route) -> None:
+        asked.append(route)
+        if len(asked) == 1:
+            route.abort()  # it is sent again by itself, and then hangs
+        elif len(asked) == 3:
+            route.continue_()
+
+    panel.route("**/v1/receipts/R2/void", hang)
+    undo(panel, "R2", "receipt")
+    expect(panel.locator("#act-again")).to_be_visible()
+    while len(asked) < 2:
+        panel.wait_for_timeout(100)
+    panel.keyboard.press("Escape")
+    undo(panel, "R2", "receipt")
+    expect(panel.locator("#latest li").first).to_contain_text("Receipt R2 is void. Hand out €31.47.")
+    asked[1].continue_()
+    expect(panel.locator("#latest li")).to_have_count(2)
+    expect(panel.locator("#latest li").first).to_contain_text("R2 was void already. No money changes hands now.")
+
+
 def test_a_number_that_is_corrected_after_a_lost_answer_is_not_paid_out_again(
     service: TillService, panel: Page
 ) -> None:

@@ -16,6 +16,8 @@ const allBack = (step, { left }) => step === 1 && Boolean(left?.lines.every((lin
 // What can be undone whole, and where; an exchange leaves one sum, whichever way it goes.
 const UNDONE = { receipt: ["field.voidReceipt", "receipts"], return: ["field.voidReturn", "returns"], exchange: ["field.voidExchange", "exchanges"] };
 
+const toldHere = new Set(); // voids by their path, once this page has told them with their money
+
 const voided = {
   name: "void", key: "V", isFinal: true,
   draw: (desk, values) => [
@@ -24,9 +26,11 @@ const voided = {
   ],
   async send(desk, values, step, { call, isResent }) {
     const what = values.what || "receipt", path = `/v1/${UNDONE[what][1]}/${encodeURIComponent(values.receipt)}/void`;
-    const said = await call("POST", path, desk.stamp());
-    // What was undone before was paid then. Of an answer that was lost nobody was told yet.
-    const say = said.replayed && !isResent(path) ? t("say.wasVoid", { r: values.receipt }) : undone(desk, what, values.receipt, said);
+    const stamp = desk.stamp(), said = await call("POST", path, stamp);
+    // What was undone before was paid then. Of an answer that was lost nobody was told yet, unless by another try here.
+    const wasPaid = toldHere.has(path) || (said.replayed && !isResent(path));
+    if (!stamp.training) toldHere.add(path);
+    const say = wasPaid ? t("say.wasVoid", { r: values.receipt }) : undone(desk, what, values.receipt, said);
     return { say, slip: { quiet: true, title: t("act.void"), text: said.text } };
   },
 };
