@@ -105,6 +105,27 @@ def test_joining_asks_each_consent_by_itself_unticked_and_the_card_counts_at_onc
     expect(page.locator("#earned")).to_have_text("+629")
 
 
+def test_a_birthday_that_cannot_be_read_is_named_and_written_again(service: TillService, open_page: OpenPage):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+
+    def with_names(route: Route) -> None:
+        """As of a till that has a head office to seal to."""
+        route.fulfill(json={**route.fetch().json(), "may_seal": True})
+
+    page.route("**/v1/enrolment*", with_names)
+    page.click("#begin")
+    page.click("#to-join")
+    page.fill("#j-birthday", "17.04")
+    page.click("#join-form button[type=submit]")
+    expect(page.locator("#join-problem")).to_have_text("Birthday: Month and day, such as 04-17. No year.")
+    expect(page.locator("#j-birthday")).to_be_focused()
+    at(page, "join")
+    page.fill("#j-birthday", "")
+    page.click("#join-form button[type=submit]")
+    at(page, "joined")
+
+
 def test_consents_are_asked_again_unticked_in_a_language_that_is_chosen_meanwhile(
     service: TillService, open_page: OpenPage
 ):

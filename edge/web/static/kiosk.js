@@ -255,6 +255,10 @@ async function join(event) {
   event.preventDefault();
   if (!enrolment) return startJoining();
   hide("join-problem");
+  if (!$("j-birthday").checkValidity()) {
+    show("join-problem", `${t("kiosk.birthday")}: ${t("kiosk.birthdayHint")}`);
+    return $("j-birthday").focus();
+  }
   const of = visit, form = new FormData(event.target), person = {};
   for (const name of ["name", "phone", "email", "birthday"]) if (enrolment.asked.may_seal && form.get(name)) person[name] = form.get(name).trim();
   try {
