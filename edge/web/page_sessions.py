@@ -131,7 +131,8 @@ class PageSessions:
             now_ms, session = self._mono_ms(), self._sessions.get(key or "")
             if session is None or key is None:
                 return None
-            if now_ms - session.used_ms >= IDLE_MS:
+            # Nobody signs in at a kiosk: one where nobody came all night must serve whoever is first in the morning.
+            if session.page == "cashier" and now_ms - session.used_ms >= IDLE_MS:
                 del self._sessions[key]
                 return None
             self._sessions[key] = session = msgspec.structs.replace(session, used_ms=now_ms)

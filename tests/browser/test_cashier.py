@@ -473,6 +473,21 @@ def test_after_a_restart_the_panel_asks_to_sign_in_again(tmp_path: Path, open_pa
         second.stop()
 
 
+def test_a_panel_whose_session_is_over_asks_to_sign_in_again_at_the_next_act(tmp_path: Path, open_page: OpenPage):
+    service = start(tmp_path, pos_token="s3cret", cashiers={"4": hash_of_code("2580", b"p" * 16)})
+    try:
+        page = open_page(f"{service.url}/cashier")
+        sign_in(page, pin="2580")
+        page.context.clear_cookies()  # as after four hours without use: the stream goes on, and nothing else
+        begin(page, "balance")
+        page.fill("#f-card", CARD)
+        page.keyboard.press("Enter")
+        expect(page.locator("#sign-in")).to_be_visible()
+        sign_in(page, pin="2580")
+    finally:
+        service.stop()
+
+
 def test_the_ninth_screen_asks_instead_of_listening_and_says_so(service: TillService, panel: Page):
     streams = [service.desk.screens.stream() for _ in range(7)]
     page = panel.context.new_page()

@@ -102,6 +102,13 @@ def test_a_session_ends_after_four_hours_without_use_and_at_signing_out(tmp_path
     assert door.find(None) is None
 
 
+def test_a_kiosk_where_nobody_came_all_night_serves_in_the_morning(tmp_path: Path, mono: Mono):
+    door = sessions(tmp_path, mono, pos_token="s3cret")
+    key = door.open("kiosk")
+    mono.now_ms = 12 * 3_600_000
+    assert door.lets(key, "POST", "/v1/cards/identify", "customer")
+
+
 def test_a_ticket_of_the_pos_opens_the_panel_once_within_a_minute(tmp_path: Path):
     rim = guarded(tmp_path)
     token = {"Authorization": "Bearer s3cret"}

@@ -36,6 +36,7 @@ export async function ask(method, path, body, { onAgain = () => {} } = {}) {
       });
       const told = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : {};
       if (answer.ok) return told;
+      if (answer.status === 401) location.reload(); // the session is over, while the stream goes on: sign in again
       problem = new Problem({ ...told, status: answer.status, code: told.code ?? "page.no_answer" });
       if (answer.status < 500 || isSaid(told.code)) throw problem;
     } catch (error) {
