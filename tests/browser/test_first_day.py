@@ -13,7 +13,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.counter import GOODS, post, settled, sign_in, start, welcoming
 from tests.browser.test_cashier import begin, sent
 from tests.browser.test_kiosk import scan
-from tests.edge.rim import CARD, PAYMENT, STRANGER, commit, quote
+from tests.edge.rim import CARD, PAYMENT, STRANGER, basket, commit, line, quote
 
 pytestmark = pytest.mark.browser
 SOLD = commit(card=None, basket=GOODS, sold_at=None)
@@ -183,6 +183,24 @@ def test_what_is_no_quantity_is_said_to_be_none(service: TillService, panel: Pag
     panel.keyboard.press("Enter")
     expect(panel.locator("#act-problem")).to_have_text("A quantity cannot be read. Type it like 2 or 0.350.")
     assert bodies == []
+
+
+def test_what_comes_back_is_shown_with_what_is_handed_out_for_it_to_the_cent(service: TillService, panel: Page):
+    three = basket(line(1, "cup", 200, name="Cup", quantity="3.000"))
+    post(service, "/v1/receipts", {**SOLD, "basket": three})
+    # A third of 2.00, by cumulative floor.
+    for worth in ("0.66", "0.67", "0.67"):
+        open_act(panel, "return")
+        panel.fill("#f-receipt", "R1")
+        panel.keyboard.press("Enter")
+        panel.check("#f-line1")
+        panel.fill('[name="quantity1"]', "1")
+        expect(panel.locator('[name="amount1"]')).to_have_value(worth)
+        expect(panel.locator('[name="amount1"]')).not_to_be_editable()
+        panel.keyboard.press("Enter")
+        expect(panel.locator("#slip")).to_be_visible()
+        expect(panel.locator("#latest li").first).to_contain_text(f"Hand out €{worth}.")
+        panel.click("#slip-close")
 
 
 def test_points_are_typed_as_the_panel_shows_them(service: TillService, panel: Page):

@@ -49,7 +49,7 @@ async function linesToReturn(desk, values) {
   values.left = await get(desk.asked(`/v1/returnable?of=${encodeURIComponent(values.receipt)}`));
   if (values.left.is_void) throw new Error(t("say.isVoid"));
   const rows = values.left.lines.filter((line) => Number(line.left) > 0).map((line) => rowOf(desk, line));
-  const head = make("div", { class: "pick head", "aria-hidden": "true" }, make("span", {}), make("span", {}), make("span", {}, t("field.quantity")), make("span", {}, t("field.amount")));
+  const head = make("div", { class: "pick head", "aria-hidden": "true" }, make("span", {}), make("span", {}), make("span", {}, t("field.quantity")), make("span", {}, t("field.worth")));
   return [rows.length ? picks(t("field.lines"), head, ...rows) : lead(t("say.nothingLeft"))];
 }
 
@@ -60,9 +60,17 @@ const exact = (text) => {
   return Number(pointed(text)).toFixed(3);
 };
 
+// What so much of a line is worth, as the till shares it out: by cumulative floor, so that parts make the whole.
+function worthOf(line, quantity) {
+  const milli = (text) => Math.round(Number(text) * 1000), sold = milli(line.quantity), before = sold - milli(line.left);
+  const upTo = (n) => Math.floor((line.net_minor * Math.min(n, sold)) / sold);
+  return upTo(before + milli(quantity)) - upTo(before);
+}
+
+// The worth is to be read: what is paid out for goods with a receipt is not the cashier's to say.
 function rowOf(desk, line) {
-  const share = (quantity) => typed(plain(Math.round((line.net_minor * Number(quantity)) / Number(line.quantity)), desk.screen.exponent));
-  const amount = make("input", { name: `amount${line.line}`, value: share(line.left), inputmode: "decimal", "aria-label": `${t("field.amount")}: ${line.name}` });
+  const share = (quantity) => typed(plain(worthOf(line, quantity), desk.screen.exponent));
+  const amount = make("input", { name: `amount${line.line}`, value: share(line.left), readonly: true, tabindex: "-1", "aria-label": `${t("field.worth")}: ${line.name}` });
   const quantity = make("input", { name: `quantity${line.line}`, value: typed(String(Number(line.left))), inputmode: "decimal", "aria-label": `${t("field.quantity")}: ${line.name}`, oninput: (event) => { if (Number(pointed(event.target.value)) > 0) amount.value = share(pointed(event.target.value)); } });
   const id = `f-line${line.line}`;
   return make("div", { class: "pick" }, make("input", { type: "checkbox", id, name: `line${line.line}` }), make("label", { for: id }, line.name, make("small", {}, `${number(line.quantity)} · ${cashOf(desk, line.net_minor)}`)), quantity, amount);
