@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from edge.sale.approving import hash_of_code
 from edge.service import TillService
+from loyalty.programme.programme import read_programme
 from tests.browser.conftest import OpenPage
-from tests.browser.counter import GOODS, post, settled, sign_in, start, welcoming
+from tests.browser.counter import ASKED, GOODS, RICHER, post, settled, sign_in, start, welcoming
 from tests.browser.test_cashier import begin, sent
 from tests.browser.test_kiosk import scan
 from tests.edge.rim import CARD, PAYMENT, STRANGER, basket, commit, line, quote
@@ -236,6 +237,31 @@ def test_of_many_figures_the_one_that_cannot_be_read_is_named_and_has_the_caret(
     expect(panel.locator("#act-problem")).to_have_text("Fill in: Amount.")
     expect(panel.locator("#f-amountOn")).to_be_focused()
     assert bodies == []
+
+
+def test_a_figure_that_is_changed_after_a_lost_answer_is_known_to_come_on_top_of_the_first(
+    service: TillService, panel: Page
+):
+    rules = (RICHER + ASKED).replace("wallet: true", "wallet: true, offline_minor: 4000")
+    service.cache.load_programme(read_programme(rules))
+
+    def lose(route: Route) -> None:
+        route.fetch()  # the till hears it, and answers
+        route.abort()
+
+    panel.route("**/v1/certificates", lose)
+    open_act(panel, "certificate")
+    panel.fill("#f-code", "GC-7781-0042")
+    panel.select_option("#f-action", "activate")
+    panel.fill("#f-amountOn", "50")
+    panel.click("#act-send")
+    expect(panel.locator("#act-problem")).to_contain_text("The till does not answer.", timeout=20_000)
+    panel.unroute("**/v1/certificates")
+    panel.fill("#f-amountOn", "5")
+    panel.click("#act-send")
+    expect(panel.locator("#act-problem")).to_have_text(
+        "Your first try was done, as it was typed then. Send once more only if both are wanted."
+    )
 
 
 # Supervisors and slips
