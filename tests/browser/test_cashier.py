@@ -142,12 +142,15 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_id(service: TillService
 
 
 @pytest.mark.parametrize(
-    ("quantity", "where", "told"),
-    [("2", "#latest li", "Hand out €2.58."), ("9", ".toast span", "Only 2 of line 3 can still come back.")],
+    ("quantity", "listed", "told"),
+    [
+        ("2", "Hand out €2.58.", "Hand out €2.58."),
+        ("9", "Return: Only 2 of line 3 can still come back.", "Only 2 of line 3 can still come back."),
+    ],
     ids=["done", "refused"],
 )
 def test_an_act_that_is_left_while_it_is_under_way_says_what_became_of_it_and_disturbs_no_other(
-    service: TillService, panel: Page, quantity: str, where: str, told: str
+    service: TillService, panel: Page, quantity: str, listed: str, told: str
 ):
     post(service, "/v1/receipts", commit(basket=GOODS))
     held: list[Route] = []
@@ -165,7 +168,8 @@ def test_an_act_that_is_left_while_it_is_under_way_says_what_became_of_it_and_di
     panel.fill("#f-receipt", "R9")
     with panel.expect_response("**/v1/returns"):
         held[0].continue_()
-    expect(panel.locator(where).first).to_contain_text(told)
+    expect(panel.locator(".toast span")).to_contain_text(told)
+    expect(panel.locator("#latest li").first).to_contain_text(listed)
     # What was begun meanwhile stands as it was.
     expect(panel.locator("#act")).to_be_visible()
     expect(panel.locator("#act-problem")).to_be_hidden()
@@ -782,9 +786,7 @@ def test_a_card_that_takes_the_place_of_another_is_said_in_the_language_of_the_p
     page.keyboard.press("Alt+KeyC")
     page.locator("#f-card").press_sequentially(STRANGER, delay=70)
     page.keyboard.press("Enter")
-    expect(page.locator("#latest")).to_contain_text(
-        "Karta …9998 zamiast …8903: punkty z tej sprzedaży trafią na nią."
-    )
+    expect(page.locator("#latest")).to_contain_text("Karta …9998 zamiast …8903: punkty z tej sprzedaży trafią na nią.")
 
 
 def test_what_needs_head_office_is_refused_once_and_at_once(service: TillService, panel: Page):

@@ -110,7 +110,11 @@ function busy(on) {
 
 function fail(problem, now = at) {
   if (problem === "left") return; // the supervisor was not asked after all
-  if (at !== now) { toast({ text: refusalOf(problem), whole: true }); return; }
+  if (at !== now) {
+    now.desk.note(`${t(`act.${now.act.name}`)}: ${refusalOf(problem)}`); // what is open now may hide the toast until it is gone
+    toast({ text: refusalOf(problem), whole: true });
+    return;
+  }
   // What was not taken, or may have been, is tried again as something else.
   if (at && (problem.code?.endsWith("id_reused") || problem.code === "parked.no_line")) at.id = newId(at.act.name);
   tell(problem);
