@@ -83,6 +83,33 @@ def test_practice_beside_a_real_sale_leaves_that_sale_alone(service: TillService
     assert ask(service, "/v1/choices")["chosen"] is None
 
 
+def test_what_is_practised_beside_a_real_sale_leaves_its_card_its_points_and_its_basket_alone(
+    service: TillService, practising: Page
+):
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    expect(practising.locator("#m-title")).to_have_text("Member …8903")
+    apart = "Training and real sales are kept apart. Switch training on or off to match this one."
+    for act in ("spend", "park"):
+        begin(practising, act)
+        expect(practising.locator("#act-send")).to_be_enabled()
+        practising.click("#act-send")
+        expect(practising.locator("#act-problem")).to_have_text(apart)
+        practising.keyboard.press("Escape")
+    begin(practising, "enrol")
+    practising.fill("#f-card", STRANGER)
+    practising.click("#act-send")
+    expect(practising.locator("#latest li").first).to_contain_text("has joined")
+    practising.click("#slip-close")
+    begin(practising, "replace")
+    practising.select_option("#f-what", "block")
+    practising.click("#act-send")
+    expect(practising.locator("#latest li").first).to_contain_text("The card is blocked.")
+    at_hand = ask(service, "/v1/at-hand")["sale"]
+    assert at_hand["card"] == post(service, "/v1/cards/identify", {"card": CARD})["card_token"]
+    assert at_hand["points_to_spend"] == 0
+    assert ask(service, "/v1/choices", after="0")["chosen"] is None
+
+
 def test_goods_of_a_practised_sale_come_back_in_practice(service: TillService, practising: Page):
     post(service, "/v1/receipts", commit(receipt_id="R9", card=None, basket=GOODS, training=True))
     before = service.journal.head().seq
