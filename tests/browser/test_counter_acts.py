@@ -102,7 +102,9 @@ def test_a_certificate_that_is_sold_goes_onto_the_slip_whole_for_its_buyer(panel
     expect(panel.locator("#slip-list li")).to_contain_text("€20.00 is on it. What was paid now can pay once")
     panel.click("#slip-close")
     certificate(panel, "activate", FRESH, "20")
-    expect(panel.locator("#act-problem")).to_have_text("This certificate is active already. Ask how much is on it before you top it up.")
+    expect(panel.locator("#act-problem")).to_have_text(
+        "This certificate is active already. Ask how much is on it before you top it up."
+    )
 
 
 def test_a_certificate_scanned_at_the_panel_reaches_the_pos_and_pays(service: TillService, panel: Page):
