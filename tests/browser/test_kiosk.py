@@ -539,6 +539,19 @@ def test_help_is_called_and_the_cashier_hears_of_it(service: TillService, open_p
     expect(panel.locator(".toast")).to_contain_text("A customer at the self-checkout asks for help.")
 
 
+def test_a_call_for_help_is_not_lost_while_goods_are_rung_up(service: TillService, open_page: OpenPage):
+    panel = open_page(f"{service.url}/cashier")
+    sign_in(panel)
+    post(service, "/v1/help", {})
+    called = "A customer at the self-checkout asks for help. Go there."
+    expect(panel.locator(".toast span")).to_have_text(called)
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))  # of which the panel would say that no card is there
+    settled(service, panel)
+    expect(panel.locator(".toast span")).to_have_text(called)
+    panel.click(".toast .dismiss")
+    expect(panel.locator("#latest li").first).to_have_text(called)
+
+
 def test_it_says_that_the_line_to_the_till_is_lost_and_heals(tmp_path: Path, open_page: OpenPage):
     first = start(tmp_path)
     page = open_page(f"{first.url}/kiosk")

@@ -137,6 +137,12 @@ async function scanned(text) {
   } catch (problem) { toast({ text: refusalOf(problem), whole: true }); }
 }
 
+// What the till says unasked. A call for help is not over with its toast.
+function noticed(said) {
+  if (said.code === "kiosk.help") note(noticeOf(said));
+  toast({ text: noticeOf(said), whole: true, call: true });
+}
+
 function standing(screen) {
   return screen.offline ? t(screen.untrusted ? "cashier.lineUntrusted" : "cashier.lineDown") : "";
 }
@@ -191,6 +197,6 @@ else {
   document.addEventListener("keydown", keys);
   $("sign-out").addEventListener("click", () => drop("/session").then(() => location.reload()).catch((problem) => toast({ text: refusalOf(problem), whole: true })));
   onScan(scanned);
-  follow({ place: "cashier", onScreen: take, onNotice: (said) => toast({ text: noticeOf(said), whole: true }), onLine: stand });
+  follow({ place: "cashier", onScreen: take, onNotice: noticed, onLine: stand });
 }
 window.ready = true; // for whoever watches the page from outside: from here on it hears keys, touch and scans
