@@ -22,7 +22,6 @@ export const desk = {
   card: () => desk.screen?.beside?.card_token || "",
   // Who and when, as every body that writes has it.
   stamp: () => ({ cashier: desk.who, ...(desk.training || desk.screen?.training ? { training: true } : {}) }),
-  // Practising, while the sale at hand, or none, is not practised: nothing practised may touch it.
   // What is asked for without a body is told in the query that it is practised.
   asked: (path) => (desk.stamp().training ? `${path}${path.includes("?") ? "&" : "?"}training=true` : path),
   // Whether a real sale is at hand while the panel practises: what is practised is laid against no such sale.
