@@ -91,15 +91,18 @@ class CertificateMoves:
         return self._database.row(query, (code, self._epoch, seq)) is not None
 
     def used_since(self, code: str, of: EventRef | None) -> int:
-        """Minor units, below 0 where they were paid, that this till saw paid with a certificate since an event of its
-        own, as far as it remembers; of another epoch it counts all."""
+        """Minor units, below 0 where they were paid, that sales later than an event of this till paid with a
+        certificate, less what came back of these very sales, as far as it remembers; of another epoch it counts all."""
         epoch, seq = (of.epoch, of.seq) if of else (0, 0)
+        since = seq if epoch == self._epoch else 0
         found = self._database.rows(
-            "SELECT coalesce(sum(amount_minor), 0) FROM certificate_move WHERE code = ? AND what = 'used'"
+            "SELECT epoch, seq, amount_minor FROM certificate_move WHERE code = ? AND what = 'used'"
             " AND (epoch <> ? OR seq > ?)",
             (code, epoch, seq),
         )
-        return int(found[0][0])
+        # A sale itself names none.
+        sales = ((self._sale_of(no) if at == self._epoch else 0, amount) for at, no, amount in found)
+        return sum(amount for sale, amount in sales if sale > since or (not sale and amount < 0))
 
     def prune(self) -> None:
         """Forget what belongs to events that are not kept any more, and to epochs that are over."""

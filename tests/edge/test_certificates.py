@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from edge.refusals import IdReused
+from edge.sale.asks import VoidReturnAsk
 from edge.sale.certificate_names import code_token
 from edge.sale.certificates import (
     KNOWN_FOR_MS,
@@ -24,6 +25,7 @@ from edge.sale.certificates import (
 from edge.sale.covering import CertificateNotCovered
 from edge.sale.taking_back import take_back, void_receipt
 from edge.sale.till import Till
+from edge.sale.voiding_returns import void_return
 from loyalty.baskets import BadBasket, CertificateAsk, CertificateSale, Line
 from loyalty.certificates import CertificateRow
 from loyalty.facts.certificate_events import CertificateMoved
@@ -325,6 +327,20 @@ def test_a_top_up_is_undone_though_the_certificate_paid_here_before_it(till: Til
     till.commit(commit("r5", asks(line(1, "bread", 100), pays=[(CODE, 0)])))
     with pytest.raises(CertificateUsed):
         void_receipt(till, void("r4"))
+
+
+def test_what_goes_back_of_a_sale_before_a_top_up_does_not_hide_that_its_money_was_spent(till: Till) -> None:
+    till.commit(commit("r1", asks(line(1, "bread", 4_000), pays=[(CODE, 0)])))
+    till.commit(commit("r2", asks(gift(2_000), sells=[(1, CODE)])))
+    tell(till, CODE, (THROUGH, 3_000), own_seq=till.journal.head().seq)
+    till.commit(commit("r3", asks(line(1, "wine", 3_000), pays=[(CODE, 0)])))
+    take_back(till, back("b1", "r1", (1, 1000, 4_000)))
+    with pytest.raises(CertificateUsed):
+        void_receipt(till, void("r2"))
+    # What r3 paid with it is there again; what r1 paid before the top-up was of other money, also the second time.
+    void_receipt(till, void("r3"))
+    void_return(till, VoidReturnAsk(return_id="b1", sold_at_ms=NOON_MS))
+    assert void_receipt(till, void("r2")).void.certificates_back[0].amount_minor == 2_000
 
 
 def test_a_line_that_sold_one_comes_back_whole(till: Till) -> None:
