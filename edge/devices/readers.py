@@ -85,10 +85,13 @@ class Readers:
 
     def last(self, after: int | None) -> ScannedSaid:
         """The first fresh scan later than `after`, so that none is passed over between two questions; without
-        `after` the last one. Only the cursor where there is none."""
+        `after` the last one. Only the cursor where there is none. A cursor that was never given out here is of a run
+        before this one, and all of this run is later."""
         now_ms = self._desk.clock.now().mono_ms
         with self._lock:
             fresh, newest = [scan for scan in self._scans if now_ms - scan.at_ms <= WAITS_MS], self._no
+        if after is not None and after > newest:
+            after = 0
         later = fresh[-1:] if after is None else [scan for scan in fresh if scan.no > after]
         if not later:
             return ScannedSaid(cursor=newest, scan=None)

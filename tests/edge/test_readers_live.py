@@ -134,6 +134,15 @@ def test_what_is_scanned_in_a_row_is_handed_to_the_pos_one_by_one(counter):
     till.wait(lambda: not till.readers._scans)
 
 
+def test_a_pos_with_a_higher_cursor_from_before_the_till_was_started_anew_gets_what_was_scanned_since(counter):
+    till = counter("generic")
+    os.write(till.lines[0], f"]E0{CARD}\r]E04006381333931\r".encode())
+    till.wait(lambda: till.readers.last(None).cursor == 2)
+    first = till.readers.last(17)  # the cursor of a run before this one
+    assert (first.cursor, first.scan.outcome) == (1, "card")
+    assert till.readers.last(first.cursor).scan.text == "4006381333931"
+
+
 def test_the_status_tells_how_readers_are(counter):
     till = counter("generic", "rdm6300")
     till.sends(f"{PAYMENT}\r".encode())
