@@ -156,9 +156,10 @@ class Slips:
         )
 
     def _options(self, version: str) -> Options:
-        """Of a programme; the usual ones once it has left this till."""
-        held = {compiled.version: compiled.programme.options for compiled in self._cache.programmes()}
-        return held.get(version, Options())
+        """Of a programme; once it has left this till those in force, which seldom differ."""
+        held = self._cache.programmes()
+        compiled = next((one for one in held if one.version == version), held[0] if held else None)
+        return compiled.programme.options if compiled else Options()
 
     def _named(self, version: str, part: Literal["promotions", "coupons", "tiers"]) -> Mapping[str, str]:
         """Names of a part of a programme by id; none once the programme has left this till."""

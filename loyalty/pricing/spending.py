@@ -72,11 +72,15 @@ def last_day_to_spend(valid_through: date, options: Options, business_date: date
 
     Days are business days; an instant is one of the clock of the store.
     """
+    at_its_start = options.expiry == "start_of_day"
     if options.expiry == "instant":
-        return valid_through if (moment.on, moment.at) < (valid_through, options.expiry_at) else None
-    if options.expiry == "start_of_day":
-        return valid_through - timedelta(days=1) if business_date < valid_through else None
-    return valid_through if business_date <= valid_through else None
+        at_its_start = options.expiry_at == "00:00"
+        is_live = (moment.on, moment.at) < (valid_through, options.expiry_at)
+    else:
+        is_live = business_date < valid_through if at_its_start else business_date <= valid_through
+    if not is_live:
+        return None
+    return valid_through - timedelta(days=1) if at_its_start else valid_through
 
 
 def take_prizes(points: int, workings: Workings) -> tuple[list[PrizeTaken], list[RefusedCode]]:

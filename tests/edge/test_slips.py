@@ -46,6 +46,8 @@ LAPSING = [
     ("start_of_day", 5, ""),
     ('instant, expiry_at: "18:31"', 5, "5 Mar 2026"),
     ('instant, expiry_at: "18:30"', 5, ""),
+    ('instant, expiry_at: "00:00"', 6, "5 Mar 2026"),
+    ('instant, expiry_at: "00:00"', 5, ""),
 ]
 
 
@@ -62,6 +64,16 @@ def test_the_last_day_to_use_points_is_one_on_which_they_can_be_used(rim: Rim, e
     for slip in (asked, sold):
         use_by = [row for row in rows(slip) if row.startswith("Use by")]
         assert use_by == ([f"Use by {told} 600 points"] if told else [])
+
+
+def test_a_copy_names_the_same_last_day_though_the_programme_of_its_sale_has_left_the_till(rim: Rim):
+    options = "options: {expiry: start_of_day}\n"
+    rim.cache.load_programme(read_programme(TIERED + options))
+    sold = rows(rim.post("/v1/receipts", commit()).json)
+    for name in ("Silver", "Platinum"):
+        rim.cache.load_programme(read_programme(TIERED.replace("Gold", name) + options))
+    for told in (sold, rows(rim.client.get("/v1/receipts/R1").json)):
+        assert [row for row in told if row.startswith("Use by")] == ["Use by 30 Mar 2026 600 points"]
 
 
 def test_without_a_name_of_the_shop_the_tills_own_heads_every_slip(tmp_path: Path):

@@ -183,6 +183,7 @@ LAPSING = [
     ("instant", "2026-03-02", "24:00", 400),
     ("instant", "2026-03-01", "24:00", 200),
     ("instant", "2026-03-03", "00:00", 400),
+    *((expiry, "0001-01-01", "00:00", 200) for expiry in ("end_of_day", "start_of_day", "instant")),  # no day before it
 ]
 
 
