@@ -314,10 +314,10 @@ class StoredBalanceSaid(Answer, frozen=True, kw_only=True):
 class BalanceSaid(Answer, frozen=True, kw_only=True):
     """What this till knows of a card, as of the last word from head office.
 
-    `pending_points` were granted here and are not confirmed yet. `expiring` are points by last valid day, the next
-    four days at most. `spendable_now_points` can be spent at this till now, at the step `authority`, in words in
-    `authority_say`. `tier_name` and `next_tier_name` are what customers call the tiers of `member` and `tier`. `text`
-    is a slip to print.
+    `pending_points` were granted here and are not confirmed yet. `expiring` are points by the last day on which they
+    can be spent, the next four at most. `spendable_now_points` can be spent at this till now, at the step `authority`,
+    in words in `authority_say`. `tier_name` and `next_tier_name` are what customers call the tiers of `member` and
+    `tier`. `text` is a slip to print.
     """
 
     member: MemberSaid

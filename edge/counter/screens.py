@@ -103,7 +103,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
         most_points, most_minor: what could be spent on this basket at all, in multiples of `step_points`; its worth.
         to_ask: head office has yet to say whether: it is asked when the points are set aside.
         stored_minor: in the member's wallet.
-        lapsing_points, lapsing_on: the points that lapse next, and their last valid day.
+        lapsing_points, lapsing_on: the points that lapse next, and the last day on which they can be spent.
         offers: coupons of the member; `missed`: those of the messages that tell what was nearly had.
         kiosk: sentences for a self-checkout.
         untrusted: offline because head office's certificate is not believed, which mostly is this machine's clock.

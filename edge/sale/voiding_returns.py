@@ -99,8 +99,8 @@ def _write(
     _check_may_void(till, entry, returned, exchange)
     approval = till.approver.wanted({"void": returned.net_minor}, approval)
     void = close_return_void(returned, entry.ref, till.place(ask), cashier=ask.cashier)
-    _check_points(till, void)
-    _check_money(till, void)
+    _check_points(till, void, exchange)
+    _check_money(till, void, exchange)
     void = msgspec.structs.replace(void, detail=stamped(void.detail, approval, exchange))
     head = journal.append(void, of_id=returned.of_receipt or None)
     return Unreturned(
@@ -123,7 +123,7 @@ def _check_may_void(till: Till, entry: Entry, returned: Return, exchange: str) -
     check_may_go_on(till, returned.certificates_back, entry.head.seq)
 
 
-def _check_points(till: Till, void: ReturnVoid) -> None:
+def _check_points(till: Till, void: ReturnVoid, exchange: str) -> None:
     """Points that came back and are spent again must be there, as far as this till knows the member."""
     receipt = sale_of(till, void.of_receipt)
     view = member_now(till, receipt, void.place.business_date) if receipt and void.spent_points else None
@@ -133,13 +133,13 @@ def _check_points(till: Till, void: ReturnVoid) -> None:
     there = max(0, view.balance_points) + granted
     if there < void.spent_points:
         raise VoidPointsSpent(
-            f"Of the {void.spent_points} points that came back {max(0, there)} are left. Sell the goods again.",
+            f"Of the {void.spent_points} points that came back {max(0, there)} are left. {_instead(exchange)}",
             asked=void.spent_points,
             left=max(0, there),
         )
 
 
-def _check_money(till: Till, void: ReturnVoid) -> None:
+def _check_money(till: Till, void: ReturnVoid, exchange: str) -> None:
     """Money that went back to certificates and wallet pays again, so it must be there, as far as this till knows."""
     receipt = sale_of(till, void.of_receipt) if void.restored else None
     on = void.place.business_date
@@ -149,7 +149,12 @@ def _check_money(till: Till, void: ReturnVoid) -> None:
         left = left_on(till, part.code, on) if part.code else in_wallet
         if left is not None and left < part.amount_minor:
             raise VoidMoneySpent(
-                "Money that went back to a certificate or the wallet was spent since. Sell the goods again.",
+                f"Money that went back to a certificate or the wallet is not there any more. {_instead(exchange)}",
                 asked_minor=part.amount_minor,
                 left_minor=max(0, left),
             )
+
+
+def _instead(exchange: str) -> str:
+    """What to do where the return stays: the customer has the goods of an exchange that they want to give back."""
+    return "Take the new goods back as a return, and sell the others again." if exchange else "Sell the goods again."

@@ -138,9 +138,9 @@ GIFT = "GC-7781-0042"
 GIFTS = read_programme(PROGRAMME + "certificates: {sold: {sku: [gift]}, offline_minor: 9000}\n")
 
 
-def hear(rim: Rim, amount: int, own_seq: int = 0, blocked: str = "") -> None:
+def hear(rim: Rim, amount: int, own_seq: int = 0, blocked: str = "", through: date = date(2027, 1, 31)) -> None:
     """Head office says what is on the certificate, with what this till did up to an event."""
-    parts = ((date(2027, 1, 31), amount),) if amount else ()
+    parts = ((through, amount),) if amount else ()
     told = CertificateRow(code=token_of(rim), parts=parts, own_seq=own_seq, blocked=blocked)
     before = rim.cache.lane("certificates")
     after = LaneState(cursor=f"{before.version + 1}", version=before.version + 1)
@@ -320,6 +320,36 @@ def test_money_that_went_back_into_the_wallet_and_was_spent_since_keeps_the_retu
     assert answer.json["figures"] == {"asked_minor": 250, "left_minor": 20}
     rim.post("/v1/receipts/R2/void", {"sold_at": AT})
     assert undo(rim).status_code == 201
+
+
+def test_an_exchange_whose_money_is_gone_says_what_to_do_with_the_new_goods(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.cache.load_programme(GIFTS)
+    hear(rim, 250)
+    rim.post("/v1/receipts", commit(certificates=[{"code": GIFT}]))
+    rim.post("/v1/exchanges", swap(back={"lines": [{"line": 1}, {"line": 2}]}))
+    rim.post("/v1/receipts", commit(receipt_id="R2", certificates=[{"code": GIFT}]))
+    head = rim.journal.head()
+    answer = rim.post("/v1/exchanges/X1/void", {"sold_at": AT})
+    assert (answer.status_code, answer.json["code"], rim.journal.head()) == (409, "void.money_spent", head)
+    assert answer.json["detail"].endswith("Take the new goods back as a return, and sell the others again.")
+    # As it says.
+    done = rim.post("/v1/returns", {"return_id": "B2", "of": "X1-sale", "lines": [{"line": 1}], "sold_at": AT})
+    assert done.status_code == 201
+
+
+def test_money_that_has_lapsed_since_is_not_said_to_be_spent(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)
+    rim.cache.load_programme(GIFTS)
+    hear(rim, 250)
+    rim.post("/v1/receipts", commit(certificates=[{"code": GIFT}]))
+    bring(rim, "B1", 1, 2)
+    hear(rim, 250, 3, through=date(2026, 3, 4))
+    answer = undo(rim)
+    assert (answer.status_code, answer.json["code"]) == (409, "void.money_spent")
+    assert answer.json["detail"] == (
+        "Money that went back to a certificate or the wallet is not there any more. Sell the goods again."
+    )
 
 
 def test_the_void_of_a_sale_hands_out_what_no_certificate_paid(tmp_path: Path) -> None:
