@@ -383,7 +383,7 @@ def _close_view(
         look_at=report.look_at,
         overrides=report.overrides,
         offline_receipts=report.offline_receipts,
-        unsent=told.unsent,
-        open_holds=told.open_holds,
+        unsent=0 if copy else told.unsent,  # as of now, and written nowhere
+        open_holds=0 if copy else told.open_holds,
         parked_expired=report.parked_expired,
     )  # fmt: skip

@@ -302,6 +302,10 @@ def test_an_exchange_and_the_close_of_a_day_are_printed_again(rim: Rim, printer:
         again.index(row) for row in ("EXCHANGE", "TO PAY EUR 6.40", "TILL CLOSE", "Sales, net 19.40")
     )
     assert again.count("*** COPY ***") == 4
+    # What waited to be sent when the day was closed nobody knows any more; what waits now is no part of that day.
+    first = [" ".join(line.text.split()) for line in printed(printer).lines[:already]]
+    assert "Not sent yet 5" in first
+    assert not [row for row in again if row.startswith("Not sent yet")]
     assert rim.client.post("/v1/receipts/till_close:2026-03-06/print").status_code == 404
 
 
