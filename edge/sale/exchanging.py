@@ -7,10 +7,11 @@ import msgspec
 from edge.journal.exchanges_kept import KeptExchange
 from edge.refusals import ExchangeReused, ExchangeUnknown, IdReused
 from edge.sale.asks import CommitAsk, Committed, ReturnAsk, TakenBack
+from edge.sale.deciding import ReadySale
 from edge.sale.presenting import shas_of_before
 from edge.sale.recalling import check_id
 from edge.sale.taking_back import ReadyReturn, ready_return, reversal_again, shas_of_return, write_return
-from edge.sale.till import ReadySale, Till
+from edge.sale.till import Till
 from loyalty.document import Language
 from loyalty.trouble import InvariantBroken
 

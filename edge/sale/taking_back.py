@@ -117,7 +117,7 @@ def take_back(till: Till, ask: ReturnAsk) -> TakenBack:
 
 
 class ReadyReturn(msgspec.Struct, frozen=True, kw_only=True):
-    """A return about to be written; as `edge.sale.till.ReadySale`."""
+    """A return about to be written; as `edge.sale.deciding.ReadySale`."""
 
     ask: ReturnAsk
     sha: str

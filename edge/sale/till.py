@@ -10,18 +10,16 @@ from edge.cache.cache import Cache
 from edge.identity import TillIdentity
 from edge.journal.group_commit import GroupCommit
 from edge.journal.journal import Entry, Journal
-from edge.journal.promises import Hold
 from edge.ports import FARTHEST_OFFSET_MIN, Clock, Instant, Settings
 from edge.refusals import (
     BadTime,
     CardBlocked,
-    HoldExceeded,
     NoProgramme,
     NotOurCard,
     ReceiptUnknown,
     TrainingSale,
 )
-from edge.sale.approving import Approver, approve, found_in_sale
+from edge.sale.approving import Approver, approve
 from edge.sale.asked_before import hashes_before
 from edge.sale.asks import (
     Asked,
@@ -38,18 +36,17 @@ from edge.sale.asks import (
 from edge.sale.card_names import CardNames
 from edge.sale.certificate_holds import CertificateHolds
 from edge.sale.certificates import end_holds, hold_certificates, lay_down
-from edge.sale.covering import check_prizes, check_stored
+from edge.sale.deciding import ReadySale, decide, take_spent, told_of
 from edge.sale.holding import hold_of_sale, let_go, set_aside
-from edge.sale.knowing import Known, authority, know, not_covered, not_enough, scan, token_of, warnings_for
-from edge.sale.presenting import Presented, present, sha_of_sale, shas_of_before, with_coupon_codes
+from edge.sale.knowing import Known, authority, know, scan, token_of, warnings_for
+from edge.sale.presenting import present, sha_of_sale, shas_of_before, with_coupon_codes
 from edge.sale.priced import Priced, Told
 from edge.sale.recalling import check_id, check_same, recall, record_of
 from edge.sale.shown_cards import ShownCard, ShownCards, too_weak
-from loyalty.approvals import Override, stamped
 from loyalty.baskets import LATEST_MS, Place
 from loyalty.cards.cards import Card, Code, Source
 from loyalty.document import Language
-from loyalty.facts.receipts import ClosedSale, Receipt, close_sale, points_drawn, read_detail
+from loyalty.facts.receipts import Receipt
 from loyalty.members import UNKNOWN_CARD
 from loyalty.moments import DAY_MS
 from loyalty.pricing.leases import NO_AUTHORITY, Authority
@@ -85,28 +82,6 @@ def _nothing() -> None:
 
 def _ignore(_head: StreamHead) -> None:
     return None
-
-
-class ReadySale(msgspec.Struct, frozen=True, kw_only=True):
-    """A sale about to be written: without card number and codes, with what it will be known by again.
-
-    `exchange` is the exchange that it is half of, empty for none.
-    """
-
-    ask: CommitAsk
-    sha: str
-    now: Instant
-    approval: Override | None = None
-    exchange: str = ""
-
-
-class _Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """A sale that may be written, the quote that it was made of, and the hold that it ends."""
-
-    closed: ClosedSale
-    quote: Quote
-    language: Language
-    hold: Hold | None
 
 
 class Till:
@@ -194,7 +169,7 @@ class Till:
 
     def _identified(self, shown: ShownCard) -> Identified:
         now = self.clock.now()
-        known = self._serve(shown.token, now)
+        known = self.serve(shown.token, now)
         most = self.shown.most_points(self.current().programme.cards, shown.token)
         weak = () if most is None else (Warn(code="card.too_weak", say=too_weak(most)),)
         return Identified(
@@ -212,7 +187,7 @@ class Till:
         token = token_of(self.current().programme, self.identity, card, self.shown)
         if token is None:
             raise NotOurCard("Scan the card whose balance is asked for.")
-        known = self._serve(token, self.clock.now())
+        known = self.serve(token, self.clock.now())
         return Balance(
             card_token=token,
             known=known.member is not None,
@@ -231,7 +206,7 @@ class Till:
         """
         compiled, now, place = self.current(), self.clock.now(), self.place(ask)
         token = token_of(compiled.programme, self.identity, ask.card, self.shown)
-        known = self._serve(token, now, but_hold=ask.hold_id, on=place.business_date)
+        known = self.serve(token, now, but_hold=ask.hold_id, on=place.business_date)
         hold = hold_of_sale(self.journal, ask.hold_id, known, now)
         allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now, place)
         if hold is None:
@@ -239,7 +214,7 @@ class Till:
         presented = present(compiled, ask.basket, known.view, self.journal, self.identity, place, self.cache)
         hold_certificates(self, ask.basket.certificates)
         presented = lay_down(self, compiled, presented, place.business_date)
-        told = self._told(compiled, ask, place, presented, known, allowed)
+        told = told_of(self, compiled, ask, place, presented, known, allowed)
         quote = self.priced.quote(told)
         return Quoted(
             quote=quote,
@@ -288,7 +263,7 @@ class Till:
         if told is None and self.ask_peers is not None:
             self._ask_peers(programme, token, ask, now)
         with self.journal.writing():
-            known = self._serve(token, now)
+            known = self.serve(token, now)
             place = self.place(Asked(sold_at_ms=now.wall_ms))
             ask = msgspec.structs.replace(ask, card=token)
             earlier = hashes_before(self.names, ask, token, lambda one, name: msgspec.structs.replace(one, card=name))
@@ -298,14 +273,14 @@ class Till:
         """Have head office set the points aside, where the programme wants that and it can be reached."""
         if programme.spending is None or not programme.spending.online or self.ask_points is None:
             return None
-        member = self._serve(token, now).member
+        member = self.serve(token, now).member
         if member is None or ask.points < 1 or self.journal.promises.hold(ask.hold_id) is not None:
             return None
         return self.ask_points(ask.hold_id, member.row.account_id, ask.points, ask.partial)
 
     def _ask_peers(self, programme: Programme, token: str, ask: HoldAsk, now: Instant) -> None:
         """Where this till may not let so many points be spent by itself, another till of the store may have them."""
-        known, place = self._serve(token, now), self.place(Asked(sold_at_ms=now.wall_ms))
+        known, place = self.serve(token, now), self.place(Asked(sold_at_ms=now.wall_ms))
         if known.member is None or ask.points < 1 or self.journal.promises.hold(ask.hold_id) is not None:
             return
         here = authority(programme, self.journal, self.cache, known, None, now, place).points
@@ -386,9 +361,9 @@ class Till:
         if before is not None:
             check_same(before, ready.sha, shas_of_before(ask, self.identity, self.names))
             return msgspec.structs.replace(self._recall(before, ask.sale.language), card_token=ask.sale.card)
-        decided = self._decide(ready)
+        decided = decide(self, ready)
         receipt, hold = decided.closed.receipt, decided.hold
-        self._spend(receipt, ready.now)  # first, while what was read of floats for its quote still holds
+        take_spent(self, receipt, ready.now)  # first, while what was read of floats for its quote still holds
         self.names.say(receipt.place, ask.sale.card)
         head = self.journal.append(receipt, ask_sha256=ready.sha)
         end_holds(self, receipt)
@@ -456,101 +431,17 @@ class Till:
         member = self.cache.member_of_account(account_id) if account_id is not None else None
         return self.language(asked, Known(member=member))
 
-    # Inside
-
-    def _serve(
+    def serve(
         self, token: str | None, now: Instant, *, but_hold: str | None = None, on: date | None = None
     ) -> Known:
+        """What is known of whoever shows this card, none for nobody. Args: as `know`. Raises: CardBlocked."""
         if token is not None and (reason := self.names.blocked(token)):
             raise CardBlocked(
                 "This card is blocked. Sell without it, and send the member to customer service.", reason=reason
             )
         return know(self.journal, self.cache, token, now, but_hold=but_hold, on=on)
 
-    def _told(
-        self, compiled: Compiled, ask: Asked, place: Place, presented: Presented, known: Known, allowed: Authority
-    ) -> Told:
-        return Told(
-            compiled=compiled,
-            basket=presented.basket,
-            place=place,
-            view=known.view,
-            authority=allowed,
-            bearer=presented.bearer,
-            shared=presented.shared,
-            language=self.language(ask.language, known),
-        )
-
-    def _decide(self, ready: ReadySale) -> "_Decided":
-        """Quote once more under the programme of the quote, where this till still has it, and close."""
-        ask, now, token = ready.ask, ready.now, ready.ask.sale.card
-        sale, newest, place = ask.sale, self.current(), self.place(ask.sale)
-        compiled = next((held for held in self.cache.programmes() if held.version == ask.programme_version), newest)
-        known = self._serve(token, now, but_hold=sale.hold_id, on=place.business_date)
-        hold = hold_of_sale(self.journal, sale.hold_id, known, now)
-        allowed = authority(compiled.programme, self.journal, self.cache, known, hold, now, place)
-        if hold is None:
-            allowed = self.shown.limited(compiled.programme.cards, token, allowed)
-        basket = msgspec.structs.replace(sale.basket, receipt_id=ask.receipt_id)
-        presented = present(compiled, basket, known.view, self.journal, self.identity, place, self.cache)
-        presented = lay_down(self, compiled, presented, place.business_date)
-        basket = presented.basket
-        told = self._told(compiled, sale, place, presented, known, allowed)
-        quote = self.priced.again(told, ask.digest)
-        if quote.digest != ask.digest:
-            check_prizes(quote)
-            check_stored(quote, basket)
-            if tender_points(quote) < basket.points_to_spend:
-                self._check_points(compiled, ask, presented, known, quote, hold, allowed, now)
-        closed = close_sale(
-            quote,
-            basket,
-            place,
-            compiled=compiled,
-            card_token=token,
-            charged=ask.charged,
-            quoted_digest=ask.digest,
-            cashier=sale.cashier,
-            offline=self.is_offline(),
-        )
-        approval = self.approver.wanted(found_in_sale(quote, ask.charged, tender_points(quote)), ready.approval)
-        if approval is not None or ready.exchange:
-            receipt = closed.receipt
-            receipt = msgspec.structs.replace(receipt, detail=stamped(receipt.detail, approval, ready.exchange))
-            closed = ClosedSale(receipt=receipt, detail=read_detail(receipt))
-        return _Decided(closed=closed, quote=quote, language=told.language, hold=hold)
-
-    def _spend(self, receipt: Receipt, now: Instant) -> None:
-        """Take what a sale spent off the authority that it was spent under; call inside its transaction."""
-        paid = receipt.redemption
-        if paid is not None and paid.authority == "hold":
-            self.journal.promises.leases.end(paid.lease_id)  # what it leaves goes back with the receipt
-        elif paid is not None and paid.authority == "lease":
-            self.journal.promises.leases.spend(paid.lease_id, paid.slices)
-        elif drawn := points_drawn(receipt):
-            self.journal.promises.spend(drawn, now)
-
-    def _check_points(
-        self, compiled: Compiled, ask: CommitAsk, presented: Presented, known: Known, quote: Quote,
-        hold: Hold | None, allowed: Authority, now: Instant,
-    ) -> None:  # fmt: skip
-        """Refuse when not the goods but what may be spent keeps the points below what was asked."""
-        asked, most = presented.basket.points_to_spend, quote.redemption.most_points
-        enough = Authority(kind="float", points=asked + sum(prize.points for prize in quote.prizes))
-        if known.view is not None:
-            known = msgspec.structs.replace(known, view=msgspec.structs.replace(known.view, lapsing_points=0))
-        free = self.priced.anew(self._told(compiled, ask.sale, self.place(ask.sale), presented, known, enough))
-        if compiled.programme.spending is not None and tender_points(free) == tender_points(quote):
-            return
-        if hold is not None and allowed.points < hold.points:
-            raise not_enough(asked=asked, most=most)  # their lease or lots have run out since
-        if hold is not None:
-            raise HoldExceeded(
-                f"{hold.points} points are set aside for this sale. Spend those, or take the rest in another tender.",
-                asked=asked,
-                held=hold.points,
-            )
-        raise not_covered(compiled.programme, self.cache, known, now, asked=asked, most=most)
+    # Inside
 
     def _recall(self, entry: Entry, language: Language | None) -> Committed:
         account_id = entry.event.account_id if isinstance(entry.event, Receipt) else None
@@ -563,8 +454,3 @@ class Till:
             coupons = tuple(msgspec.structs.replace(one, code=PRACTISED) for one in receipt.coupons_issued)
             return msgspec.structs.replace(receipt, coupons_issued=coupons)
         return with_coupon_codes(receipt, self.identity)
-
-
-def tender_points(quote: Quote) -> int:
-    """Points that pay as tender; those that prizes take are asked for by the prize."""
-    return quote.totals.points_spent - sum(prize.points for prize in quote.prizes)
