@@ -448,8 +448,11 @@ class TillSession:
 
     def _stop(self, now: Moment, request: Request, problem: Problem, retry_after_s: int | None) -> None:
         """Uploads rest until a hello is answered well again; lanes go on, nothing is deleted."""
+        if request.kind == "hello":
+            self._schedule.hello_done(now)
+        elif problem.code == UnknownEpoch.code and self._suspended != problem.code:
+            self._schedule.hello_now(now)  # it alone makes an epoch of our own known to a centre that was restored
         self._suspended, self._proof_after = problem.code, None
-        self._schedule.hello_done(now)
         self._schedule.heard(request.sent, now, problem.server_at_ms, error=problem.code)
         self._done(now, request)
         if retry_after_s is not None:

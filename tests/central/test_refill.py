@@ -144,6 +144,30 @@ def test_two_epochs_of_one_till_are_brought_again(lane: Lane, centre: Centre, tm
     in_order(centre)
 
 
+def test_a_till_in_an_epoch_of_its_own_that_runs_while_head_office_is_put_back_is_known_again_within_minutes(
+    lane: Lane, centre: Centre, tmp_path: Path
+):
+    before = backup(centre)
+    lane.stop()
+    lane.copy(tmp_path / "image")
+    lane.start()
+    lane.sell("r1")
+    lane.settle()
+    lane.stop()
+    lane.put_back(tmp_path / "image")
+    lane.start()
+    lane.sell("r2")
+    lane.settle()
+    put_back(centre, before)
+    lane.sell("r3")
+    until_ms = lane.clock.now().mono_ms + 120_000
+    while lane.clock.now().mono_ms < until_ms:
+        lane.clock.pass_ms(min(20_000, lane.uplink.run_once()))
+    assert receipts(centre) == [("r2", "posted"), ("r3", "posted")]
+    assert (lane.journal.backlog(), lane.journal.outbox.suspended()) == (0, "")
+    in_order(centre)
+
+
 def test_what_hangs_in_the_air_is_brought_again_too(lane: Lane, centre: Centre):
     before = backup(centre)
     lane.is_cut = True

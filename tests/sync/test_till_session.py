@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from sync.blocks import BlockMark
+from sync.chain import StreamHead
 from sync.framing import open_signed, pack, read_json, sha256, split
 from sync.keys import Signer, one_key
 from sync.till_messages import Request
@@ -218,6 +219,36 @@ def test_a_till_goes_on_once_head_office_has_decided(talk):
     talk.now += 3_600_000
     talk.until_quiet()
     assert (talk.status().suspended, talk.centre.posted[TILL_A]) == ("", talk.till.payloads)
+
+
+def be_in(talk, epoch):
+    """The centre has the till's lane in an epoch, at its beginning."""
+    talk.centre.tills[TILL_A] = msgspec.structs.replace(talk.centre.tills[TILL_A], epoch=epoch)
+    talk.centre.heads[TILL_A] = [StreamHead(till_id=TILL_A, epoch=epoch)]
+
+
+@pytest.mark.parametrize(("epoch", "said"), [(0, "sync.unknown_epoch"), (2, "sync.old_epoch")])
+def test_a_till_whose_lanes_are_refused_for_its_epoch_says_hello_every_hour_all_the_same(talk, epoch, said):
+    talk.until_quiet()
+    be_in(talk, epoch)
+    while talk.now < 3_500_000:
+        talk.turns(1)
+    assert talk.status().suspended == said
+    be_in(talk, 1)
+    while talk.now < 3_700_000:
+        talk.turns(1)
+    assert talk.status().suspended == ""
+
+
+def test_a_till_whose_epoch_is_not_known_any_more_asks_with_one_hello_whether_it_is(talk):
+    talk.until_quiet()
+    be_in(talk, 0)
+    talk.now += 20_000
+    assert talk.turns(2) == ["hotlist", "hello"]
+    said = []
+    while talk.now < 3_500_000:
+        said += talk.turns(1)
+    assert "hello" not in said
 
 
 def test_a_stranger_brings_about_one_hello_in_ten_minutes(talk):
