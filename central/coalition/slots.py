@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select, update
 
 from central.coalition.registry import partner_of
 from central.coalition.settings import generation
-from central.coalition.streams import GOING_ON, at, begin_stream
+from central.coalition.streams import GOING_ON, LOST, at, begin_stream
 from central.database.rows import put
 from central.database.tables import slot, store, stream, till, till_key
 from central.ports import Randomness
@@ -27,6 +27,11 @@ class UnknownTillHere(Refusal):
     status = 404
 
 
+class TillUndecided(Refusal):
+    code = "central.till_undecided"
+    status = 409
+
+
 class NewSlot(msgspec.Struct, frozen=True, kw_only=True):
     """What the person who enrols a till is shown: the one-time code, which is stored nowhere."""
 
@@ -44,6 +49,8 @@ def open_slot(
         till_id: the lane that gets a new machine or a new start; "" for a new lane.
     Raises:
         UnknownStore, UnknownTillHere.
+        TillUndecided: a restore lost the enrolment of the machine that has the lane, and nobody has decided yet whether
+            it goes on. Once another had the lane, what it sold would be booked as of any enrolment that is over.
     """
     if tx.execute(select(store.c.store_id).where(store.c.store_id == store_id)).first() is None:
         raise UnknownStore(f"There is no store {store_id}; load the coalition file that names it.", store_id=store_id)
@@ -51,6 +58,13 @@ def open_slot(
         known = tx.execute(select(till.c.epoch).where(till.c.till_id == till_id)).first()
         if known is None:
             raise UnknownTillHere(f"There is no till {till_id}; leave it out for a new one.", till_id=till_id)
+        waits = stream.c.state == "suspended", stream.c.reason == LOST
+        if tx.execute(select(stream.c.epoch).where(at(till_id, known.epoch), *waits)).first() is not None:
+            raise TillUndecided(
+                "Since a restore this lane's till waits for a decision. Decide first: `tallypoint central resume` if it"
+                " is yours, `tallypoint central revoke` if it was stolen. Then make the code.",
+                till_id=till_id,
+            )
         epoch = known.epoch + 1
         # Only one code may be open for a lane.
         tx.execute(update(slot).where(slot.c.till_id == till_id, slot.c.used_by_key == "").values(expires_ms=now_ms))

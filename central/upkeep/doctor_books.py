@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from central.backups.backups import LAST_BACKUP
 from central.coalition.settings import get_setting
+from central.coalition.streams import LOST
 from central.database.tables import flag, notice, release, till, waiting
 from central.intake.quarantine import count_open
 from central.ports import Settings
@@ -104,7 +105,8 @@ def _till(settings: Settings, till: views.TillRow, now_ms: int) -> Iterator[Ailm
     if till.state == "suspended":
         yield Ailment(
             level="danger", code="till.stopped", about=name, say=f"Its stream is stopped: {till.reason}.",
-            do=f"Look at the worklist; then tallypoint central resume {till.till_id}, or enrol it anew.",
+            do=f"Look at the worklist; then tallypoint central resume {till.till_id}, or "
+            + ("revoke it if it was stolen." if till.reason == LOST else "enrol it anew."),
         )  # fmt: skip
     if till.state != "active":
         return

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from central import migrations
 from central.backups.backups import make_backup
-from central.coalition.streams import stop_stream
+from central.coalition.streams import LOST, stop_stream
 from central.database.tables import stream, waiting
 from central.intake.quarantine import items, key_named, write_off
 from central.keys.card_keys import make_card_key, ring_of
@@ -225,6 +225,14 @@ def test_a_stopped_stream_is_danger_and_what_it_sends_is_kept_apart(ward: Ward) 
         key = key_named(tx, item.name)
         write_off(tx, key, note="a test", by="ana", user_id="1", now_ms=NOW, randomness=ward.centre.random)
     assert "quarantine" not in {one.code for one in ward.look().ailments}
+
+
+def test_a_till_that_a_restore_lost_is_let_go_on_or_revoked_and_not_enrolled_anew(ward: Ward) -> None:
+    with writing(ward.centre.engine) as tx:
+        stop_stream(tx, ward.till.identity.till_id, 1, LOST)
+    (stopped,) = [one for one in ward.look().ailments if one.level == "danger"]
+    assert (stopped.code, stopped.say) == ("till.stopped", "Its stream is stopped: enrolment_lost.")
+    assert "resume" in stopped.do and "revoke it if it was stolen" in stopped.do and "enrol" not in stopped.do
 
 
 def test_a_tills_clock_that_is_off_and_leases_that_rest(ward: Ward) -> None:

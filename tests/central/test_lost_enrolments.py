@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from central.backups.restoring import note_restore
 from central.coalition.registry import load_coalition
-from central.coalition.slots import open_slot
+from central.coalition.slots import TillUndecided, open_slot
 from central.coalition.streams import resume_stream, revoke_till
 from central.database import tables as t
 from central.intake.reinstated import reinstate_stream, replay_reinstated
@@ -209,6 +209,35 @@ def test_no_paper_counts_where_no_restore_came_after_it(centre: Centre, monkeypa
     assert (shown(till), streams(centre, till.head.till_id)) == ("sync.unknown_till", [])
     put_back(centre, before)
     assert shown(till) == "sync.suspended"
+
+
+def test_its_lane_gets_no_other_machine_before_a_person_decides(centre: Centre) -> None:
+    before = backup(centre)
+    till = sold(centre)
+    put_back(centre, before)
+    assert shown(till) == "sync.suspended"
+    # The new machine would make the enrolment one that is over, of which whatever is still brought is booked.
+    with writing(centre.engine) as tx, pytest.raises(TillUndecided, match="central revoke"):
+        open_slot(tx, centre.random, store_id="S1", label="Lane", now_ms=centre.now, till_id=till.head.till_id)
+    with writing(centre.engine) as tx:
+        revoke_till(tx, till.head.till_id, "stolen")
+    new = Till(centre, "S1", till_id=till.head.till_id, seed="new")
+    assert said(till.send(till.batch(1, 1), SALVAGE_PATH)) == "sync.revoked"
+    new.sell("r2", 1_000)
+    new.upload()
+    assert receipts(centre) == posted("r2")
+    in_order(centre)
+
+
+def test_one_that_goes_on_gives_its_lane_to_another_machine_as_ever(centre: Centre) -> None:
+    before = backup(centre)
+    till = sold(centre)
+    put_back(centre, before)
+    assert shown(till) == "sync.suspended"
+    go_on(centre, till.head.till_id)
+    Till(centre, "S1", till_id=till.head.till_id, seed="new")
+    assert isinstance(till.send(till.batch(1, 1), SALVAGE_PATH), Ack)
+    assert receipts(centre) == posted("r1")
 
 
 # A lane of before that was enrolled once more
