@@ -236,8 +236,8 @@ class CentreSession:
         # Read before counting: a later batch of this till then cannot make this hello look like a rewind.
         stream = store.stream(till.till_id, till.epoch)
         _count(hello, till, store, now_ms)
-        if till.state == "revoked":
-            _check_state(till)  # whatever it says, in whatever epoch: it is to forget
+        if till.state == "revoked" or (till.is_undecided and hello.epoch > till.epoch):
+            _check_state(till)  # whatever it says, in whatever epoch: it is to forget, or to wait
         judgement = judge_hello(
             stream,
             hello,

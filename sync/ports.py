@@ -273,8 +273,8 @@ class CentreStore(Protocol):
 
     def adopt_provisional(self, said: Hello | NewKey, now_ms: int) -> TillRecord | None:
         """Make the epoch that a till gave itself its present one, and end the one before; none, and nothing written,
-        where the till's key is not the one of its present enrolment, or that is revoked or left. Of a new key, whose
-        proof holds, it is that key's where it was taken before."""
+        where the till's key is not the one of its present enrolment, or that is revoked or left, or waits for a person
+        since a restore. Of a new key, whose proof holds, it is that key's where it was taken before."""
 
     def ended_stream(self, header: BatchHeader, now_ms: int) -> TillRecord | None:
         """The till as of an epoch that is over, one that it gave itself and never spoke in included; none where there

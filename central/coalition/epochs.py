@@ -36,7 +36,7 @@ def adopt_provisional(tx: Connection, said: Hello | NewKey, now_ms: int) -> bool
     genesis = _granted_genesis(tx, said.till_id, key.key_no)
     # A rewind is just what the new epoch answers. A fork or a clone waits for a person, in the new epoch as in the old.
     is_open = before.state == "active" or (before.state == "suspended" and before.reason == RewindFound.code)
-    if genesis is None or not (is_open or before.state == "suspended"):
+    if genesis is None or not (is_open or before.state == "suspended") or before.reason == LOST:
         return False
     moved = update(till).where(till.c.till_id == said.till_id, till.c.epoch == before.epoch)
     if tx.execute(moved.values(epoch=said.epoch)).rowcount == 0:

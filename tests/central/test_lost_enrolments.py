@@ -159,28 +159,37 @@ def test_one_that_was_revoked_since_the_backup_books_nothing_and_hears_nothing_b
     in_order(centre)
 
 
+def in_an_epoch_of_its_own(till: Till) -> None:
+    """The till begins one that it gives itself."""
+    alone = FIRST + 9
+    till.genesis, till.events, till.sent = provisional_genesis(till.genesis, alone), [], 0
+    till.head = till.start = StreamHead(till_id=till.head.till_id, epoch=alone)
+
+
 def test_nor_does_whoever_has_it_get_round_that_by_epochs_of_his_own(centre: Centre) -> None:
     before = backup(centre)
     till = sold(centre)
     put_back(centre, before)
     assert shown(till) == "sync.suspended"
     granted = till.genesis, till.head, till.events
-    alone = FIRST + 9
-    till.genesis, till.events, till.sent = provisional_genesis(till.genesis, alone), [], 0
-    till.head = till.start = StreamHead(till_id=till.head.till_id, epoch=alone)
+    in_an_epoch_of_its_own(till)
     till.sell("r2", 900_000)
-    assert said(till.send(till.batch(), SALVAGE_PATH)) == shown(till) == "sync.suspended"
-    assert streams(centre, till.head.till_id) == [(1, "left", LOST), (alone, "suspended", LOST)]
+    assert said(till.send(till.batch(), SALVAGE_PATH)) == shown(till) == refused_page(till) == "sync.suspended"
+    assert streams(centre, till.head.till_id) == [(1, "suspended", LOST)]
     own = till.genesis, till.head, till.events
     till.genesis, till.head, till.events = granted
     till.start = StreamHead(till_id=till.head.till_id, epoch=1)
     assert said(till.send(till.batch(1, 1), SALVAGE_PATH)) == "sync.suspended"
     assert receipts(centre) == []
     # Once it goes on, all of that is brought.
-    go_on(centre, till.head.till_id, alone)
+    go_on(centre, till.head.till_id)
+    till.genesis, till.head, till.events = own
+    assert shown(till) == ""
+    assert streams(centre, till.head.till_id) == [(1, "left", ""), (FIRST + 9, "active", "")]
+    till.genesis, till.head, till.events = granted
     assert isinstance(till.send(till.batch(1, 1), SALVAGE_PATH), Ack)
     till.genesis, till.head, till.events = own
-    till.start = StreamHead(till_id=till.head.till_id, epoch=alone)
+    till.start = StreamHead(till_id=till.head.till_id, epoch=FIRST + 9)
     assert isinstance(till.send(till.batch(1, 1)), Ack)
     assert receipts(centre) == posted("r1", "r2")
     in_order(centre)
@@ -304,6 +313,24 @@ def test_of_two_enrolments_since_the_backup_the_later_is_the_lanes_and_the_earli
         assert reinstate_stream(tx, early.head.till_id, 1)
     replay_reinstated(centre.engine, centre.now, centre.random, "ada")
     assert receipts(centre) == posted("r1", "r2")
+    in_order(centre)
+
+
+def test_the_earlier_of_them_does_not_keep_the_lane_by_an_epoch_of_its_own(centre: Centre) -> None:
+    before = backup(centre)
+    early = sold(centre)
+    late = Till(centre, "S1", till_id=early.head.till_id, seed="late")
+    late.sell("r2", 1_000)
+    late.upload()
+    put_back(centre, before)
+    in_an_epoch_of_its_own(early)
+    assert shown(early) == shown(late) == "sync.suspended"
+    assert streams(centre, early.head.till_id) == [(1, "revoked", LOST), (2, "suspended", LOST)]
+    go_on(centre, late.head.till_id, 2)
+    late.sent = 0
+    late.upload()
+    assert shown(early) == "sync.revoked"
+    assert receipts(centre) == posted("r2")
     in_order(centre)
 
 
