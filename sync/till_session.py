@@ -421,6 +421,8 @@ class TillSession:
         elif problem.code == KeyRetired.code and request.kind == "hello":
             # The new key may have been taken, and this answer lost, before it was refused: it is asked for once more.
             self._no_new_key = False
+        # The key before the present one showed the paper to a centre that knows both: another database was there.
+        is_known_again = request.kind == "hello" and self._is_lost and problem.code == KeyRetired.code
         if problem.code in (UnknownTill.code, BadSignature.code) and self._paper:
             self._is_lost = True
             self._schedule.hello_now(now)
@@ -428,7 +430,7 @@ class TillSession:
             self._is_lost = False
         if problem.code in (MustSnapshot.code, UnknownChunk.code):
             self._begin_anew(now, request, problem)
-        elif problem.code in STOPS:
+        elif problem.code in STOPS and not is_known_again:
             self._stop(now, request, problem, answer.retry_after_s)
         elif problem.code == GapFound.code and 1 <= problem.need < request.first_seq:
             self._resend_from(now, request, problem)

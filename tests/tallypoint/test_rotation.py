@@ -417,6 +417,39 @@ def test_a_till_enrolled_and_given_a_new_key_since_the_backup_comes_back_under_t
     office.is_sound()
 
 
+@pytest.mark.parametrize("is_empty", [False, True], ids=["of before its new key", "of before its enrolment"])
+def test_a_till_with_a_new_key_goes_on_at_once_where_a_wrong_backup_was_there_for_a_while(
+    tmp_path: Path, is_empty: bool
+) -> None:
+    world = InProcess(tmp_path / "office", StoryClock(NOW), COALITION)
+    world.publish(programme_from(PROGRAMME))
+    world.close()
+    database = Path(str(world.engine.url.database))
+    wrong = database.read_bytes()
+    office = Office(tmp_path / "office")
+    office.sync()
+    if not is_empty:
+        office.world.engine.dispose()
+        wrong = database.read_bytes()
+    office.keys.make_next()
+    office.sync()
+    assert office.own_no() == 1 + ROTATED
+    office.world.engine.dispose()
+    right = database.read_bytes()
+    database.write_bytes(wrong)
+    office.sell()
+    for _ in range(3):
+        office.clock.move(office.node.uplink.run_once())
+    office.world.engine.dispose()
+    database.write_bytes(right)
+    until_ms = office.clock.now().mono_ms + 120_000
+    while office.clock.now().mono_ms < until_ms:
+        office.clock.move(min(20_000, office.node.uplink.run_once() or 1))
+    assert (office.node.uplink.status().session.suspended, office.node.journal.backlog()) == ("", 0)
+    assert office.till_keys() == [(1, "replaced"), (1 + ROTATED, "active")]
+    office.is_sound()
+
+
 def office_signer(office: Office) -> Signer:
     own = read_identity_file(office.folder / "lane")
     assert own
