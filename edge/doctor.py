@@ -25,7 +25,7 @@ from edge.ports import Settings
 from loyalty.trouble import Trouble
 from sync.chain import StreamHead, next_head
 from sync.lanes import LaneState, is_expired
-from sync.refusals import Revoked
+from sync.refusals import BadSignature, Revoked, UnknownTill
 from sync.transport import LineUntrusted
 from sync.wire import BEYOND_RETENTION
 
@@ -36,6 +36,7 @@ DISK_MB: tuple[tuple[int, Level], ...] = ((FULL_MB, "danger"), (SHORT_MB, "dange
 QUEUE_HOURS, QUEUE_DAYS_IN_DANGER = 4, 7
 MOST_CLOCK_OFFSET_MS = 120_000
 MOST_SILENT_S = 2 * 3600  # head office is asked every 20 s, and sends nobody away for longer than an hour and a tenth
+NOT_KNOWN = (UnknownTill.code, BadSignature.code)
 SECRET_FILES = (
     JOURNAL_FILE, CACHE_FILE, "identity*.json", "claim.json", "next-key.json", "salvage*", "journal-salvaged.db"
 )  # fmt: skip
@@ -157,6 +158,14 @@ def _line(settings: Settings, status: Mapping[str, Any]) -> Iterator[Ailment]:
             level="wrong", code="line.untrusted", say="The certificate of head office is not believed here.",
             do=f"Look at this machine's clock: it says {status['now']}. If that is right, look at centre_ca, at the"
             " name in centre_url, whether the certificate has run out, and what on the way may show one of its own.",
+        )  # fmt: skip
+    elif settings.centre_url and line.get("last_error") in NOT_KNOWN:
+        yield Ailment(
+            level="wrong", code="till.unknown",
+            say=f"Head office answers, and does not know this till, or its key: {line['last_error']}.",
+            do="Sell on, and keep this machine's disk. A head office that was restored lets this till in from its"
+            " worklist, once the coalition file with its store is loaded. A code to enrol anew comes last: what was"
+            " sold before may stay here then.",
         )  # fmt: skip
     elif settings.centre_url and line.get("offline"):
         yield Ailment(

@@ -154,6 +154,14 @@ def test_a_certificate_that_is_not_believed_points_to_the_clock(rim: Rim, tmp_pa
     assert "line.offline" not in found
 
 
+@pytest.mark.parametrize("code", ["sync.unknown_till", "sync.bad_signature"])
+def test_a_till_that_head_office_does_not_know_is_not_said_to_have_no_line(rim: Rim, tmp_path: Path, code: str) -> None:
+    line = {"offline": True, "since": "2026-03-05T18:00:00Z", "last_error": code}
+    found = {one.code: one for one in look(rim, tmp_path, line=line).ailments}
+    assert (found["till.unknown"].level, "line.offline" in found) == ("wrong", False)
+    assert code in found["till.unknown"].say and "restored" in found["till.unknown"].do
+
+
 def test_what_hangs_is_told_though_nothing_of_it_fails(rim: Rim, tmp_path: Path) -> None:
     chores = [{"chore": "checkpoint", "done_age_s": 961, "failing": "", "late": True}]
     line = {"offline": False, "last_contact": "2026-03-05T17:29:59+01:00"}
