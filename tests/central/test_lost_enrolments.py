@@ -334,6 +334,32 @@ def test_the_earlier_of_them_does_not_keep_the_lane_by_an_epoch_of_its_own(centr
     in_order(centre)
 
 
+@pytest.mark.parametrize("is_alone", [False, True], ids=["in its epoch", "in one of its own"])
+def test_a_machine_of_before_that_is_revoked_once_more_before_tills_are_heard_brings_nothing(
+    centre: Centre, is_alone: bool
+) -> None:
+    stolen = sold(centre)
+    before = backup(centre)
+    with writing(centre.engine) as tx:
+        revoke_till(tx, stolen.head.till_id, "stolen")
+    late = Till(centre, "S1", till_id=stolen.head.till_id, seed="late")
+    late.sell("r3", 1_000)
+    late.upload()
+    put_back(centre, before)
+    with writing(centre.engine) as tx:
+        revoke_till(tx, stolen.head.till_id, "stolen")
+    if is_alone:
+        in_an_epoch_of_its_own(stolen)
+    stolen.sell("r2", 900_000)
+    assert (shown(stolen), shown(late)) == ("sync.revoked", "sync.suspended")
+    go_on(centre, late.head.till_id, 2)
+    late.sent = 0
+    late.upload()
+    assert said(stolen.send(stolen.batch(), SALVAGE_PATH)) == "sync.revoked"
+    assert receipts(centre) == posted("r1", "r3")
+    in_order(centre)
+
+
 def test_the_earlier_of_them_is_not_heard_any_more_once_the_later_is_known(centre: Centre) -> None:
     before = backup(centre)
     early = sold(centre)
