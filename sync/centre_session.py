@@ -7,7 +7,7 @@ Source: sync.md sections 2, 3 and 7.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -16,8 +16,9 @@ from sync.card_keys import seal_card_keys
 from sync.chain import StreamHead
 from sync.desk import DESK_ANSWER_TAG, DESK_ASK_TAG, DESK_PATH, DeskAnswer, DeskAsk, sign_span
 from sync.enrolment import code_hash, grant_identity, judge_claim, open_claim
-from sync.envelope import MAX_BODY_BYTES, OpenedBatch, open_batch, walk_batch
+from sync.envelope import MAX_BODY_BYTES, OpenedBatch, walk_batch
 from sync.framing import check_signature, pack, sha256, split
+from sync.heard import check_epoch, check_state, keep_retired, open_ask, open_said, open_sent_batch, take_count
 from sync.keys import PublicKey, Signer
 from sync.lanes import seal_page
 from sync.leaving import LEAVE_PATH, LEAVE_TAG, LEFT_TAG, Leave, Left
@@ -31,8 +32,6 @@ from sync.refusals import (
     CodeUsed,
     GapFound,
     KeyRefused,
-    KeyRetired,
-    Replayed,
     Revoked,
     StreamMoved,
     Suspended,
@@ -41,7 +40,6 @@ from sync.refusals import (
     UnknownChunk,
     UnknownEpoch,
     UnknownPath,
-    UnknownTill,
 )
 from sync.rotation import (
     CENTRE_KEYS_PATH,
@@ -112,12 +110,8 @@ from sync.wire import (
     Problem,
     SealedCardKeys,
     SnapshotAsk,
-    TillMessage,
 )
 
-M = TypeVar("M", bound=TillMessage)
-
-REVOKED_RETRY_S = 3_600  # a revoked till otherwise hammers the service
 GRANTS_AT_ONCE = 20  # an ack with 500 flags and these stays below 64 KiB; the rest comes with the next
 JUDGEMENTS = 3  # how often a batch is judged again when another request moved the stream
 
@@ -230,14 +224,14 @@ class CentreSession:
 
     def _hello(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
         self._readmit(now_ms, data, store)
-        hello, till = _open(HELLO_TAG, data, Hello, store, self._versions, is_upload=True)
+        hello, till = open_said(HELLO_TAG, data, Hello, store, self._versions, is_upload=True)
         if hello.epoch > till.epoch and may_be_provisional(hello.epoch):
             till = store.adopt_provisional(hello, now_ms) or till
         # Read before counting: a later batch of this till then cannot make this hello look like a rewind.
         stream = store.stream(till.till_id, till.epoch)
-        _count(hello, till, store, now_ms)
+        take_count(hello, till, store, now_ms)
         if till.state == "revoked" or (till.is_undecided and hello.epoch > till.epoch):
-            _check_state(till)  # whatever it says, in whatever epoch: it is to forget, or to wait
+            check_state(till)  # whatever it says, in whatever epoch: it is to forget, or to wait
         judgement = judge_hello(
             stream,
             hello,
@@ -251,7 +245,7 @@ class CentreSession:
                 store.suspend(till.till_id, till.epoch, refusal.code, data, now_ms)
             raise refusal
         facts = store.take_hello(hello, now_ms)
-        _check_state(till)
+        check_state(till)
         answer = HelloAnswer(
             key_no=self._signer.key_no,
             answers=sha256(data),
@@ -285,11 +279,11 @@ class CentreSession:
     # Batches
 
     def _batch(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        opened, till = _open_batch(data, store, self._versions)
-        _keep_retired(opened, till, data, now_ms, store)
+        opened, till = open_sent_batch(data, store, self._versions)
+        keep_retired(opened, till, data, now_ms, store)
         header = opened.header
         try:
-            _check_state(till)
+            check_state(till)
         except (Suspended, Revoked, TillLeft) as stopped:
             store.quarantine(till.till_id, header.epoch, stopped.code, data, now_ms)
             raise
@@ -332,16 +326,16 @@ class CentreSession:
 
     def _salvage(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
         """Events of an epoch that is over: what is lacking is posted, what does not follow on is kept apart."""
-        opened, till = _open_batch(data, store, self._versions)
-        _keep_retired(opened, till, data, now_ms, store)
+        opened, till = open_sent_batch(data, store, self._versions)
+        keep_retired(opened, till, data, now_ms, store)
         header = opened.header
         if header.epoch == till.epoch and till.state != "left":
             return self._batch(now_ms, data, store)
         if till.is_undecided:
-            _check_state(till)  # what it brings of before would else be booked though it may not go on
+            check_state(till)  # what it brings of before would else be booked though it may not go on
         try:
             if till.state == "revoked":
-                _check_state(till)
+                check_state(till)
             ended = store.ended_stream(header, now_ms)
             if ended is None:
                 raise UnknownEpoch("Head office does not know this enrolment, or revoked it; a person decides.")
@@ -353,13 +347,13 @@ class CentreSession:
     # Leaving
 
     def _leave(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        leave, till = _open(LEAVE_TAG, data, Leave, store, self._versions, is_upload=True)
-        _check_epoch(leave, till)
+        leave, till = open_said(LEAVE_TAG, data, Leave, store, self._versions, is_upload=True)
+        check_epoch(leave, till)
         stream = store.stream(till.till_id, till.epoch)
         to_come = leave.head_seq - stream.seq
         if till.state != "left":
-            _check_state(till)
-            _count(leave, till, store, now_ms)
+            check_state(till)
+            take_count(leave, till, store, now_ms)
             if to_come < 0:
                 raise refusal_for(Rewind(head_seq=leave.head_seq, known_seq=stream.seq))
             if to_come and not leave.exported:
@@ -382,16 +376,16 @@ class CentreSession:
 
     def _new_key(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
         # A till whose answer was lost asks again with the key that was replaced meanwhile.
-        said, till = _open(NEW_KEY_TAG, data, NewKey, store, self._versions, is_upload=True, may_be_replaced=True)
+        said, till = open_said(NEW_KEY_TAG, data, NewKey, store, self._versions, is_upload=True, may_be_replaced=True)
         is_proven = said.new_key_no == next_key_no(said.key_no) and proof_holds(said)
         if is_proven and said.epoch > till.epoch and may_be_provisional(said.epoch):
             # With the one key it may not say hello any more, and with the other not yet.
             till = store.adopt_provisional(said, now_ms) or till
-        _check_state(till)
-        _check_epoch(said, till)
+        check_state(till)
+        check_epoch(said, till)
         key = till.keys.key(said.key_no)
         if key is None or not key.is_replaced:
-            _count(said, till, store, now_ms)
+            take_count(said, till, store, now_ms)
         if not is_proven:
             raise KeyRefused("The new key does not prove itself; make another one.")
         until_seq = store.take_key(said, now_ms)
@@ -406,7 +400,7 @@ class CentreSession:
 
     def _tell_keys(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
         # Who was revoked too must be able to read what is said of it: only at that word a stolen till forgets.
-        ask, _ = _open(KEYS_ASK_TAG, data, KeysAsk, store, self._versions, is_upload=True, may_be_over=True)
+        ask, _ = open_said(KEYS_ASK_TAG, data, KeysAsk, store, self._versions, is_upload=True, may_be_over=True)
         notices = tuple(said for said in self._notices if said.key_no > ask.known_no)
         told = KeysTold(key_no=self._signer.key_no, answers=sha256(data), server_at_ms=now_ms, notices=notices)
         return pack_keys(told, self._signer)
@@ -414,9 +408,9 @@ class CentreSession:
     # Leases
 
     def _lease(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        ask, till = _open(LEASE_ASK_TAG, data, LeaseAsk, store, self._versions)
-        _check_state(till)
-        _check_epoch(ask, till)
+        ask, till = open_said(LEASE_ASK_TAG, data, LeaseAsk, store, self._versions)
+        check_state(till)
+        check_epoch(ask, till)
         taken = store.take_lease_ask(ask, now_ms)
         answer = LeaseAnswer(
             key_no=self._signer.key_no,
@@ -433,9 +427,9 @@ class CentreSession:
     # At the counter
 
     def _desk(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        ask, till = _open(DESK_ASK_TAG, data, DeskAsk, store, self._versions)
-        _check_state(till)
-        _check_epoch(ask, till)
+        ask, till = open_said(DESK_ASK_TAG, data, DeskAsk, store, self._versions)
+        check_state(till)
+        check_epoch(ask, till)
         told = store.take_desk_ask(ask, now_ms)
         answer = DeskAnswer(
             key_no=self._signer.key_no,
@@ -460,11 +454,11 @@ class CentreSession:
     # Pages
 
     def _page(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        ask, till = _open_ask(ASK_TAG, data, PageAsk, store, now_ms, self._versions)
+        ask, till = open_ask(ASK_TAG, data, PageAsk, store, now_ms, self._versions)
         return self._page_for(till, ask, now_ms, data, store)
 
     def _urgent(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        ask, till = _open_ask(ASK_TAG, data, PageAsk, store, now_ms, self._versions)
+        ask, till = open_ask(ASK_TAG, data, PageAsk, store, now_ms, self._versions)
         if ask.lane == "members":
             raise BadEnvelope("Under this path there are no members, who can wait.", lane=ask.lane)
         return self._page_for(till, ask, now_ms, data, store)
@@ -474,12 +468,12 @@ class CentreSession:
         return seal_page(page, till_id=till.till_id, answers=sha256(data), now_ms=now_ms, signer=self._signer)
 
     def _snapshot(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        _, till = _open_ask(SNAPSHOT_ASK_TAG, data, SnapshotAsk, store, now_ms, self._versions)
+        _, till = open_ask(SNAPSHOT_ASK_TAG, data, SnapshotAsk, store, now_ms, self._versions)
         manifest = store.snapshot_for(till, now_ms)
         return seal_manifest(manifest, till_id=till.till_id, answers=sha256(data), now_ms=now_ms, signer=self._signer)
 
     def _chunk(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        ask, till = _open_ask(CHUNK_ASK_TAG, data, ChunkAsk, store, now_ms, self._versions)
+        ask, till = open_ask(CHUNK_ASK_TAG, data, ChunkAsk, store, now_ms, self._versions)
         part = store.chunk_part(ask.sha256, ask.start, ask.most_bytes)
         if not part:
             raise UnknownChunk("This chunk was replaced; ask for the manifest again.", start=ask.start)
@@ -489,7 +483,7 @@ class CentreSession:
         )  # fmt: skip
 
     def _digest(self, now_ms: int, data: bytes, store: CentreStore) -> bytes:
-        ask, till = _open_ask(DIGEST_ASK_TAG, data, DigestAsk, store, now_ms, self._versions)
+        ask, till = open_ask(DIGEST_ASK_TAG, data, DigestAsk, store, now_ms, self._versions)
         found = store.digest_for(till, ask, now_ms)
         said: dict[str, Any] = {"key_no": self._signer.key_no, "answers": sha256(data), "server_at_ms": now_ms}
         if found is None:
@@ -499,115 +493,6 @@ class CentreSession:
             digest=f"{found.digest:016x}", apart=found.apart,
         )  # fmt: skip
         return pack(DIGEST_ANSWER_TAG, answer, self._signer)
-
-
-def _open(
-    tag: bytes,
-    data: bytes,
-    kind: type[M],
-    store: CentreStore,
-    versions: Versions,
-    *,
-    is_upload: bool = False,
-    may_be_replaced: bool = False,
-    may_be_over: bool = False,
-) -> tuple[M, TillRecord]:
-    parts = split(data)
-    message = versions.read(parts, kind, is_upload=is_upload)
-    till = _known_till(store, message.till_id)
-    check_signature(tag, parts, till.keys.find(message.key_no))
-    if parts.body:
-        raise BadEnvelope("This message has nothing behind its signature.")
-    key = till.keys.key(message.key_no)
-    if key is None or may_be_over:
-        return message, till
-    if key.is_revoked or (key.is_replaced and not may_be_replaced):
-        raise KeyRetired("This till has a newer key, or this one was revoked; ask head office.")
-    _check_enrolment(key, message, till)
-    return message, till
-
-
-def _open_ask(
-    tag: bytes, data: bytes, kind: type[M], store: CentreStore, now_ms: int, versions: Versions
-) -> tuple[M, TillRecord]:
-    """What a till asks to be told; one that is suspended still hears, but not one that may have been revoked since."""
-    ask, till = _open(tag, data, kind, store, versions)
-    if till.state != "suspended" or till.is_undecided:
-        _check_state(till)
-    _check_epoch(ask, till)
-    _count(ask, till, store, now_ms)
-    return ask, till
-
-
-def _open_batch(data: bytes, store: CentreStore, versions: Versions) -> tuple[OpenedBatch, TillRecord]:
-    asked: list[TillRecord] = []
-
-    def key_of(till_id: str, key_no: int) -> str | None:
-        asked.append(_known_till(store, till_id))
-        return asked[-1].keys.find(key_no)
-
-    return open_batch(data, key_of, versions), asked[-1]
-
-
-def _known_till(store: CentreStore, till_id: str) -> TillRecord:
-    till = store.till(till_id)
-    if till is None:
-        raise UnknownTill("This till is not enrolled here; enrol it with a new code.", till_id=till_id)
-    return till
-
-
-def _check_state(till: TillRecord) -> None:
-    if till.state == "revoked":
-        raise _revoked()
-    if till.state == "suspended":
-        raise Suspended("This till's uploads wait for a decision at head office; nothing is lost.")
-    if till.state == "left":
-        raise TillLeft("This till gave its place back; enrol it with a new code.")
-
-
-def _check_enrolment(key: PublicKey, message: TillMessage, till: TillRecord) -> None:
-    """The key of an earlier enrolment speaks for no later one, and of one that was revoked for none at all: whoever
-    stole the machine has it. Raises: Revoked, KeyRetired."""
-    if key.epoch == till.epoch:
-        return
-    if key.is_stopped:
-        raise _revoked()
-    if message.epoch == till.epoch:
-        raise KeyRetired("This key is of an earlier enrolment of the till; what it says for this one is not heard.")
-
-
-def _revoked() -> Revoked:
-    return Revoked("This till was revoked; ask head office.", retry_after_s=REVOKED_RETRY_S)
-
-
-def _keep_retired(opened: OpenedBatch, till: TillRecord, data: bytes, now_ms: int, store: CentreStore) -> None:
-    """A key that was replaced counts up to where it was; what it signs beyond is kept aside, as whoever stole it would
-    sign. Raises: KeyRetired, Revoked."""
-    header, key = opened.header, till.keys.key(opened.header.key_no)
-    if key is None:
-        return
-    try:
-        _check_enrolment(key, header, till)
-    except (Revoked, KeyRetired) as refused:
-        store.quarantine(till.till_id, header.epoch, refused.code, data, now_ms)
-        raise
-    if not (key.is_revoked or key.is_replaced):
-        return
-    if not key.is_revoked and (header.epoch != key.epoch or header.last_seq <= key.until_seq):
-        return
-    store.quarantine(till.till_id, header.epoch, KeyRetired.code, data, now_ms)
-    raise KeyRetired("This till has a newer key, or this one was revoked; what it sent is kept aside.")
-
-
-def _check_epoch(message: TillMessage, till: TillRecord) -> None:
-    if message.epoch != till.epoch:
-        raise refusal_for(OlderEpoch() if message.epoch < till.epoch else LaterEpoch())
-
-
-def _count(message: TillMessage, till: TillRecord, store: CentreStore, now_ms: int) -> None:
-    if message.epoch == till.epoch and not store.take_counter(till.till_id, till.epoch, message.counter, now_ms):
-        store.alarm(Replayed.code, till.till_id, now_ms)
-        raise Replayed("This request was seen before; count on from the last one.", need=till.counter)
 
 
 def _stop(
