@@ -1,5 +1,6 @@
 """What the tests of the pages share: a till with much to say, baskets, sizes, axe."""
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,23 @@ def sign_in(page: Page, who: str = "4", pin: str = "") -> None:
     page.press("#in-who", "Enter")
     expect(page.locator("#acts button")).to_have_count(16)
     page.wait_for_function("() => window.drawn !== undefined")
+
+
+def panel_of(service: TillService, open_page: Callable[..., Page]) -> Page:
+    """The cashier panel of a till, with a cashier at it."""
+    page = open_page(f"{service.url}/cashier")
+    sign_in(page)
+    return page
+
+
+def begin(page: Page, act: str) -> None:
+    """Open an act of the panel."""
+    page.click(f'[data-act="{act}"]')
+    expect(page.locator("#act")).to_be_visible()
+
+
+def sent(page: Page, path: str) -> list[dict[str, Any]]:
+    """Bodies that the page posts to a path from now on, as they are posted."""
+    bodies: list[dict[str, Any]] = []
+    page.on("request", lambda one: bodies.append(one.post_data_json) if one.url.endswith(path) else None)
+    return bodies

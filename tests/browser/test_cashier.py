@@ -15,7 +15,20 @@ from loyalty.cards.cards import PaymentCard
 from loyalty.programme.programme import read_programme
 from sync.wire import LeaseAnswer
 from tests.browser.conftest import OpenPage
-from tests.browser.counter import GOODS, LANGUAGES, SIZES, post, richer, settled, sign_in, start, welcoming
+from tests.browser.counter import (
+    GOODS,
+    LANGUAGES,
+    SIZES,
+    begin,
+    panel_of,
+    post,
+    richer,
+    sent,
+    settled,
+    sign_in,
+    start,
+    welcoming,
+)
 from tests.edge.rim import CARD, PROGRAMME, STRANGER, basket, commit, line, quote
 
 pytestmark = pytest.mark.browser
@@ -24,21 +37,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def panel(service: TillService, open_page: OpenPage) -> Page:
     richer(service)
-    page = open_page(f"{service.url}/cashier")
-    sign_in(page)
-    return page
-
-
-def begin(page: Page, act: str) -> None:
-    page.click(f'[data-act="{act}"]')
-    expect(page.locator("#act")).to_be_visible()
-
-
-def sent(page: Page, path: str) -> list[dict[str, Any]]:
-    """Bodies that the page posts to a path from now on, as they are posted."""
-    bodies: list[dict[str, Any]] = []
-    page.on("request", lambda one: bodies.append(one.post_data_json) if one.url.endswith(path) else None)
-    return bodies
+    return panel_of(service, open_page)
 
 
 def test_it_follows_the_sale_and_says_one_thing_with_one_act(service: TillService, panel: Page):

@@ -18,8 +18,20 @@ from loyalty.programme.programme import read_programme
 from sync.lanes import LaneState
 from sync.wire import Page as LanePage
 from tests.browser.conftest import OpenPage
-from tests.browser.counter import ASKED, GOODS, LANGUAGES, RICHER, post, richer, settled, sign_in, start, welcoming
-from tests.browser.test_cashier import begin
+from tests.browser.counter import (
+    ASKED,
+    GOODS,
+    LANGUAGES,
+    RICHER,
+    begin,
+    panel_of,
+    post,
+    richer,
+    settled,
+    sign_in,
+    start,
+    welcoming,
+)
 from tests.browser.test_kiosk import at, scan
 from tests.edge.rim import CARD, PAYMENT, STRANGER, commit, quote
 from tests.tallypoint.test_joined_in_clear import WHO
@@ -40,9 +52,7 @@ def panel(service: TillService, open_page: OpenPage) -> Page:
         LanePage(lane="certificates", from_cursor="", to_cursor="1", version=1, more=False,
                  rows=(msgspec.Raw(msgspec.json.encode(fifty)),)), LaneState(cursor="1", version=1),
     )  # fmt: skip
-    page = open_page(f"{service.url}/cashier")
-    sign_in(page)
-    return page
+    return panel_of(service, open_page)
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from edge.sale.approving import hash_of_code
 from edge.service import TillService
 from loyalty.programme.programme import read_programme
 from tests.browser.conftest import OpenPage
-from tests.browser.counter import ASKED, GOODS, RICHER, post, settled, sign_in, start, welcoming
-from tests.browser.test_cashier import begin, sent
+from tests.browser.counter import ASKED, GOODS, RICHER, begin, panel_of, post, sent, settled, sign_in, start, welcoming
 from tests.browser.test_kiosk import scan
 from tests.edge.rim import CARD, PAYMENT, STRANGER, basket, commit, line, quote
 
@@ -23,9 +22,7 @@ SOLD = commit(card=None, basket=GOODS, sold_at=None)
 @pytest.fixture
 def panel(service: TillService, open_page: OpenPage) -> Page:
     welcoming(service)
-    page = open_page(f"{service.url}/cashier")
-    sign_in(page)
-    return page
+    return panel_of(service, open_page)
 
 
 def open_act(page: Page, act: str) -> None:

@@ -8,8 +8,7 @@ from playwright.sync_api import Page, expect
 
 from edge.service import TillService
 from tests.browser.conftest import OpenPage
-from tests.browser.counter import GOODS, post, sign_in, welcoming
-from tests.browser.test_cashier import begin
+from tests.browser.counter import GOODS, begin, panel_of, post, sign_in, welcoming
 from tests.edge.rim import CARD, STRANGER, commit, line, quote
 
 pytestmark = pytest.mark.browser
@@ -18,9 +17,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def panel(service: TillService, open_page: OpenPage) -> Page:
     welcoming(service)
-    page = open_page(f"{service.url}/cashier")
-    sign_in(page)
-    return page
+    return panel_of(service, open_page)
 
 
 @pytest.fixture

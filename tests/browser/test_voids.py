@@ -5,8 +5,7 @@ from playwright.sync_api import Page, Route, expect
 
 from edge.service import TillService
 from tests.browser.conftest import OpenPage
-from tests.browser.counter import GOODS, post, richer, sign_in
-from tests.browser.test_cashier import begin
+from tests.browser.counter import GOODS, begin, panel_of, post, richer, sign_in
 from tests.edge.rim import commit, line
 
 pytestmark = pytest.mark.browser
@@ -22,9 +21,7 @@ def panel(service: TillService, open_page: OpenPage) -> Page:
         "receipt": {"receipt_id": "X1-sale", "basket": {"currency": GOODS["currency"],
                                                         "lines": [line(1, "mug", 300)]}},
     })  # fmt: skip
-    page = open_page(f"{service.url}/cashier")
-    sign_in(page)
-    return page
+    return panel_of(service, open_page)
 
 
 @pytest.fixture
