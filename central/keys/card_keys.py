@@ -2,7 +2,7 @@
 
     programme-card.key, programme-card-2.key, …
 
-Source: central.key_files; docs/decisions/card-goes-by-two-names.md.
+Source: central.keys.key_files; docs/decisions/card-goes-by-two-names.md.
 """
 
 from pathlib import Path

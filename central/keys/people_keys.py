@@ -3,7 +3,8 @@
     people.key, people-2.key, …
 
 What is kept is written under the newest and read under the one that its row names, so a change needs no pause. Tills
-hold the public half of the newest alone. Source: central.key_files; docs/operations.md "A new key of personal data".
+hold the public half of the newest alone.
+Source: central.keys.key_files; docs/operations.md "A new key of personal data".
 """
 
 import hmac

@@ -9,7 +9,7 @@ correction = table(
     "correction", "local",
     text("correction_id", key=True),
     text("kind"),  # adjustment, transfer, merge, opening, ending, fix, write_off, reinstate
-    octets("fact"),  # central.wishes.Wish: what was asked, from which the event is made once it is approved
+    octets("fact"),  # central.corrections.wishes.Wish: what was asked, from which the event is made once it is approved
     whole("account_id"), whole("points"),
     whole("other_id", default=0),  # the account that points go to
     text("reason"),
@@ -24,7 +24,8 @@ Index("correction_account", correction.c.account_id)
 Index("correction_other", correction.c.other_id)
 Index("correction_decider", correction.c.decided_by)
 
-# What was read from a file of an older scheme, central.opening_file.OpeningRow, until a second person decides about it.
+# What was read from a file of an older scheme, central.corrections.opening_file.OpeningRow, until a second person
+# decides about it.
 opening_rows = table(
     "opening_rows", "local",
     text("rows_id", key=True),

@@ -71,7 +71,7 @@ debt = table(
     whole("origin_period_no"),
 )  # fmt: skip
 
-# loyalty.books.Posting; account 0 holds what concerns partners only.
+# loyalty.ledger.books.Posting; account 0 holds what concerns partners only.
 posting = table(
     "posting", "A",
     whole("account_id", key=True),
@@ -115,7 +115,7 @@ shared_use = table(
 )  # fmt: skip
 Index("shared_use_by_name", shared_use.c.name)
 
-# loyalty.books.Reversed
+# loyalty.ledger.books.Reversed
 reversed_ = table(
     "reversed", "A",
     whole("account_id", key=True),

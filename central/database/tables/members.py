@@ -34,7 +34,7 @@ card = table(
     "card", "K",
     text("card_token", key=True),
     whole("account_id"),
-    text("kind", default=""),  # loyalty.cards.CardKind, "" where only the token is known
+    text("kind", default=""),  # loyalty.cards.card_rules.CardKind, "" where only the token is known
     text("state", default="active"),
     whole("since_ms"),
     text("last4", default=""),
@@ -45,7 +45,7 @@ card = table(
 Index("card_of_account", card.c.account_id)
 Index("card_same_as", card.c.same_as, sqlite_where=card.c.same_as > "", postgresql_where=card.c.same_as > "")
 
-# Who joined where: loyalty.member_events.Enrolled. `sealed_sha256` is of the personal data that came beside it.
+# Who joined where: loyalty.facts.member_events.Enrolled. `sealed_sha256` is of the personal data that came beside it.
 enrolment = table(
     "enrolment", "T",
     text("till_id", key=True), whole("epoch", key=True), whole("seq", key=True),
@@ -57,8 +57,8 @@ enrolment = table(
 Index("enrolment_of_account", enrolment.c.account_id)
 Index("enrolment_by_id", enrolment.c.till_id, enrolment.c.event_id)
 
-# Each consent given, confirmed or withdrawn, with its evidence: loyalty.member_events.ConsentSaid. What holds now is a
-# fold over them. A confirmation is known by its `code` alone, so its account is 0.
+# Each consent given, confirmed or withdrawn, with its evidence: loyalty.facts.member_events.ConsentSaid. What holds now
+# is a fold over them. A confirmation is known by its `code` alone, so its account is 0.
 consent = table(
     "consent", "T",
     text("till_id", key=True), whole("epoch", key=True), whole("seq", key=True), whole("n", key=True),
@@ -84,8 +84,8 @@ Index("person_under_key", person.c.key_id)
 found_by = table("found_by", "local", text("mark", key=True), whole("account_id", key=True))
 Index("found_by_account", found_by.c.account_id)
 
-# loyalty.member_events.Claimed, and what head office made of it. `state`: asked, granted, refused (`reason` says why).
-# `due` 1: goods of its receipt came back since. `granted` is JSON of Earned, what stands of it.
+# loyalty.facts.member_events.Claimed, and what head office made of it. `state`: asked, granted, refused (`reason` says
+# why). `due` 1: goods of its receipt came back since. `granted` is JSON of Earned, what stands of it.
 receipt_claim = table(
     "receipt_claim", "T",
     text("till_id", key=True), whole("epoch", key=True), whole("seq", key=True),
@@ -105,7 +105,7 @@ Index("receipt_claim_mark", receipt_claim.c.mark)
 Index("receipt_claim_of_account", receipt_claim.c.account_id, receipt_claim.c.business_date)
 Index("receipt_claim_by_id", receipt_claim.c.till_id, receipt_claim.c.event_id)
 
-# loyalty.card_numbers.NumberSpan: places of a card range that a till may give out; never granted again.
+# loyalty.cards.card_numbers.NumberSpan: places of a card range that a till may give out; never granted again.
 number_span = table(
     "number_span", "T",
     text("till_id", key=True), whole("epoch", key=True), whole("span_no", key=True),

@@ -5,7 +5,7 @@ from sqlalchemy import Index
 from central.database.tables.columns import octets, table, text, whole
 
 # Baskets that tills laid aside here: sync.parked_office. `state`: open, resting, taken, withdrawn; nothing is folded
-# from them. `parked_heard`: in which generation a till has said which of them it has (central.parked_resting).
+# from them. `parked_heard`: in which generation a till has said which of them it has (central.tills.parked_resting).
 parked_basket = table(
     "parked_basket", "local",
     text("till_id", key=True), text("park_id", key=True),

@@ -31,7 +31,7 @@ statement = table(
     whole("issued_at_ms"),
 )  # fmt: skip
 
-# loyalty.statements.StatementLine
+# loyalty.settling.statements.StatementLine
 statement_line = table(
     "statement_line", "D",
     text("statement_id", ForeignKey("statement.statement_id"), key=True),
@@ -50,7 +50,7 @@ payment = table(
     text("state", default="due"), whole("changed_at_ms", default=0),
 )  # fmt: skip
 
-# central.cash.CashEntry: money that moved between a partner and the operator; above 0 the partner paid.
+# central.settlement.cash.CashEntry: money that moved between a partner and the operator; above 0 the partner paid.
 cash_entry = table(
     "cash_entry", "ref",
     text("entry_id", key=True),

@@ -128,7 +128,7 @@ quarantine_outcome = table(
 # `digest` as of a batch.
 centre_event = table(
     "centre_event", "T",
-    text("till_id", key=True),  # central.granting.centre_stream_id(name)
+    text("till_id", key=True),  # central.streams.own_events.centre_stream_id(name)
     whole("epoch", key=True),
     whole("seq", key=True),
     text("hash"),
