@@ -167,6 +167,8 @@ def _line_into(by_id: dict[str, FileReceipt], row: dict[str, str], what: FileMap
         paid = Decimal(row[columns.amount]) if columns.amount else quantity * price
     except InvalidOperation:
         return "not a number"
+    if not (quantity.is_finite() and price.is_finite() and paid.is_finite()):
+        return "not a number"
     for rule in what.set_aside:
         if _matches(rule, quantity, price, bool(columns.card and row[columns.card])):
             return rule.reason
@@ -182,21 +184,28 @@ def _line_into(by_id: dict[str, FileReceipt], row: dict[str, str], what: FileMap
     except NotExact:
         return "amount not whole in minor units"
     receipt = _receipt_of(by_id, row, what, is_return)
+    if receipt is None:
+        return "not a date"
     receipt.lines.append(_line(len(receipt.lines) + 1, row, columns, int(milli), amount_minor, price, what.currency))
     receipt.names[row[columns.sku]] = row.get(columns.name, "")
     return ""
 
 
-def _receipt_of(by_id: dict[str, FileReceipt], row: dict[str, str], what: FileMap, is_return: bool) -> FileReceipt:
+def _receipt_of(
+    by_id: dict[str, FileReceipt], row: dict[str, str], what: FileMap, is_return: bool
+) -> FileReceipt | None:
     columns = what.columns
     receipt_id = row[columns.receipt]
     if receipt_id not in by_id:
+        sold_at = _instant(row[columns.sold_at], what.sold_at)
+        if sold_at is None:
+            return None
         by_id[receipt_id] = FileReceipt(
             receipt_id=receipt_id,
             is_return=is_return,
             store=row[columns.store] if columns.store else "",
             card=_card_number(row[columns.card], what.card) if columns.card else None,
-            sold_at=_instant(row[columns.sold_at], what.sold_at),
+            sold_at=sold_at,
         )
     return by_id[receipt_id]
 
@@ -235,9 +244,14 @@ def _card_number(customer: str, how: CardNumbers | None) -> str | None:
     return payload + luhn_digit(payload)
 
 
-def _instant(text: str, how: SoldAt) -> datetime:
-    """The instant with the store's own offset; a file without a time of day sold at noon."""
-    written = datetime.strptime(text, how.format).replace(tzinfo=ZoneInfo(how.written_in or how.zone))
+def _instant(text: str, how: SoldAt) -> datetime | None:
+    """The instant with the store's own offset; a file without a time of day sold at noon. None where the date is not
+    written as the map says."""
+    zone = ZoneInfo(how.written_in or how.zone)
+    try:
+        written = datetime.strptime(text, how.format).replace(tzinfo=zone)
+    except ValueError:
+        return None
     if "%H" not in how.format:
         written = written.replace(hour=12)
     return written.astimezone(UTC).astimezone(ZoneInfo(how.zone))

@@ -68,6 +68,18 @@ def test_the_time_is_the_store_s_own(forty):
     assert forty.receipts[0].sold_at.isoformat() == "2010-12-01T12:00:00+00:00"
 
 
+def test_a_line_whose_date_or_figure_cannot_be_read_is_set_aside(tmp_path):
+    rows = ["InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID",
+            "1,10001,Mug,1,12/1/2010 8:26,2.55,",
+            "1,10002,Cup,1,01/12/2010,3.00,",
+            "2,10001,Mug,NaN,01/12/2010,2.55,",
+            "3,10001,Mug,1,01/12/2010,Infinity,"]  # fmt: skip
+    (tmp_path / "odd.csv").write_text("\n".join(rows) + "\n")
+    read = read_receipts(tmp_path / "odd.csv", read_map("online_retail.yaml"))
+    assert (read.read, read.set_aside) == (4, {"not a date": 1, "not a number": 2})
+    assert [[line.sku for line in receipt.lines] for receipt in read.receipts] == [["10002"]]
+
+
 def test_a_column_that_is_missing_is_named(tmp_path):
     (tmp_path / "odd.csv").write_text("InvoiceNo,StockCode\n1,2\n")
     with pytest.raises(BadFile, match="CustomerID"):
