@@ -29,10 +29,11 @@ def choice(name: str, says: str, *words: str) -> Query:
 LANGUAGE = choice("language", "en, pt-BR, ru or pl.", "en", "pt-BR", "ru", "pl")
 TRAINING = choice("training", "true for what was practised.", "true", "false")
 SCREEN = choice("for", "Which page listens; customer where none is named.", "customer", "kiosk", "cashier")
-AFTER = Query(
-    name="after", says="The cursor of the last answer; 0 at first.",
-    schema={"type": "string", "pattern": "^[0-9]{1,15}$"},
-)  # fmt: skip
+_CURSOR: Schema = {"type": "string", "pattern": "^[0-9]{1,15}$"}
+AFTER = Query(name="after", says="The cursor of the last answer; 0 at first.", schema=_CURSOR)
+SCANNED_AFTER = Query(
+    name="after", says="The cursor of the last answer; left out for the last reading alone.", schema=_CURSOR
+)
 _WANTED: Schema = {"type": "string", "minLength": 1, "maxLength": 2048}
 CARD = Query(name="card", says="What was scanned, or the card_token of an earlier answer.", schema=_WANTED,
              required=True)  # fmt: skip
