@@ -359,7 +359,7 @@ class _Verification:
 def _leg(row: Row[Any], bucket: str) -> Leg | None:
     """Which of the fold's sums one side of a posting belongs to."""
     if row.terms_id in (STORED, DELTA):
-        return None  # held against certificates and findings, see `verify_certificates`, `verify_deltas`
+        return None  # held against certificates and findings, see `certificates`, `deltas`
     if row.unit == "currency":
         return ("funded", row.issuer_id, "", row.at_partner_id, "", "") if bucket == "redeemed" else None
     if row.unit == "claim":

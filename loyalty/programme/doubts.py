@@ -1,8 +1,8 @@
 """Rules of a programme that can never apply, though they can be read.
 
-No doubt keeps a programme from being used; `programme_check` shows it as a warning. The others are about parts without
-effect (`programme_idle`), promotions that no rule puts in order (`programme_conflicts`), results that nobody could
-explain (`programme_riddles`), and messages (`programme_sentences`).
+No doubt keeps a programme from being used; `check` shows it as a warning. The others are about parts without effect
+(`idle`), promotions that no rule puts in order (`conflicts`), results that nobody could explain (`riddles`), and
+messages (`sentences`).
 """
 
 from collections.abc import Iterator

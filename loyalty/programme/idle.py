@@ -83,7 +83,7 @@ def _cap(path: Path, cap: Cap, promotion: Promotion, options: Options) -> Iterat
 
 
 def _counts_units(benefit: Benefit, promotion: Promotion, options: Options) -> bool:
-    """Whether a cap of units bounds it; of a graduated scale `programme_riddles` speaks."""
+    """Whether a cap of units bounds it; of a graduated scale `riddles` speaks."""
     if isinstance(benefit, AmountOff):
         each = promotion.options.amount_each or options.amount_each
         return benefit.per == "unit" or (benefit.per == "each" and each == "unit")

@@ -144,7 +144,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """The first programme held against the other, over the receipts that both priced.
 
-    `most_better` and `most_worse` are at most twenty; members go by their number in the file, never by a card.
+    Each `…_most_better` and `…_most_worse` has at most twenty; members go by their number in the file, never by a card.
     """
 
     receipts: Tally

@@ -40,7 +40,7 @@ class OtherCentre(Refusal):
 
 
 def register(commands: Any) -> None:
-    """Add `edge enrol`, `serve`, `status`, `doctor`, `bundle`, and those of `edge_files` and `edge_readers`."""
+    """Add `edge enrol`, `serve`, `status`, `doctor`, `bundle`, and those of `files` and `readers`."""
     edge = commands.add_parser("edge", help="the till service")
     actions = edge.add_subparsers(dest="action", required=True, metavar="ACTION")
     new = actions.add_parser("enrol", help="claim a place at head office with a one-time code")
