@@ -16,10 +16,11 @@ from tallypoint.files import read_text
 
 NEXT = """Next:
   1. put the settings file back; on PostgreSQL: tallypoint central rights ROLE, for the role that serves;
-  2. block again the cards that were blocked since, and load the coalition file where terms came since: later they are
-     refused; then tallypoint central serve (and worker, where it is apart);
+  2. do again what was done since: block cards, revoke tills (tallypoint central revoke), and load the coalition file
+     where terms came, for later they are refused; then tallypoint central serve (and worker, where it is apart);
   3. tills send again what is missing of theirs by themselves; wait until `central status` shows no backlog;
-  4. tallypoint central verify; then the worklist: block_lost says how much of head office's own facts is gone."""
+  4. tallypoint central verify; then the worklist: enrolment_lost are tills that were enrolled since, which wait for
+     tallypoint central resume or revoke; block_lost says how much of head office's own facts is gone."""
 
 
 class NotTheSame(Refusal):

@@ -412,7 +412,9 @@ def test_both_are_commands_and_the_second_says_what_to_do_next(tmp_path: Path, c
     capsys.readouterr()
     assert made["fingerprint"] == shown
     assert main(["central", "restore", "--from", made["folder"], *said, str(tmp_path / "b")]) == 0
-    assert "tallypoint central verify" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "tallypoint central verify" in told and "enrolment_lost" in told
+    assert 0 < told.find("central revoke") < told.index("central serve")
     assert main(["central", "init", "--data", str(tmp_path / "b"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["fingerprint"] == shown
     assert main(["central", "restore", "--from", made["folder"], *said, str(tmp_path / "b")]) == 2
