@@ -78,7 +78,7 @@ OPERATIONS = (
               query=(choice("format", "text, escpos or html for that one alone.", "text", "escpos", "html"), LANGUAGE,
                      _COPY, TRAINING), refuses=(404,)),
     Operation(method="post", path="/v1/receipts/{receipt_id}/print",
-              summary="Print it once more on the till's own printer.", answers=peripherals.PrintSaid, status=202,
+              summary="Print it once more; an exchange or a close, too.", answers=peripherals.PrintSaid, status=202,
               query=(LANGUAGE, choice("copy", "false where the first print never came out.", "true", "false"),
                      TRAINING),
               refuses=(404, 409, 503)),
