@@ -219,11 +219,11 @@ def _answer(journal: Journal, close: Event, head: StreamHead, *, replayed: bool)
     unsent, open_holds = journal.backlog(), len(journal.open_holds())
     warnings = []
     if unsent:
-        warnings.append(Warn(code="day.unsent", say=f"{unsent} events wait to be sent; leave the till switched on."))
+        warnings.append(Warn(code="day.unsent", say=f"Events to be sent: {unsent}. Leave the till switched on."))
     if open_holds:
-        warnings.append(Warn(code="day.open_holds", say=f"{open_holds} sales with points set aside are still open."))
+        warnings.append(Warn(code="day.open_holds", say=f"Open sales with points set aside: {open_holds}."))
     if gone := detail.parked_expired:
-        warnings.append(Warn(code="day.parked_expired", say=f"{gone} parked baskets were thrown away with the close."))
+        warnings.append(Warn(code="day.parked_expired", say=f"Parked baskets thrown away with the close: {gone}."))
     if detail.differences:
         warnings.append(Warn(code="day.differs", say="The totals of the POS differ. Print the report and sign it."))
     return DayClosed(

@@ -78,16 +78,15 @@ class SsiFramer:
             self._taken = None
         if now_ms - self._last_ms < self._profile.idle_ms:
             return []
+        given_up = self._give_up() if now_ms - self._last_ms >= RESENT_WITHIN_MS else []
         if self._buffer:
             self.dropped["unfinished"] += 1
             self._ask_again()
             # The four bytes of the head are no text; what is behind them may be.
             rest = Frame(self._buffer[5:], whole=False)
             self._forget(self._buffer)
-            return [rest] if rest.data else []
-        if now_ms - self._last_ms < RESENT_WITHIN_MS:
-            return []
-        return self._give_up()
+            given_up += [rest] if rest.data else []
+        return given_up
 
     def reset(self) -> None:
         """The port went away: nothing of the unfinished message stays."""

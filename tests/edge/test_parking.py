@@ -203,7 +203,7 @@ def test_the_close_of_the_day_throws_away_what_is_still_parked(rim: Rim) -> None
     rim.post("/v1/parked", parked(park_id="P2"))
     resumed(rim, "P2")
     closed = rim.post("/v1/day-close", {"business_date": "2026-03-05"}).json
-    assert {"code": "day.parked_expired", "say": "1 parked baskets were thrown away with the close."} in (
+    assert {"code": "day.parked_expired", "say": "Parked baskets thrown away with the close: 1."} in (
         closed["warnings"])  # fmt: skip
     assert closed["report"]["parked_expired"] == 1
     gone = resumed(rim)

@@ -281,6 +281,14 @@ def test_a_payment_card_in_the_part_of_a_code_that_was_given_up_is_refused():
     assert bench.meanings() == ["payment_card", "card ean13 2037215727383"]
 
 
+def test_a_part_and_the_packet_cut_short_behind_it_are_given_up_together():
+    bench = ssi()
+    bench.send(PART + REST[:-4], 0)
+    bench.wait(3_000)
+    assert (bench.interpreter.rejects, bench.framer.dropped) == ({"unfinished": 2}, {"unfinished": 1})
+    assert [value for value in vars(bench.framer).values() if isinstance(value, bytearray) and value] == []
+
+
 # Profiles
 
 
