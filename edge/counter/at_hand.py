@@ -92,6 +92,8 @@ class AtHand:
         quote: prices a body and shows it; what it prices comes back here as `keep`.
         show: shows a card, by its token, where no basket is at hand; none: whoever was shown is gone.
         mono_ms: a clock that never jumps.
+    Attributes:
+        turn: held by whoever changes the sale at hand together with what the screens show of it: one after the other.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class AtHand:
         mono_ms: Callable[[], int],
     ) -> None:
         self._token, self._quote, self._show, self._mono_ms = token, quote, show, mono_ms
+        self.turn = threading.RLock()
         self._lock = threading.Lock()
         self._no = 0
         self._sale: QuoteBody | None = None
@@ -121,7 +124,7 @@ class AtHand:
     def keep(self, body: QuoteBody, token: str | None, said: QuoteSaid) -> None:
         """A basket was quoted: it is at hand now, with its card as a token. What was chosen for another one is not
         for this one."""
-        with self._lock:
+        with self.turn, self._lock:
             self._chosen_for = self._chosen_for or body.quote_id
             is_of_other = body.quote_id != "" and body.quote_id != self._chosen_for
             is_of_other = is_of_other or (self._is_practised and not body.training)
@@ -151,7 +154,7 @@ class AtHand:
         Returns:
             Whether it is gone; a basket that was quoted under another id since is at hand and stays so.
         """
-        with self._lock:
+        with self.turn, self._lock:
             self._forget()
             if self._sale is not None and self._sale.quote_id != quote_id and self._sale.quote_id and quote_id:
                 if self._chosen_for == quote_id:
@@ -181,6 +184,10 @@ class AtHand:
         """
         token = self._token(body.card) if body.card is not None else None
         body = msgspec.structs.replace(body, card=token)  # no number is kept, not even to know a retry by
+        with self.turn:  # a sale that is paid or rung up meanwhile is not put back to what it was
+            return self._choose(body)
+
+    def _choose(self, body: ChoiceBody) -> ChoiceSaid:
         with self._lock:
             done = self._done.get(body.choice_id)
         if done is not None:
@@ -197,8 +204,8 @@ class AtHand:
         before, is_of_language = self._standing(sale)
         chosen = _merged(body, before)
         quote = self._quote(_with(sale, chosen, before)) if sale is not None else None
-        if sale is None and (token is not None or body.without_card):
-            self._show(token)
+        if sale is None and (body.card is not None or body.without_card):
+            self._show(body.card)
         with self._lock:
             self._cursor += 1
             self._chosen, self._chosen_ms, self._chosen_no = chosen, self._mono_ms(), self._cursor

@@ -155,13 +155,14 @@ class Desk:
         told = self.till.quote(ask)
         self._hear_offset(ask)
         face = self.face(body.card, told.card_token)
-        self._show(told, ask, contract.names_in(body), face, body.quote_id)
         said = telling.quote_said(told, body.quote_id, last4=face.last4, offset_min=self.offset_min)
         if (was := self.cards.quoted(body.quote_id, told.card_token, first)) is not None:
             replaced = replaced_said(self.face(was).last4, face.last4, released)
             said = msgspec.structs.replace(said, card_replaced=replaced)
         said = self._as_training(said)
-        self.at_hand.keep(body, told.card_token, said)
+        with self.at_hand.turn:
+            self._show(told, ask, contract.names_in(body), face, body.quote_id)
+            self.at_hand.keep(body, told.card_token, said)
         return said
 
     def commit(self, body: CommitBody) -> ReceiptSaid:
@@ -199,16 +200,17 @@ class Desk:
 
     def show_paid(self, told: Committed, names: Mapping[str, str], reader: Reader, quote_id: str) -> None:
         """A sale is paid: the screens say so, unless the next basket is on them already."""
-        if not self.at_hand.leave(quote_id):
-            self.screens.begin_anew()
-            return
         now, is_offline, programme = self.clock.now(), self.is_offline(), self._programme(told.detail.programme_version)
 
         def screen() -> Screen:
             blank = self._blank_at(now, is_offline, reader.language)
             return display.screen_of_receipt(told, blank, names=names, last4=reader.last4, programme=programme)
 
-        self.screens.publish(screen, record=told.record)
+        with self.at_hand.turn:
+            if self.at_hand.leave(quote_id):
+                self.screens.publish(screen, record=told.record)
+            else:
+                self.screens.begin_anew()
 
     def show_undone(self, receipt_id: str) -> None:
         """A sale was voided: the screens do not thank for it any more."""
@@ -217,10 +219,11 @@ class Desk:
 
     def leave_sale(self, quote_id: str = "") -> None:
         """A sale was laid aside: the screens go back to between sales, unless the next basket is on them already."""
-        if self.at_hand.leave(quote_id):
-            self.screens.publish(self.blank_screen)
-        else:
-            self.screens.begin_anew()
+        with self.at_hand.turn:
+            if self.at_hand.leave(quote_id):
+                self.screens.publish(self.blank_screen)
+            else:
+                self.screens.begin_anew()
 
     def _as_training(self, said: Told) -> Told:
         return msgspec.structs.replace(said, training=True) if self.till.is_training else said

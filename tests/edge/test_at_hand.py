@@ -1,6 +1,8 @@
 """The sale at hand: what a page lays against the basket, and how the POS comes to know it."""
 
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import msgspec
 import pytest
@@ -282,16 +284,76 @@ class Priced:
 
     def __init__(self, said: QuoteSaid) -> None:
         self.languages: list[str | None] = []
+        self.while_priced: Callable[[], None] = lambda: None
         self._said = said
         self.at_hand = AtHand(lambda card: card, self.quote, lambda card: None, lambda: 1_000_000)
 
     def quote(self, body: QuoteBody) -> QuoteSaid:
         self.languages.append(body.language)
+        self.while_priced()
         self.at_hand.keep(body, body.card, self._said)
         return self._said
 
     def choose(self, choice_id: str, **more: object) -> str | None:
         return self.at_hand.choose(ChoiceBody(choice_id=choice_id, **more)).chosen.language
+
+
+def meanwhile(*doing: Callable[[], object]) -> list[Thread]:
+    """Others who ask while something is under way: each has ended a fifth of a second later, or waits for it."""
+    others = [Thread(target=one) for one in doing]
+    for one in others:
+        one.start()
+        one.join(0.2)
+    return others
+
+
+def test_a_sale_that_is_paid_while_a_choice_is_priced_is_not_at_hand_again(rim: Rim) -> None:
+    sale = Priced(msgspec.convert(rim.post("/v1/quotes", quote()).json, QuoteSaid))
+    sale.quote(msgspec.convert(quote(), QuoteBody))
+
+    def paid() -> None:
+        others.extend(meanwhile(lambda: sale.at_hand.leave("Q1")))
+
+    others: list[Thread] = []
+    sale.while_priced = paid
+    sale.choose("c1", language="pl")
+    others[0].join()
+    # A paid basket that is at hand could be parked, or exchanged, and so be sold once more.
+    assert (sale.at_hand.now().sale, sale.at_hand.chosen(0).chosen) == (None, None)
+
+
+def test_a_choice_that_is_sent_twice_at_once_is_made_once(rim: Rim) -> None:
+    sale = Priced(msgspec.convert(rim.post("/v1/quotes", quote()).json, QuoteSaid))
+    sale.quote(msgspec.convert(quote(), QuoteBody))
+
+    def sent_again() -> None:
+        sale.while_priced = lambda: None
+        others.extend(meanwhile(lambda: sale.choose("c1", points_to_spend=300)))
+
+    others: list[Thread] = []
+    sale.while_priced = sent_again
+    sale.choose("c1", points_to_spend=300)
+    others[0].join()
+    assert (sale.at_hand.chosen(0).cursor, len(sale.languages)) == (1, 2)
+
+
+def test_goods_that_are_rung_up_while_a_choice_is_priced_stay_in_the_basket(
+    rim: Rim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rim.post("/v1/quotes", quote(card=None, basket=basket(line(1, "tea", 300))))
+    price, others = rim.desk.at_hand._quote, list[Thread]()
+    more = msgspec.convert(quote(card=None, basket=basket(line(1, "tea", 300), line(2, "bread", 250))), QuoteBody)
+
+    def slowly(body: QuoteBody) -> QuoteSaid:
+        others.extend(meanwhile(lambda: rim.desk.quote(more)))
+        return price(body)
+
+    monkeypatch.setattr(rim.desk.at_hand, "_quote", slowly)
+    choose(rim, "c1", card=CARD)
+    others[0].join()
+    assert [one["sku"] for one in rim.client.get("/v1/at-hand").json["sale"]["basket"]["lines"]] == ["tea", "bread"]
+    assert [one.name for one in rim.desk.screens.now().lines] == ["tea", "bread"]
+    assert len(rim.client.get("/v1/choices?after=0").json["chosen"]["card"]) == 32
 
 
 def test_a_language_stays_with_the_sale_until_another_is_chosen_or_none(rim: Rim) -> None:

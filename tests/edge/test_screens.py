@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import msgspec
 import pytest
 
+from edge.api.bodies import CommitBody
 from edge.counter import screens as module
 from edge.counter.screens import Screen, Screens, TooManyScreens
 from edge.line.wiping import WIPED
@@ -281,6 +283,26 @@ def test_pages_are_told_that_a_sale_is_over_which_the_next_one_has_overtaken(rim
     assert (over["phase"], over["member"], over["totals"], over["beside"]) == ("done", "", None, None)
     assert (now["phase"], now["beside"]["quote_id"]) == ("sale", "Q2")
     assert now["no"] > over["no"]
+
+
+def test_a_sale_that_is_paid_while_the_next_basket_is_shown_is_not_shown_to_its_customer(
+    rim: Rim, monkeypatch: pytest.MonkeyPatch
+):
+    rim.post("/v1/quotes", quote())
+    keep, body = rim.desk.at_hand.keep, msgspec.convert(commit(), CommitBody)
+    paying = Thread(target=lambda: rim.desk.commit(body))
+
+    def slowly(*args: Any) -> None:
+        paying.start()
+        paying.join(0.5)  # paid by then, or it waits
+        keep(*args)
+
+    monkeypatch.setattr(rim.desk.at_hand, "keep", slowly)
+    rim.post("/v1/quotes", quote(quote_id="Q2", card=None))
+    paying.join()
+    shown = rim.desk.screens.now()
+    assert (shown.phase, shown.member, rim.client.get("/v1/at-hand").json["sale"]["quote_id"]) == ("sale", "", "Q2")
+    assert rim.journal.find("R1") is not None
 
 
 def test_a_retry_of_an_old_sale_does_not_disturb_the_customer_at_the_till(rim: Rim):
