@@ -250,10 +250,11 @@ class AtHand:
             self._done.popitem(last=False)
 
     def chosen(self, after: int) -> ChoicesSaid:
-        """The last choice, where it is later than `after` and its sale still stands."""
+        """The last choice, where it is later than `after` and its sale still stands. A cursor that was never given out
+        here is of a run before this one, and all of this run is later."""
         with self._lock:
             now_ms = self._mono_ms()
-            self._heard_no = min(after, self._cursor)
+            self._heard_no = after = after if after <= self._cursor else 0
             is_fresh = self._chosen_no > after and now_ms - self._chosen_ms < FORGOTTEN_MS
             codes = tuple(code for no, at_ms, code in self._codes if no > after and now_ms - at_ms < CODE_MS)
             return ChoicesSaid(cursor=self._cursor, chosen=self._chosen if is_fresh else None, codes=codes)

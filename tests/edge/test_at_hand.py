@@ -200,6 +200,16 @@ def test_what_is_practised_before_the_first_line_is_laid_against_the_practised_s
     assert (said["quote"]["training"], said["quote"]["member"]["card"]) == (True, "…8903")
 
 
+def test_a_cursor_from_before_the_till_was_started_anew_hears_what_was_chosen_since(rim: Rim) -> None:
+    choose(rim, "c1", code="4006381333931")
+    choose(rim, "c2", card=CARD)
+    told = rim.client.get("/v1/choices?after=57").json
+    assert (told["cursor"], told["codes"], len(told["chosen"]["card"])) == (2, ["4006381333931"], 32)
+    # Nobody has heard of it yet: a quote without it is older than the choice.
+    rim.post("/v1/quotes", quote(card=None))
+    assert len(rim.client.get("/v1/choices?after=0").json["chosen"]["card"]) == 32
+
+
 def test_a_sale_that_names_no_quote_takes_what_is_at_hand_off_the_screens(rim: Rim):
     rim.post("/v1/quotes", quote())
     rim.post("/v1/receipts", commit(quote_id=""))
