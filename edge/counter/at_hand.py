@@ -132,19 +132,25 @@ class AtHand:
                 self._chosen = None
             elif self._chosen is not None and self._is_of_language:
                 self._chosen = _of(body, token, self._chosen.language)
-            if body.training and token is None:
-                self._begin_practised(body.quote_id)
+            if body.training:
+                self._begin_practised(body.quote_id, token)
             self._no += 1
             self._sale, self._said = msgspec.structs.replace(body, card=token, cards=()), said
             self._kept_ms = self._mono_ms()
 
-    def _begin_practised(self, quote_id: str) -> None:
-        """The first line of training: what was chosen in training before it is for the POS now."""
+    def _begin_practised(self, quote_id: str, token: str | None) -> None:
+        """The first line of training: what was chosen in training before it is for the POS now, unless that names a
+        card itself."""
         chosen, self._practised = self._practised, Chosen()
-        if chosen != Chosen() and self._mono_ms() - self._practised_ms < FORGOTTEN_MS:
+        if token is None and chosen != Chosen() and self._mono_ms() - self._practised_ms < FORGOTTEN_MS:
             self._cursor += 1
             self._chosen, self._chosen_ms, self._chosen_no = chosen, self._mono_ms(), self._cursor
             self._chosen_for, self._is_practised, self._is_of_language = quote_id, True, chosen.card is None
+
+    def leave_training(self) -> None:
+        """What was chosen in training before a first line is for no basket any more."""
+        with self._lock:
+            self._practised = Chosen()
 
     def leave(self, quote_id: str = "") -> bool:
         """The sale is paid or parked: what was chosen for it goes with it.

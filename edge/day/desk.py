@@ -94,6 +94,7 @@ class DayDesk:
     def leave_training(self) -> TrainingSaid:
         """Forget what was practised; a sale of training leaves the screens too."""
         said = self._desk.training.leave()
+        self._desk.at_hand.leave_training()
         if self._desk.screens.now().training:
             self._desk.leave_sale()
         return said

@@ -200,6 +200,21 @@ def test_what_is_practised_before_the_first_line_is_laid_against_the_practised_s
     assert (said["quote"]["training"], said["quote"]["member"]["card"]) == (True, "…8903")
 
 
+def test_what_was_practised_before_a_first_line_with_a_card_of_its_own_is_not_for_the_basket_after_it(rim: Rim) -> None:
+    choose(rim, "c1", card=CARD, training=True)
+    rim.post("/v1/quotes", quote(card=STRANGER, training=True))
+    rim.post("/v1/receipts", commit(card=STRANGER, training=True))
+    rim.post("/v1/quotes", quote(quote_id="Q2", card=None, training=True))
+    assert rim.client.get("/v1/choices?after=0").json["chosen"] is None
+
+
+def test_leaving_training_forgets_what_was_chosen_in_it_before_the_first_line(rim: Rim) -> None:
+    choose(rim, "c1", card=CARD, training=True)
+    rim.client.delete("/v1/training")
+    rim.post("/v1/quotes", quote(card=None, training=True))
+    assert rim.client.get("/v1/choices?after=0").json["chosen"] is None
+
+
 def test_a_cursor_from_before_the_till_was_started_anew_hears_what_was_chosen_since(rim: Rim) -> None:
     choose(rim, "c1", code="4006381333931")
     choose(rim, "c2", card=CARD)
