@@ -209,8 +209,6 @@ class Desk:
         with self.at_hand.turn:
             if self.at_hand.leave(quote_id):
                 self.screens.publish(screen, record=told.record)
-            else:
-                self.screens.begin_anew()
 
     def show_undone(self, receipt_id: str) -> None:
         """A sale was voided: the screens do not thank for it any more."""
@@ -222,8 +220,6 @@ class Desk:
         with self.at_hand.turn:
             if self.at_hand.leave(quote_id):
                 self.screens.publish(self.blank_screen)
-            else:
-                self.screens.begin_anew()
 
     def _as_training(self, said: Told) -> Told:
         return msgspec.structs.replace(said, training=True) if self.till.is_training else said

@@ -157,7 +157,7 @@ class _Shown:
     """A state that is worked out when somebody looks at it, so that showing it never keeps the POS waiting."""
 
     def __init__(self, no: int, make: Callable[[], Screen]) -> None:
-        self._no, self.make = no, make
+        self._no, self._make = no, make
         self._lock = threading.Lock()
         self._screen: Screen | None = None
 
@@ -165,7 +165,7 @@ class _Shown:
         with self._lock:
             # Between sales the line comes and goes.
             if self._screen is None or self._screen.phase == "idle":
-                self._screen = msgspec.structs.replace(self.make(), no=self._no)
+                self._screen = msgspec.structs.replace(self._make(), no=self._no)
             return self._screen
 
 
@@ -203,15 +203,6 @@ class Screens:
         with self._lock:
             if self._record == record:
                 self._publish(self._idle, "")
-
-    def begin_anew(self) -> None:
-        """The sale before is over, and the next one is shown already: pages are told of the end, but of nobody whose it
-        was, so that they forget them, and show the present one again."""
-        with self._lock:
-            shown, record = self._shown, self._record
-            self._publish(lambda: msgspec.structs.replace(self._idle(), phase="done"), "")
-            if shown is not None:
-                self._publish(shown.make, record)
 
     def tell(self, say: str, code: str) -> None:
         """Say something once to every screen that listens now, and to those that ask within ten seconds."""

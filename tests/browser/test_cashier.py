@@ -78,6 +78,19 @@ def test_what_is_nearly_had_is_there_to_be_said_and_points_can_be_undone_as_long
     assert service.journal.open_holds() == ()
 
 
+def test_points_of_a_basket_that_was_given_up_are_not_undone_in_the_next_one(service: TillService, panel: Page):
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    settled(service, panel)
+    begin(panel, "spend")
+    panel.fill("#f-points", "500")
+    panel.click("#act-send")
+    expect(panel.locator(".toast button")).to_have_text("Undo")
+    # The POS says nothing of the first basket any more.
+    post(service, "/v1/quotes", quote(quote_id="Q2", card=None, basket=GOODS))
+    settled(service, panel)
+    expect(panel.locator(".toast[data-stays]")).to_have_count(0)
+
+
 def test_a_card_is_scanned_or_found_by_number_for_the_sale_at_hand(service: TillService, panel: Page):
     post(service, "/v1/quotes", quote(card=None, basket=GOODS))
     panel.keyboard.press("Alt+KeyC")

@@ -461,6 +461,45 @@ def test_what_was_typed_and_ticked_before_paying_is_not_there_for_the_next_custo
     assert [page.input_value(f"#j-{name}") for name in names] == ["", "", ""]
 
 
+def test_whose_basket_was_given_up_is_forgotten_with_the_first_line_of_the_next(
+    service: TillService, open_page: OpenPage
+):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+    post(service, "/v1/quotes", quote(basket=GOODS))
+    at(page, "sale")
+    page.click('[data-language="pl"]')
+    scan(page, CARD)
+    page.evaluate("document.getElementById('to-mine').click()")
+    at(page, "mine")
+    expect(page.locator("#agreements li")).not_to_have_count(0)
+    # The POS says nothing of the first basket any more.
+    post(service, "/v1/quotes", quote(quote_id="Q2", card=None, basket=GOODS))
+    at(page, "sale")
+    expect(page.locator("#agreements li")).to_have_count(0)
+    assert page.locator("html").get_attribute("lang") == "en"
+
+
+def test_a_sale_that_is_paid_late_takes_nothing_from_whoever_came_next(service: TillService, open_page: OpenPage):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+    post(service, "/v1/quotes", quote(card=None, basket=GOODS))
+    at(page, "sale")
+    post(service, "/v1/quotes", quote(quote_id="Q2", card=None, basket=GOODS))
+    settled(service, page)
+    page.click('[data-language="pl"]')
+    page.click("#to-card")
+    page.click("#to-join")
+    boxes = page.locator("#j-checks input")
+    expect(boxes).to_have_count(2)
+    boxes.nth(0).check()
+    post(service, "/v1/receipts", commit(card=None, basket=GOODS))
+    post(service, "/v1/quotes", quote(quote_id="Q2", card=None, basket=GOODS))
+    settled(service, page)
+    at(page, "join")
+    assert (boxes.nth(0).is_checked(), page.locator("html").get_attribute("lang")) == (True, "pl")
+
+
 def test_whoever_paid_late_is_forgotten_though_the_next_basket_is_rung_up(service: TillService, open_page: OpenPage):
     welcoming(service)
     page = open_page(f"{service.url}/kiosk")

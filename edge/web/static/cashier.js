@@ -6,7 +6,7 @@ import { $, icon, make, row, show } from "./dom.js";
 import { follow } from "./live.js";
 import { ACTS } from "./acts.js";
 import { open, isOpen, takeScan } from "./act.js";
-import { cash, fillLines, newsOf, offersOf, sureOf } from "./sale.js";
+import { cash, fillLines, isOther, newsOf, offersOf, sureOf } from "./sale.js";
 import { noticeOf, refusalOf, replacedOf } from "./told.js";
 import { count, day, learn, moment, points, t, use } from "./tongue.js";
 import { onScan } from "./scanning.js";
@@ -60,7 +60,7 @@ function take(screen) {
   desk.screen = screen;
   body.dataset.phase = screen.phase;
   if (screen.phase === "done" && screen.no !== before?.no) clearToasts();
-  else if (before?.phase === "sale" && screen.phase !== "sale") dropUndo();
+  else if (before?.phase === "sale" && (screen.phase !== "sale" || isOther(screen, before))) dropUndo();
   draw();
   if (before && screen.no !== before.no) advise(screen);
   window.drawn = screen.no;

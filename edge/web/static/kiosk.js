@@ -7,7 +7,7 @@ import { askConsents, drawAgreements, ticked } from "./consents.js";
 import { follow } from "./live.js";
 import { keepPatience } from "./patience.js";
 import { drawSale } from "./kiosk_sale.js";
-import { asOf, cash, lapsingOf, newsOf, offersOf, sureOf } from "./sale.js";
+import { asOf, cash, isOther, lapsingOf, newsOf, offersOf, sureOf } from "./sale.js";
 import { has, language, learn, points, t, use } from "./tongue.js";
 import { onScan } from "./scanning.js";
 
@@ -64,12 +64,16 @@ function leave() {
 
 function startOver() {
   leave();
+  forgetAll();
+  hide("card");
+  go("start");
+}
+
+function forgetAll() {
   forget();
   forgetComfort();
   speak(first);
   $("help-dialog").close();
-  hide("card");
-  go("start");
 }
 
 // What was typed, ticked and found here is not there for whoever comes next.
@@ -93,13 +97,13 @@ function speak(next) {
 
 // The language that the customer chose is the sale's too, down to its receipt; before the first line there is none to tell.
 function choose(next) {
-  const isOther = next !== language();
+  const isAnew = next !== language();
   chosen = next;
   speak(next);
   if (screen?.phase === "sale") tellLanguage();
   // A consent is kept with the language it was read in: it is asked again in this one.
-  if (isOther && step === "join") startJoining();
-  if (isOther && step === "mine") showMine();
+  if (isAnew && step === "join") startJoining();
+  if (isAnew && step === "mine") showMine();
 }
 
 const tellLanguage = () => post("/v1/choices", { choice_id: newId("choice"), language: chosen }).catch((problem) => toast(refusal(problem)));
@@ -300,13 +304,15 @@ function take(next) {
   const before = screen;
   // What the till forgets by itself stays for whoever may read it here: this page asks before it starts over.
   if (next.phase === "idle" && next.no === before?.no && before.phase !== "idle" && isWatched()) return;
+  const isNext = isOther(next, before); // its customer is somebody else, whatever became of the basket before
   screen = next;
   document.body.dataset.phase = next.phase;
+  if (isNext) forgetAll();
   if (next.beside?.card_token && next.phase !== "idle") token = next.beside.card_token;
   if (next.no !== before?.no) patience.touched();
   if (next.phase === "sale" && before?.phase !== "sale" && chosen && next.language !== chosen) tellLanguage();
   if (next.phase === "done" && step !== "done") { forget(); go("done"); }
-  else if (next.phase === "sale" && (["card", "member", "done", "off"].includes(step) || step === "start" && isRung(next, before))) go("sale");
+  else if (next.phase === "sale" && (isNext || ["card", "member", "done", "off"].includes(step) || step === "start" && isRung(next, before))) go("sale");
   else if (next.phase === "member" && ["start", "card", "key", "done"].includes(step)) go("member");
   else if (next.phase === "idle" && ["sale", "spend", "done"].includes(step)) { token = ""; hold = null; startOver(); }
   redraw();

@@ -5,6 +5,12 @@ import { count, day, money, moment, number, points, t } from "./tongue.js";
 
 export const cash = (minor, screen) => money(minor, screen.currency, screen.exponent);
 
+// Whether a basket is another one than the state before had, by the id that the POS gave each; "" is no id.
+export function isOther(next, before) {
+  const [was, is] = [before, next].map((one) => (one?.phase === "sale" && one.beside?.quote_id) || "");
+  return was !== "" && is !== "" && was !== is;
+}
+
 // The word for so many points, without their number.
 export const pointWord = (n) => t("common.pointWord", { n });
 
