@@ -402,6 +402,17 @@ def test_the_close_of_a_night_offers_the_day_that_was(service: TillService, pane
     expect(panel.locator("#f-businessDate")).to_have_value(f"2026-03-{day}")
 
 
+def test_the_close_offers_the_day_that_it_is_though_nothing_was_shown_since_the_one_before(
+    service: TillService, panel: Page
+):
+    now = ["2026-03-05T22:50:00.000+01:00"]
+    service.desk.screens.publish(lambda: msgspec.structs.replace(service.desk.blank_screen(), now=now[0]))
+    settled(service, panel)
+    now[0] = "2026-03-06T22:00:00.000+01:00"
+    begin(panel, "close")
+    expect(panel.locator("#f-businessDate")).to_have_value("2026-03-06")
+
+
 def test_a_member_joins_has_a_card_replaced_and_claims_a_receipt(service: TillService, panel: Page):
     welcoming(service)
     post(service, "/v1/receipts", commit(card=None, basket=GOODS, sold_at=None))  # today

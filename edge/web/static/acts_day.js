@@ -51,7 +51,10 @@ const FIGURES = [["receipts", "field.receipts", 0], ["voids", "field.voids", 0],
 
 const closed = {
   name: "close", key: "Z", isFinal: true,
-  draw: (desk) => [field("businessDate", { type: "date", value: businessDay(desk.screen.now), required: true }), lead(t("field.posTotals")), ...pairs(FIGURES.map(([name, words, isMoney]) => field(name, { label: words, form: isMoney ? "money" : "count" })))],
+  async draw() {
+    const { now } = await get("/v1/screen?for=cashier"); // what the panel shows may be of yesterday
+    return [field("businessDate", { type: "date", value: businessDay(now), required: true }), lead(t("field.posTotals")), ...pairs(FIGURES.map(([name, words, isMoney]) => field(name, { label: words, form: isMoney ? "money" : "count" })))];
+  },
   async send(desk, values, step, { call }) {
     const totals = {};
     for (const [name, , isMoney] of FIGURES) if (values[name]) totals[name] = isMoney ? minor(values[name], desk.screen.exponent) : whole(values[name]);
