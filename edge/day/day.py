@@ -70,18 +70,18 @@ def _open_day(journal: Journal, closes: Sequence[Entry], sold: Iterable[date], n
     Where nothing was sold on it, the one that was closed since it began (the same close, asked for again), else the
     last one before it that nobody closed.
     """
-    day = _day_at(now)
+    day = _day_at(now.sold_at_ms, now.offset_min)
     is_open = {on for on in sold if on <= now.business_date and journal.find(f"till_close:{on}") is None}
     if day in is_open or journal.find(f"till_close:{day}") is not None:
         return day
     last = closes[0].event if closes else None
-    if isinstance(last, TillClose) and _day_at(last.place) == day:
+    if isinstance(last, TillClose) and _day_at(last.place.sold_at_ms, now.offset_min) == day:
         return last.place.business_date
     return max((on for on in is_open if on < day), default=max(is_open, default=day))
 
 
-def _day_at(place: Place) -> date:
-    return local_time(place.sold_at_ms - LATE_MS, place.offset_min).date()
+def _day_at(at_ms: int, offset_min: int) -> date:
+    return local_time(at_ms - LATE_MS, offset_min).date()
 
 
 def _end_of(place: Place) -> int:

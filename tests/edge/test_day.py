@@ -135,6 +135,15 @@ def test_a_close_without_a_date_closes_the_day_that_is_open(tmp_path: Path) -> N
         assert closed == (day, time, f"2026-03-{int(named):02}", more[:1] == ["again"])
 
 
+def test_a_close_is_the_same_again_by_the_clock_of_a_pos_that_knows_of_summer(tmp_path: Path) -> None:
+    rim = Rim(tmp_path)  # an hour ahead of UTC the year round
+    rim.post("/v1/receipts", paid(receipt_id="R1", card=None, sold_at="2026-07-05T18:30:00+02:00"))
+    for at, replayed in (("2026-07-06T05:30:00+02:00", False), ("2026-07-06T05:31:00+02:00", True)):
+        rim.clock.wall_ms = read_instant(at)[0]
+        said = rim.post("/v1/day-close", {"sold_at": at}).json
+        assert (said["business_date"], said["replayed"]) == ("2026-07-05", replayed)
+
+
 def test_a_day_that_is_still_to_come_is_not_closed_but_one_that_was_sold_on_already_is(tmp_path: Path) -> None:
     rim = Rim(tmp_path)  # it is 5 March
     rim.post("/v1/receipts", paid(card=None))
