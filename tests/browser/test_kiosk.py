@@ -544,6 +544,30 @@ def test_a_number_that_comes_after_the_sale_was_paid_is_not_shown_to_the_next_cu
     assert service.desk.screens.now().has_card is False
 
 
+def test_an_agreement_that_is_answered_after_the_sale_was_paid_is_not_shown_to_the_next_customer(
+    service: TillService, open_page: OpenPage
+):
+    welcoming(service)
+    page = open_page(f"{service.url}/kiosk")
+    held: list[Route] = []
+    page.route("**/v1/consents", lambda route: held.append(route))
+    scan(page, CARD)
+    at(page, "member")
+    page.click("#to-mine")
+    with page.expect_request("**/v1/consents"):
+        page.locator("#agreements li").nth(0).get_by_role("button", name="I agree").click()
+    post(service, "/v1/receipts", commit(basket=GOODS))
+    at(page, "done")
+    post(service, "/v1/quotes", quote(quote_id="Q2", card=None, basket=GOODS))
+    at(page, "sale")
+    with page.expect_response("**/v1/consents") as agreed:
+        held[0].continue_()
+    assert agreed.value.ok
+    page.wait_for_timeout(300)
+    at(page, "sale")
+    expect(page.locator("#agreements li")).to_have_count(0)
+
+
 def test_what_the_till_has_forgotten_leaves_display_and_panel_but_nobody_who_reads_the_kiosk(
     service: TillService, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ):

@@ -289,13 +289,14 @@ async function join(event) {
 
 async function showMine() {
   go("mine");
-  const card = screen?.beside?.card_token || token;
+  const card = screen?.beside?.card_token || token, of = visit;
+  const unlessGone = (doing) => (...told) => (of === visit ? doing(...told) : null);
   try {
     const [asked, stands] = await Promise.all([get(`/v1/enrolment?language=${language()}`), get(`/v1/consents?card=${encodeURIComponent(card)}${screen?.training ? "&training=true" : ""}`)]);
-    if (step !== "mine") return; // whoever asked has gone on, or away
+    if (of !== visit || step !== "mine") return; // whoever asked has gone on, or away
     show("mine-notice", stands.complete ? "" : t("kiosk.incomplete"));
-    drawAgreements($("agreements"), { asked: asked.consents, stands: stands.consents, card, place: "kiosk", stamp: practised(), codes, again: showMine, fail: (problem) => show("mine-problem", refusal(problem)) });
-  } catch (problem) { show("mine-problem", refusal(problem)); }
+    drawAgreements($("agreements"), { asked: asked.consents, stands: stands.consents, card, place: "kiosk", stamp: practised(), codes, again: unlessGone(showMine), fail: unlessGone((problem) => show("mine-problem", refusal(problem))) });
+  } catch (problem) { if (of === visit) show("mine-problem", refusal(problem)); }
 }
 
 // The sale
