@@ -182,7 +182,7 @@ def view_of_receipt(
     stored = stored_tenders(certificates_minor=paid.certificates_minor, wallet_minor=paid.wallet_minor)
     tenders = tuple(tender for tender in detail.tenders if tender.kind not in OURS)
     given = sum(tender.amount_minor for tender in tenders)
-    to_pay = receipt.net_minor - sum(tender.amount_minor for tender in stored)
+    to_pay = receipt.to_pay_minor
     return ReceiptView(
         language=language,
         shop=shop,

@@ -10,7 +10,15 @@ from typing import Any, Literal
 import msgspec
 
 from loyalty.baskets import Basket
-from loyalty.facts.receipts import Receipt, ReceiptDetail, funded_by_others, paid_in_money, quote_again, read_detail
+from loyalty.facts.receipts import (
+    Receipt,
+    ReceiptDetail,
+    funded_by_others,
+    paid_in_money,
+    quote_again,
+    read_detail,
+    uses_as_charged,
+)
 from loyalty.facts.return_voids import close_return_void
 from loyalty.facts.returned_lines import return_lines, void_figures
 from loyalty.facts.returned_points import Way
@@ -153,13 +161,14 @@ def _both(receipt: Receipt, detail: ReceiptDetail, quote: Quote, compiled: Compi
     told = detail.view.account_id if detail.view else None
     options = compiled.programme.options
     spent = (options.lot_order, expiry_of(options)) if redemption else None
+    uses, shared_uses = uses_as_charged(quote, detail)
     return {
         "figures": (detail.figures, quote.lines),
         "effects": (detail.effects, quote.effects),
         "digest": (detail.digest, quote.digest),
         "earned": (receipt.earned, quote.earned),
-        "uses": (receipt.uses, quote.uses),
-        "shared_uses": (receipt.shared_uses, quote.shared_uses),
+        "uses": (receipt.uses, uses),
+        "shared_uses": (receipt.shared_uses, shared_uses),
         "spends_own": (receipt.spends_own, quote.spends_own),
         "coupons_issued": (_without_codes(receipt.coupons_issued), quote.coupons_issued),
         "points_spent": (redemption.points if redemption else 0, totals.points_spent),

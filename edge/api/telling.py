@@ -29,7 +29,7 @@ from edge.api.answers import (
 from edge.instants import show_instant, show_known
 from edge.sale.asks import Committed, Held, Identified, Quoted, TakenBack, Unreturned, Voided, Warn, Written
 from loyalty.approvals import approved_in
-from loyalty.facts.receipts import Receipt, ReceiptDetail
+from loyalty.facts.receipts import Receipt, ReceiptDetail, effects_as_charged, figures_as_charged
 from loyalty.lots import FOREVER
 from loyalty.members import MemberView
 from loyalty.pricing import messages
@@ -107,7 +107,7 @@ def receipt_said(told: Committed, text: str, authority_say: str = "") -> Receipt
         totals=totals_of(detail, told),
         programme_version=detail.programme_version,
         digest=detail.digest,
-        lines=lines_said(detail.figures, detail.effects),
+        lines=lines_said(figures_as_charged(detail), effects_as_charged(detail)),
         charged_differs=bool(detail.charged),
         messages=said_by_place(told.quote.messages if told.quote else ()),
         offline=detail.offline,
@@ -134,10 +134,10 @@ def spent_under(receipt: Receipt) -> Kind:
 
 
 def totals_of(detail: ReceiptDetail, told: Committed) -> Totals:
-    """The quote's totals, summed again from what was recorded."""
+    """The totals as they were paid: the quote's, summed again from what was recorded, with what the POS charged."""
     spent = told.receipt.redemption
     gross = discount = with_points = net = 0
-    for line in detail.figures:
+    for line in figures_as_charged(detail):
         gross += line.amount_minor
         discount += line.discount_minor
         with_points += line.paid_with_points_minor
@@ -151,7 +151,7 @@ def totals_of(detail: ReceiptDetail, told: Committed) -> Totals:
         points_earned=sum(part.points for part in told.receipt.earned),
         points_spent=spent.points if spent else 0,
         paid_with_certificates_minor=stored.certificates_minor,
-        to_pay_minor=net - stored.certificates_minor - stored.wallet_minor,
+        to_pay_minor=told.receipt.to_pay_minor,
     )
 
 

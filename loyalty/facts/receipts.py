@@ -20,7 +20,7 @@ from loyalty.pricing.effects import Effect
 from loyalty.pricing.leases import Authority, Redemption, drawn_slices, expiry_of
 from loyalty.pricing.quotes import Quote, QuoteLine, quote_basket
 from loyalty.pricing.spending import PrizeTaken
-from loyalty.pricing.stored_value import stored_paid
+from loyalty.pricing.stored_value import stored_at_most, stored_paid
 from loyalty.programme.compiled import Compiled
 from loyalty.programme.programme import Options
 from loyalty.programme.return_rules import PLAIN, ReturnRules, rules_of_sale
@@ -72,7 +72,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag="receipt.v1", tag_f
     def to_pay_minor(self) -> int:
         """What certificates and wallet left to other tenders."""
         stored = stored_paid((*self.uses, *self.shared_uses))
-        return self.net_minor - stored.certificates_minor - stored.wallet_minor
+        # Of sales of earlier tills they may have paid more than the POS charged.
+        return max(0, self.net_minor - stored.certificates_minor - stored.wallet_minor)
 
 
 class ReceiptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,6 +81,8 @@ class ReceiptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     Attributes:
         charged: empty where the POS took just the discounts quoted; `quoted_digest` is what the POS sent back.
+        stored_as_charged: certificates and wallet pay no more than the POS charged for goods; false where it took the
+            discounts quoted, and in sales of tills that let them pay what was quoted all the same.
         prizes, certificates, from_wallet_minor: as asked; `prizes_taken`: prizes as they were given.
         bearer: coupons and certificates in hand, as the till knew them; `shared`: counters of no account, as told.
         rules: how this sale comes back.
@@ -113,6 +116,7 @@ class ReceiptDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     rules: ReturnRules = PLAIN
     override: Override | None = None
     exchange: str = ""
+    stored_as_charged: bool = False
 
 
 class ClosedSale(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +159,7 @@ def close_sale(
     if compiled.version != quote.programme_version:
         raise InvariantBroken("a receipt is closed under the programme of its quote", version=compiled.version)
     _check_charged(charged, quote.lines)
+    differing = _differing(charged, quote.lines)
     detail = ReceiptDetail(
         programme_version=quote.programme_version,
         engine_no=quote.engine_no,
@@ -168,7 +173,7 @@ def close_sale(
         tenders=basket.tenders,
         coupons=basket.coupons,
         points_to_spend=basket.points_to_spend,
-        charged=_differing(charged, quote.lines),
+        charged=differing,
         quoted_digest="" if quoted_digest == quote.digest else quoted_digest,
         cashier=cashier,
         offline=offline,
@@ -183,7 +188,9 @@ def close_sale(
         rules=rules_of_sale(
             compiled.programme, (*quote.uses, *quote.shared_uses), _known_items(quote), quote.certificate_lines
         ),
+        stored_as_charged=bool(differing) and quote.totals.to_pay_minor < quote.totals.net_minor,
     )
+    uses, shared_uses = uses_as_charged(quote, detail)
     receipt = Receipt(
         receipt_id=basket.receipt_id,
         place=place,
@@ -191,11 +198,11 @@ def close_sale(
         account_id=quote.view.account_id if quote.view else None,
         card_token=card_token if quote.view and quote.view.account_id is None else None,
         earned=quote.earned,
-        uses=quote.uses,
+        uses=uses,
         redemption=_redemption(quote, compiled.programme.options, place),
         funded=funded_by_others(quote.effects, place.partner_id),
         detail=msgspec.Raw(msgspec.json.encode(detail)),
-        shared_uses=quote.shared_uses,
+        shared_uses=shared_uses,
         spends_own=quote.spends_own,
         coupons_issued=quote.coupons_issued,
         certificates_sold=quote.certificates_sold,
@@ -259,6 +266,41 @@ def paid_in_money(detail: ReceiptDetail) -> dict[int, int]:
         line.line: line.amount_minor - charged.get(line.line, line.discount_minor) - line.paid_with_points_minor
         for line in detail.figures
     }
+
+
+def figures_as_charged(detail: ReceiptDetail) -> tuple[QuoteLine, ...]:
+    """The figures of each line with the discount that the POS took, where that is not the quoted one."""
+    if not detail.charged:
+        return detail.figures
+    money = paid_in_money(detail)
+    return tuple(
+        msgspec.structs.replace(
+            one,
+            discount_minor=one.amount_minor - one.paid_with_points_minor - money[one.line],
+            net_minor=money[one.line],
+        )
+        for one in detail.figures
+    )
+
+
+def effects_as_charged(detail: ReceiptDetail) -> tuple[Effect, ...]:
+    """What was done to each line; where the POS took another discount than was quoted, that one, of no promotion."""
+    quoted = {one.line: one.discount_minor for one in detail.figures}
+    other = {one.line: one.discount_minor for one in detail.charged if one.discount_minor != quoted[one.line]}
+    if not other:
+        return detail.effects
+    ours = (one for one in detail.effects if not (one.amount_minor and one.line in other))
+    return (*(Effect(promotion="", line=line, amount_minor=off) for line, off in other.items() if off), *ours)
+
+
+def uses_as_charged(quote: Quote, detail: ReceiptDetail) -> tuple[tuple[Use, ...], tuple[Use, ...]]:
+    """What a sale adds to counters, its member's and everybody's: the quote's uses, but for stored value that the POS
+    left nothing to pay for."""
+    if not detail.stored_as_charged:
+        return quote.uses, quote.shared_uses
+    for_goods = sum(paid for line, paid in paid_in_money(detail).items() if line not in quote.certificate_lines)
+    codes = (one.code for one in detail.certificates)
+    return stored_at_most(quote.uses, quote.shared_uses, codes, max(0, for_goods))
 
 
 def points_paid(detail: ReceiptDetail, redemption: Redemption | None) -> dict[int, int]:

@@ -69,7 +69,8 @@ class Return(msgspec.Struct, frozen=True, kw_only=True, tag="return.v1", tag_fie
     @property
     def paid_out_minor(self) -> int:
         """What the customer is handed: the money that does not return to certificates and wallet."""
-        return self.net_minor - sum(part.amount_minor for part in self.restored)
+        # Of sales of earlier tills more may return to them than the POS charged.
+        return max(0, self.net_minor - sum(part.amount_minor for part in self.restored))
 
     @property
     def withheld_points(self) -> int:
@@ -161,7 +162,7 @@ class ReturnVoid(msgspec.Struct, frozen=True, kw_only=True, tag="return_void.v1"
     @property
     def paid_in_minor(self) -> int:
         """What the customer hands back: the money that certificates and wallet do not pay again."""
-        return self.net_minor - sum(part.amount_minor for part in self.restored)
+        return max(0, self.net_minor - sum(part.amount_minor for part in self.restored))
 
 
 Reversal = Return | Void | ReturnVoid

@@ -77,6 +77,30 @@ def stored_paid(uses: Iterable[Use]) -> StoredPaid:
     )
 
 
+def stored_at_most(
+    own: Sequence[Use], shared: Sequence[Use], codes: Iterable[str], due_minor: int
+) -> tuple[tuple[Use, ...], tuple[Use, ...]]:
+    """The uses of a sale where certificates and wallet pay no more than is due; the rest stays on them.
+
+    Args:
+        own, shared: as the quote has them.
+        codes: of the certificates, in the order in which they were laid down.
+        due_minor: what the goods came to in money, 0 or more.
+    """
+    asked = {use.name: -use.amount for use in (*own, *shared)}
+    pays: dict[str, int] = {}
+    for name in (*map(certificate_use, codes), WALLET):
+        if name in asked and name not in pays:
+            pays[name] = min(asked[name], due_minor)
+            due_minor -= pays[name]
+
+    def lowered(uses: Iterable[Use]) -> tuple[Use, ...]:
+        paid = (Use(name=use.name, amount=-pays[use.name]) if use.name in pays else use for use in uses)
+        return tuple(use for use in paid if use.amount)
+
+    return lowered(own), lowered(shared)
+
+
 def pay_with_stored(due: Sequence[int], workings: Workings, bearer: Sequence[WalletItem]) -> Stored:
     """What certificates pay in the order in which they were laid down, then the wallet.
 

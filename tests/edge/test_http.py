@@ -425,6 +425,32 @@ def test_prizes_events_certificates_wallet_and_tax_reach_the_rules(laden: Rim):
     assert rows[at + 1 : at + 5] == ["Gift certificate 6.00", "Wallet 5.00", "Cash 10.00", "Change 1.50"]
 
 
+def test_what_the_till_took_off_besides_stays_on_wallet_and_certificate(laden: Rim):
+    body = quote(
+        basket=basket(line(1, "bread", 600), line(2, "bread", 400)), from_wallet_minor=400,
+        certificates=[{"code": "gc 1", "amount_minor": 600}],
+    )  # fmt: skip
+    told = laden.post("/v1/quotes", body).json
+    assert told["totals"]["to_pay_minor"] == 0
+    sale = {**body, "receipt_id": "R1", "digest": told["digest"], "charged": [{"line": 1, "discount_minor": 450}]}
+    paid = laden.post("/v1/receipts", sale)
+    assert (paid.status_code, paid.json["charged_differs"]) == (201, True)
+    totals = paid.json["totals"]
+    assert (totals["gross_minor"], totals["discount_minor"], totals["net_minor"]) == (1000, 450, 550)
+    assert (totals["paid_with_certificates_minor"], totals["to_pay_minor"]) == (550, 0)
+    one, other = paid.json["lines"]
+    assert (one["discounts"], one["net_minor"]) == ([{"promotion": "", "amount_minor": 450}], 150)
+    assert (other["discounts"], other["net_minor"]) == ([], 400)
+    rows = [" ".join(row.split()) for row in paid.json["text"].splitlines()]
+    assert "Gift certificate 5.50" in rows and not [row for row in rows if row.startswith("Wallet")]
+    assert laden.post("/v1/quotes", {**body, "quote_id": "Q2"}).json["member"]["stored_minor"] == 500
+    back = [{"line": 1}], [{"line": 2}]
+    said = [laden.post("/v1/returns", {"return_id": f"B{n}", "of": "R1", "lines": one}).json
+            for n, one in enumerate(back)]  # fmt: skip
+    assert [(one["net_minor"], one["to_certificates_minor"], one["to_wallet_minor"], one["paid_out_minor"])
+            for one in said] == [(150, 150, 0, 0), (400, 400, 0, 0)]  # fmt: skip
+
+
 def test_points_that_go_with_no_line_are_in_the_totals_too(laden: Rim):
     body = bought("bread", 0, card=CARD, events=["enrolment"])
     paid = laden.post("/v1/receipts", body).json

@@ -14,6 +14,7 @@ from loyalty.facts.receipts import (
     quote_again,
     read_detail,
 )
+from loyalty.facts.reversals import ReturnLine, close_return
 from loyalty.lots import Expiry
 from loyalty.members import UNKNOWN_CARD, WalletItem
 from loyalty.pricing.quotes import quote_basket
@@ -35,7 +36,9 @@ from tests.loyalty.build import (
     place,
     promotion,
     quote,
+    ref,
     sale,
+    steps_of,
     use,
 )
 
@@ -245,6 +248,66 @@ def test_a_charged_discount_leaves_room_for_what_points_paid():
     assert closed(goods, charged=[Charged(line=1, discount_minor=100)]).net_minor == 0
     with pytest.raises(ChargedUnknownLine):
         closed(goods, charged=[Charged(line=1, discount_minor=101)])
+
+
+CERTIFIED = compiled(certificates={"sold": {"sku": ["card"]}, "wallet": True})
+FIRST, SECOND = (WalletItem(code=code, kind="certificate", balance_minor=600) for code in ("G1", "G2"))
+LAID = (CertificateAsk(code="G2", amount_minor=500), CertificateAsk(code="G1", amount_minor=300))
+
+
+def with_stored(charged_minor, *more):
+    """A sale of 10.00 that G2, G1 and the wallet pay with 5.00, 3.00 and 2.00 as it was quoted."""
+    goods = basket(line(1, 1000), *more, certificates=LAID, from_wallet_minor=200)
+    asked = quote_basket(CERTIFIED, goods, place(), member(stored_minor=200), bearer=(FIRST, SECOND))
+    charged = [Charged(line=1, discount_minor=charged_minor)] if charged_minor else []
+    return close_receipt(asked, goods, place(), compiled=CERTIFIED, card_token=None, charged=charged)
+
+
+@pytest.mark.parametrize(
+    ("charged_minor", "pays"),
+    [
+        (0, {"certificate:G1": -300, "certificate:G2": -500, "wallet": -200}),
+        (50, {"certificate:G1": -300, "certificate:G2": -500, "wallet": -150}),
+        (200, {"certificate:G1": -300, "certificate:G2": -500}),
+        (201, {"certificate:G1": -299, "certificate:G2": -500}),
+        (600, {"certificate:G2": -400}),
+        (1000, {}),
+    ],
+)
+def test_stored_value_pays_no_more_than_the_pos_charged_and_the_wallet_leaves_off_first(charged_minor, pays):
+    receipt = with_stored(charged_minor)
+    assert steps_of((*receipt.uses, *receipt.shared_uses)) == pays
+    assert (receipt.net_minor, receipt.to_pay_minor) == (1000 - charged_minor, 0)
+
+
+def test_stored_value_never_pays_for_a_certificate_whatever_the_pos_charged():
+    receipt = with_stored(600, line(2, 5000, sku="card"))
+    assert steps_of(receipt.shared_uses) == {"certificate:G2": -400}
+    assert (receipt.net_minor, receipt.to_pay_minor) == (5400, 5000)
+
+
+def test_where_the_pos_charged_more_than_was_quoted_the_rest_is_paid_otherwise():
+    goods = basket(line(1, 1000, sku="milk"), certificates=LAID)
+    rules = compiled(promotion("half", percent_off(5000)), certificates={"sold": {"sku": ["card"]}})
+    asked = quote_basket(rules, goods, place(), member(), bearer=(FIRST, SECOND))
+    receipt = close_receipt(
+        asked, goods, place(), compiled=rules, card_token=None, charged=[Charged(line=1, discount_minor=100)]
+    )
+    assert steps_of(receipt.shared_uses) == {"certificate:G2": -500}
+    assert (receipt.net_minor, receipt.to_pay_minor) == (900, 400)
+
+
+def test_a_sale_of_before_that_paid_more_than_it_cost_leaves_nothing_to_pay_and_hands_nothing_out():
+    receipt = with_stored(0)
+    detail = msgspec.structs.replace(
+        read_detail(receipt), charged=(Charged(line=1, discount_minor=400),), stored_as_charged=False
+    )
+    old = msgspec.structs.replace(receipt, net_minor=600, detail=msgspec.Raw(msgspec.json.encode(detail)))
+    assert old.to_pay_minor == 0
+    back = close_return("B1", old, ref(1), place(), earlier=(), lines=[ReturnLine(line=1, quantity_milli=1000)])
+    # What was taken of them returns to them.
+    assert sum(part.amount_minor for part in back.restored) == 1000
+    assert (back.net_minor, back.paid_out_minor) == (600, 0)
 
 
 def test_the_digest_that_came_back_is_kept_only_when_it_differs():
