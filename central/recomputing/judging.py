@@ -85,7 +85,7 @@ def judge_return(returned: Return, receipt: Receipt | None, programmes: Mapping[
         return SKIPPED
     way = Way(
         how=detail.how, compiled=compiled, view=detail.view, place=returned.place, standing=detail.standing,
-        shared=detail.shared,
+        shared=detail.shared, counted=detail.counted,
     )  # fmt: skip
     try:
         sold = read_detail(receipt)

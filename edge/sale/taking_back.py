@@ -25,6 +25,7 @@ from edge.sale.recalling import check_id, check_same, record_of
 from edge.sale.till import Till
 from loyalty.approvals import Action, Override, approved_in, stamped
 from loyalty.baskets import Basket
+from loyalty.facts.counted_points import counted_of
 from loyalty.facts.events import TillClose
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.return_voids import standing_returns
@@ -226,12 +227,14 @@ def _of_receipt(till: Till, ask: ReturnAsk, receipt_id: str) -> Return:
     before = [reversal.event for reversal in till.journal.reversals_of(receipt_id)]
     if any(isinstance(one, Void) for one in before):
         raise ReturnOfVoided("This receipt was voided as a whole; nothing of it can come back.")
-    earlier, standing = came_back(receipt, standing_returns(before))
+    returns = standing_returns(before)
+    earlier, standing = came_back(receipt, returns)
+    counted = counted_of(receipt, ((one.uses, one.shared_uses) for one in returns))
     place = till.place(ask)
     view = member_now(till, receipt, place.business_date)
     programmes = till.cache.programmes()
     shared = _shared(till, programmes[0]) if programmes else None
-    at_hand = AtHand(programmes=programmes, view=view, standing=standing, shared=shared)
+    at_hand = AtHand(programmes=programmes, view=view, standing=standing, shared=shared, counted=counted)
     return close_return(
         ask.return_id,
         receipt,

@@ -10,8 +10,9 @@ import msgspec
 
 from loyalty.amounts import format_quantity, format_units
 from loyalty.certificates import CertificateSold
+from loyalty.facts.counted_points import StillCounted, is_limit, limits_back
 from loyalty.facts.receipts import Funded, Receipt, ReceiptDetail, paid_in_money, points_paid
-from loyalty.facts.returned_points import PRO_RATA, StillCounted, Way, points_back
+from loyalty.facts.returned_points import PRO_RATA, Way, points_back
 from loyalty.facts.returned_uses import StoredBack, UsesBack, coupons_withdrawn, stored_back, uses_back, uses_left
 from loyalty.facts.withholding import withhold
 from loyalty.members import Use
@@ -92,8 +93,16 @@ def return_lines(
     def part(total: int, line: int) -> int:
         return after.of(total, line) - before.of(total, line)
 
-    counted = StillCounted(own=uses_left(receipt.uses, had), shared=uses_left(receipt.shared_uses, had))
-    reversed_, earned = points_back(receipt, detail, before, after, way, counted)
+    own_left, shared_left = uses_left(receipt.uses, had), uses_left(receipt.shared_uses, had)
+    counted, told = StillCounted(own=own_left, shared=shared_left), way.counted
+    if told is not None:
+        counted = StillCounted(own=_but_limits(own_left, told.own), shared=_but_limits(shared_left, told.shared))
+    points = points_back(receipt, detail, before, after, way, counted)
+    if told is not None:
+        stands, follows, kept = points.stands, points.follows, detail.rules.kept
+        uses = limits_back(uses, told.own, stands.own, follows, kept, whole=after.whole)
+        shared_uses = limits_back(shared_uses, told.shared, stands.shared, follows, kept, whole=after.whole)
+    reversed_, earned = points.reversed, points.earned
     restored_points = sum(part(n, line) for line, n in points_paid(detail, receipt.redemption).items())
     net_minor = sum(part(paid, line) for line, paid in paid_in_money(detail).items())
     there = None
@@ -121,6 +130,11 @@ def return_lines(
             one for one in receipt.certificates_sold if before.is_kept(one.line) and not after.is_kept(one.line)
         ),
     )
+
+
+def _but_limits(left: Iterable[Use], told: Iterable[Use]) -> tuple[Use, ...]:
+    """What is left of a sale's uses, of limits and caps what the till says of them."""
+    return (*(use for use in left if not is_limit(use.name)), *told)
 
 
 def void_figures(receipt: Receipt, detail: ReceiptDetail) -> tuple[tuple[Use, ...], tuple[Use, ...], bool]:

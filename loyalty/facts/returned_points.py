@@ -9,11 +9,12 @@ from datetime import date
 import msgspec
 
 from loyalty.baskets import Basket, CertificateSale, Line, Place, Tender
+from loyalty.facts.counted_points import NOTHING_COUNTED, FollowsPoints, StillCounted, at_most
 from loyalty.facts.receipts import Receipt, ReceiptDetail, basket_of, paid_in_money, points_paid
 from loyalty.members import MemberView, Use, add_uses, undone
 from loyalty.pricing.earning import Earned
 from loyalty.pricing.leases import Authority
-from loyalty.pricing.quotes import ENGINE_NO, quote_basket
+from loyalty.pricing.quotes import ENGINE_NO, Quote, quote_basket
 from loyalty.programme.compiled import Compiled
 from loyalty.programme.return_rules import PointsOnReturn
 from loyalty.shares import Shares
@@ -30,12 +31,14 @@ class AtHand(msgspec.Struct, frozen=True, kw_only=True):
         standing: what of the points of this receipt still stands, see `standing_of`; none where all does but for the
             share of what came back before.
         shared: counters that everybody shares, as the till knows them; none where the programme in force looks at none.
+        counted: what of the limits and caps of this receipt still stands, see `counted_of`; none as for `standing`.
     """
 
     programmes: tuple[Compiled, ...] = ()
     view: MemberView | None = None
     standing: tuple[Earned, ...] | None = None
     shared: tuple[Use, ...] | None = None
+    counted: StillCounted | None = None
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +49,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
         compiled: the programme of the sale to recompute under, or the one in force to judge anew under.
         place: where and when the goods came back.
         shared: as in `AtHand`; none in returns of tills that did not look at them, which granted what was used up.
+        counted: as in `AtHand`; none too in returns of tills that did not look at it, where limits and caps come back
+            pro rata whatever becomes of the points.
         others: as in `AtHand`.
     """
 
@@ -55,16 +60,20 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     place: Place | None = None
     standing: tuple[Earned, ...] | None = None
     shared: tuple[Use, ...] | None = None
+    counted: StillCounted | None = None
 
 
 PRO_RATA = Way()
 
 
-class StillCounted(msgspec.Struct, frozen=True, kw_only=True):
-    """What a receipt's uses still add to its member's counters, and to those that everybody shares."""
+class PointsBack(msgspec.Struct, frozen=True, kw_only=True):
+    """Points that are taken back, points that the kept goods earn anew, and what these count now of the limits and
+    caps that `follows`; none where points are not worked out again."""
 
-    own: tuple[Use, ...]
-    shared: tuple[Use, ...]
+    reversed: tuple[Earned, ...]
+    earned: tuple[Earned, ...] = ()
+    stands: StillCounted = NOTHING_COUNTED
+    follows: FollowsPoints | None = None
 
 
 def way_of(detail: ReceiptDetail, at_hand: AtHand, place: Place) -> Way:
@@ -76,15 +85,18 @@ def way_of(detail: ReceiptDetail, at_hand: AtHand, place: Place) -> Way:
         compiled = next(sold_under, None) if detail.engine_no == ENGINE_NO else None
     else:
         compiled = next(iter(at_hand.programmes), None)
-    if asked == "pro_rata" or compiled is None:
+    if asked == "pro_rata":
+        return way
+    way = msgspec.structs.replace(way, counted=at_hand.counted)
+    if compiled is None:
         return way
     return msgspec.structs.replace(way, how=asked, compiled=compiled)
 
 
 def points_back(
     receipt: Receipt, detail: ReceiptDetail, before: Shares, after: Shares, way: Way, counted: StillCounted
-) -> tuple[tuple[Earned, ...], tuple[Earned, ...]]:
-    """Points that are taken back, and points that the kept goods earn anew.
+) -> PointsBack:
+    """What becomes of the points of a receipt.
 
     Args:
         before, after: what had come back of the receipt, and what has now.
@@ -93,20 +105,33 @@ def points_back(
     gone, had_gone = _pro_rata(receipt, detail, after), _pro_rata(receipt, detail, before)
     share = {key: points - had_gone[key] for key, points in gone.items()}
     if detail.rules.points_on_return == "pro_rata":
-        return _earned(share), ()
+        return PointsBack(reversed=_earned(share))
     if way.standing is None:
         standing = {key: points - had_gone.get(key, 0) for key, points in _lots(receipt.earned).items()}
     else:
         standing = dict(_lots(way.standing))
     # Whatever was done before, the last part leaves nothing behind.
     if after.whole:
-        return _earned(standing), ()
+        return PointsBack(reversed=_earned(standing))
     if way.compiled is None or way.how == "pro_rata":
-        return _earned({key: min(points, standing.get(key, 0)) for key, points in share.items()}), ()
+        return PointsBack(reversed=_earned({key: min(points, standing.get(key, 0)) for key, points in share.items()}))
+    follows = FollowsPoints(receipt, detail, way.compiled)
     if way.how == "recompute":
-        kept = _lots(_kept_earn(way.compiled, receipt, detail, after))
-        return _earned({key: max(0, points - kept.get(key, 0)) for key, points in standing.items()}), ()
-    return _earned(standing), _judged_anew(way.compiled, receipt, detail, after, way, counted, standing)
+        quote = _kept_quote(way.compiled, receipt, detail, after)
+        kept = _lots(quote.earned) if quote else {}
+        stands = follows.counts(quote) if quote else NOTHING_COUNTED
+        # Nothing is granted anew: where less stands than they would earn, no more is counted than was.
+        if way.counted is not None and any(points > standing.get(key, 0) for key, points in kept.items()):
+            stands = at_most(stands, way.counted)
+        gone = {key: max(0, points - kept.get(key, 0)) for key, points in standing.items()}
+        return PointsBack(reversed=_earned(gone), stands=stands, follows=follows)
+    anew = _judged_anew(way.compiled, receipt, detail, after, way, counted, standing)
+    return PointsBack(
+        reversed=_earned(standing),
+        earned=anew.earned if anew else (),
+        stands=follows.counts(anew) if anew else NOTHING_COUNTED,
+        follows=follows,
+    )
 
 
 def standing_of(receipt: Receipt, taken: Iterable[tuple[Iterable[Earned], Iterable[Earned]]]) -> tuple[Earned, ...]:
@@ -133,12 +158,12 @@ def _pro_rata(receipt: Receipt, detail: ReceiptDetail, shares: Shares) -> Lots:
     return points
 
 
-def _kept_earn(
+def _kept_quote(
     compiled: Compiled, receipt: Receipt, detail: ReceiptDetail, after: Shares
-) -> tuple[Earned, ...]:
-    """What the goods that are kept would have earned at the sale: the same inputs, but for what came back."""
+) -> Quote | None:
+    """The goods that are kept as a basket of the sale: the same inputs, but for what came back; none for nobody."""
     if detail.view is None:
-        return ()
+        return None
     return quote_basket(
         compiled,
         _kept_basket(receipt, detail, after),
@@ -148,7 +173,7 @@ def _kept_earn(
         bearer=detail.bearer,
         shared=detail.shared,
         explain=False,
-    ).earned
+    )
 
 
 def _judged_anew(
@@ -159,14 +184,14 @@ def _judged_anew(
     way: Way,
     counted: StillCounted,
     standing: Lots,
-) -> tuple[Earned, ...]:
-    """What the kept goods earn as a sale of the return's day, as if the sale itself had never been.
+) -> Quote | None:
+    """The kept goods as a sale of the return's day, as if the sale itself had never been; none for nobody.
 
     Codes were entered for the sale that was; they do not count again. Of the goods only those facts are known that the
     programme of the sale looked at.
     """
     if detail.view is None or way.place is None:
-        return ()
+        return None
     basket = msgspec.structs.replace(_kept_basket(receipt, detail, after), coupons=())
     if compiled.programme.certificates is None:
         basket = _goods_alone(basket)
@@ -179,7 +204,7 @@ def _judged_anew(
     paid = receipt.redemption
     authority = Authority(kind=paid.authority, points=paid.points, lease_id=paid.lease_id) if paid else Authority()
     shared = None if way.shared is None else add_uses(way.shared, undone(counted.shared))
-    return quote_basket(compiled, basket, on, view, authority=authority, shared=shared, explain=False).earned
+    return quote_basket(compiled, basket, on, view, authority=authority, shared=shared, explain=False)
 
 
 def _without_sale(view: MemberView, own_uses: Iterable[Use], points: int) -> MemberView:

@@ -9,6 +9,7 @@
 | `coupon:…` | with the last part, with the first, or never, as the sale's rules say |
 | `last:…`, and limits that the sale keeps when it is cancelled | never |
 
+Where points are worked out again, limits and caps of points follow those instead, see `counted_points`.
 A coupon that the sale issued goes with the last part: it counts as used from then on.
 
 Source: docs/programme.md "Returns".

@@ -12,6 +12,7 @@ from loyalty.amounts import Whole
 from loyalty.approvals import Override
 from loyalty.baskets import Line, Place
 from loyalty.certificates import CertificateSold
+from loyalty.facts.counted_points import StillCounted
 from loyalty.facts.receipts import EMPTY, Funded, Receipt, funded_by_others, read_detail
 from loyalty.facts.returned_lines import CertificateWithoutReceipt, ReturnLine, return_lines, void_figures
 from loyalty.facts.returned_lines import ReturnFigures as ReturnFigures
@@ -85,6 +86,7 @@ class ReturnDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         how: how the points came back; `pro_rata` where the sale asks otherwise says that its programme was not at hand.
         standing: what of the receipt's points stood by then, as the till knew; none where that makes no difference.
         shared: counters that everybody shares, as the till knew them; none where no goods were priced under them.
+        counted: what of the receipt's limits and caps stood by then; none where they come back pro rata all the same.
         programme_version, engine_no: what the goods were judged under; `view`: the member as the till knew them,
             without a reference as if they had been here before that day, for goods that come back are no visit.
         tax_included: whether the amounts of `goods` are with tax.
@@ -106,6 +108,7 @@ class ReturnDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     exchange: str = ""
     shared: tuple[Use, ...] | None = None
     tax_included: bool = True
+    counted: StillCounted | None = None
 
 
 class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void.v1", tag_field="type", omit_defaults=True):
@@ -208,6 +211,7 @@ def close_return(
         how=way.how,
         standing=None if rules.points_on_return == "pro_rata" else way.standing,
         shared=way.shared if way.how == "claw_all" else None,
+        counted=way.counted,
     )
     return Return(
         receipt_id=return_id,

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from central.coalition.programmes import publish
 from central.database.tables import debt, lot
 from central.ports import writing
+from loyalty.facts.counted_points import counted_of
 from loyalty.facts.receipts import Receipt
 from loyalty.facts.returned_points import AtHand
 from loyalty.facts.reversals import Return, ReturnLine, came_back, close_return
@@ -49,7 +50,8 @@ class Shop:
     def made(self, milli: int, *, on: date = date(2026, 3, 2), view: MemberView | None = None) -> Return:
         """The same, not yet written."""
         earlier, standing = came_back(self.sold, self.returns)
-        at_hand = AtHand(programmes=(self.till.rules,), view=view, standing=standing)
+        counted = counted_of(self.sold, ((one.uses, one.shared_uses) for one in self.returns))
+        at_hand = AtHand(programmes=(self.till.rules,), view=view, standing=standing, counted=counted)
         return close_return(
             f"B{len(self.returns)}", self.sold, self.of, self.till.place(on), earlier=earlier,
             lines=(ReturnLine(line=1, quantity_milli=milli),), at_hand=at_hand,

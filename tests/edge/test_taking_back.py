@@ -284,6 +284,32 @@ def test_the_till_recomputes_as_long_as_it_has_the_programme_of_the_sale(till: T
     assert (figures(gone), gone.detail.how) == ((350, [3], [], 0), "pro_rata")
 
 
+CAPPED = """
+  , {id: capped, then: [{kind: earn, points: 1, per_minor: 100}], caps: [{most: 100, of: points, per: month}]}"""
+SMALL = """
+  , {id: small, when: [{kind: spend, at_most_minor: 2000}], limits: {times: 1}, then: [{kind: points, points: 40}]}"""
+
+
+def test_the_next_sale_is_granted_what_the_goods_that_stand_left_of_a_cap(till: Till) -> None:
+    under(till, "points_on_return: recompute", more=CAPPED)
+    till.commit(commit("r1", sale(line(1, "bread", 20_000, 4_000))))  # 200 points, and 100 of 200 under the cap
+    half = take_back(till, back("b1", "r1", (1, 2_000, 10_000)))  # 100.00 kept earn all of the cap
+    assert figures(half) == (10_000, [100], [], 0)
+    assert till.quote(sale(line(1, "milk", 5_000))).quote.totals.points_earned == 50
+    take_back(till, back("b2", "r1", (1, 1_000, 5_000)))  # 50.00 kept earn half of it
+    assert till.quote(sale(line(1, "milk", 9_000))).quote.totals.points_earned == 140
+
+
+def test_an_offer_that_kept_goods_were_granted_is_used_for_the_next_sale(till: Till) -> None:
+    under(till, "points_on_return: claw_all", more=SMALL)
+    till.commit(commit("r1", sale(line(1, "bread", 3_000, 3_000))))
+    anew = take_back(till, back("b1", "r1", (1, 1_000, 1_000)))
+    assert figures(anew) == (1_000, [30], [60], 0)
+    assert till.quote(sale(line(1, "milk", 1_000))).quote.totals.points_earned == 10
+    take_back(till, back("b2", "r1", (1, 2_000, 2_000)))
+    assert till.quote(sale(line(1, "milk", 1_000))).quote.totals.points_earned == 50
+
+
 def test_the_till_keeps_the_worth_of_points_that_the_member_has_not_any_more(till: Till) -> None:
     under(till, "clawback_short: money")
     till.commit(commit("r1", sale(line(1, "bread", 10_000))))  # 100 points on top of 1,000

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from loyalty.facts.counted_points import counted_of
 from loyalty.facts.events import encode, read_receipt
 from loyalty.facts.receipts import Receipt, close_receipt
 from loyalty.facts.returned_points import AtHand
@@ -98,6 +99,7 @@ class Told:
                 view=self._member() if known else None,
                 standing=standing,
                 shared=add_uses(shared_of(self.story) or (), self.shared),
+                counted=counted_of(sold, ((one.uses, one.shared_uses) for one in self.returns)),
             ),
         )
         self.returns.append(returned)

@@ -1,6 +1,7 @@
 """Laws of goods that come back: parts that add up to the whole leave nothing behind, in whatever order they come."""
 
 from collections import Counter
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -8,7 +9,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line
+from loyalty.baskets import Basket, CertificateAsk, CertificateSale, Line, Place
+from loyalty.facts.counted_points import counted_of
 from loyalty.facts.events import encode, own_uses, read_receipt, voided_uses
 from loyalty.facts.receipts import Receipt, close_receipt, read_detail
 from loyalty.facts.returned_points import AtHand
@@ -25,6 +27,7 @@ from tests.loyalty.build import (
     books,
     cash,
     compiled,
+    day,
     earn,
     held,
     key,
@@ -76,7 +79,8 @@ def _rules(options: tuple[tuple[str, Any], ...]) -> Compiled:
         promotion("kept", percent_off(100),
                   limits={"times": 9, "per": "month", "times_in_all": 99, "on_cancel": "kept"}),
         promotion("base", earn(3, 100)),
-        promotion("brand", earn(1, 33), funded_by="core", lifetime={"days": 30}),
+        promotion("brand", earn(1, 33), funded_by="core", lifetime={"days": 30},
+                  caps=[{"most": 100, "of": "points", "per": "month"}]),
         promotion("big", {"kind": "points", "points": 50}, when=[{"kind": "spend", "at_least_minor": 4000}]),
         promotion("small", {"kind": "points", "points": 20}, when=[{"kind": "spend", "at_most_minor": 2000}]),
         promotion("cash", {**earn(1, 70), "tenders": ["cash"]}),
@@ -163,17 +167,24 @@ def in_parts(data: st.DataObject, sold: Receipt, most: int = 4) -> list[list[Ret
 
 
 def take_back(
-    on: Books, under: Compiled, sold: Receipt, visits: list[list[ReturnLine]], others: tuple[Use, ...] = ()
-) -> list[Return]:
-    """Bring goods back at a till that knows everything, and post it."""
+    on: Books, under: Compiled, sold: Receipt, visits: list[list[ReturnLine]], others: tuple[Use, ...] = (),
+    *, where: Place | None = None, strange: Collection[int] = (), older: int = 0,
+) -> list[Return]:  # fmt: skip
+    """Bring goods back at a till that knows everything, and post it.
+
+    Args:
+        strange: visits at which the till has no programme; `older`: so many came before the till looked at counters.
+    """
     made: list[Return] = []
     uses: tuple[Use, ...] = sold.uses
     shared = add_uses(others, sold.shared_uses)
     for number, now in enumerate(visits):
         earlier, standing = came_back(sold, made)
-        at_hand = AtHand(programmes=(under,), view=the_member(on, uses), standing=standing, shared=shared)
+        counted = None if number < older else counted_of(sold, ((one.uses, one.shared_uses) for one in made))
+        at_hand = AtHand(programmes=() if number in strange else (under,), view=the_member(on, uses),
+                         standing=standing, shared=shared, counted=counted)  # fmt: skip
         returned = close_return(
-            f"B{number}", sold, ref(1), place(), earlier=earlier, lines=now, at_hand=at_hand
+            f"B{number}", sold, ref(1), where or place(), earlier=earlier, lines=now, at_hand=at_hand
         )
         uses, shared = add_uses(uses, returned.uses), add_uses(shared, returned.shared_uses)
         post(on, returned, 100 + number)
@@ -223,6 +234,43 @@ def test_parts_in_any_order_are_a_whole_return_are_a_void(options, rows, ask, da
         assert min(one.net_minor, one.paid_out_minor, one.restored_points, one.withheld_minor) >= 0
         assert all(part.amount_minor > 0 for part in one.restored)
         assert encode(one)  # what is written can be read again
+
+
+RECOUNTED = st.sampled_from(["recompute", "claw_all"])
+
+
+@settings(max_examples=300)
+@given(RECOUNTED, st.sampled_from(["2026-03-02", "2026-04-02"]), LINES, ASKS, st.data())
+def test_limits_and_caps_of_points_count_just_the_points_that_stand(way, on_day, rows, ask, data):
+    """All points of core are `brand`'s, capped by the month; all of bolt are `scarce`'s, 40 once for everybody."""
+    under, on = rules({"points_on_return": way}), stocked()
+    sold = sell(on, under, goods_of(rows, ask))
+    post(on, sold, 1)
+    back = take_back(on, under, sold, in_parts(data, sold), where=place(business_date=day(on_day)))
+    for number in range(len(back) + 1):
+        counted, standing = folded(sold, back[:number]), Counter[str]()
+        standing.update({part.issuer_id: 0 for part in sold.earned})
+        for part in (*sold.earned, *(part for one in back[:number] for part in one.earned)):
+            standing[part.issuer_id] += part.points
+        for part in (part for one in back[:number] for part in (*one.reversed, *one.withheld)):
+            standing[part.issuer_id] -= part.points
+        assert sum(n for name, n in counted.items() if name.startswith("cap:brand:points:")) == standing["core"]
+        assert 40 * counted.get("promo:scarce", 0) == standing["bolt"]
+
+
+@settings(max_examples=200)
+@given(RECOUNTED, LINES, ASKS, st.data())
+def test_nothing_stays_counted_whatever_the_till_knew_of_the_programme_or_looked_at_before(way, rows, ask, data):
+    under, on = rules({"points_on_return": way}), stocked()
+    sold = sell(on, under, goods_of(rows, ask))
+    post(on, sold, 1)
+    visits = in_parts(data, sold)
+    strange = data.draw(st.sets(st.integers(0, len(visits) - 1)))
+    older = data.draw(st.integers(0, len(visits) - 1))
+    back = take_back(on, under, sold, visits, strange=strange, older=older)
+    assert folded(sold, back).keys() <= NEVER | {"last:visit"}
+    for number in range(len(back)):
+        assert all(n > 0 for name, n in folded(sold, back[:number]).items() if name.startswith(("cap:", "promo:")))
 
 
 def by_code(returns: list[Return]) -> Counter[str]:
