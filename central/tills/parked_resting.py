@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, insert, select, update
 
 from central.coalition.registry import partner_of
 from central.coalition.settings import generation
+from central.coalition.streams import GOING_ON
 from central.database.rows import put
 from central.database.tables import parked_basket, parked_heard, stream, till
 from central.worklist.worklist import raise_alarm
@@ -83,8 +84,7 @@ def _unheard(tx: Connection, partner_id: str, now_ms: int) -> list[str]:
     present = and_(stream.c.till_id == till.c.till_id, stream.c.epoch == till.c.epoch)
     said = and_(parked_heard.c.till_id == till.c.till_id, parked_heard.c.generation == generation(tx))
     chosen = select(till.c.till_id, till.c.store_id).join_from(till, stream, present).outerjoin(parked_heard, said)
-    open_ = stream.c.state.in_(("active", "suspended"))
     on = utc_date(now_ms).isoformat()
-    rows = tx.execute(chosen.where(open_, parked_heard.c.till_id.is_(None))).all()
+    rows = tx.execute(chosen.where(stream.c.state.in_(GOING_ON), parked_heard.c.till_id.is_(None))).all()
     owners = {store_id: partner_of(tx, store_id, on) for store_id in {row.store_id for row in rows}}
     return [row.till_id for row in rows if owners[row.store_id] == partner_id]

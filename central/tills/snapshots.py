@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, func, select, update
 
 from central.coalition.settings import generation
+from central.coalition.streams import GOING_ON
 from central.database.asking import ask, ask_one, tell, tell_each
 from central.database.lanes import floor_of, mark_changed, newest, next_no
 from central.database.rows import put
@@ -317,7 +318,7 @@ def _spans(connection: Connection, rows: int, least_bits: Mapping[str, int]) -> 
 
 def _heads(connection: Connection) -> list[dict[str, Any]]:
     """How far the streams that tills go on with had come."""
-    going_on = stream.c.seq > 0, stream.c.state.in_(("active", "suspended"))
+    going_on = stream.c.seq > 0, stream.c.state.in_(GOING_ON)
     rows = connection.execute(select(stream.c.till_id, stream.c.epoch, stream.c.seq).where(*going_on))
     return [dict(row) for row in rows.mappings()]
 

@@ -72,6 +72,17 @@ def sold(centre: Centre, store_id: str = "S1") -> Till:
     return till
 
 
+def two_lost(centre: Centre) -> tuple[Till, Till]:
+    """A lane that is new since the backup, and was given to a second machine since: the first sold r1, that one r2."""
+    before = backup(centre)
+    early = sold(centre)
+    late = Till(centre, "S1", till_id=early.head.till_id, seed="late")
+    late.sell("r2", 1_000)
+    late.upload()
+    put_back(centre, before)
+    return early, late
+
+
 def shown(till: Till) -> str:
     """What head office says to a hello with the till's paper: a code, "" for well."""
     return said(till.hello(paper=till.identity.paper))
@@ -295,12 +306,7 @@ def test_one_that_was_given_to_another_machine_since_the_restore_stays_with_that
 def test_of_two_enrolments_since_the_backup_the_later_is_the_lanes_and_the_earlier_waits_for_two_people(
     centre: Centre,
 ) -> None:
-    before = backup(centre)
-    early = sold(centre)
-    late = Till(centre, "S1", till_id=early.head.till_id, seed="late")
-    late.sell("r2", 1_000)
-    late.upload()
-    put_back(centre, before)
+    early, late = two_lost(centre)
     assert shown(early) == shown(late) == "sync.suspended"
     assert streams(centre, early.head.till_id) == [(1, "revoked", LOST), (2, "suspended", LOST)]
     assert shown(early) == said(early.send(early.batch(1, 1), SALVAGE_PATH)) == "sync.revoked"
@@ -317,12 +323,7 @@ def test_of_two_enrolments_since_the_backup_the_later_is_the_lanes_and_the_earli
 
 
 def test_the_earlier_of_them_does_not_keep_the_lane_by_an_epoch_of_its_own(centre: Centre) -> None:
-    before = backup(centre)
-    early = sold(centre)
-    late = Till(centre, "S1", till_id=early.head.till_id, seed="late")
-    late.sell("r2", 1_000)
-    late.upload()
-    put_back(centre, before)
+    early, late = two_lost(centre)
     in_an_epoch_of_its_own(early)
     assert shown(early) == shown(late) == "sync.suspended"
     assert streams(centre, early.head.till_id) == [(1, "revoked", LOST), (2, "suspended", LOST)]

@@ -379,16 +379,21 @@ def test_a_till_that_was_stopped_when_its_old_key_vouched_has_it_vouch_again(off
     office.is_sound()
 
 
+def before_any_till(folder: Path) -> tuple[Path, bytes]:
+    """A head office's database that knows no till yet: where it is, and what is in it."""
+    world = InProcess(folder, StoryClock(NOW), COALITION)
+    world.publish(programme_from(PROGRAMME))
+    world.close()
+    database = Path(str(world.engine.url.database))
+    return database, database.read_bytes()
+
+
 @pytest.mark.parametrize("is_started", [False, True], ids=["goes on", "is started again"])
 @pytest.mark.parametrize("is_alone", [False, True], ids=["in its epoch", "in one of its own"])
 def test_a_till_enrolled_and_given_a_new_key_since_the_backup_comes_back_under_the_new_key(
     tmp_path: Path, is_alone: bool, is_started: bool
 ) -> None:
-    world = InProcess(tmp_path / "office", StoryClock(NOW), COALITION)
-    world.publish(programme_from(PROGRAMME))
-    world.close()
-    database = Path(str(world.engine.url.database))
-    backup = database.read_bytes()
+    database, backup = before_any_till(tmp_path / "office")
     office = Office(tmp_path / "office")
     office.sync()
     if is_alone:
@@ -421,11 +426,7 @@ def test_a_till_enrolled_and_given_a_new_key_since_the_backup_comes_back_under_t
 def test_a_till_with_a_new_key_goes_on_at_once_where_a_wrong_backup_was_there_for_a_while(
     tmp_path: Path, is_empty: bool
 ) -> None:
-    world = InProcess(tmp_path / "office", StoryClock(NOW), COALITION)
-    world.publish(programme_from(PROGRAMME))
-    world.close()
-    database = Path(str(world.engine.url.database))
-    wrong = database.read_bytes()
+    database, wrong = before_any_till(tmp_path / "office")
     office = Office(tmp_path / "office")
     office.sync()
     if not is_empty:
